@@ -1,0 +1,166 @@
+"""The engine's configuration file: which cameras, which detector, where the records go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta
+
+from engine import tomlfile
+from engine.errors import ConfigError
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Fraction01 = Annotated[float, Meta(ge=0, le=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""Letters, digits, dot, dash and underscore: it becomes part of file names, labels and case ids."""
+Region = tuple[Fraction01, Fraction01, Fraction01, Fraction01]
+"""Left, top, right, bottom as fractions of the picture."""
+
+WHOLE_PICTURE: Region = (0.0, 0.0, 1.0, 1.0)
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything that is read from a file: frozen, and an unknown key is an error."""
+
+
+class CameraConfig(Strict, frozen=True):
+    """One camera."""
+
+    name: Name
+    url: str
+    """rtsp://, rtsps:// or a file's path. ${NAME} takes user and password from the environment."""
+    site: Path
+    """The site file, relative to the configuration file."""
+    detect_fps: Positive = 8.0
+    """Frames a second that are looked at; the camera's own rate where that is lower."""
+    regions: tuple[Region, ...] = (WHOLE_PICTURE,)
+    """Regions of interest, each scaled to a detector input of its own: a far one keeps distant vehicles large."""
+    transport: Literal["tcp", "udp"] = "tcp"
+    open_timeout_s: Positive = 10.0
+    read_timeout_s: Positive = 10.0
+    segment_s: Positive = 2.0
+    """A segment ends at the first key frame after this long."""
+    longest_gop_s: Positive = 10.0
+    """A longer run without a key frame is reported, and cut off."""
+
+    def __post_init__(self) -> None:
+        for left, top, right, bottom in self.regions:
+            if right <= left or bottom <= top:
+                raise ValueError(f"camera {self.name}: region {[left, top, right, bottom]} is empty")
+
+    def __repr__(self) -> str:
+        return f"CameraConfig(name={self.name!r}, url={redact(self.url)!r})"
+
+
+class DetectorConfig(Strict, frozen=True):
+    card: str = "ssd_mobilenet_v3_large"
+    """Name of a shipped model card, or the path of a card file relative to the configuration file."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """Threads of the network; 0: as many as cores."""
+
+
+class PipelineConfig(Strict, frozen=True):
+    batch_segments: Count = 4
+    """Segments in one batch at the most."""
+    overlap: bool = True
+    """Decode the next batch and prove the last while this one is being detected."""
+    decode_threads: Count = 2
+    mailbox_segments: Count = 256
+    """Segments that may wait in all; beyond, the oldest of the camera with the most waiting is dropped."""
+    mailbox_camera_segments: Count = 8
+    """Segments of one camera that may wait."""
+
+
+class EvidenceConfig(Strict, frozen=True):
+    before_s: Positive = 3.0
+    """The clip begins this long before the first instant of proof, at the key frame before that."""
+    after_s: Positive = 2.0
+    keep_s: Positive = 90.0
+    """Compressed recording kept in memory per camera; bounds how long an offence may last within its clip."""
+    keep_bytes: Count = 64 * 1024 * 1024
+    """The same bound in bytes, per camera."""
+    jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
+
+
+class ServiceConfig(Strict, frozen=True):
+    listen: str = "127.0.0.1:50151"
+    """Address of the gRPC service; port 0 takes a free one."""
+    heartbeat_s: Positive = 5.0
+
+
+class MetricsConfig(Strict, frozen=True):
+    listen: str = "127.0.0.1:9151"
+    """Address of the Prometheus endpoint."""
+
+
+class EngineConfig(Strict, frozen=True):
+    """The whole file."""
+
+    cameras: Annotated[tuple[CameraConfig, ...], Meta(min_length=1)]
+    state: Path = Path("var")
+    """Folder of the register and the evidence, relative to the configuration file."""
+    catalogue: str = "kz"
+    """Name of a shipped rule catalogue, or the path of one relative to the configuration file."""
+    device_serial: str = ""
+    """Serial number of this recording system, as its certificate names it."""
+    detector: DetectorConfig = DetectorConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
+    service: ServiceConfig = ServiceConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for camera in self.cameras:
+            if camera.name in seen:
+                raise ValueError(f"two cameras are called {camera.name!r}")
+            seen.add(camera.name)
+
+
+def load_config(path: Path) -> EngineConfig:
+    """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced.
+
+    Raises ConfigError that names the file and the place in it.
+    """
+    config = tomlfile.load(path, EngineConfig)
+    here = path.resolve().parent
+    return msgspec.structs.replace(
+        config,
+        state=here / config.state,
+        cameras=tuple(_located(camera, here, source=str(path)) for camera in config.cameras),
+        detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
+        catalogue=_locate(config.catalogue, here),
+    )
+
+
+def _located(camera: CameraConfig, here: Path, *, source: str) -> CameraConfig:
+    url = tomlfile.expand(camera.url, source=f"{source}: camera {camera.name}")
+    if "://" not in url:
+        url = str(here / url)
+    return msgspec.structs.replace(camera, url=url, site=here / camera.site)
+
+
+def _locate(name_or_path: str, here: Path) -> str:
+    """Shipped names stay; anything that looks like a file's path becomes absolute."""
+    return str(here / name_or_path) if name_or_path.endswith(".toml") else name_or_path
+
+
+def redact(url: str) -> str:
+    """The address without user and password, for logs and messages (RFC 3986, 3.2.1 and 7.5)."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def split_address(listen: str, *, source: str) -> tuple[str, int]:
+    """`host:port` as a pair; raises ConfigError."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"{source}: {listen!r} is not host:port")
+    return host, int(port)

@@ -1,0 +1,89 @@
+"""Everything the engine raises on purpose.
+
+QyranError
+├── ConfigError              a file of the operator's is wrong: names the file and the place in it
+├── SourceError              a camera or a video file; names the camera, never its credentials
+│   ├── Unreachable          no route, connection refused, host unknown
+│   ├── Unauthorised         401, 403
+│   ├── NotFound             404, no such file
+│   ├── TlsFailed            certificate or handshake
+│   ├── CodecUnsupported     no video stream, or in a codec that is not decoded here
+│   ├── BadStream            what arrives is not the protocol or the container it says it is
+│   └── TimedOut             nothing arrived within the time-out
+├── DecodeError              a segment does not decode; costs that segment
+├── ModelError               a model file or card does not fit
+├── CalibrationError         degenerate or contradictory marks
+├── EvidenceError            the proof of a case could not be made or does not verify
+└── RegisterError            the register could not append or read
+    └── CaseConflict         the same case id with another content
+
+Degraded operation is no exception: it is a value with a reason (`types.Measurable`, `types.Clock`), and a metric.
+"""
+
+from __future__ import annotations
+
+
+class QyranError(Exception):
+    """Root of all errors raised on purpose."""
+
+
+class ConfigError(QyranError):
+    """A configuration, site, rule or card file is wrong. The message names the file and the place in it."""
+
+
+class SourceError(QyranError):
+    """A camera or video file cannot be read. `reason` is the metric's label."""
+
+    reason = "source"
+
+
+class Unreachable(SourceError):
+    reason = "unreachable"
+
+
+class Unauthorised(SourceError):
+    reason = "unauthorised"
+
+
+class NotFound(SourceError):
+    reason = "not_found"
+
+
+class TlsFailed(SourceError):
+    reason = "tls_failed"
+
+
+class CodecUnsupported(SourceError):
+    reason = "codec_unsupported"
+
+
+class BadStream(SourceError):
+    reason = "bad_stream"
+
+
+class TimedOut(SourceError):
+    reason = "timed_out"
+
+
+class DecodeError(QyranError):
+    """A segment does not decode."""
+
+
+class ModelError(QyranError):
+    """A model file, its card or its outputs do not fit together."""
+
+
+class CalibrationError(QyranError):
+    """Marks that cannot make a calibration: degenerate, contradictory or too few. The message says which."""
+
+
+class EvidenceError(QyranError):
+    """The proof of a case could not be made, or does not verify."""
+
+
+class RegisterError(QyranError):
+    """The register could not append or read."""
+
+
+class CaseConflict(RegisterError):
+    """A case id is in the register already, with another content."""

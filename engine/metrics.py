@@ -1,0 +1,135 @@
+"""Every metric of the engine on one page (Prometheus naming: base units, `_total` for counters).
+
+The registry is handed in, so that two engines in one process, or a test, do not share numbers. The series of a camera
+are born with `add_camera` and removed with `remove_camera`: a camera that is gone leaves no stale number behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Protocol
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+DROP_REASONS = ("mailbox_full", "camera_full", "stopped")
+STAGES = ("decode", "detect", "track", "measure", "judge", "prove", "append")
+_LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
+_STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+
+
+class _Labelled(Protocol):
+    def remove_by_labels(self, labels: dict[str, str]) -> None: ...
+
+
+class Metrics:
+    """The engine's metrics in `registry`."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
+        # ingest
+        self.segments = Counter("qyran_segments_total", "Segments received", ["camera"], registry=registry)
+        self.packets = Counter("qyran_packets_total", "Packets received", ["camera"], registry=registry)
+        self.received_bytes = Counter("qyran_received_bytes_total", "Payload received", ["camera"], registry=registry)
+        self.connects = Counter("qyran_connects_total", "Times a stream was opened", ["camera"], registry=registry)
+        self.reconnects = Counter(
+            "qyran_reconnects_total", "Times a stream was lost and retried", ["camera", "reason"], registry=registry
+        )
+        self.connected = Gauge("qyran_camera_connected", "1 while packets arrive", ["camera"], registry=registry)
+        self.last_frame_s = Gauge(
+            "qyran_last_frame_timestamp_seconds", "Capture time of the newest frame", ["camera"], registry=registry
+        )
+        self.clock_state = Gauge(
+            "qyran_clock_state", "1 sender reports, 2 arrival, 3 declared, 4 unstable", ["camera"], registry=registry
+        )
+        self.clock_jumps = Counter(
+            "qyran_clock_jumps_total", "Jumps of a camera's clock against arrival", ["camera"], registry=registry
+        )
+        self.long_gops = Counter(
+            "qyran_long_gops_total", "Runs without a key frame that were cut off", ["camera"], registry=registry
+        )
+        # mailbox
+        self.dropped = Counter(
+            "qyran_segments_dropped_total", "Segments that were not looked at", ["camera", "reason"], registry=registry
+        )
+        self.queued = Gauge("qyran_mailbox_segments", "Segments waiting", ["camera"], registry=registry)
+        # batch
+        self.corrupt = Counter(
+            "qyran_segments_corrupt_total", "Segments that did not decode", ["camera"], registry=registry
+        )
+        self.frames = Counter("qyran_frames_total", "Frames looked at", ["camera"], registry=registry)
+        self.detections = Counter("qyran_detections_total", "Boxes found", ["camera"], registry=registry)
+        self.tracks = Counter("qyran_tracks_total", "Tracks that ended", ["camera"], registry=registry)
+        self.violations = Counter(
+            "qyran_violations_total", "Violations judged", ["camera", "kind", "outcome"], registry=registry
+        )
+        self.cases = Counter(
+            "qyran_cases_total", "Cases appended to the register", ["camera", "kind"], registry=registry
+        )
+        self.unproved = Counter(
+            "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
+        )
+        self.stage_s = Histogram(
+            "qyran_stage_seconds", "Wall time of a stage per batch", ["stage"], buckets=_STAGE_S, registry=registry
+        )
+        self.latency_s = Histogram(
+            "qyran_capture_to_register_seconds",
+            "From the decisive instant to the register",
+            ["camera"],
+            buckets=_LATENCY_S,
+            registry=registry,
+        )
+        # service
+        self.register_sequence = Gauge("qyran_register_sequence", "Sequence of the newest entry", registry=registry)
+        self.watchers = Gauge("qyran_watchers", "Open watch streams", registry=registry)
+        for stage in STAGES:
+            self.stage_s.labels(stage)
+
+    def add_camera(self, camera: str) -> None:
+        """Bring the camera's series to life at zero."""
+        for metric in self._per_camera():
+            metric.labels(camera)
+        for reason in DROP_REASONS:
+            self.dropped.labels(camera, reason)
+
+    def remove_camera(self, camera: str) -> None:
+        """Take away every series of the camera."""
+        labelled: list[_Labelled] = [*self._per_camera(), self.dropped, self.reconnects, self.violations, self.cases]
+        for metric in labelled:
+            metric.remove_by_labels({"camera": camera})
+
+    def _per_camera(self) -> tuple[Counter | Gauge | Histogram, ...]:
+        return (
+            self.segments,
+            self.packets,
+            self.received_bytes,
+            self.connects,
+            self.connected,
+            self.last_frame_s,
+            self.clock_state,
+            self.clock_jumps,
+            self.long_gops,
+            self.queued,
+            self.corrupt,
+            self.frames,
+            self.detections,
+            self.tracks,
+            self.unproved,
+            self.latency_s,
+        )
+
+
+@contextmanager
+def exposed(metrics: Metrics, host: str, port: int) -> Iterator[int]:
+    """Serve the metrics over HTTP; yields the port."""
+    server: WSGIServer
+    thread: Thread
+    server, thread = start_http_server(port, host, registry=metrics.registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,179 @@
+"""The site file: what is known of one camera's place. Geometry is drawn in the image and measured on the ground.
+
+Image pixels are those of `image_size_px`, (0, 0) the outer corner of the first pixel. A camera that sends another size
+than that is not judged until its site is made anew.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from engine import tomlfile
+from engine.config import Count, Name, Positive, Strict
+from engine.errors import ConfigError
+
+PointPx = tuple[float, float]
+Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
+ClassName = Literal["car", "truck", "bus", "motorcycle", "bicycle"]
+Row3 = tuple[float, float, float]
+Aware = Annotated[dt.datetime, Meta(tz=True)]
+
+
+class Place(Strict, frozen=True):
+    """Where the camera stands, as a case names it."""
+
+    address: dict[str, str]
+    """By language: `ru`, `kk`, `en`."""
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    direction: str = ""
+    timezone: str = "Asia/Almaty"
+    """IANA name; hours of rules and dates in documents are local."""
+
+
+class Calibration(Strict, frozen=True):
+    """How image pixels become metres on the road, and how long that may be trusted."""
+
+    id: Name
+    made: Aware
+    expires: Aware
+    image_to_ground: tuple[Row3, Row3, Row3]
+    """Homography of homogeneous columns: (x, y, w) on the ground = H (u, v, 1)."""
+    residual_m: Annotated[float, Meta(ge=0)]
+    """Root mean square residual of the marks that it was made from."""
+    area_px: Polygon
+    """Where the calibration holds: no speed is stated outside."""
+    relative_sigma: Annotated[float, Meta(ge=0, le=0.2)] = 0.005
+    """Standard uncertainty of lengths on the ground, as a share of the length."""
+    foot_height_m: Annotated[float, Meta(ge=-0.5, le=1.5)] = 0.0
+    """Height above the road of the point that the tracker follows; with `camera_height_m` it corrects the speed."""
+    camera_height_m: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if self.expires <= self.made:
+            raise ValueError(f"calibration {self.id} expires before it is made")
+        if self.foot_height_m and self.camera_height_m is None:
+            raise ValueError(f"calibration {self.id}: foot_height_m needs camera_height_m")
+
+
+class Certificate(Strict, frozen=True):
+    """The verification certificate of the measuring system (ST RK 3825-2022)."""
+
+    number: str
+    issued: Aware
+    expires: Aware
+
+
+class Zone(Strict, frozen=True):
+    """A named area of the road. A vehicle is in it when its foot point is."""
+
+    name: Name
+    polygon_px: Polygon
+
+
+class Line(Strict, frozen=True):
+    """A named line on the road. Crossing it from left to right (looking from `from_px` to `to_px`) is forward."""
+
+    name: Name
+    from_px: PointPx
+    to_px: PointPx
+
+
+class Limit(Strict, frozen=True):
+    """A speed limit; the first of the site's that fits vehicle, hour and zone is in force."""
+
+    kmh: Positive
+    classes: tuple[ClassName, ...] = ()
+    """Empty: every class."""
+    hours: str = ""
+    """Local time `HH:MM-HH:MM`, may pass midnight; empty: always."""
+    zone: str = ""
+    """Empty: everywhere in the picture."""
+
+
+class Rule(Strict, frozen=True, kw_only=True, tag_field="kind"):
+    """What every rule of a site has in common."""
+
+    name: Name
+    zone: str
+    """The zone in which it is watched."""
+    classes: tuple[ClassName, ...] = ()
+    """Empty: every class that the kind is about."""
+    hours: str = ""
+    """Local time `HH:MM-HH:MM`; empty: always."""
+
+
+class SpeedingRule(Rule, frozen=True, kw_only=True, tag="speeding"):
+    """Faster than the limit in force for the class (measured)."""
+
+    tolerance_kmh: Annotated[float, Meta(ge=0)] = 0.0
+    """Taken off the measured speed before 3 sigma are, in favour of the driver."""
+
+
+class WrongWayRule(Rule, frozen=True, kw_only=True, tag="wrong_way"):
+    """Against the legal direction."""
+
+    direction_px: tuple[PointPx, PointPx]
+    """An arrow in the image, tail and head: the legal direction in the zone."""
+    within_deg: Annotated[float, Meta(gt=90, le=180)] = 120.0
+    """Guilty only beyond this angle to the legal direction."""
+    at_least_m: Positive = 8.0
+    """And only over this stretch of road."""
+    at_least_s: Positive = 1.0
+
+
+class IllegalStopRule(Rule, frozen=True, kw_only=True, tag="illegal_stop"):
+    """Stands where stopping is forbidden. A halt of up to 5 minutes is a stop, a longer one parking."""
+
+    dwell_s: Positive
+    """Stands at least this long."""
+    still_m: Positive = 0.5
+    """Counts as standing while it stays within this distance."""
+
+
+class IllegalParkingRule(IllegalStopRule, frozen=True, kw_only=True, tag="illegal_parking"):
+    """Stands where parking is forbidden, for longer than a stop."""
+
+
+AnyRule = SpeedingRule | WrongWayRule | IllegalStopRule | IllegalParkingRule
+
+
+class Site(Strict, frozen=True):
+    """The whole file."""
+
+    name: Name
+    image_size_px: tuple[Count, Count]
+    place: Place
+    valid_from: Aware
+    valid_to: Aware | None = None
+    calibration: Calibration | None = None
+    certificate: Certificate | None = None
+    zones: tuple[Zone, ...] = ()
+    lines: tuple[Line, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    rules: tuple[AnyRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        zones = {zone.name for zone in self.zones}
+        for owner, zone in [(f"rule {r.name}", r.zone) for r in self.rules] + [
+            (f"limit {limit.kmh:g}", limit.zone) for limit in self.limits if limit.zone
+        ]:
+            if zone not in zones:
+                raise ValueError(f"{owner}: there is no zone {zone!r}")
+        for name in (names := [r.name for r in self.rules]):
+            if names.count(name) > 1:
+                raise ValueError(f"two rules are called {name!r}")
+
+
+def load_site(path: Path) -> Site:
+    """Read a site file; raises ConfigError that names the file and the place in it."""
+    site = tomlfile.load(path, Site)
+    for zone in site.zones:
+        if not all(math.isfinite(v) for point in zone.polygon_px for v in point):
+            raise ConfigError(f"{path}: zone {zone.name}: a corner is not a number")
+    return site

@@ -1,0 +1,96 @@
+"""The stages of the engine as protocols: a noun with one trade each, its one method that trade's verb.
+
+A stage is passive: it owns its state, is called from one thread at a time, and starts no thread that outlives
+`close`. What passes between stages is immutable. Batches come in the order of capture for every camera; between
+cameras there is no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from engine.types import (
+    Case,
+    Detections,
+    Entry,
+    FrameBatch,
+    ModelRecord,
+    Motion,
+    Segment,
+    Tracks,
+    Violation,
+)
+
+
+class Source(Protocol):
+    """One camera or one video file."""
+
+    def read(self) -> Iterable[Segment]:
+        """Yield segments as they complete, for ever for a camera, to the end for a file.
+
+        Blocks at most for the I/O time-out. Reconnects by itself; raises only what no reconnect can mend.
+        """
+
+    def close(self) -> None:
+        """Make `read` return soon; from any thread."""
+
+
+class Decoder(Protocol):
+    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+        """Sample and scale the frames of the segments. A corrupt segment is counted, logged and left out."""
+
+    def close(self) -> None: ...
+
+
+class Detector(Protocol):
+    @property
+    def model(self) -> ModelRecord: ...
+
+    def detect(self, batch: FrameBatch) -> Detections:
+        """Find the vehicles and persons of every frame; an empty batch gives no detection."""
+
+    def close(self) -> None: ...
+
+
+class Tracker(Protocol):
+    def track(self, detections: Detections) -> Tracks:
+        """Give identities. A camera's result does not depend on which other cameras share the batch."""
+
+    def forget(self, camera: int) -> None:
+        """End all tracks of a camera (removed, or its picture changed size); the next `track` says so."""
+
+
+class Speedometer(Protocol):
+    def measure(self, tracks: Tracks) -> Motion:
+        """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
+
+
+class Rulebook(Protocol):
+    def judge(self, motion: Motion) -> Sequence[Violation]:
+        """The offences that this batch completes. One offence is told once."""
+
+
+class Prosecutor(Protocol):
+    def keep(self, segment: Segment) -> None:
+        """Remember a segment for the evidence of what may be found in it. From any thread."""
+
+    def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
+        """Take violations in, give back the cases whose evidence is complete: those of earlier calls too.
+
+        A case waits until its camera's recording reaches the end of the clip, or until the camera has been silent for
+        longer than the clip would take. Evidence files are on the disk, synced, before the case is returned.
+        """
+
+    def close(self) -> Sequence[Case]:
+        """The cases still waiting, with the evidence there is."""
+
+
+class Register(Protocol):
+    def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
+        """Make the cases durable, in order; a case that is there already is left as it is and not returned.
+
+        Raises RegisterError with nothing appended, or CaseConflict.
+        """
+
+    def close(self) -> None: ...

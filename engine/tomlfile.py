@@ -1,0 +1,57 @@
+"""Strict TOML files: an unknown key, a wrong type or a bad value is an error that names the file and the place."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.errors import ConfigError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """Read `path` as a `kind`; raises ConfigError naming the file and the place in it."""
+    return parse(read_text(path), kind, source=str(path))
+
+
+def read_text(path: Path) -> str:
+    """The file's text; raises ConfigError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(text: str, kind: type[T], *, source: str) -> T:
+    """Read `text` as a `kind`; `source` is what an error calls it."""
+    try:
+        return msgspec.toml.decode(text, type=kind, dec_hook=_decode)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise ConfigError(f"{source}: {error}") from error
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    """The types that TOML does not have."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"expected a {kind.__name__}, got {value!r}")
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def expand(text: str, *, source: str) -> str:
+    """Replace every ${NAME} by the environment's value, so that secrets stay out of files."""
+
+    def value(match: re.Match[str]) -> str:
+        try:
+            return os.environ[match[1]]
+        except KeyError:
+            raise ConfigError(f"{source}: environment variable {match[1]} is not set") from None
+
+    return _VARIABLE.sub(value, text)
