@@ -1,0 +1,178 @@
+"""The stages in a row. `step` is the sentence; `overlapped` says it with three sentences under way at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TypeVar
+
+import numpy as np
+import structlog
+
+from engine.errors import EvidenceError, RegisterError
+from engine.metrics import Metrics
+from engine.prefetch import prefetch
+from engine.stages import Decoder, Detector, Prosecutor, Register, Rulebook, Speedometer, Tracker
+from engine.types import Case, Detections, Entry, FrameBatch, Motion, Segment, Tracks, Violation
+
+log = structlog.get_logger()
+
+Verb = TypeVar("Verb", bound=Callable[..., object])
+
+SILENT_S = 10.0
+"""A camera that has sent nothing for this long has its tracks ended, so that what they prove is not kept waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """One of each, as `engine.build` or a test puts them together."""
+
+    decoder: Decoder
+    detector: Detector
+    tracker: Tracker
+    speedometer: Speedometer
+    rulebook: Rulebook
+    prosecutor: Prosecutor
+    register: Register
+
+
+class Pipeline:
+    """Turns batches of segments into entries of the register. Starts no thread; called from one, but for `overlapped`.
+
+    `watch` is called with the tracks and motion of every batch: for drawing, tables and tests.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        cameras: Mapping[int, str],
+        metrics: Metrics,
+        *,
+        watch: Callable[[Motion], None] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._stages = stages
+        self._cameras = cameras
+        self._metrics = metrics
+        self._watch = watch
+        self._clock = clock
+        self._heard_s: dict[int, float] = {}
+        self._unrecorded: list[Case] = []
+        self._decode = self._timed("decode", stages.decoder.decode)
+        self._detect = self._timed("detect", stages.detector.detect)
+        self._track = self._timed("track", stages.tracker.track)
+        self._measure = self._timed("measure", stages.speedometer.measure)
+        self._judge = self._timed("judge", stages.rulebook.judge)
+        self._prove = self._timed("prove", stages.prosecutor.prove)
+        self._append = self._timed("append", stages.register.append)
+
+    def _timed(self, stage: str, verb: Verb) -> Verb:
+        timed: Verb = self._metrics.stage_s.labels(stage).time()(verb)
+        return timed
+
+    # -- the sentence
+
+    def step(self, segments: Sequence[Segment]) -> Sequence[Entry]:
+        """Everything that one batch brings about, from packets to the register."""
+        return self.settle(self.see(self.decode(segments)))
+
+    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+        batch = self._decode(segments)
+        self._count_frames(batch)
+        return batch
+
+    def see(self, batch: FrameBatch) -> Sequence[Violation]:
+        """From pixels to violations."""
+        self._forget_the_silent(batch)
+        detections = self._detect(batch)
+        tracks = self._track(detections)
+        motion = self._measure(tracks)
+        violations = self._judge(motion)
+        self._count(detections, tracks, violations)
+        if self._watch:
+            self._watch(motion)
+        return violations
+
+    def settle(self, violations: Sequence[Violation]) -> Sequence[Entry]:
+        """From violations to entries of the register; what the register cannot take now is tried again next time."""
+        self._unrecorded += self._prove(violations)
+        return self._record()
+
+    # -- many batches
+
+    def plain(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
+        """One batch after the other: the oracle of `overlapped`."""
+        yield from map(self.step, batches)
+        yield self.finish()
+
+    def overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
+        """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen.
+
+        Every stage still belongs to one thread: decoding, seeing and settling each have their own.
+        """
+        frames = prefetch(map(self.decode, batches), depth=1, name="decode")
+        violations = prefetch(map(self.see, frames), depth=1, name="see")
+        yield from map(self.settle, violations)
+        yield self.finish()
+
+    def finish(self) -> Sequence[Entry]:
+        """End every track, judge what that completes, prove what still waits, and record it."""
+        for camera in self._cameras:
+            self._stages.tracker.forget(camera)
+        entries = [*self.settle(self.see(self._stages.decoder.decode(())))]
+        self._unrecorded += self._stages.prosecutor.close()
+        return [*entries, *self._record()]
+
+    def close(self) -> None:
+        """Release the stages, first to last. Call `finish` before, or cases that wait for their clip are lost."""
+        self._stages.decoder.close()
+        self._stages.detector.close()
+        self._stages.register.close()
+
+    # -- what goes on beside the sentence
+
+    def _record(self) -> Sequence[Entry]:
+        if not self._unrecorded:
+            return ()
+        try:
+            entries = self._append(self._unrecorded)
+        except (RegisterError, EvidenceError) as error:
+            log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
+            return ()
+        self._unrecorded = []
+        self._count_entries(entries)
+        return entries
+
+    def _forget_the_silent(self, batch: FrameBatch) -> None:
+        now_s = self._clock()
+        for camera in np.unique(batch.frames.camera):
+            self._heard_s[int(camera)] = now_s
+        for camera, heard_s in list(self._heard_s.items()):
+            if now_s - heard_s > SILENT_S:
+                self._stages.tracker.forget(camera)
+                del self._heard_s[camera]
+
+    def _count_frames(self, batch: FrameBatch) -> None:
+        for camera, name in self._present(batch.frames.camera):
+            self._metrics.frames.labels(name).inc(int((batch.frames.camera == camera).sum()))
+
+    def _count(self, detections: Detections, tracks: Tracks, violations: Sequence[Violation]) -> None:
+        of_camera = detections.frames.camera[detections.frame]
+        for camera, name in self._present(of_camera):
+            self._metrics.detections.labels(name).inc(int((of_camera == camera).sum()))
+        for violation in violations:
+            name = self._cameras[violation.camera]
+            self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
+
+    def _present(self, cameras: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Iterator[tuple[int, str]]:
+        for camera in np.unique(cameras):
+            yield int(camera), self._cameras[int(camera)]
+
+    def _count_entries(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            case = entry.case
+            self._metrics.cases.labels(case.camera, case.kind).inc()
+            self._metrics.latency_s.labels(case.camera).observe(max(0.0, entry.recorded_s - case.occurred_s))
+            self._metrics.register_sequence.set(entry.sequence)
+            log.info("case", sequence=entry.sequence, kind=case.kind, camera=case.camera, case=case.id)

@@ -1,0 +1,67 @@
+"""The one way a thread is put between two stages: bounded, in order, and it carries errors."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class _End:
+    """Closes the queue; carries what ended the producer, if it was an error."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+def prefetch(items: Iterable[T], depth: int, name: str) -> Iterator[T]:
+    """Yield `items` in order while a thread called `name` works up to `depth` of them ahead.
+
+    An error of the producer is raised here, after the items that came before it. When the consumer stops early the
+    producer ends at its next item; this generator's `close` waits for it.
+    """
+    handed: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_produce, args=(items, handed, stopped), name=name, daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := handed.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        _empty(handed)
+        thread.join()
+
+
+def _produce(items: Iterable[T], handed: queue.Queue[T | _End], stopped: threading.Event) -> None:
+    error: BaseException | None = None
+    try:
+        for item in items:
+            _hand(item, handed, stopped)
+            if stopped.is_set():
+                return
+    except BaseException as caught:  # noqa: BLE001  the root of a thread: raised again by the consumer
+        error = caught
+    _hand(_End(error), handed, stopped)
+
+
+def _hand(item: T | _End, handed: queue.Queue[T | _End], stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        try:
+            return handed.put(item, timeout=0.1)
+        except queue.Full:
+            continue
+    return None
+
+
+def _empty(handed: queue.Queue[T | _End]) -> None:
+    while True:
+        try:
+            handed.get_nowait()
+        except queue.Empty:
+            return
