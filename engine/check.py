@@ -1,0 +1,93 @@
+"""`qyran check`: is everything there that the engine needs, and what do the cameras send?"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.config import CameraConfig, EngineConfig, load_config
+from engine.detect import find_card
+from engine.errors import SourceError
+from engine.ingest import Probe, probe
+from engine.rules import check_site, load_catalogue
+from engine.site import Site, load_site
+
+_PARALLEL = 32
+
+
+def check(path: Path, console: Console, *, offline: bool = False) -> bool:
+    """Print what was found; False if a camera cannot be watched. Raises ConfigError for a wrong file."""
+    config = load_config(path)
+    warnings = check_files(config)
+    console.print(f"{path}: {len(config.cameras)} camera(s), catalogue and sites are well formed")
+    if not offline:
+        results = probe_all(config)
+        console.print(_table(config, results))
+        warnings += size_warnings(config, results)
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+    return offline or not any(isinstance(result, SourceError) for result in results)
+
+
+def check_files(config: EngineConfig) -> list[str]:
+    """Load every file that the configuration names; what is allowed but doubtful comes back as warnings."""
+    catalogue = load_catalogue(config.catalogue)
+    find_card(config.detector.card)
+    return [
+        f"camera {camera.name}: {warning}"
+        for camera in config.cameras
+        for warning in check_site(load_site(camera.site), catalogue)
+    ]
+
+
+def probe_all(config: EngineConfig) -> list[Probe | SourceError]:
+    """Try every camera, many at once."""
+    with ThreadPoolExecutor(min(_PARALLEL, len(config.cameras))) as pool:
+        return list(pool.map(_try, config.cameras))
+
+
+def size_warnings(config: EngineConfig, results: list[Probe | SourceError]) -> list[str]:
+    """Cameras whose picture is not the one that their site was drawn on."""
+    return [
+        f"camera {camera.name}: sends {result.width_px}x{result.height_px}, its site is drawn on "
+        f"{site.image_size_px[0]}x{site.image_size_px[1]}: nothing will be judged"
+        for camera, result in zip(config.cameras, results, strict=True)
+        if isinstance(result, Probe) and (site := _site(camera)).image_size_px != (result.width_px, result.height_px)
+    ]
+
+
+def _site(camera: CameraConfig) -> Site:
+    return load_site(camera.site)
+
+
+def _try(camera: CameraConfig) -> Probe | SourceError:
+    try:
+        return probe(camera)
+    except SourceError as error:
+        return error
+
+
+def _table(config: EngineConfig, results: list[Probe | SourceError]) -> Table:
+    table = Table()
+    for column in ("camera", "codec", "size", "fps", "GOP s", "Mbit/s", "clock"):
+        table.add_column(column)
+    for camera, result in zip(config.cameras, results, strict=True):
+        if isinstance(result, SourceError):
+            table.add_row(camera.name, f"[red]{result.reason}[/]", str(result))
+        else:
+            table.add_row(camera.name, *_cells(result))
+    return table
+
+
+def _cells(seen: Probe) -> tuple[str, ...]:
+    return (
+        seen.codec + (" (B-frames)" if seen.b_frames else ""),
+        f"{seen.width_px}x{seen.height_px}",
+        f"{seen.fps:.2f}",
+        f"{seen.gop_s:.1f}",
+        f"{seen.bits_per_s / 1e6:.2f}",
+        seen.clock.name.lower(),
+    )

@@ -1,0 +1,137 @@
+"""The command `qyran`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from engine import logs
+from engine.errors import QyranError
+
+app = typer.Typer(
+    help="Traffic-camera streams to violation records, handed to registers over gRPC.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The engine's configuration file (TOML).")]
+_LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")]
+
+
+def main() -> None:
+    """Entry point: an error raised on purpose is one line on standard error and exit status 2."""
+    try:
+        app()
+    except QyranError as error:
+        Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {error}", soft_wrap=True)
+        sys.exit(2)
+
+
+@app.command()
+def run(config: _Config, log_level: _LogLevel = "info") -> None:
+    """Watch the cameras of CONFIG until interrupted."""
+    from engine.build import build
+    from engine.config import load_config
+
+    logs.configure(level=log_level)
+    with build(load_config(config)) as engine, _interruptible(engine.stop):
+        for _ in engine.run():
+            pass
+
+
+@app.command()
+def check(
+    config: _Config,
+    offline: Annotated[bool, typer.Option("--offline", help="Read the files only, try no camera.")] = False,
+) -> None:
+    """Validate CONFIG and every file it names, try every camera, and say what was seen. Status 1 if a camera fails."""
+    from engine.check import check as check_engine
+
+    logs.configure(level="error")
+    if not check_engine(config, Console(), offline=offline):
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video file.")],
+    site: Annotated[Path | None, typer.Option(help="The site file; without one nothing is measured or judged.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the register and the evidence; default: none kept.")
+    ] = None,
+    draw: Annotated[Path | None, typer.Option(help="Folder for frames with boxes, identities and speeds.")] = None,
+    detect_fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 8.0,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Region of interest as LEFT,TOP,RIGHT,BOTTOM fractions; repeatable.")
+    ] = None,
+    start: Annotated[str, typer.Option(help="Capture time of the first frame, ISO 8601; default: now.")] = "",
+    card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "ssd_mobilenet_v3_large",
+) -> None:
+    """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
+    from engine.replay import Replay, play
+
+    logs.configure(level="warning")
+    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
+    play(wanted, Console())
+
+
+@app.command()
+def watch(
+    target: Annotated[str, typer.Argument(help="Address of the gRPC service.")] = "127.0.0.1:50151",
+    from_sequence: Annotated[int, typer.Option("--from", min=0, help="Entries after this sequence.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Append JSON lines to this file, and go on after its last line.")
+    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind; repeatable.")] = None,
+    camera: Annotated[list[str] | None, typer.Option(help="Only this camera; repeatable.")] = None,
+) -> None:
+    """Print the register's cases as JSON lines, old ones first, then new ones as they come; reconnects by itself."""
+    from engine.watch import follow
+
+    logs.configure(level="warning")
+    with _interruptible(_raise_interrupt):
+        follow(target, from_sequence, out, tuple(kind or ()), tuple(camera or ()))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=0, help="Run this long; 0: until interrupted.")] = 90.0,
+    state: Annotated[Path, typer.Option(help="Folder for the register and the evidence.")] = Path("var/demo"),
+) -> None:
+    """A simulated city of RTSP cameras on this machine, watched and judged by the real engine."""
+    from engine.demo.city import show_city
+
+    logs.configure(level="warning")
+    show_city(state, seconds, Console())
+
+
+def _raise_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible(stop: object) -> Iterator[None]:
+    """SIGINT and SIGTERM call `stop` once; a second SIGINT ends the process at once."""
+    assert callable(stop)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
