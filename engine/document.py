@@ -1,0 +1,174 @@
+"""`case.json`: the whole case as the register stores it, one struct.
+
+Times are RFC 3339 in UTC unless a field says local; speeds are km/h because that is what the law speaks of; pixels are
+of the camera's image, metres on the site's ground plane. What is in here is a function of the footage, the site, the
+rules and the model, and of nothing else: no time of writing, no process number. So the same offence proved twice gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from engine.errors import EvidenceError
+from engine.types import EvidenceFile
+
+SCHEMA = 1
+"""Raised when a field changes its meaning or goes; a new field does not raise it."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what stands in a document. Unknown fields are let pass: an older program reads a newer one's cases."""
+
+
+class Time(Record, frozen=True):
+    """When it happened."""
+
+    occurred: dt.datetime
+    """The instant the offence is dated to, capture time."""
+    local: str
+    """The same with the site's offset, RFC 3339."""
+    timezone: str
+    began: dt.datetime
+    """Earliest instant that proves it."""
+    ended: dt.datetime
+    """Latest instant that proves it."""
+    clock: str
+    """How the capture times were obtained: `synchronised`, `arrival`, `declared`, `unstable`."""
+
+
+class Where(Record, frozen=True):
+    """Where it happened."""
+
+    site: str
+    camera: str
+    address: dict[str, str]
+    """By language."""
+    latitude: float | None
+    longitude: float | None
+    direction: str
+
+
+class Speed(Record, frozen=True):
+    """A measured speed against a limit."""
+
+    speed_kmh: float
+    expanded_uncertainty_kmh: float
+    """`coverage_factor` times the combined standard uncertainty (JCGM 100:2008, 6.2)."""
+    coverage_factor: float
+    limit_kmh: float
+    tolerance_kmh: float
+    enforced_kmh: int
+    """floor(speed - tolerance - expanded uncertainty): what is held against the driver."""
+    length_m: float
+    began: dt.datetime
+    ended: dt.datetime
+
+
+class CertificateRecord(Record, frozen=True):
+    number: str
+    issued: dt.datetime
+    expires: dt.datetime
+    valid: bool
+    """At the instant of the offence."""
+
+
+class CalibrationRecord(Record, frozen=True):
+    id: str
+    made: dt.datetime
+    expires: dt.datetime
+    residual_m: float
+    valid: bool
+    """At the instant of the offence."""
+
+
+class Device(Record, frozen=True):
+    """What measured, and by what right."""
+
+    serial: str
+    certificate: CertificateRecord | None
+    calibration: CalibrationRecord | None
+
+
+class Versions(Record, frozen=True):
+    """What decided."""
+
+    software: str
+    catalogue: str
+    model: str
+    model_sha256: str
+    runtime: str
+
+
+class Point(Record, frozen=True):
+    """The vehicle at one instant of its way."""
+
+    captured: dt.datetime
+    xyxy_px: tuple[float, float, float, float]
+    position_m: tuple[float, float] | None
+
+
+class Instant(Record, frozen=True):
+    """A named instant of proof and the still that shows it."""
+
+    name: str
+    captured: dt.datetime
+    still: str | None
+    """Name of the file; None where there is none, and `incomplete` says why."""
+    still_captured: dt.datetime | None
+    """Capture time of the frame that the still shows: the nearest there is."""
+
+
+class Clip(Record, frozen=True):
+    """The original recording around the offence."""
+
+    file: str
+    began: dt.datetime
+    ended: dt.datetime
+
+
+class Document(Record, frozen=True):
+    """The whole file."""
+
+    schema: int
+    id: str
+    kind: str
+    rule: str
+    article: str
+    outcome: str
+    """Proposed: `fine`, `warning`, `officer` or `indication`."""
+    reasons: tuple[str, ...]
+    """Why the outcome is what it is, one sentence each."""
+    incomplete: tuple[str, ...]
+    """What of the proof is missing, one sentence each."""
+    time: Time
+    place: Where
+    vehicle_class: str
+    measurement: Speed | None
+    device: Device
+    versions: Versions
+    instants: tuple[Instant, ...]
+    clip: Clip | None
+    trajectory: tuple[Point, ...]
+    files: tuple[EvidenceFile, ...]
+    """The stills, the overlay and the clip; the manifest holds these and this document."""
+
+
+def encode(document: Document) -> bytes:
+    """UTF-8 JSON, indented for a reader's eyes, with a line's end."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def decode(content: bytes, *, source: str) -> Document:
+    """Read a `case.json`; raises EvidenceError that names `source` and the place in it."""
+    try:
+        return msgspec.json.decode(content, type=Document)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise EvidenceError(f"{source}: {error}") from error
+
+
+def moment(captured_s: float) -> dt.datetime:
+    """Unix seconds as an aware UTC time, to the microsecond."""
+    return dt.datetime.fromtimestamp(captured_s, dt.UTC)

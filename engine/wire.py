@@ -1,0 +1,132 @@
+"""The engine's nouns to and from the protocol's messages (`proto/qyran/v1`).
+
+An entry that went over the wire and back is equal to the one that was sent: `document` travels byte for byte, and what
+the message says besides is taken from it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from qyran.v1 import case_pb2 as pb
+
+from engine import document as doc
+from engine.errors import EvidenceError
+from engine.types import Case, Entry, EvidenceFile
+
+NANO = 1_000_000_000
+
+
+def timestamp(time_s: float) -> Timestamp:
+    """Unix seconds to a Timestamp; `seconds` gives the very same float back."""
+    whole = math.floor(time_s)
+    carry, nanos = divmod(round((time_s - whole) * NANO), NANO)
+    return Timestamp(seconds=whole + carry, nanos=nanos)
+
+
+def seconds(stamp: Timestamp) -> float:
+    """A Timestamp to Unix seconds."""
+    return (stamp.seconds * NANO + stamp.nanos) / NANO
+
+
+def entry_to_message(entry: Entry) -> pb.Entry:
+    return pb.Entry(sequence=entry.sequence, recorded_at=timestamp(entry.recorded_s), case=case_to_message(entry.case))
+
+
+def entry_from_message(message: pb.Entry) -> Entry:
+    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case))
+
+
+def case_to_message(case: Case) -> pb.Case:
+    """A document that cannot be read goes out all the same, and `incomplete` says so: a case is never held back."""
+    message = pb.Case(
+        id=case.id,
+        kind=case.kind,
+        camera=case.camera,
+        occurred_at=timestamp(case.occurred_s),
+        files=[file_to_message(file) for file in case.files],
+        folder=case.folder,
+        document=case.document,
+    )
+    try:
+        message.MergeFrom(_told(doc.decode(case.document, source=f"case {case.id}")))
+    except EvidenceError as error:
+        message.incomplete.append(str(error))
+    return message
+
+
+def case_from_message(message: pb.Case) -> Case:
+    return Case(
+        id=message.id,
+        camera=message.camera,
+        kind=message.kind,
+        occurred_s=seconds(message.occurred_at),
+        document=message.document,
+        files=tuple(file_from_message(file) for file in message.files),
+        folder=message.folder,
+    )
+
+
+def file_to_message(file: EvidenceFile) -> pb.EvidenceFile:
+    return pb.EvidenceFile(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, sha256=file.sha256)
+
+
+def file_from_message(message: pb.EvidenceFile) -> EvidenceFile:
+    return EvidenceFile(message.name, message.media_type, message.size_bytes, message.sha256)
+
+
+def _told(document: doc.Document) -> pb.Case:
+    """What a message repeats of the document."""
+    return pb.Case(
+        clock=_value(pb.Clock, "CLOCK", document.time.clock),
+        article=document.article,
+        outcome=_value(pb.Outcome, "OUTCOME", document.outcome),
+        reasons=document.reasons,
+        incomplete=document.incomplete,
+        place=_place(document.place),
+        vehicle_class=_value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class),
+        measurement=_measurement(document.measurement) if document.measurement else None,
+    )
+
+
+Number = TypeVar("Number", bound=int, covariant=True)
+
+
+class _Enum(Protocol[Number]):
+    """A generated enumeration."""
+
+    def Value(self, name: str) -> Number: ...  # noqa: N802 - protobuf's name
+
+
+def _value(enum: _Enum[Number], prefix: str, name: str) -> Number:
+    """`officer` to OUTCOME_OFFICER; what this version of the protocol does not know becomes unspecified."""
+    try:
+        return enum.Value(f"{prefix}_{name.upper()}")
+    except ValueError:
+        return enum.Value(f"{prefix}_UNSPECIFIED")
+
+
+def _place(place: doc.Where) -> pb.Place:
+    return pb.Place(
+        site=place.site,
+        address=place.address,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        direction=place.direction,
+    )
+
+
+def _measurement(speed: doc.Speed) -> pb.Measurement:
+    return pb.Measurement(
+        speed_kmh=speed.speed_kmh,
+        expanded_uncertainty_kmh=speed.expanded_uncertainty_kmh,
+        coverage_factor=speed.coverage_factor,
+        limit_kmh=speed.limit_kmh,
+        tolerance_kmh=speed.tolerance_kmh,
+        enforced_kmh=speed.enforced_kmh,
+        length_m=speed.length_m,
+        began_at=timestamp(speed.began.timestamp()),
+        ended_at=timestamp(speed.ended.timestamp()),
+    )
