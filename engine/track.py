@@ -1,0 +1,164 @@
+"""The tracker: detections of all cameras to identities, in one compiled call a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.types import Detections, Ints, Tracks, VehicleClass
+from kernels import track as kernel
+from kernels.assign import FREE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerParameters:
+    """How the tracker decides. Times in seconds, overlaps and costs between 0 and 1, motion in sizes of the box."""
+
+    high_score: float = 0.5
+    """Detections from this score on choose their track first."""
+    low_score: float = 0.1
+    """Detections below this score are not looked at; those between may only carry on a track."""
+    birth_score: float = 0.5
+    """A detection without a track begins one from this score on."""
+    confirm_evidence: float = 1.5
+    """A track is believed, and reported, once the log odds of its sightings' scores add up to this."""
+    max_lost_s: float = 1.0
+    """A track that has not been seen for longer has ended."""
+    max_tentative_s: float = 0.25
+    """The same while it is not believed yet."""
+    max_doubtful_s: float = 0.5
+    """A track that has not been seen for longer is not carried on by a detection below `high_score`."""
+    buffer: float = 0.1
+    """Boxes are widened by this part of their size on every side before their overlap is taken (C-BIoU)."""
+    max_cost: float = 0.8
+    """A pair costs 1 - overlap + doubt_cost (1 - score) + lost_cost_per_s * (time unseen); a dearer one is no match."""
+    doubt_cost: float = 0.1
+    lost_cost_per_s: float = 0.1
+    centre_agility: float = 0.6
+    """Root of the spectral density of the centre's acceleration, sizes / s^1.5."""
+    size_agility: float = 0.25
+    """The same of the size."""
+    centre_noise: float = 0.02
+    """Standard deviation of a detection's centre, sizes."""
+    size_noise: float = 0.1
+    """Standard deviation of a detection's width and height, sizes."""
+    birth_centre_rate: float = 1.0
+    """Standard deviation of the unknown velocity of a new track, sizes / s."""
+    birth_size_rate: float = 1.0
+    """The same of its growth."""
+
+
+class KalmanTracker:
+    """Two-stage association with a Kalman filter in seconds (`kernels.track`), implementing `stages.Tracker`.
+
+    What it says of a camera is a function of that camera's frames alone, to the last bit. Identities are the camera's
+    index and a count of its own, so they too are the same with whomever it shares a batch.
+
+    A track is reported once it is believed. Its earlier sightings in the same batch are reported with it; those of
+    earlier batches, which have gone out already, are not. Boxes are the detections' own, never the filter's.
+
+    A frame that is not later than the camera's one before says nothing if the times are equal, and ends all tracks of
+    the camera if time went backwards. A camera that falls silent keeps its tracks until it speaks again.
+    """
+
+    def __init__(self, parameters: TrackerParameters | None = None, capacity: int = 64) -> None:
+        """`capacity`: tracks a camera is expected to have at once; grows by itself."""
+        self.parameters = parameters or TrackerParameters()
+        self._parameters = kernel.Parameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
+        self._state = _new_state(0, capacity)
+        self._forgotten: list[int] = []
+
+    def track(self, detections: Detections) -> Tracks:
+        """Give identities to the vehicles; persons stay without.
+
+        Raises ValueError for a negative camera or a capture time that is not finite.
+        """
+        frames = detections.frames
+        _check(detections)
+        if len(frames) and (cameras := int(frames.camera.max()) + 1) > len(self._state.live):
+            self._grow(cameras, self._state.tracks.shape[1])
+        kept = np.flatnonzero((detections.class_id != VehicleClass.PERSON) & (detections.score > 0))
+        out = self._run(_batch(detections, kept))
+        reported = np.flatnonzero(out.identity != kernel.TENTATIVE)
+        ended = np.concatenate([np.array(self._forgotten, np.int64), out.ended[: out.ended_count[0]]])
+        self._forgotten.clear()
+        rows = kept[reported]
+        return Tracks(
+            frames=frames,
+            frame=detections.frame[rows],
+            track=out.identity[reported],
+            xyxy_px=detections.xyxy_px[rows],
+            score=detections.score[rows],
+            class_id=out.class_id[reported],
+            ended=np.sort(ended),
+        )
+
+    def forget(self, camera: int) -> None:
+        """End all tracks of a camera; the next `track` says so. An unknown camera has none."""
+        if camera < len(self._state.live):
+            identities = self._state.tracks["identity"][camera, : self._state.live[camera]]
+            self._forgotten.extend(identities[identities != kernel.TENTATIVE].tolist())
+            self._state.live[camera] = 0
+            self._state.clock_s[camera] = -np.inf
+
+    def _run(self, batch: kernel.Batch) -> kernel.Sightings:
+        rows, most = len(batch.score), int(np.diff(batch.first).max(initial=0))
+        out = _new_sightings(rows, int(self._state.live.sum()) + rows)
+        self._state.tracks["row"] = FREE
+        done = 0
+        while True:
+            work = kernel.desk(rows, most, self._state.tracks.shape[1])
+            done = kernel.track_batch(done, batch, self._parameters, self._state, work, out)
+            if done == len(batch.camera):
+                return out
+            self._grow(len(self._state.live), 2 * self._state.tracks.shape[1] + most)
+
+    def _grow(self, cameras: int, capacity: int) -> None:
+        old, new = self._state, _new_state(cameras, capacity)
+        new.tracks[: old.tracks.shape[0], : old.tracks.shape[1]] = old.tracks
+        for name in ("live", "issued", "clock_s"):
+            getattr(new, name)[: len(old.live)] = getattr(old, name)
+        self._state = new
+
+
+def _check(detections: Detections) -> None:
+    frames = detections.frames
+    if (frames.camera < 0).any():
+        raise ValueError(f"camera {frames.camera.min()} is negative")
+    if not np.isfinite(frames.captured_s).all():
+        row = int(np.flatnonzero(~np.isfinite(frames.captured_s))[0])
+        raise ValueError(f"frame {row} of camera {frames.camera[row]} has no finite capture time")
+
+
+def _batch(detections: Detections, kept: Ints) -> kernel.Batch:
+    frames = detections.frames
+    return kernel.Batch(
+        frames.camera,
+        frames.captured_s,
+        frames.size_px,
+        np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),
+        detections.xyxy_px[kept],
+        detections.score[kept],
+        detections.class_id[kept],
+    )
+
+
+def _new_state(cameras: int, capacity: int) -> kernel.State:
+    return kernel.State(
+        np.zeros((cameras, capacity), kernel.TRACK),
+        np.zeros(cameras, np.int64),
+        np.zeros(cameras, np.int64),
+        np.full(cameras, -np.inf),
+    )
+
+
+def _new_sightings(rows: int, most_ended: int) -> kernel.Sightings:
+    return kernel.Sightings(
+        np.full(rows, kernel.TENTATIVE, np.int64),
+        np.zeros(rows, np.int32),
+        np.full(rows, FREE, np.int64),
+        np.empty(most_ended, np.int64),
+        np.zeros(1, np.int64),
+    )
