@@ -50,15 +50,15 @@ class Calibration(Strict, frozen=True):
     """Where the calibration holds: no speed is stated outside."""
     relative_sigma: Annotated[float, Meta(ge=0, le=0.2)] = 0.005
     """Standard uncertainty of lengths on the ground, as a share of the length."""
-    foot_height_m: Annotated[float, Meta(ge=-0.5, le=1.5)] = 0.0
-    """Height above the road of the point that the tracker follows; with `camera_height_m` it corrects the speed."""
-    camera_height_m: Positive | None = None
+    covariance: Annotated[tuple[float, ...], Meta(min_length=81, max_length=81)] | None = None
+    """Covariance of the homography's elements, 9 x 9 in row-major order."""
+    camera_m: Row3 | None = None
+    """Where the camera hangs, on the ground's axes: x, y, and height above the road. With it the height of a vehicle's
+    lowest visible point is taken out of its position (`engine.measure.FootModel`)."""
 
     def __post_init__(self) -> None:
         if self.expires <= self.made:
             raise ValueError(f"calibration {self.id} expires before it is made")
-        if self.foot_height_m and self.camera_height_m is None:
-            raise ValueError(f"calibration {self.id}: foot_height_m needs camera_height_m")
 
 
 class Certificate(Strict, frozen=True):
