@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
@@ -22,6 +24,8 @@ Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
 ClassName = Literal["car", "truck", "bus", "motorcycle", "bicycle"]
 Row3 = tuple[float, float, float]
 Aware = Annotated[dt.datetime, Meta(tz=True)]
+HoursText = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00))?$")]
+"""Local time `HH:MM-HH:MM`, may pass midnight; empty: always."""
 
 
 class Place(Strict, frozen=True):
@@ -34,6 +38,12 @@ class Place(Strict, frozen=True):
     direction: str = ""
     timezone: str = "Asia/Almaty"
     """IANA name; hours of rules and dates in documents are local."""
+
+    def __post_init__(self) -> None:
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"there is no time zone {self.timezone!r}") from error
 
 
 class Calibration(Strict, frozen=True):
@@ -90,8 +100,7 @@ class Limit(Strict, frozen=True):
     kmh: Positive
     classes: tuple[ClassName, ...] = ()
     """Empty: every class."""
-    hours: str = ""
-    """Local time `HH:MM-HH:MM`, may pass midnight; empty: always."""
+    hours: HoursText = ""
     zone: str = ""
     """Empty: everywhere in the picture."""
 
@@ -104,8 +113,9 @@ class Rule(Strict, frozen=True, kw_only=True, tag_field="kind"):
     """The zone in which it is watched."""
     classes: tuple[ClassName, ...] = ()
     """Empty: every class that the kind is about."""
-    hours: str = ""
-    """Local time `HH:MM-HH:MM`; empty: always."""
+    hours: HoursText = ""
+    variant: str = ""
+    """Which part of the kind's article, by the catalogue's word for it; empty: the ordinary one."""
 
 
 class SpeedingRule(Rule, frozen=True, kw_only=True, tag="speeding"):
@@ -125,6 +135,10 @@ class WrongWayRule(Rule, frozen=True, kw_only=True, tag="wrong_way"):
     at_least_m: Positive = 8.0
     """And only over this stretch of road."""
     at_least_s: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        if not math.dist(*self.direction_px) > 0:
+            raise ValueError(f"rule {self.name}: direction_px has no length")
 
 
 class IllegalStopRule(Rule, frozen=True, kw_only=True, tag="illegal_stop"):
@@ -159,21 +173,34 @@ class Site(Strict, frozen=True):
     rules: tuple[AnyRule, ...] = ()
 
     def __post_init__(self) -> None:
-        zones = {zone.name for zone in self.zones}
-        for owner, zone in [(f"rule {r.name}", r.zone) for r in self.rules] + [
-            (f"limit {limit.kmh:g}", limit.zone) for limit in self.limits if limit.zone
-        ]:
+        zones = _unique("zones", (zone.name for zone in self.zones))
+        _unique("lines", (line.name for line in self.lines))
+        _unique("rules", (rule.name for rule in self.rules))
+        owners = [(f"rule {rule.name}", rule.zone) for rule in self.rules]
+        owners += [(f"limit {limit.kmh:g}", limit.zone) for limit in self.limits if limit.zone]
+        for owner, zone in owners:
             if zone not in zones:
                 raise ValueError(f"{owner}: there is no zone {zone!r}")
-        for name in (names := [r.name for r in self.rules]):
-            if names.count(name) > 1:
-                raise ValueError(f"two rules are called {name!r}")
+
+
+def _unique(what: str, names: Iterable[str]) -> set[str]:
+    """The names; raises ValueError where one stands there twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"two {what} are called {name!r}")
+        seen.add(name)
+    return seen
 
 
 def load_site(path: Path) -> Site:
     """Read a site file; raises ConfigError that names the file and the place in it."""
     site = tomlfile.load(path, Site)
-    for zone in site.zones:
-        if not all(math.isfinite(v) for point in zone.polygon_px for v in point):
-            raise ConfigError(f"{path}: zone {zone.name}: a corner is not a number")
+    places = [(f"zone {zone.name}", zone.polygon_px) for zone in site.zones]
+    places += [(f"line {line.name}", (line.from_px, line.to_px)) for line in site.lines]
+    places += [(f"rule {r.name}", r.direction_px) for r in site.rules if isinstance(r, WrongWayRule)]
+    places += [("calibration.area_px", site.calibration.area_px)] if site.calibration else []
+    for place, points in places:
+        if not all(math.isfinite(value) for point in points for value in point):
+            raise ConfigError(f"{path}: {place}: a point is not a number")
     return site
