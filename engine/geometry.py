@@ -1,0 +1,97 @@
+"""What the speedometer knows of a camera: the homography of its road, where and when it holds, and how well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.errors import CalibrationError
+from engine.types import Floats, Ints32
+
+
+@dataclass(frozen=True, slots=True)
+class FootModel:
+    """Where the lowest visible point of a vehicle lies against the vehicle (see `kernels.ground.onto_road`)."""
+
+    camera_m: tuple[float, float, float]
+    """The camera on the ground's axes: x, y, and height above the road."""
+    clearance_m: float = 0.2
+    """Height of the bumper's lower edge above the road."""
+    overhang_m: float = 0.7
+    """From the bumper back to where the tyre meets the road."""
+    clearance_sigma_m: float = 0.05
+    """Standard uncertainty of the clearance, from vehicle to vehicle."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraGeometry:
+    """What the speedometer knows of one camera."""
+
+    image_to_ground: Floats
+    """(3, 3) f8: homography, image pixels to metres on the road; any scale and sign."""
+    image_size_px: tuple[int, int]
+    """Width and height of the picture that it was made for; in a picture of another size nothing is measured."""
+    area_px: Floats
+    """(K, 2) f8: corners of the calibrated area in the image, below the horizon; nothing is measured outside."""
+    valid_from_s: float
+    valid_to_s: float
+    """Unix seconds UTC between which the calibration holds, the end not included."""
+    covariance: Floats | None = None
+    """(9, 9) f8: covariance of the homography's elements in row-major order, or None where only `relative_sigma` is
+    known."""
+    relative_sigma: float = 0.005
+    """Standard uncertainty of lengths as a share of the length, for what the covariance does not hold."""
+    foot: FootModel | None = None
+    """None: the foot point is taken to lie on the road."""
+
+    def __post_init__(self) -> None:
+        """Bring the homography to W > 0 in the area. Raises CalibrationError where the area meets the horizon."""
+        h = np.asarray(self.image_to_ground, np.float64)
+        corners = np.asarray(self.area_px, np.float64)
+        if h.shape != (3, 3) or not np.isfinite(h).all() or abs(np.linalg.det(h / np.linalg.norm(h))) < 1e-15:
+            raise CalibrationError("image_to_ground is not an invertible 3 x 3 matrix of finite numbers")
+        if corners.ndim != 2 or corners.shape[1:] != (2,) or len(corners) < 3 or not np.isfinite(corners).all():
+            raise CalibrationError("area_px is not a polygon of at least three finite image points")
+        if self.covariance is not None and np.shape(self.covariance) != (9, 9):
+            raise CalibrationError("the covariance of image_to_ground is not 9 x 9")
+        weight = corners @ h[2, :2] + h[2, 2]
+        if not (np.all(weight > 0) or np.all(weight < 0)):
+            raise CalibrationError("the calibrated area reaches the horizon of image_to_ground")
+        object.__setattr__(self, "image_to_ground", h * np.sign(weight[0]))
+        object.__setattr__(self, "area_px", corners)
+
+
+class GeometryTable:
+    """The geometries as the tables that the kernels read; row c belongs to the c-th camera index of `index`."""
+
+    def __init__(self, geometry: Mapping[int, CameraGeometry]) -> None:
+        known = list(geometry.values())
+        self.index = np.array(list(geometry), np.int64)
+        self.image_to_ground = _stack([g.image_to_ground for g in known], (3, 3))
+        self.covariance = _stack([np.zeros((9, 9)) if g.covariance is None else g.covariance for g in known], (9, 9))
+        self.relative_sigma = np.array([g.relative_sigma for g in known])
+        self.image_size_px = _stack([g.image_size_px for g in known], (2,))
+        self.valid_s = _stack([(g.valid_from_s, g.valid_to_s) for g in known], (2,))
+        self.foot = _stack([_foot_row(g.foot) for g in known], (5,))
+        self.clearance_sigma_m = np.array([g.foot.clearance_sigma_m if g.foot else 0.0 for g in known])
+        self.corner_offset = np.cumsum([0, *(len(g.area_px) for g in known)], dtype=np.int64)
+        self.corner_px = np.concatenate([np.empty((0, 2)), *(g.area_px for g in known)])
+
+    def row_of(self, camera: Ints32) -> Ints32:
+        """(T,) i4: row of every camera index, -1 where nothing is known of the camera."""
+        if len(self.index) == 0:
+            return np.full(len(camera), -1, np.int32)
+        order = np.argsort(self.index)
+        at = order[np.searchsorted(self.index, camera, sorter=order).clip(max=len(order) - 1)]
+        return np.where(self.index[at] == camera, at, -1).astype(np.int32)
+
+
+def _stack(rows: list[Any], shape: tuple[int, ...]) -> Floats:
+    return np.array(rows, np.float64).reshape(len(rows), *shape)
+
+
+def _foot_row(foot: FootModel | None) -> tuple[float, ...]:
+    return (*foot.camera_m, foot.clearance_m, foot.overhang_m) if foot else (np.nan,) * 5

@@ -1,0 +1,262 @@
+"""The speedometer: boxes with identity become places, velocities and speeds on the road, or a reason why not.
+
+The point that is followed is the middle of the lower edge of the box. It is not the point of the road nearest to the
+camera that the vehicle stands on, nor always on the road at all: seen from the front it is the edge of the bumper or
+the tyre behind it (`kernels.ground.onto_road` takes it back), and a box's edge errs by a pixel or two, alike for some
+frames. A mean over a stretch of road survives that; a single frame does not. So a speed is stated of a stretch, never
+of two instants, and its uncertainty sums the scatter of the fit with the correlation of its residuals, the covariance
+of the calibration through the same fit, and what is not known of the vehicle's clearance.
+
+A sighting is used when the whole vehicle was in the picture, in the calibrated area, not hidden by a nearer box, at a
+time that the calibration and the clock stand for. Where too few of them are left, the reason of most of the others is
+given; whatever could belong to another vehicle is no measurement (OIML R 91).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.geometry import CameraGeometry, FootModel, GeometryTable
+from engine.types import Bytes8, Clock, Flags, Floats, Ints, Ints32, Measurable, Motion, Speeds, Tracks
+from kernels.ground import hidden_share, inside, onto_road, speed_by_homography, to_ground
+from kernels.speed import Fits, fit_speed, momentary_velocity
+
+SIGHTING = np.dtype(
+    [
+        ("track", "i8"),
+        ("captured_s", "f8"),
+        ("foot_px", "f8", (2,)),
+        ("position_m", "f8", (2,)),
+        ("jacobian", "f8", (2, 2)),
+        ("by_clearance", "f8", (2,)),
+        ("geometry", "i4"),
+        ("reason", "u1"),
+        ("row", "i8"),
+    ]
+)
+"""What is remembered of a sighting; `row` is its row in the running batch, -1 for an older one."""
+
+Sightings = NDArray[np.void]
+
+
+__all__ = ["CameraGeometry", "FootModel", "GroundSpeedometer", "SpeedBounds"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedBounds:
+    """When a speed may be stated."""
+
+    fewest_sightings: int = 6
+    shortest_s: float = 0.4
+    shortest_m: float = 8.0
+    border_px: float = 2.0
+    """A box nearer than this to the border of the picture is cut by it."""
+    most_hidden: float = 0.15
+    """A sighting is not used when a nearer box covers a larger share of its box."""
+    most_hidden_sightings: float = 0.3
+    """Share of hidden sightings from which on the track could be another vehicle's."""
+    fewest_inliers: float = 0.7
+    """Share of the sightings that must lie on one straight motion."""
+    widest_sway_m: float = 1.0
+    """Root mean square distance sideways from that motion."""
+    widest_scatter: float = 6.0
+    """Residuals along the road in units of the expected noise."""
+    most_drift: float = 0.2
+    """Change of speed over the stretch as a share of the speed, beyond its own two standard errors."""
+    widest_sigma_mps: float = 1.0
+    widest_sigma_share: float = 0.03
+    """A standard uncertainty above both bounds is no measurement."""
+    noise_px: float = 1.0
+    """Expected noise of a foot point, each axis."""
+    wobble_m: float = 0.03
+    """Expected noise of the outline against the vehicle."""
+    momentary_s: float = 1.0
+    """Length of the window of the momentary velocity."""
+    most_sightings: int = 400
+    """What is remembered of one track: the latest so many."""
+
+
+@dataclass(slots=True)
+class GroundSpeedometer:
+    """`Speedometer` over a road plane a camera: a bounded history of every live track, gone when the track ends."""
+
+    geometry: Mapping[int, CameraGeometry]
+    """By camera index; a camera that is not in it is `NOT_CALIBRATED`."""
+    bounds: SpeedBounds = field(default_factory=SpeedBounds)
+    _table: GeometryTable = field(init=False)
+    _history: dict[int, Sightings] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._table = GeometryTable(self.geometry)
+
+    def recalibrate(self, geometry: Mapping[int, CameraGeometry]) -> None:
+        """Go on with other geometries, as after a calibration or while a camera is moved; tracks begin afresh."""
+        self.geometry = geometry
+        self._table = GeometryTable(geometry)
+        self._history.clear()
+
+    def measure(self, tracks: Tracks) -> Motion:
+        """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
+        fresh = self._sight(tracks)
+        seen, offset = self._remember(fresh)
+        velocity_mps, sigma_mps = self._momentary(seen, offset, len(tracks))
+        speeds = self._state(seen, offset)
+        for track in tracks.ended.tolist():
+            self._history.pop(track, None)
+        return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds)
+
+    def _sight(self, tracks: Tracks) -> Sightings:
+        """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
+        table, rows = self._table, len(tracks)
+        sighting = np.zeros(rows, SIGHTING)
+        sighting["track"], sighting["captured_s"], sighting["row"] = tracks.track, tracks.captured_s, np.arange(rows)
+        sighting["foot_px"] = tracks.foot_px
+        geometry = table.row_of(tracks.camera)
+        geometry[~self._valid(tracks, geometry)] = -1
+        sighting["geometry"] = geometry
+        position_m, jacobian = np.empty((rows, 2)), np.empty((rows, 2, 2))
+        by_clearance = np.empty((rows, 2))
+        foot_px = np.ascontiguousarray(sighting["foot_px"])
+        to_ground(table.image_to_ground, geometry, foot_px, position_m, jacobian)
+        onto_road(table.foot, geometry, position_m, by_clearance)
+        sighting["position_m"], sighting["jacobian"], sighting["by_clearance"] = position_m, jacobian, by_clearance
+        sighting["reason"] = self._reasons(tracks, geometry, foot_px)
+        return sighting
+
+    def _valid(self, tracks: Tracks, geometry: Ints32) -> Flags:
+        """(T,) whether the geometry holds at the time and for the size of the picture."""
+        if len(self._table.index) == 0:
+            return np.zeros(len(tracks), np.bool_)
+        since, until = self._table.valid_s[geometry].T
+        size_fits = (tracks.frames.size_px[tracks.frame] == self._table.image_size_px[geometry]).all(axis=1)
+        valid: Flags = (geometry >= 0) & (tracks.captured_s >= since) & (tracks.captured_s < until) & size_fits
+        return valid
+
+    def _reasons(self, tracks: Tracks, geometry: Ints32, foot_px: Floats) -> Bytes8:
+        """(T,) `Measurable` of every sighting by itself."""
+        within = np.empty(len(tracks), np.bool_)
+        inside(self._table.corner_offset, self._table.corner_px, geometry, foot_px, within)
+        hidden = np.empty(len(tracks))
+        hidden_share(tracks.frame, tracks.xyxy_px.astype(np.float64), hidden)
+        margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
+        cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
+        reasons = [
+            (geometry < 0, Measurable.NOT_CALIBRATED),
+            (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
+            (cut, Measurable.TRUNCATED),
+            (~within, Measurable.OUTSIDE),
+            (hidden > self.bounds.most_hidden, Measurable.OCCLUDED),
+        ]
+        return _first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
+
+    def _remember(self, fresh: Sightings) -> tuple[Sightings, Ints]:
+        """Add to the histories; those of the batch's tracks end to end, and where each begins (N + 1,)."""
+        order = np.argsort(fresh["track"], kind="stable")
+        ids, first = np.unique(fresh["track"][order], return_index=True)
+        histories = []
+        for track, rows in zip(ids.tolist(), np.split(order, first[1:]), strict=False):
+            past = self._history.get(track, fresh[:0])
+            past["row"] = -1
+            self._history[track] = np.concatenate([past, fresh[rows]])[-self.bounds.most_sightings :]
+            histories.append(self._history[track])
+        offset = np.cumsum([0, *map(len, histories)], dtype=np.int64)
+        return np.concatenate(histories) if histories else fresh[:0], offset
+
+    def _momentary(self, seen: Sightings, offset: Ints, rows: int) -> tuple[Floats, Floats]:
+        """(T, 2) velocity and (T,) its standard uncertainty at every sighting of the batch."""
+        velocity_mps, sigma_mps = np.full((rows, 2), np.nan), np.full(rows, np.nan)
+        found, spread = np.empty((len(seen), 2)), np.empty(len(seen))
+        setting = (self.bounds.momentary_s, self.bounds.noise_px, self.bounds.wobble_m)
+        now = seen["row"] >= 0
+        momentary_velocity(offset, *_columns(seen), now, setting, found, spread)
+        velocity_mps[seen["row"][now]], sigma_mps[seen["row"][now]] = found[now], spread[now]
+        return velocity_mps, sigma_mps
+
+    def _state(self, seen: Sightings, offset: Ints) -> Speeds:
+        """One speed a track of the batch."""
+        t_s, position_m, jacobian = _columns(seen)
+        origin_s = t_s[offset[:-1]]
+        since_s = t_s - np.repeat(origin_s, np.diff(offset))
+        usable = seen["reason"] == Measurable.YES
+        fit = fit_speed(offset, since_s, position_m, jacobian, usable, (self.bounds.noise_px, self.bounds.wobble_m))
+        sigma_mps = self._sigma(seen, offset, fit)
+        reason = self._judge(fit, sigma_mps, _tally(seen["reason"], offset))
+        measured = reason == Measurable.YES
+        return Speeds(
+            track=seen["track"][offset[:-1]],
+            speed_mps=np.where(measured, fit.speed_mps, np.nan),
+            sigma_mps=np.where(measured, sigma_mps, np.nan),
+            measurable=reason,
+            began_s=origin_s + fit.began_s,
+            ended_s=origin_s + fit.ended_s,
+            length_m=fit.length_m,
+            heading_rad=fit.heading_rad,
+        )
+
+    def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:
+        """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale and clearance."""
+        geometry = np.maximum.reduceat(np.append(seen["geometry"], -1), offset[:-1]).astype(np.int32)
+        by_homography = np.empty((len(fit.speed_mps), 9))
+        foot_px = np.ascontiguousarray(seen["foot_px"])
+        table = self._table
+        speed_by_homography(table.image_to_ground, offset, geometry, foot_px, fit.gain, fit.heading_rad, by_homography)
+        calibration = np.einsum("ni,nij,nj->n", by_homography, _rows(table.covariance, geometry), by_homography)
+        toward = np.repeat(
+            np.stack([np.cos(fit.heading_rad), np.sin(fit.heading_rad)], axis=1), np.diff(offset), axis=0
+        )
+        lifted = fit.gain * (seen["by_clearance"] * toward).sum(axis=1)
+        clearance = np.add.reduceat(np.append(lifted, 0.0), offset[:-1]) * _rows(table.clearance_sigma_m, geometry)
+        scale = _rows(table.relative_sigma, geometry) * fit.speed_mps
+        return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2))
+
+    def _judge(self, fit: Fits, sigma_mps: Floats, tally: Ints) -> Bytes8:
+        """(N,) `Measurable` of every track, the gravest reason first."""
+        usable, hidden = tally[:, Measurable.YES], tally[:, Measurable.OCCLUDED]
+        bounds, lost = self.bounds, tally.copy()
+        lost[:, Measurable.YES] = 0
+        worst = np.where(lost.sum(axis=1) > usable, lost.argmax(axis=1), Measurable.TOO_SHORT)
+        fits = np.isfinite(fit.speed_mps)
+        short = (fit.length_m < bounds.shortest_m) | (fit.ended_s - fit.began_s < bounds.shortest_s)
+        astray = (fit.inliers < bounds.fewest_inliers) | (fit.sway_m > bounds.widest_sway_m)
+        wide = np.maximum(bounds.widest_sigma_mps, bounds.widest_sigma_share * fit.speed_mps)
+        reasons = [
+            (tally[:, Measurable.CLOCK_UNSTABLE] > 0, Measurable.CLOCK_UNSTABLE),
+            (hidden > bounds.most_hidden_sightings * (hidden + usable), Measurable.OCCLUDED),
+            (usable < bounds.fewest_sightings, worst),
+            (~fits, Measurable.INCONSISTENT),
+            (short, worst),
+            (astray | (fit.scatter > bounds.widest_scatter), Measurable.INCONSISTENT),
+            (np.abs(fit.drift) - 2.0 * fit.drift_sigma > bounds.most_drift, Measurable.ACCELERATING),
+            (~(sigma_mps <= wide), Measurable.UNCERTAIN),
+        ]
+        return _first_that_applies(reasons, np.full(len(usable), Measurable.YES))
+
+
+def _columns(seen: Sightings) -> tuple[Floats, Floats, Floats]:
+    """Times, ground positions and their Jacobians, each contiguous."""
+    t_s, position_m, jacobian = (np.ascontiguousarray(seen[name]) for name in ("captured_s", "position_m", "jacobian"))
+    return t_s, position_m, jacobian
+
+
+def _rows(table: Floats, row: Ints32) -> Floats:
+    """Rows of a geometry table, zeros where there is none."""
+    padded = np.concatenate([table, np.zeros((1, *table.shape[1:]))])
+    return np.asarray(padded[row])
+
+
+def _tally(reason: Bytes8, offset: Ints) -> Ints:
+    """(N, 10) how many sightings of every track carry every `Measurable`."""
+    track, kinds = np.repeat(np.arange(len(offset) - 1), np.diff(offset)), len(Measurable)
+    counts = np.bincount(track * kinds + reason, minlength=(len(offset) - 1) * kinds)
+    return np.asarray(counts.reshape(-1, kinds))
+
+
+def _first_that_applies(reasons: list[tuple[Flags, Any]], otherwise: NDArray[Any]) -> Bytes8:
+    """The first reason whose condition holds, row by row."""
+    chosen = np.select([holds for holds, _ in reasons], [reason for _, reason in reasons], otherwise)
+    return np.asarray(chosen, np.uint8)
