@@ -1,0 +1,18 @@
+"""What the decoder must know of a camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.config import WHOLE_PICTURE, Region
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """How one camera's picture is looked at."""
+
+    name: str
+    detect_fps: float
+    """Frames a second that are looked at; a slower camera gives all of its frames."""
+    regions: tuple[Region, ...] = (WHOLE_PICTURE,)
+    """Left, top, right, bottom as fractions of the picture; each is scaled to a model input of its own."""

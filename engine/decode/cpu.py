@@ -1,0 +1,160 @@
+"""The decoder on the CPU: libavcodec, and from its planes straight to the detector's input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import av
+import numpy as np
+import structlog
+
+from engine.cards import ModelInput
+from engine.decode.camera import CameraView
+from engine.decode.codec import decoded
+from engine.decode.picture import colour, encoding, picture, readable
+from engine.decode.regions import place
+from engine.decode.sampling import Schedule
+from engine.errors import DecodeError
+from engine.metrics import Metrics
+from engine.types import Flags, FrameBatch, Frames, Ints, Segment
+from kernels.letterbox import letterbox
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One segment and the rows of the batch that are kept free for it."""
+
+    segment: Segment
+    view: CameraView
+    wanted: Ints
+    """(W,) i8: packets whose frames are looked at, ascending in capture time."""
+    first_frame: int
+    first_row: int
+
+    @property
+    def frames(self) -> slice:
+        return slice(self.first_frame, self.first_frame + len(self.wanted))
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.first_row, self.first_row + len(self.wanted) * len(self.view.regions))
+
+
+class CpuDecoder:
+    """Decodes the segments of a batch side by side, each on one thread of its pool.
+
+    cameras  by their index in the running configuration
+    model    what the detector's card asks of the pixels
+    threads  segments that are decoded at the same time
+    """
+
+    def __init__(self, cameras: Mapping[int, CameraView], model: ModelInput, metrics: Metrics, threads: int) -> None:
+        self._cameras = cameras
+        self._model = model
+        self._metrics = metrics
+        self._schedules = {index: Schedule(view.detect_fps) for index, view in cameras.items()}
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+
+    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+        """Sample and scale the frames of the segments, which come in the order of capture for every camera.
+
+        A segment that does not decode is counted, logged with its camera's name, and left out whole.
+        """
+        tasks = self._plan(segments)
+        batch = _empty(tasks, self._model)
+        sound = list(self._pool.map(lambda task: self._fill(task, batch), tasks))
+        return batch if all(sound) else _without([t for t, ok in zip(tasks, sound, strict=True) if not ok], batch)
+
+    def close(self) -> None:
+        """Wait for the threads to end."""
+        self._pool.shutdown()
+
+    def _plan(self, segments: Sequence[Segment]) -> list[_Task]:
+        tasks, frame, row = [], 0, 0
+        for segment in segments:
+            view = self._cameras[segment.camera]
+            wanted = self._schedules[segment.camera].choose(segment.captured_s)
+            tasks.append(_Task(segment, view, wanted, frame, row))
+            frame, row = tasks[-1].frames.stop, tasks[-1].rows.stop
+        return tasks
+
+    def _fill(self, task: _Task, batch: FrameBatch) -> bool:
+        """Decode one segment into its rows of `batch`; False where it is corrupt."""
+        try:
+            for place_in_task, frame in _in_order(task):
+                self._fill_frame(task, place_in_task, frame, batch)
+        except DecodeError as error:
+            self._metrics.corrupt.labels(task.view.name).inc()
+            log.warning(
+                "segment does not decode", camera=task.view.name, sequence=task.segment.sequence, error=str(error)
+            )
+            return False
+        return True
+
+    def _fill_frame(self, task: _Task, place_in_task: int, frame: av.VideoFrame, batch: FrameBatch) -> None:
+        frame = readable(frame)
+        planes, subsampling = picture(frame)
+        values = colour(encoding(frame), self._model)
+        batch.frames.size_px[task.first_frame + place_in_task] = subsampling.size_px
+        first_row = task.first_row + place_in_task * len(task.view.regions)
+        for row, region in enumerate(task.view.regions, first_row):
+            placement = place(subsampling, region, self._model)
+            batch.model_to_image[row] = placement.model_to_image
+            batch.region_xyxy_px[row] = placement.region_xyxy_px
+            letterbox(planes, placement.geometry, values, batch.pixels[row])
+
+
+def _in_order(task: _Task) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The wanted frames with their place among the wanted ones."""
+    places = {int(row): place for place, row in enumerate(task.wanted)}
+    for row, frame in decoded(task.segment, task.wanted):
+        yield places[row], frame
+
+
+def _empty(tasks: Sequence[_Task], model: ModelInput) -> FrameBatch:
+    """A batch with room for every frame of the tasks; what is known before decoding is in it already."""
+    regions = np.array([len(task.view.regions) for task in tasks for _ in task.wanted], np.int64)
+    rows = int(regions.sum())
+    counts = [len(task.wanted) for task in tasks]
+    frames = Frames(
+        camera=np.repeat(np.array([task.segment.camera for task in tasks], np.int32), counts),
+        captured_s=np.concatenate([np.empty(0), *(task.segment.captured_s[task.wanted] for task in tasks)]),
+        size_px=np.zeros((len(regions), 2), np.int32),
+        clock=np.repeat(np.array([task.segment.clock for task in tasks], np.uint8), counts),
+    )
+    return FrameBatch(
+        frames=frames,
+        pixels=_pixels(rows, model),
+        frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
+        model_to_image=np.zeros((rows, 4), np.float32),
+        region_xyxy_px=np.zeros((rows, 4), np.float32),
+    )
+
+
+def _pixels(rows: int, model: ModelInput) -> np.ndarray:
+    """(N, 3, H, W) in the memory order that the model reads without a copy."""
+    if model.layout == "nchw":
+        return np.empty((rows, 3, model.height_px, model.width_px), model.dtype)
+    return np.empty((rows, model.height_px, model.width_px, 3), model.dtype).transpose(0, 3, 1, 2)
+
+
+def _without(corrupt: Sequence[_Task], batch: FrameBatch) -> FrameBatch:
+    """The batch without the rows of the corrupt segments."""
+    frames, rows = np.ones(len(batch.frames), np.bool_), np.ones(len(batch.frame), np.bool_)
+    for task in corrupt:
+        frames[task.frames] = rows[task.rows] = False
+    return FrameBatch(
+        frames=_those(frames, batch.frames),
+        pixels=batch.pixels[rows],
+        frame=(np.cumsum(frames, dtype=np.int32) - 1)[batch.frame[rows]],
+        model_to_image=batch.model_to_image[rows],
+        region_xyxy_px=batch.region_xyxy_px[rows],
+    )
+
+
+def _those(keep: Flags, frames: Frames) -> Frames:
+    return Frames(frames.camera[keep], frames.captured_s[keep], frames.size_px[keep], frames.clock[keep])

@@ -1,0 +1,77 @@
+"""Where a region of the picture lands in the model's input."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from engine.cards import ModelInput
+from engine.config import Region
+from engine.decode.picture import Subsampling
+from kernels.letterbox import Geometry, Taps, taps
+
+
+class Placement(NamedTuple):
+    """A region of pictures of one size in the model's input."""
+
+    region_xyxy_px: tuple[int, int, int, int]
+    """Image pixels, within the picture, not empty."""
+    model_to_image: tuple[float, float, float, float]
+    """scale_x, scale_y, offset_x, offset_y; image = model * scale + offset."""
+    geometry: Geometry
+
+
+@lru_cache(maxsize=1024)
+def place(subsampling: Subsampling, region: Region, model: ModelInput) -> Placement:
+    """Scale `region`, rounded to whole pixels, into the model's input as its card asks: stretched or letterboxed."""
+    box = pixels(region, subsampling.size_px)
+    size, corner = fit((box[2] - box[0], box[3] - box[1]), model)
+    scale_x, scale_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
+    to_image = (scale_x, scale_y, box[0] - corner[0] * scale_x, box[1] - corner[1] * scale_y)
+    return Placement(box, to_image, geometry(subsampling, box, size, corner))
+
+
+def pixels(region: Region, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The region in whole pixels of a picture of this size, at least one pixel wide and high."""
+    left, right = _span(region[0], region[2], size_px[0])
+    top, bottom = _span(region[1], region[3], size_px[1])
+    return left, top, right, bottom
+
+
+def _span(begin: float, end: float, size: int) -> tuple[int, int]:
+    first = min(round(begin * size), size - 1)
+    return first, max(round(end * size), first + 1)
+
+
+def fit(size_px: tuple[int, int], model: ModelInput) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The size that a region takes in the model's input, and its left upper corner there."""
+    room = (model.width_px, model.height_px)
+    if model.resize == "stretch":
+        return room, (0, 0)
+    ratio = min(room[0] / size_px[0], room[1] / size_px[1])
+    width, height = (max(round(side * ratio), 1) for side in size_px)
+    free = (room[0] - width, room[1] - height)
+    corner = (free[0] // 2, free[1] // 2) if model.align == "centre" else (0, 0)
+    return (width, height), corner
+
+
+def geometry(
+    subsampling: Subsampling, box: tuple[int, int, int, int], size: tuple[int, int], corner: tuple[int, int]
+) -> Geometry:
+    """The kernel's weights that scale `box` of the picture to `size` at `corner` of the model's input.
+
+    Chroma samples are taken as centred on the luma samples that they belong to."""
+    left, top, right, bottom = box
+    columns, rows = subsampling.columns, subsampling.rows
+    return Geometry(
+        luma_rows=taps(top, bottom, subsampling.size_px[1], size[1]),
+        luma_columns=taps(left, right, subsampling.size_px[0], size[0]),
+        chroma_rows=_chroma(top / rows, bottom / rows, subsampling.chroma_px[1], size[1]),
+        chroma_columns=_chroma(left / columns, right / columns, subsampling.chroma_px[0], size[0]),
+        left=corner[0],
+        top=corner[1],
+    )
+
+
+def _chroma(begin: float, end: float, limit: int, size: int) -> Taps:
+    return taps(begin, min(end, limit), limit, size)

@@ -1,0 +1,1 @@
+"""Pictures to boxes: `onnx` runs the network, `heads` read its outputs, `merge` makes one list of a frame's regions."""
