@@ -1,0 +1,121 @@
+"""python -m footage render | bodies | truth | encode | verify | sheet: see `--help` of each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from footage import bodies, encode, truth, verify
+from footage.scene import SceneError, load
+
+_SCENES = Path(__file__).parent / "scenes"
+_BODIES = Path(__file__).parent / "bodies.npz"
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        return int(arguments.run(arguments) or 0)
+    except (SceneError, ValueError, FileNotFoundError):
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m footage", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_render(commands)
+    known = commands.add_parser("bodies", help="write the geometry that the truth is computed from (needs bpy)")
+    known.set_defaults(run=_bodies)
+    what = commands.add_parser("truth", help="write the truth of a scene")
+    what.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
+    what.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    what.set_defaults(run=_truth)
+    _add_encode(commands)
+    check = commands.add_parser("verify", help="check a clip against the truth beside it")
+    check.add_argument("clip", type=Path)
+    check.set_defaults(run=_verify)
+    sheet = commands.add_parser("sheet", help="draw a contact sheet of a clip with the truth over it")
+    sheet.add_argument("clip", type=Path)
+    sheet.add_argument("--out", type=Path, required=True, help="the picture to write")
+    sheet.add_argument("--count", type=int, default=12, help="how many frames")
+    sheet.set_defaults(run=_sheet)
+    return parser
+
+
+def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    render = commands.add_parser("render", help="render the missing frames of a scene (needs bpy)")
+    render.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
+    render.add_argument("--out", type=Path, required=True, help="working folder of the scene's frames")
+    render.add_argument("--frames", type=_span, help="first:end, all by default")
+    render.add_argument("--samples", type=int, help="for a draft: instead of the scene's number")
+    render.add_argument("--threads", type=int, default=2)
+    render.set_defaults(run=_render)
+
+
+def _add_encode(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    video = commands.add_parser("encode", help="make the video of a scene's rendered frames")
+    video.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
+    video.add_argument("--frames-in", type=Path, required=True, help="working folder of the scene's frames")
+    video.add_argument("--out", type=Path, required=True, help="the video to write")
+    video.add_argument("--frames", type=_span, help="first:end, all by default")
+    video.add_argument("--codec", default="h264", help="h264, hevc, vp9 or mjpeg")
+    video.set_defaults(run=_encode)
+
+
+def _scene_path(text: str) -> Path:
+    path = Path(text)
+    return path if path.suffix == ".toml" else _SCENES / f"{text}.toml"
+
+
+def _span(text: str) -> tuple[int, int]:
+    first, _, end = text.partition(":")
+    return int(first), int(end)
+
+
+def _render(arguments: argparse.Namespace) -> None:
+    from footage.blender.filming import Film
+
+    scene = load(arguments.scene)
+    if arguments.samples:
+        quality = msgspec.structs.replace(scene.quality, samples=arguments.samples)
+        scene = msgspec.structs.replace(scene, quality=quality)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    time.monotonic()
+    frames = range(*(arguments.frames or (0, scene.frame_count)))
+    for _frame in Film(scene, arguments.out, arguments.threads).shoot(iter(frames)):
+        pass
+
+
+def _bodies(_: argparse.Namespace) -> None:
+    from footage.blender import geometry
+
+    bodies.save(_BODIES, geometry.bodies())
+
+
+def _truth(arguments: argparse.Namespace) -> None:
+    document = truth.truth(load(arguments.scene), bodies.load(_BODIES))
+    arguments.out.write_bytes(msgspec.json.encode(document) + b"\n")
+
+
+def _encode(arguments: argparse.Namespace) -> None:
+    scene = load(arguments.scene)
+    paths = encode.frame_paths(arguments.frames_in, scene.frame_count)
+    chosen = paths[slice(*(arguments.frames or (None,)))]
+    encode.encode(chosen, arguments.out, scene.fps, scene.quality.crf, arguments.codec)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    problems = verify.verify(arguments.clip)
+    return 1 if problems else 0
+
+
+def _sheet(arguments: argparse.Namespace) -> None:
+    verify.sheet(arguments.clip, arguments.out, arguments.count)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Frames of a scene: a still background, and over it crops of what moves, rendered only when they have changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from footage.blender import stage
+from footage.blender.street import street
+from footage.blender.vehicles import vehicle
+from footage.crops import Crop, affected, blend, merged
+from footage.motion import Pose
+from footage.scene import Scene
+from footage.states import states
+from footage.truth import placed
+
+Floats32 = NDArray[np.float32]
+
+_KEPT_CROPS = 64
+_RELATIVE_MARGIN = 0.011
+"""Margin of a crop, of the width of the picture: soft shade reaches that far."""
+
+
+class Thing(Protocol):
+    """What can be put somewhere."""
+
+    @property
+    def vertices_m(self) -> NDArray[np.float64]: ...
+
+    def place(self, pose: Pose) -> None: ...
+
+    def hide(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Present:
+    """One thing in one frame."""
+
+    key: Hashable
+    """Everything that its look depends on."""
+    crop: Crop
+
+
+class Film:
+    """Renders the frames of one scene into a folder; frames that are there already are left alone."""
+
+    def __init__(self, scene: Scene, folder: Path, threads: int) -> None:
+        self._scene, self._folder = scene, folder
+        self._movers = scene.movers()
+        self._camera = scene.lens
+        self._shadow = stage.shadow_per_m(scene.light)
+        stage.clear()
+        stage.set_renderer(scene.light.exposure, threads)
+        stage.set_light(scene.light)
+        stage.set_camera(scene.camera)
+        street(scene)
+        self._pool: dict[tuple[str, int], Thing] = {}
+        self._crops: OrderedDict[Hashable, Floats32] = OrderedDict()
+
+    def shoot(self, frames: Iterator[int]) -> Iterator[int]:
+        """Render the frames that are missing; yields each as it is written."""
+        background = self._background()
+        for frame in frames:
+            path = self._folder / f"{frame:05d}.png"
+            if not path.exists():
+                _save(self._picture(frame, background), path, self._scene.quality.noise, frame)
+                yield frame
+
+    def _background(self) -> Floats32:
+        path = self._folder / "background.npy"
+        if not path.exists():
+            self._clear_road()
+            picture = stage.render(self._scene.quality.background_samples, 0, self._folder / "scratch.png")
+            np.save(path, picture)
+        return np.load(path)
+
+    def _picture(self, frame: int, background: Floats32) -> Floats32:
+        present = self._place(frame / self._scene.fps)
+        picture = background.copy()
+        for crop in merged([thing.crop for thing in present.values()]):
+            key = (crop, frozenset((name, present[name].key) for name in crop.names))
+            blend(picture, self._crop(key, crop, frame), crop)
+        return picture
+
+    def _crop(self, key: Hashable, crop: Crop, frame: int) -> Floats32:
+        if key not in self._crops:
+            samples = self._scene.quality.samples
+            self._crops[key] = stage.render(samples, frame + 1, self._folder / "scratch.png", crop)
+            if len(self._crops) > _KEPT_CROPS:
+                self._crops.popitem(last=False)
+        self._crops.move_to_end(key)
+        return self._crops[key]
+
+    def _place(self, time_s: float) -> dict[str, _Present]:
+        """Put everything where it is at the instant; what is in the picture, by name."""
+        self._clear_road()
+        present = {}
+        for state in states(self._scene, self._movers, time_s):
+            thing = self._thing(state.name, state.lap)
+            thing.place(state.pose)
+            name = f"{state.name}/{state.lap}"
+            margin = round(self._scene.camera.width_px * _RELATIVE_MARGIN)
+            crop = affected(self._camera, name, placed(thing.vertices_m, state.pose), self._shadow, margin)
+            if crop:
+                where = (round(state.pose.x_m, 4), round(state.pose.y_m, 4), round(state.pose.heading_rad, 5))
+                present[name] = _Present(where, crop)
+        return present
+
+    def _thing(self, name: str, lap: int) -> Thing:
+        if (name, lap) not in self._pool:
+            self._pool[name, lap] = self._make(name)
+        return self._pool[name, lap]
+
+    def _make(self, name: str) -> Any:
+        table = next(table for table in self._scene.vehicle if table.name == name)
+        return vehicle(table.body, table.colour, table.plate)
+
+    def _clear_road(self) -> None:
+        for thing in self._pool.values():
+            thing.hide()
+
+
+def _save(picture: Floats32, path: Path, noise: float, seed: int) -> None:
+    """Write a frame with sensor noise, at once or not at all."""
+    grain = np.random.default_rng(seed).normal(0.0, noise, picture.shape)
+    pixels = (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    scratch = path.with_suffix(".part")
+    Image.fromarray(pixels).save(scratch, format="PNG")
+    scratch.replace(path)

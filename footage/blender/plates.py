@@ -1,0 +1,63 @@
+"""Number plates: 520 x 112 mm, dark letters on white (GOST-like proportions), as geometry."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from footage.blender.materials import material
+from footage.blender.mesh import MeshBuilder, evaluated_mesh, link
+
+WIDTH_M, HEIGHT_M = 0.520, 0.112
+_LETTERS_M = 0.076
+_LETTERS_WIDTH_M = 0.47
+_CAP_HEIGHT = 0.727
+"""Height of Inter's capitals as a share of the size of the font."""
+_FONT = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff2")
+"""Inter, SIL Open Font License 1.1, as Blender carries it."""
+
+
+def plate(text: str, vehicle: Any, at_xz: tuple[float, float], end: int) -> Any:
+    """A plate on the front (end = 1) or rear (-1) of a vehicle's object, as its child."""
+    board = link(f"plate {text}", _board())
+    letters = link(f"text {text}", _letters(text))
+    letters.rotation_euler = (math.pi / 2, 0, math.pi / 2)
+    letters.location = (0.0075, 0, 0)
+    letters.scale = (min(1.0, _LETTERS_WIDTH_M / max(letters.dimensions.x, 0.01)), 1, 1)
+    letters.parent, board.parent = board, vehicle
+    board.location = (at_xz[0] + end * 0.004, 0, at_xz[1])
+    board.rotation_euler = (0, 0, 0 if end > 0 else math.pi)
+    return board
+
+
+def quad(at_xz: tuple[float, float], end: int) -> list[tuple[float, float, float]]:
+    """Corners in vehicle axes: top left, top right, bottom right, bottom left, as one reads the plate."""
+    x, z, half = at_xz[0] + end * 0.010, at_xz[1], end * WIDTH_M / 2
+    left, right, up, down = -half, half, z + HEIGHT_M / 2, z - HEIGHT_M / 2
+    return [(x, left, up), (x, right, up), (x, right, down), (x, left, down)]
+
+
+def _board() -> Any:
+    builder = MeshBuilder()
+    builder.box((0, 0, 0), (0.012, WIDTH_M, HEIGHT_M), "plate", 0.004)
+    for side in (1, -1):
+        builder.box((0.006, 0, side * 0.051), (0.002, 0.505, 0.004), "ink", 0)
+        builder.box((0.006, side * 0.251, 0), (0.002, 0.004, 0.105), "ink", 0)
+    return builder.build("plate")
+
+
+def _letters(text: str) -> Any:
+    curve = bpy.data.curves.new("text", "FONT")
+    curve.body, curve.font = text, bpy.data.fonts.load(str(_FONT), check_existing=True)
+    curve.size, curve.offset = _LETTERS_M / _CAP_HEIGHT, 0.0022
+    curve.align_x = curve.align_y = "CENTER"
+    scratch = link("text", curve)
+    bpy.context.view_layer.update()
+    mesh = evaluated_mesh(scratch)
+    bpy.data.objects.remove(scratch)
+    mesh.materials.clear()
+    mesh.materials.append(material("ink"))
+    return mesh

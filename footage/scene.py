@@ -1,0 +1,282 @@
+"""A scene as data: what a TOML file under scenes/ may say. Unknown keys are errors that name their place.
+
+Ground coordinates are metres, x right and y away from the camera as a rule; headings and azimuths are degrees, headings
+from the x axis towards the y axis.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from footage.camera import Camera
+from footage.motion import Mover, Route, SpeedProfile
+
+Point = tuple[float, float]
+Body = Literal["sedan", "hatchback", "suv", "van", "truck", "bus", "motorcycle"]
+Lamp = Literal["red", "amber", "green"]
+
+CLASS_OF_BODY = {
+    "sedan": "car",
+    "hatchback": "car",
+    "suv": "car",
+    "van": "car",
+    "truck": "truck",
+    "bus": "bus",
+    "motorcycle": "motorcycle",
+}
+
+
+class SceneError(ValueError):
+    """A scene file is wrong; the message names the file and the place."""
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class CameraTable(_Table, kw_only=True):
+    position_m: tuple[float, float, float]
+    target_m: tuple[float, float, float]
+    focal_length_mm: float
+    sensor_width_mm: float = 36.0
+    width_px: int = 1280
+    height_px: int = 720
+
+
+class Light(_Table, kw_only=True):
+    sun_elevation_deg: float = 38.0
+    sun_azimuth_deg: float = 60.0
+    """Clockwise from the y axis."""
+    sky_strength: float = 0.12
+    exposure: float = 0.0
+    weather: Literal["clear", "overcast"] = "clear"
+    road: Literal["dry", "wet"] = "dry"
+    lamps: float = 0.25
+    """Emission of the vehicles' head lamps."""
+
+
+class Quality(_Table, kw_only=True):
+    background_samples: int = 64
+    samples: int = 8
+    noise: float = 0.008
+    """Standard deviation of the sensor noise, of full scale."""
+    crf: int = 20
+
+
+class Surface(_Table, kw_only=True):
+    material: Literal["asphalt", "paving", "grass", "concrete"]
+    polygon_m: list[Point]
+    height_m: float = 0.0
+
+
+class Marking(_Table, kw_only=True):
+    """A painted line; a zebra crossing is a wide one with short dashes."""
+
+    from_m: Point
+    to_m: Point
+    width_m: float = 0.12
+    dash_m: float = 0.0
+    """Length of the strokes; 0 for a solid line."""
+    gap_m: float = 0.0
+    colour: Literal["white", "yellow"] = "white"
+
+
+class Kerb(_Table, kw_only=True):
+    from_m: Point
+    to_m: Point
+    height_m: float = 0.15
+
+
+class Row(_Table, kw_only=True):
+    """Scenery along a line: one thing every `spacing_m`, moved and turned at random by up to `jitter_m`."""
+
+    of: Literal["tree", "street_lamp", "building"]
+    from_m: Point
+    to_m: Point
+    spacing_m: float
+    jitter_m: float = 0.0
+    facing_deg: float = 0.0
+
+
+class Sign(_Table, kw_only=True):
+    """A round or square plate on a post, readable from where it faces."""
+
+    shows: str
+    position_m: Point
+    facing_deg: float
+
+
+class Zone(_Table, kw_only=True):
+    name: str
+    kind: Literal[
+        "measured", "lane", "bus_lane", "no_stopping", "shoulder", "crossing", "junction_box", "approach", "exit"
+    ]
+    polygon_m: list[Point]
+    heading_deg: float | None = None
+    """Legal direction of travel, of a lane."""
+    dwell_s: float = 3.0
+    """Standing this long is an offence, in a no-stopping zone."""
+    cross_signal: str | None = None
+    """Whose green must not find anyone standing here, of a junction box."""
+
+
+class Turn(_Table, kw_only=True):
+    """A turn that is forbidden: from one zone to another."""
+
+    name: str
+    from_zone: str
+    to_zone: str
+
+
+class Line(_Table, kw_only=True):
+    name: str
+    kind: Literal["stop_line"]
+    from_m: Point
+    to_m: Point
+    signal: str | None = None
+
+
+class Phase(_Table, kw_only=True):
+    lamp: Lamp
+    lasts_s: float
+
+
+class Signal(_Table, kw_only=True):
+    """A signal head on its post; the phases repeat for ever from t = 0."""
+
+    name: str
+    position_m: Point
+    height_m: float = 3.2
+    facing_deg: float
+    phases: list[Phase]
+
+
+class RouteTable(_Table, kw_only=True):
+    name: str
+    points_m: list[Point]
+    corner_radius_m: float = 6.0
+
+
+class _MoverTable(_Table, kw_only=True):
+    name: str
+    route: str
+    at_s: float = 0.0
+    at_m: float = 0.0
+    """How far along the route it is at the instant `at_s`."""
+    speed_kmh: float | None = None
+    """A constant speed; or else `profile`."""
+    profile: list[tuple[float, float]] = []
+    """(instant in s, speed in km/h), linear between, constant outside."""
+
+
+class Vehicle(_MoverTable, kw_only=True):
+    body: Body
+    colour: str
+    plate: str
+
+    @property
+    def class_name(self) -> str:
+        return CLASS_OF_BODY[self.body]
+
+
+class Person(_MoverTable, kw_only=True):
+    coat: str = "blue"
+
+
+class Expected(_Table, kw_only=True):
+    """An offence that the scene is meant to contain; the truth is refused if it does not, or if it contains another."""
+
+    kind: str
+    vehicle: str
+
+
+class Scene(_Table, kw_only=True):
+    name: str
+    about: str
+    fps: float
+    duration_s: float
+    seed: int = 1
+    camera: CameraTable
+    light: Light = Light()
+    quality: Quality = Quality()
+    limits_kmh: dict[str, float] = {}
+    surface: list[Surface] = []
+    marking: list[Marking] = []
+    kerb: list[Kerb] = []
+    row: list[Row] = []
+    sign: list[Sign] = []
+    zone: list[Zone] = []
+    line: list[Line] = []
+    prohibited_turn: list[Turn] = []
+    signal: list[Signal] = []
+    route: list[RouteTable] = []
+    vehicle: list[Vehicle] = []
+    person: list[Person] = []
+    expected: list[Expected] = []
+
+    @property
+    def frame_count(self) -> int:
+        return round(self.duration_s * self.fps)
+
+    @property
+    def lens(self) -> Camera:
+        table = self.camera
+        return Camera(
+            table.position_m,
+            table.target_m,
+            table.focal_length_mm,
+            table.sensor_width_mm,
+            table.width_px,
+            table.height_px,
+        )
+
+    def movers(self) -> dict[str, Mover]:
+        """Every vehicle and person by name."""
+        routes = {table.name: Route(table.points_m, table.corner_radius_m) for table in self.route}
+        return {table.name: _mover(table, routes[table.route]) for table in (*self.vehicle, *self.person)}
+
+
+def _mover(table: _MoverTable, route: Route) -> Mover:
+    steps = table.profile or [(table.at_s, table.speed_kmh or 0.0)]
+    profile = SpeedProfile([t for t, _ in steps], [kmh / 3.6 for _, kmh in steps])
+    return Mover(route, profile, table.at_s, table.at_m)
+
+
+def load(path: Path) -> Scene:
+    """Read and check a scene file; raises SceneError."""
+    try:
+        scene = msgspec.toml.decode(path.read_bytes(), type=Scene)
+        _check(scene)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise SceneError(f"{path}: {error}") from error
+    return scene
+
+
+def _check(scene: Scene) -> None:
+    frames = scene.duration_s * scene.fps
+    _require(abs(frames - round(frames)) < 1e-9, "duration_s must hold a whole number of frames")
+    named = (scene.zone, scene.line, scene.signal, scene.route, [*scene.vehicle, *scene.person])
+    for tables in named:
+        names = [table.name for table in tables]
+        _require(len(set(names)) == len(names), f"a name is given twice among {names}")
+    routes = {table.name for table in scene.route}
+    for table in (*scene.vehicle, *scene.person):
+        _require(table.route in routes, f"{table.name}: there is no route {table.route!r}")
+        _require((table.speed_kmh is None) == bool(table.profile), f"{table.name}: give speed_kmh or profile")
+    for signal in scene.signal:
+        cycle = sum(phase.lasts_s for phase in signal.phases)
+        _require(_divides(cycle, scene.duration_s), f"signal {signal.name}: its cycle does not divide duration_s")
+    scene.movers()
+
+
+def _divides(cycle_s: float, duration_s: float) -> bool:
+    laps = duration_s / cycle_s
+    return abs(laps - round(laps)) < 1e-9
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
