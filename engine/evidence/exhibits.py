@@ -1,0 +1,200 @@
+"""What shows the offence: stills, a drawing and the clip, as far as the recording allows. Nothing here ever raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from engine import document as doc
+from engine.document import moment
+from engine.evidence import stills
+from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
+from engine.evidence.recording import run_around
+from engine.evidence.stills import Seen, Still
+from engine.remux import to_mp4
+from engine.types import Detections, Segment, VehicleClass, Violation
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+OVERVIEW, VEHICLE, OVERLAY, CLIP = "overview.jpg", "vehicle.jpg", "overlay.jpg", "clip.mp4"
+DECISIVE = "decisive"
+FEWEST_STILLS = 2
+"""Of a measured kind: two stills let anybody compute the speed again."""
+FAR_S = 0.2
+"""A still farther from its instant than this is said to be."""
+SHORT_S = 0.05
+"""The clip may miss this much of the proof at either end: less than a frame or two."""
+
+Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
+"""Frames of one camera nearest to the instants, in their order. May raise."""
+Find = Callable[[Sequence[Still]], Detections]
+"""Persons and vehicles in stills, in image pixels; `frame` is the still's index. May raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What evidence needs of other stages."""
+
+    look: Look
+    find_people_and_vehicles: Find
+
+
+def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, means: Means, quality: int) -> Exhibits:
+    """Make all that can be made of the segments; what cannot is said in `incomplete`."""
+    table = _Table(scene.camera)
+    wanted = instants_of(violation)
+    shown = _look(table, segments, wanted, means.look)
+    named = _name_files(shown)
+    if named:
+        seen = _see(table, list(named.values()), means.find_people_and_vehicles)
+        lines = _lines(violation, scene, named[OVERVIEW].captured_s)
+        pictures = partial(_pictures, violation, named, seen, lines, quality)
+        table.files |= table.attempt("The stills could not be made", pictures) or {}
+    if violation.measurement and len(named) < FEWEST_STILLS:
+        table.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
+    clip = _clip(table, violation, segments)
+    instants = _instants(table, wanted, shown, named)
+    return Exhibits(table.files, instants, clip, tuple(table.incomplete))
+
+
+def instants_of(violation: Violation) -> Mapping[str, float]:
+    """Every instant that gets a still, by name: the decisive one, those that the rule names, and of a measured kind
+    the ends of the measurement where the others are fewer than two."""
+    wanted = {DECISIVE: violation.decisive_s, **violation.instants}
+    measured = violation.measurement
+    if measured and len(set(wanted.values())) < FEWEST_STILLS:
+        wanted |= {"measurement_began": measured.began_s, "measurement_ended": measured.ended_s}
+    return wanted
+
+
+class _Table:
+    """What has been laid on the table so far, and what is missing from it."""
+
+    def __init__(self, camera: str) -> None:
+        self.files: dict[str, bytes] = {}
+        self.incomplete: list[str] = []
+        self._camera = camera
+
+    def miss(self, sentence: str) -> None:
+        log.warning("evidence incomplete", camera=self._camera, what=sentence)
+        self.incomplete.append(f"{sentence}.")
+
+    def attempt(self, failure: str, verb: Callable[[], T]) -> T | None:
+        """The result, or None with the reason noted: a case goes out with what there is, whatever is broken."""
+        try:
+            return verb()
+        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the case goes out
+            self.miss(f"{failure}: {error}")
+            return None
+
+
+def _look(table: _Table, segments: Sequence[Segment], wanted: Mapping[str, float], look: Look) -> Mapping[str, Still]:
+    """The stills by the instant's name: all at once, or else what can be had one by one."""
+    if not segments:
+        table.miss("No recording of the time is kept")
+        return {}
+    try:
+        return dict(zip(wanted, look(segments, list(wanted.values())), strict=True))
+    except Exception as error:  # noqa: BLE001 - as above
+        log.warning("second look failed, trying each instant by itself", error=str(error))
+    failure = "No still of the instant {}"
+    found = {name: table.attempt(failure.format(name), partial(look, segments, [at])) for name, at in wanted.items()}
+    return {name: one[0] for name, one in found.items() if one}
+
+
+def _name_files(shown: Mapping[str, Still]) -> Mapping[str, Still]:
+    """File name to still: each frame once, the first one, which is the decisive, as the overview."""
+    named: dict[str, Still] = {}
+    for name, still in shown.items():
+        if all(still.captured_s != other.captured_s for other in named.values()):
+            named[f"still-{_plain(name)}.jpg" if named else OVERVIEW] = still
+    return named
+
+
+def _plain(name: str) -> str:
+    """What may stand in a file's name."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
+
+
+def _see(table: _Table, shown: Sequence[Still], find: Find) -> Sequence[Sequence[Seen] | None]:
+    """The persons and vehicles of every still; None for each where nobody could look."""
+    failure = "Persons and plates could not be looked for, so all but the vehicle is veiled"
+    found = table.attempt(failure, lambda: _by_still(find(shown), len(shown)))
+    return found if found is not None else [None] * len(shown)
+
+
+def _by_still(found: Detections, count: int) -> Sequence[Sequence[Seen]]:
+    rows: list[list[Seen]] = [[] for _ in range(count)]
+    for frame, box, class_id in zip(found.frame, found.xyxy_px.tolist(), found.class_id, strict=True):
+        rows[frame].append(Seen(tuple(box), VehicleClass(class_id)))
+    return rows
+
+
+def _pictures(
+    violation: Violation,
+    named: Mapping[str, Still],
+    seen: Sequence[Sequence[Seen] | None],
+    lines: Sequence[str],
+    quality: int,
+) -> Mapping[str, bytes]:
+    """Every still veiled; of the overview also the drawing and the vehicle by itself."""
+    files: dict[str, bytes] = {}
+    for (name, still), others in zip(named.items(), seen, strict=True):
+        box = stills.box_at(violation.sightings, still.captured_s)
+        image = stills.veiled(still.rgb, others, Seen(box, violation.class_id) if box else None)
+        files[name] = stills.jpeg(image, quality)
+        if name == OVERVIEW:
+            drawing = stills.drawn(image, violation.sightings, box, lines)
+            files[OVERLAY] = stills.jpeg(drawing, quality)
+            if box and (crop := stills.cropped(image, box)):
+                files[VEHICLE] = stills.jpeg(crop, quality)
+    return files
+
+
+def _lines(violation: Violation, scene: Scene, shown_s: float) -> Sequence[str]:
+    """What the drawing says."""
+    return (
+        f"{scene.camera}  {violation.kind}  CAO {violation.article}",
+        local_time(shown_s, scene.site),
+        *speed_lines(violation),
+    )
+
+
+def _clip(table: _Table, violation: Violation, segments: Sequence[Segment]) -> doc.Clip | None:
+    """The uninterrupted recording around the decisive instant, and what it lacks."""
+    run = run_around(segments, violation.decisive_s)
+    content = table.attempt("The clip could not be made", lambda: to_mp4(run)) if run else None
+    if content is None:
+        return None
+    table.files[CLIP] = content
+    began_s, ended_s = min(s.began_s for s in run), max(s.ended_s for s in run)
+    if began_s > violation.began_s + SHORT_S:
+        table.miss(f"The clip begins {began_s - violation.began_s:.1f} s after the first instant of proof")
+    if ended_s < violation.ended_s - SHORT_S:
+        table.miss(f"The clip ends {violation.ended_s - ended_s:.1f} s before the last instant of proof")
+    return doc.Clip(file=CLIP, began=moment(began_s), ended=moment(ended_s))
+
+
+def _instants(
+    table: _Table, wanted: Mapping[str, float], shown: Mapping[str, Still], named: Mapping[str, Still]
+) -> tuple[doc.Instant, ...]:
+    """Which file shows which instant."""
+    files = {still.captured_s: name for name, still in named.items() if name in table.files}
+    return tuple(_instant(table, name, at_s, shown.get(name), files) for name, at_s in wanted.items())
+
+
+def _instant(table: _Table, name: str, at_s: float, still: Still | None, files: Mapping[float, str]) -> doc.Instant:
+    if still and abs(still.captured_s - at_s) > FAR_S:
+        table.miss(f"The still of the instant {name} is {abs(still.captured_s - at_s):.1f} s from it")
+    return doc.Instant(
+        name=name,
+        captured=moment(at_s),
+        still=files.get(still.captured_s) if still else None,
+        still_captured=moment(still.captured_s) if still else None,
+    )

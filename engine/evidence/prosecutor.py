@@ -1,0 +1,165 @@
+"""The prosecutor keeps the recent recordings, and makes of a violation a case on the disk when its clip is complete."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from engine.config import EvidenceConfig
+from engine.errors import EvidenceError
+from engine.evidence import folder
+from engine.evidence.exhibits import Find, Look, Means, gather
+from engine.evidence.identity import case_id
+from engine.evidence.record import Origin, Scene, write_document
+from engine.evidence.recording import Recording
+from engine.metrics import Metrics
+from engine.types import Case, Segment, Violation
+
+__all__ = ["FileProsecutor", "Find", "Look", "Means", "Origin", "Scene"]
+
+log = structlog.get_logger()
+
+SILENT_S = 10.0
+"""A camera is silent when nothing came for the clip's length, two of its longest segments, and this."""
+PATIENCE = 3.0
+"""So many such silences a violation waits at the most: a clock that jumped back may never reach the clip's end."""
+RETRY_S = 10.0
+"""Pause after the disk refused a case."""
+CLAIM_BYTES = 256 * 1024 * 1024
+"""Recording that waiting violations may hold beyond the rings; later ones are made of what a ring still has."""
+WAITING_MOST = 10_000
+"""Violations that may wait for a disk that refuses; more are lost, loudly."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A violation whose case is not made yet."""
+
+    violation: Violation
+    since_s: float
+    claimed: tuple[Segment, ...]
+    """What the ring held of its clip when it came: the ring may have let it go by the time the clip is complete."""
+
+    @property
+    def claimed_bytes(self) -> int:
+        return sum(len(segment.payload) for segment in self.claimed)
+
+
+class FileProsecutor:
+    """`stages.Prosecutor` on a folder of files.
+
+    `prove` never raises for a disk that refuses: it logs, the violation waits, and after a pause it is tried again.
+    `clock` is monotonic seconds; it serves silence and pauses only, never a document.
+    """
+
+    def __init__(
+        self,
+        config: EvidenceConfig,
+        root: Path,
+        origin: Origin,
+        means: Means,
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Sweeps away what a crash left half-written; raises EvidenceError where `root` cannot be written."""
+        self._config = config
+        self._root = root
+        self._origin = origin
+        self._means = means
+        self._metrics = metrics
+        self._clock = clock
+        self._recordings = {camera: Recording(config.keep_s, config.keep_bytes) for camera in origin.scenes}
+        self._waiting: deque[_Waiting] = deque()
+        self._again_s = float("-inf")
+        if swept := folder.sweep(root):
+            log.warning("half-written cases of a crash swept away", cases=swept)
+
+    def keep(self, segment: Segment) -> None:
+        """Remember a segment. From any thread; costs microseconds."""
+        self._recordings[segment.camera].add(segment, self._clock())
+
+    def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
+        """Take violations in; the cases that are complete now, of this and earlier calls, synced to the disk."""
+        now_s = self._clock()
+        for violation in violations:
+            self._take(violation, now_s)
+        if now_s < self._again_s:
+            return ()
+        ready = [waiting for waiting in self._waiting if self._is_ready(waiting, now_s)]
+        return list(self._make(ready))
+
+    def close(self) -> Sequence[Case]:
+        """The cases still waiting, with what there is. One that the disk refuses even now is lost, and logged."""
+        cases = list(self._make(list(self._waiting)))
+        for waiting in self._waiting:
+            self._lose(waiting.violation, "the engine stops and the disk still refuses")
+        self._waiting.clear()
+        return cases
+
+    def _take(self, violation: Violation, now_s: float) -> None:
+        if len(self._waiting) >= WAITING_MOST:
+            self._lose(violation, "too many violations wait for the disk already")
+            return
+        claimed = tuple(self._recordings[violation.camera].between(*self._span_s(violation)))
+        held = sum(waiting.claimed_bytes for waiting in self._waiting)
+        self._waiting.append(_Waiting(violation, now_s, claimed if held < CLAIM_BYTES else ()))
+
+    def _span_s(self, violation: Violation) -> tuple[float, float]:
+        """From when to when the clip shall reach, capture time."""
+        return violation.began_s - self._config.before_s, violation.ended_s + self._config.after_s
+
+    def _is_ready(self, waiting: _Waiting, now_s: float) -> bool:
+        recording = self._recordings[waiting.violation.camera]
+        began_s, ended_s = self._span_s(waiting.violation)
+        silence_s = ended_s - began_s + 2 * recording.longest_s + SILENT_S
+        return (
+            recording.reached_s >= ended_s
+            or now_s - max(recording.heard_s, waiting.since_s) > silence_s
+            or now_s - waiting.since_s > PATIENCE * silence_s
+        )
+
+    def _make(self, ready: Sequence[_Waiting]) -> Iterator[Case]:
+        """Cases of the waiting; at the first that the disk refuses, the rest goes on waiting."""
+        for waiting in ready:
+            try:
+                case = self._prove(waiting)
+            except EvidenceError as error:
+                log.error("case cannot be written, it waits", waiting=len(self._waiting), error=str(error))
+                self._again_s = self._clock() + RETRY_S
+                self._waiting.remove(waiting)
+                self._waiting.append(waiting)
+                return
+            self._waiting.remove(waiting)
+            yield case
+
+    def _prove(self, waiting: _Waiting) -> Case:
+        violation = waiting.violation
+        scene = self._origin.scenes[violation.camera]
+        case = case_id(violation, scene.camera, self._origin.device_serial)
+        if known := folder.find(self._root, case, violation.decisive_s):
+            return known
+        segments = self._segments(waiting)
+        exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
+        files = [folder.describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
+        record = write_document(case, violation, self._origin, exhibits, files)
+        stored = folder.store(self._root, record, exhibits.files)
+        if exhibits.incomplete:
+            self._metrics.unproved.labels(scene.camera).inc()
+        return stored
+
+    def _segments(self, waiting: _Waiting) -> Sequence[Segment]:
+        """What was claimed, and what the ring has got since, in the order they came."""
+        recent = self._recordings[waiting.violation.camera].between(*self._span_s(waiting.violation))
+        by_sequence = {segment.sequence: segment for segment in (*waiting.claimed, *recent)}
+        return [by_sequence[sequence] for sequence in sorted(by_sequence)]
+
+    def _lose(self, violation: Violation, why: str) -> None:
+        camera = self._origin.scenes[violation.camera].camera
+        self._metrics.unproved.labels(camera).inc()
+        log.critical("violation lost", camera=camera, kind=violation.kind, occurred_s=violation.decisive_s, why=why)

@@ -1,0 +1,191 @@
+"""A case's document from what the rules, the site and the recording say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from zoneinfo import ZoneInfo
+
+from engine import document as doc
+from engine.document import moment
+from engine.site import Calibration, Certificate, Site
+from engine.types import EvidenceFile, Measurement, ModelRecord, Sighting, Violation
+
+COVERAGE_FACTOR = 3.0
+KMH = 3.6
+"""Kilometres an hour in one metre a second."""
+DECIDED = ("fine", "warning")
+"""Outcomes that need no officer; incomplete evidence does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A camera as a case names it."""
+
+    camera: str
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is the same for all cases of a running engine."""
+
+    scenes: Mapping[int, Scene]
+    """By the camera's index in the running configuration."""
+    device_serial: str
+    model: ModelRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibits:
+    """What could be made of the recording."""
+
+    files: Mapping[str, bytes]
+    """Content by name."""
+    instants: tuple[doc.Instant, ...]
+    clip: doc.Clip | None
+    incomplete: tuple[str, ...]
+    """What is missing, one sentence each."""
+
+
+def write_document(
+    case: str, violation: Violation, origin: Origin, exhibits: Exhibits, files: Sequence[EvidenceFile]
+) -> doc.Document:
+    """The whole `case.json`."""
+    scene = origin.scenes[violation.camera]
+    outcome, reasons = _outcome(violation, exhibits.incomplete)
+    return doc.Document(
+        schema=doc.SCHEMA,
+        id=case,
+        kind=violation.kind,
+        rule=violation.rule,
+        article=violation.article,
+        outcome=outcome,
+        reasons=reasons,
+        incomplete=exhibits.incomplete,
+        time=_time(violation, scene.site),
+        place=_where(scene),
+        vehicle_class=violation.class_id.name.lower(),
+        measurement=_speed(violation.measurement) if violation.measurement else None,
+        device=_device(origin.device_serial, scene.site, violation.decisive_s),
+        versions=_versions(violation.catalogue_version, origin.model),
+        instants=exhibits.instants,
+        clip=exhibits.clip,
+        trajectory=tuple(_point(sighting) for sighting in violation.sightings),
+        files=tuple(files),
+    )
+
+
+def local_time(instant_s: float, site: Site) -> str:
+    """RFC 3339 with the site's offset, to the millisecond."""
+    return moment(instant_s).astimezone(ZoneInfo(site.place.timezone)).isoformat(timespec="milliseconds")
+
+
+def speed_lines(violation: Violation) -> Sequence[str]:
+    """What a drawing says of the measurement; nothing for a kind without one."""
+    if violation.measurement is None:
+        return ()
+    speed = _speed(violation.measurement)
+    return (
+        f"{speed.speed_kmh:.1f} km/h +/- {speed.expanded_uncertainty_kmh:.1f} (k = {COVERAGE_FACTOR:g})",
+        f"limit {speed.limit_kmh:g} km/h, enforced {speed.enforced_kmh} km/h",
+    )
+
+
+def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """What was proposed; an officer's matter where the evidence is incomplete."""
+    if incomplete and violation.outcome in DECIDED:
+        return "officer", (*violation.reasons, "The evidence is incomplete: an officer has to decide.")
+    return violation.outcome, violation.reasons
+
+
+def _time(violation: Violation, site: Site) -> doc.Time:
+    return doc.Time(
+        occurred=moment(violation.decisive_s),
+        local=local_time(violation.decisive_s, site),
+        timezone=site.place.timezone,
+        began=moment(violation.began_s),
+        ended=moment(violation.ended_s),
+        clock=violation.clock.name.lower(),
+    )
+
+
+def _where(scene: Scene) -> doc.Where:
+    place = scene.site.place
+    return doc.Where(
+        site=scene.site.name,
+        camera=scene.camera,
+        address=place.address,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        direction=place.direction,
+    )
+
+
+def _speed(measured: Measurement) -> doc.Speed:
+    """Rounded to 0.01 km/h, the uncertainty upwards: the statement never promises more than was found."""
+    uncertainty_kmh = COVERAGE_FACTOR * measured.sigma_mps * KMH
+    return doc.Speed(
+        speed_kmh=round(measured.speed_mps * KMH, 2),
+        expanded_uncertainty_kmh=math.ceil(uncertainty_kmh * 100) / 100,
+        coverage_factor=COVERAGE_FACTOR,
+        limit_kmh=measured.limit_kmh,
+        tolerance_kmh=measured.tolerance_kmh,
+        enforced_kmh=measured.enforced_kmh,
+        length_m=round(measured.length_m, 2),
+        began=moment(measured.began_s),
+        ended=moment(measured.ended_s),
+    )
+
+
+def _device(serial: str, site: Site, at_s: float) -> doc.Device:
+    at = moment(at_s)
+    certificate, calibration = site.certificate, site.calibration
+    return doc.Device(
+        serial=serial,
+        certificate=_certificate(certificate, at) if certificate else None,
+        calibration=_calibration(calibration, at) if calibration else None,
+    )
+
+
+def _certificate(certificate: Certificate, at: dt.datetime) -> doc.CertificateRecord:
+    return doc.CertificateRecord(
+        number=certificate.number,
+        issued=certificate.issued,
+        expires=certificate.expires,
+        valid=certificate.issued <= at < certificate.expires,
+    )
+
+
+def _calibration(calibration: Calibration, at: dt.datetime) -> doc.CalibrationRecord:
+    return doc.CalibrationRecord(
+        id=calibration.id,
+        made=calibration.made,
+        expires=calibration.expires,
+        residual_m=calibration.residual_m,
+        valid=calibration.made <= at < calibration.expires,
+    )
+
+
+def _versions(catalogue: str, model: ModelRecord) -> doc.Versions:
+    return doc.Versions(
+        software=f"qyran {metadata.version('qyran')}",
+        catalogue=catalogue,
+        model=model.name,
+        model_sha256=model.sha256,
+        runtime=model.runtime,
+    )
+
+
+def _point(sighting: Sighting) -> doc.Point:
+    """To a tenth of a pixel and a millimetre."""
+    left, top, right, bottom = (round(edge, 1) for edge in sighting.xyxy_px)
+    at = sighting.position_m
+    return doc.Point(
+        captured=moment(sighting.captured_s),
+        xyxy_px=(left, top, right, bottom),
+        position_m=at and (round(at[0], 3), round(at[1], 3)),
+    )

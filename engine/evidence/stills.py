@@ -1,0 +1,177 @@
+"""Pictures of a case: what is veiled in them, what is drawn on them, and how they are written.
+
+The rule of the veil: a case shows one vehicle. In every exported still each person is made unrecognisable, and so is
+the plate area of every vehicle but the one that the case is about, whose own plate area stays clear whatever overlaps
+it. A motorcycle's or bicycle's rider counts with the machine: of the others the whole is veiled. Where nobody could
+look for persons and vehicles, everything is veiled but the vehicle of the case. The clip is the untouched recording.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from engine.types import Bytes8, Floats, Sighting, VehicleClass
+
+BoxPx = tuple[float, float, float, float]
+"""Left, top, right, bottom in image pixels."""
+
+PLATE_SHARE = {
+    VehicleClass.CAR: 0.6,
+    VehicleClass.TRUCK: 0.4,
+    VehicleClass.BUS: 0.4,
+    VehicleClass.MOTORCYCLE: 1.0,
+    VehicleClass.BICYCLE: 1.0,
+    VehicleClass.PERSON: 1.0,
+}
+"""The plate area, or what is veiled as it: the lower share of the box."""
+OWN_SHARE = {**PLATE_SHARE, VehicleClass.MOTORCYCLE: 0.6, VehicleClass.BICYCLE: 0.6}
+"""The same of the vehicle of the case, which stays clear."""
+MARGIN = 0.05
+"""Boxes are veiled this share of their size beyond their edges."""
+CELLS = 6
+"""A veiled area is averaged to this many cells across: a face or a plate is one or two of them."""
+SAME_IOU = 0.3
+"""A box that overlaps the vehicle's own by this much may be that vehicle; the one that does most is."""
+BEYOND_S = 0.5
+"""How far from the nearest sighting a vehicle's box may still be told."""
+ORANGE, WHITE, DARK = (255, 140, 0), (255, 255, 255), (16, 16, 16)
+
+
+class Still(Protocol):
+    """One frame of a camera, whole."""
+
+    @property
+    def captured_s(self) -> float:
+        """Capture time, Unix seconds UTC."""
+
+    @property
+    def rgb(self) -> Bytes8:
+        """(H, W, 3) u1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A person or vehicle in a still."""
+
+    xyxy_px: BoxPx
+    class_id: VehicleClass
+
+
+def box_at(sightings: Sequence[Sighting], captured_s: float) -> BoxPx | None:
+    """Where the vehicle was, between its sightings on a straight line; None too far beyond the first or last."""
+    times_s = np.array([sighting.captured_s for sighting in sightings])
+    if not times_s[0] - BEYOND_S <= captured_s <= times_s[-1] + BEYOND_S:
+        return None
+    boxes = np.array([sighting.xyxy_px for sighting in sightings])
+    left, top, right, bottom = (float(np.interp(captured_s, times_s, boxes[:, edge])) for edge in range(4))
+    return left, top, right, bottom
+
+
+def veiled(rgb: Bytes8, seen: Sequence[Seen] | None, own: Seen | None) -> Image.Image:
+    """The picture as it may be shown; `seen` is None where nobody could look, `own` is the vehicle of the case."""
+    image = Image.fromarray(rgb)
+    clear = own and _pixels(own.xyxy_px if seen is None else _lower(own.xyxy_px, OWN_SHARE[own.class_id]), image.size)
+    kept = image.crop(clear) if clear else None
+    if seen is None:
+        _veil(image, (0, 0, *image.size), cells=4 * CELLS)
+    else:
+        for other in _others(seen, own):
+            area = _lower(_grown(other.xyxy_px), PLATE_SHARE[other.class_id])
+            _veil(image, _pixels(area, image.size), cells=CELLS)
+    if clear and kept:
+        image.paste(kept, clear)
+    return image
+
+
+def cropped(image: Image.Image, box: BoxPx, *, margin: float = 0.15) -> Image.Image | None:
+    """The vehicle with a margin around it; None where it lies outside the picture."""
+    area = _pixels(_grown(box, margin), image.size)
+    return image.crop(area) if area else None
+
+
+def drawn(image: Image.Image, sightings: Sequence[Sighting], box: BoxPx | None, lines: Sequence[str]) -> Image.Image:
+    """A copy with the vehicle's box, its way and lines of text drawn on it."""
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    width = max(2, image.width // 640)
+    trail = [((s.xyxy_px[0] + s.xyxy_px[2]) / 2, s.xyxy_px[3]) for s in sightings]
+    if len(trail) > 1:
+        draw.line(trail, fill=ORANGE, width=width)
+    for x, y in trail:
+        draw.ellipse((x - width, y - width, x + width, y + width), fill=ORANGE)
+    if box:
+        draw.rectangle(box, outline=ORANGE, width=width)
+    _write_lines(draw, lines, size=max(12, image.height // 36))
+    return image
+
+
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """JFIF, full colour resolution."""
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
+def _write_lines(draw: ImageDraw.ImageDraw, lines: Sequence[str], size: int) -> None:
+    font = ImageFont.load_default(size)
+    text = "\n".join(lines)
+    left, top, right, bottom = draw.multiline_textbbox((size, size), text, font=font)
+    draw.rectangle((left - size / 2, top - size / 2, right + size / 2, bottom + size / 2), fill=DARK)
+    draw.multiline_text((size, size), text, font=font, fill=WHITE)
+
+
+def _others(seen: Sequence[Seen], own: Seen | None) -> Sequence[Seen]:
+    """All but the vehicle of the case."""
+    if own is None:
+        return seen
+    overlaps = [0.0 if one.class_id is VehicleClass.PERSON else _iou(one.xyxy_px, own.xyxy_px) for one in seen]
+    best = int(np.argmax(overlaps)) if overlaps else -1
+    return [one for index, one in enumerate(seen) if index != best or overlaps[best] < SAME_IOU]
+
+
+def _veil(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
+    """Average to square cells and smooth between them: what is averaged cannot be computed back."""
+    if area is None:
+        return
+    part = image.crop(area)
+    cell_px = max(4.0, part.width / cells)
+    size = (max(1, round(part.width / cell_px)), max(1, round(part.height / cell_px)))
+    image.paste(part.resize(size, Image.Resampling.BOX).resize(part.size, Image.Resampling.BICUBIC), area)
+
+
+def _lower(box: BoxPx, share: float) -> BoxPx:
+    left, top, right, bottom = box
+    return left, bottom - share * (bottom - top), right, bottom
+
+
+def _grown(box: BoxPx, margin: float = MARGIN) -> BoxPx:
+    left, top, right, bottom = box
+    across, down = margin * (right - left), margin * (bottom - top)
+    return left - across, top - down, right + across, bottom + down
+
+
+def _pixels(box: BoxPx, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Whole pixels that hold the box, clipped to the picture; None where nothing is left."""
+    left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
+    right, bottom = min(size[0], int(np.ceil(box[2]))), min(size[1], int(np.ceil(box[3])))
+    return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def _iou(a: BoxPx, b: BoxPx) -> float:
+    """Intersection over union."""
+    corners: Floats = np.array([np.maximum(a, b), np.minimum(a, b)])
+    across, down = corners[1, 2] - corners[0, 0], corners[1, 3] - corners[0, 1]
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return float(both / (_area(a) + _area(b) - both))
+
+
+def _area(box: BoxPx) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
