@@ -50,6 +50,9 @@ class Metrics:
         self.long_gops = Counter(
             "qyran_long_gops_total", "Runs without a key frame that were cut off", ["camera"], registry=registry
         )
+        self.discarded = Counter(
+            "qyran_packets_discarded_total", "Packets that belong to no segment", ["camera"], registry=registry
+        )
         # mailbox
         self.dropped = Counter(
             "qyran_segments_dropped_total", "Segments that were not looked at", ["camera", "reason"], registry=registry
@@ -111,6 +114,7 @@ class Metrics:
             self.clock_state,
             self.clock_jumps,
             self.long_gops,
+            self.discarded,
             self.queued,
             self.corrupt,
             self.frames,

@@ -1,0 +1,6 @@
+"""Cameras and video files in, self-contained segments with capture times out."""
+
+from engine.ingest.probe import Probe, probe
+from engine.ingest.source import FileSource, RtspSource
+
+__all__ = ["FileSource", "Probe", "RtspSource", "probe"]
