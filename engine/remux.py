@@ -16,6 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from engine.errors import EvidenceError
@@ -82,7 +83,7 @@ def _write(segments: Sequence[Segment], content: io.BufferedIOBase) -> None:
     dts = decoding_times(pts)
     try:
         with av.open(content, "w", format="mp4") as container:
-            container.metadata |= _dates(min(segment.began_s for segment in segments))
+            container.metadata.update(_dates(min(segment.began_s for segment in segments)))
             stream = _stream(container, first)
             rows = zip(_all_packets(segments), pts.tolist(), dts.tolist(), _durations(dts), strict=True)
             for (data, key), *times in rows:
@@ -141,10 +142,8 @@ def _durations(dts: Ints) -> list[int]:
     return [*steps, steps[-1] if steps else 1]
 
 
-def _packet(
-    data: memoryview, key: bool, times: list[int], stream: VideoStream, segment: Segment
-) -> av.Packet[VideoStream]:
-    packet: av.Packet[VideoStream] = av.Packet(bytes(data))
+def _packet(data: memoryview, key: bool, times: list[int], stream: VideoStream, segment: Segment) -> av.Packet[Stream]:
+    packet: av.Packet[Stream] = av.Packet(bytes(data))
     packet.pts, packet.dts, packet.duration = times
     packet.time_base, packet.is_keyframe, packet.stream = segment.time_base, key, stream
     return packet
