@@ -69,6 +69,8 @@ class Calibration(Strict, frozen=True):
     def __post_init__(self) -> None:
         if self.expires <= self.made:
             raise ValueError(f"calibration {self.id} expires before it is made")
+        if not all(math.isfinite(value) for row in self.image_to_ground for value in row):
+            raise ValueError(f"calibration {self.id}: image_to_ground holds a value that is not a number")
 
 
 class Certificate(Strict, frozen=True):

@@ -148,7 +148,7 @@ def _begin(stand: Any, time_s: float, x_m: float, y_m: float, counts: bool) -> N
 def _near(stand: Any, x_m: float, y_m: float, still_m: float) -> bool:
     """Can this sighting be of a vehicle that stands there?"""
     far = np.hypot(x_m - stand.smooth_x_m, y_m - stand.smooth_y_m)
-    return stand.rows > 0 and far <= REACH * still_m
+    return bool(stand.rows > 0 and far <= REACH * still_m)
 
 
 @njit(cache=True, nogil=True)

@@ -1,7 +1,7 @@
 """The rule catalogue: which kinds of violation the law names, by which article, with which sanction, since when.
 
-A catalogue is data (`catalogues/*.toml`), versioned and dated; what applies to an event is selected by the event's time.
-Another country brings another file. Kinds that no rule judges yet may stand in it.
+A catalogue is data (`catalogues/*.toml`), versioned and dated; what applies to an event is selected by the event's
+time. Another country brings another file. Kinds that no rule judges yet may stand in it.
 """
 
 from __future__ import annotations
@@ -203,5 +203,3 @@ def shipped_catalogues() -> list[str]:
 def accusable(kind: Kind, named: tuple[ClassName, ...]) -> frozenset[str]:
     """The classes that a rule may accuse: those it names, else those of its kind."""
     return frozenset(named or kind.classes)
-
-

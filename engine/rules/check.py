@@ -1,0 +1,104 @@
+"""Does a site fit the law and itself? What cannot be is an error, what is doubtful a warning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.errors import ConfigError
+from engine.rules.catalogue import Catalogue, Kind
+from engine.rules.kind import Scene, kind_name
+from engine.rules.kinds import NEED_GROUND, judge_of
+from engine.rules.zones import polygons
+from engine.site import IllegalParkingRule, IllegalStopRule, Polygon, Rule, Site, SpeedingRule, Zone
+from engine.types import Flags
+from kernels.zones import inside
+
+GRID = 64
+"""Points along each side of the picture at which areas are compared."""
+
+
+def require(site: Site, catalogue: Catalogue) -> None:
+    """Raise ConfigError for a rule that can never be judged as it stands."""
+    for rule in site.rules:
+        _require_kind(site, rule, catalogue)
+        if type(rule) in NEED_GROUND and site.calibration is None:
+            raise ConfigError(f"site {site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
+        judge_of(Scene(0, site, catalogue), rule)
+
+
+def _require_kind(site: Site, rule: Rule, catalogue: Catalogue) -> None:
+    versions = catalogue.versions(kind_name(rule), site.valid_from, site.valid_to)
+    where = f"site {site.name}: rule {rule.name}"
+    if not versions:
+        raise ConfigError(f"{where}: {kind_name(rule)} is not in catalogue {catalogue.version} while the site is valid")
+    for kind in versions:
+        if kind.part(rule.variant) is None:
+            raise ConfigError(f"{where}: {kind.kind} has no variant {rule.variant!r} in {catalogue.version}")
+        if isinstance(rule, IllegalParkingRule) and kind.at_least_s and rule.dwell_s <= kind.at_least_s:
+            raise ConfigError(f"{where}: dwell_s must be above {kind.at_least_s:g}, a shorter halt is a stop")
+
+
+def check_site(site: Site, catalogue: Catalogue) -> list[str]:
+    """What is doubtful about a site, one sentence each. Raises ConfigError where it contradicts itself or the law."""
+    require(site, catalogue)
+    found = _papers(site) + [f"zone {zone.name}: {flaw}" for zone in site.zones for flaw in _flaws(zone, site)]
+    for rule in site.rules:
+        kinds = catalogue.versions(kind_name(rule), site.valid_from, site.valid_to)
+        found += [f"rule {rule.name}: {doubt}" for doubt in _doubts(rule, site, kinds)]
+    return found
+
+
+def _papers(site: Site) -> list[str]:
+    """Measured kinds without papers end as indications."""
+    if not any(isinstance(rule, SpeedingRule) for rule in site.rules):
+        return []
+    certificate, calibration = site.certificate, site.calibration
+    missing = [] if certificate else ["no verification certificate: speeding gives indications, never fines"]
+    if certificate and calibration and calibration.expires < certificate.expires:
+        missing.append(
+            f"calibration {calibration.id} expires before the certificate, on {calibration.expires:%Y-%m-%d}"
+        )
+    return missing
+
+
+def _flaws(zone: Zone, site: Site) -> list[str]:
+    width, height = site.image_size_px
+    outside = any(not (0 <= x <= width and 0 <= y <= height) for x, y in zone.polygon_px)
+    empty = not _covered(zone.polygon_px, site).any()
+    return ["reaches out of the picture"] * outside + [
+        "holds nothing of the picture that a vehicle could be in"
+    ] * empty
+
+
+def _doubts(rule: Rule, site: Site, kinds: tuple[Kind, ...]) -> list[str]:
+    zone = next(zone for zone in site.zones if zone.name == rule.zone)
+    doubts = []
+    if isinstance(rule, SpeedingRule):
+        doubts += _speeding_doubts(rule, zone, site)
+    if type(rule) is IllegalStopRule and any(kind.at_most_s and rule.dwell_s > kind.at_most_s for kind in kinds):
+        doubts.append(f"dwell_s {rule.dwell_s:g} is longer than a stop: use illegal_parking")
+    doubts += ["the kind's article is not fully verified"] * any(p.unverified for kind in kinds for p in kind.parts)
+    return doubts
+
+
+def _speeding_doubts(rule: SpeedingRule, zone: Zone, site: Site) -> list[str]:
+    doubts = [] if site.limits else ["the site states no limit: nothing is too fast"]
+    if site.calibration is not None:
+        area = _covered(site.calibration.area_px, site)
+        share = (_covered(zone.polygon_px, site) & area).sum() / max(1, area.sum())
+        if share < 0.9:
+            doubts.append(
+                f"zone {zone.name} holds {share:.0%} of the calibrated area: "
+                "a vehicle that is measured from outside of it on is not judged"
+            )
+    return doubts
+
+
+def _covered(polygon: Polygon, site: Site) -> Flags:
+    """(GRID * GRID,) which points of a grid over the picture lie in a polygon."""
+    width, height = site.image_size_px
+    steps = (np.arange(GRID) + 0.5) / GRID
+    points = np.stack(np.meshgrid(steps * width, steps * height), axis=-1).reshape(-1, 2)
+    out = np.empty((len(points), 1), np.bool_)
+    inside(points, np.zeros(len(points), np.int32), polygons([[polygon]]), out)
+    return out[:, 0]

@@ -1,0 +1,123 @@
+"""What every kind of violation has in common: how a rule watches a vehicle, and what it says when it finds an offence.
+
+A kind is a file of its own with a judge (one rule of one site, made ready once) that gives every vehicle a watch (the
+little that must be remembered of that vehicle for that rule). A watch is born and dies with its vehicle's trail. It
+reads the trail, the scene (the other vehicles, the site, the law) and the answers of the kernels; it changes nothing
+but itself and the scene's memory of who stands where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from engine.rules.catalogue import Catalogue, Kind, Part, accusable
+from engine.rules.hours import Hours, local_minute, parse_hours
+from engine.rules.places import Places
+from engine.rules.trail import Rows, Trail
+from engine.site import Rule, Site
+from engine.types import Flags, Measurement, Sighting
+
+UNVERIFIED = "Not confirmed by any published source: the {facts} of {article}."
+
+
+@dataclass(frozen=True, slots=True)
+class Offence:
+    """What a watch found."""
+
+    kind: Kind
+    part: Part
+    began_s: float
+    ended_s: float
+    decisive_s: float
+    instants: Mapping[str, float]
+    outcome: str
+    reasons: tuple[str, ...]
+    measurement: Measurement | None = None
+    earlier: tuple[Sighting, ...] = ()
+    """Sightings of the same vehicle from before its track was lost and found again."""
+
+
+class Watch(Protocol):
+    """One rule's eye on one vehicle."""
+
+    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+        """The vehicle was seen again: `fresh` are the new sightings whose times can be trusted; may be empty."""
+
+    def end(self, trail: Trail) -> Offence | None:
+        """Nothing more will be seen of the vehicle."""
+
+
+class Judge(Protocol):
+    """One rule of one site."""
+
+    @property
+    def rule(self) -> Rule: ...
+
+    def watch(self) -> Watch:
+        """A watch for a vehicle that has just appeared."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """One camera: its site, the law, and the vehicles that are in the picture now."""
+
+    camera: int
+    site: Site
+    catalogue: Catalogue
+    zone: ZoneInfo = field(init=False)
+    columns: dict[str, int] = field(init=False)
+    """Zone name to its column of `inside`."""
+    trails: dict[int, Trail] = field(init=False, default_factory=dict)
+    places: Places = field(init=False, default_factory=Places)
+
+    def __post_init__(self) -> None:
+        self.zone = ZoneInfo(self.site.place.timezone)
+        self.columns = {zone.name: column for column, zone in enumerate(self.site.zones)}
+
+    def inside(self, rows: Rows, zone: str) -> Flags:
+        """(P,) whether the foot point is in the zone."""
+        return np.asarray(rows["inside"][:, self.columns[zone]])
+
+    def hold(self, hours: Hours, *instants_s: float) -> bool:
+        """Do the hours hold at all the instants, by the clock of the place?"""
+        return all(hours.hold(local_minute(at_s, self.zone)) for at_s in instants_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A rule of a site together with what the catalogue says of its kind."""
+
+    scene: Scene
+    rule: Rule
+    name: str
+    """Of the kind."""
+    hours: Hours
+
+    @classmethod
+    def of(cls, scene: Scene, rule: Rule) -> Law:
+        return cls(scene, rule, kind_name(rule), parse_hours(rule.hours))
+
+    def kind(self, at_s: float) -> Kind | None:
+        """The kind as it is in force at the instant, if it is."""
+        return self.scene.catalogue.kind(self.name, at_s)
+
+    def accuses(self, trail: Trail, kind: Kind) -> bool:
+        """Is the vehicle, whatever it may plausibly be, one that the rule is about?"""
+        return trail.plausible <= accusable(kind, self.rule.classes)
+
+
+def kind_name(rule: Rule) -> str:
+    """The catalogue's key of the rule's kind."""
+    return str(type(rule).__struct_config__.tag)
+
+
+def doubts(part: Part) -> tuple[str, ...]:
+    """What must be said of a part of the law that is not fully verified."""
+    if not part.unverified:
+        return ()
+    return (UNVERIFIED.format(facts=" and ".join(part.unverified), article=part.article or "this kind"),)

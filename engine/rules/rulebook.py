@@ -1,0 +1,150 @@
+"""The rulebook: motion of all cameras in, violations out. It knows the order of things, and no kind in particular."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from engine.rules.batch import Batches, Unjudged, latest, readings
+from engine.rules.catalogue import Catalogue
+from engine.rules.check import require
+from engine.rules.kind import Judge, Offence, Scene, Watch
+from engine.rules.kinds import judge_of
+from engine.rules.sightings import MOST_SIGHTINGS, chosen
+from engine.rules.trail import Rows, Trail
+from engine.site import Site
+from engine.types import Clock, Motion, Violation
+
+__all__ = ["MOST_SIGHTINGS", "SiteRulebook"]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Camera:
+    """A camera with rules."""
+
+    scene: Scene
+    judges: list[Judge]
+    logged: set[str] = field(default_factory=set)
+    """Reasons for not judging its frames that were logged already."""
+
+
+@dataclass(slots=True)
+class _Vehicle:
+    """A vehicle, and the watches that its camera's rules keep on it."""
+
+    camera: _Camera
+    trail: Trail
+    watches: list[tuple[Judge, Watch]]
+
+
+class SiteRulebook:
+    """`stages.Rulebook` over one site a camera.
+
+    What it says of a camera depends on that camera alone. A kind is told of a vehicle once; of standing, once a stay.
+    A frame is judged while the site is valid, in the picture size that the site was drawn on.
+    """
+
+    def __init__(
+        self,
+        sites: Mapping[int, Site],
+        names: Mapping[int, str],
+        catalogue: Catalogue,
+        *,
+        unjudged: Unjudged | None = None,
+    ) -> None:
+        """`sites` and `names` by camera index; `unjudged` counts the frames that are not judged.
+
+        Raises ConfigError for a rule that can never be judged (`check.require`).
+        """
+        self._catalogue = catalogue
+        self._names = dict(names)
+        self._count = unjudged
+        with_rules = {camera: site for camera, site in sorted(sites.items()) if site.rules}
+        self._cameras = {camera: self._open(camera, site) for camera, site in with_rules.items()}
+        self._batches = Batches(with_rules)
+        self._vehicles: dict[int, _Vehicle] = {}
+
+    def _open(self, camera: int, site: Site) -> _Camera:
+        require(site, self._catalogue)
+        scene = Scene(camera, site, self._catalogue)
+        return _Camera(scene, [judge_of(scene, rule) for rule in site.rules])
+
+    def judge(self, motion: Motion) -> Sequence[Violation]:
+        """The offences that this batch completes, by camera and instant. One offence is told once."""
+        said = readings(motion.speeds)
+        found: list[Violation] = []
+        for camera, track, run in self._batches.runs(motion, self._unjudged):
+            vehicle = self._vehicle(camera, track)
+            vehicle.trail.reading = said.get(track, vehicle.trail.reading)
+            found += self._look(vehicle, run)
+        for track in motion.tracks.ended.tolist():
+            found += self._end(track)
+        for camera, now_s in latest(motion.tracks.frames).items():
+            if camera in self._cameras:
+                self._cameras[camera].scene.places.forget(now_s)
+        return sorted(found, key=lambda violation: (violation.camera, violation.decisive_s, violation.track))
+
+    def _vehicle(self, camera: int, track: int) -> _Vehicle:
+        """The vehicle of the track; a new one gets a watch of every rule."""
+        vehicle = self._vehicles.get(track)
+        if vehicle is None:
+            home = self._cameras[camera]
+            watches = [(judge, judge.watch()) for judge in home.judges]
+            vehicle = self._vehicles[track] = _Vehicle(home, Trail(track, self._batches.dtype), watches)
+            home.scene.trails[track] = vehicle.trail
+        return vehicle
+
+    def _look(self, vehicle: _Vehicle, run: Rows) -> Iterator[Violation]:
+        """Add the sightings, and let every rule look."""
+        fresh = vehicle.trail.extend(run)
+        for judge, watch in vehicle.watches:
+            if (offence := watch.look(vehicle.trail, fresh)) is not None:
+                yield self._tell(vehicle, judge, offence)
+
+    def _end(self, track: int) -> Iterator[Violation]:
+        """Ask every rule for a last word; the vehicle is forgotten."""
+        vehicle = self._vehicles.pop(track, None)
+        if vehicle is None:
+            return
+        for judge, watch in vehicle.watches:
+            if (offence := watch.end(vehicle.trail)) is not None:
+                yield self._tell(vehicle, judge, offence)
+        del vehicle.camera.scene.trails[track]
+
+    def _tell(self, vehicle: _Vehicle, judge: Judge, offence: Offence) -> Violation:
+        """Write the offence down, and that it was told."""
+        trail = vehicle.trail
+        trail.told.add(offence.kind.kind)
+        instants = (offence.began_s, offence.ended_s, *offence.instants.values())
+        rows = trail.around(min(instants), max(instants))
+        return Violation(
+            kind=offence.kind.kind,
+            rule=judge.rule.name,
+            camera=vehicle.camera.scene.camera,
+            track=trail.track,
+            class_id=trail.class_id,
+            began_s=offence.began_s,
+            ended_s=offence.ended_s,
+            decisive_s=offence.decisive_s,
+            sightings=chosen(rows, instants, offence.earlier),
+            instants=dict(offence.instants),
+            measurement=offence.measurement,
+            article=offence.part.article,
+            outcome=offence.outcome,
+            reasons=offence.reasons,
+            clock=Clock(int(rows["clock"].max())),
+            catalogue_version=self._catalogue.version,
+        )
+
+    def _unjudged(self, camera: int, reason: str, frames: int) -> None:
+        """Count frames that are not judged; log the reason once a camera."""
+        if self._count is not None:
+            self._count(camera, reason, frames)
+        home = self._cameras[camera]
+        if reason not in home.logged:
+            home.logged.add(reason)
+            log.warning("frames not judged", camera=self._names.get(camera, camera), reason=reason)

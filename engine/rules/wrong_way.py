@@ -1,0 +1,183 @@
+"""`wrong_way`: against the legal direction of a road or lane.
+
+Proved by a displacement on the ground over a distance and a time, never by a momentary heading. The progress of the
+vehicle along the legal direction is taken; its greatest fall is the stretch in question. It counts when a straight
+motion fits it well, when no single step makes up most of it (a switch of identity jumps), and when the whole box has
+moved: where only its lower edge did, something hid or showed the wheels of a vehicle that stood.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from engine.errors import ConfigError
+from engine.rules.kind import Law, Offence, Scene, doubts
+from engine.rules.trail import Rows, Trail, foot_px
+from engine.rules.zones import entered_s
+from engine.site import WrongWayRule
+from engine.types import Floats
+from kernels.zones import retreat
+
+FEWEST = 5
+"""Sightings that make a stretch."""
+LONGEST_GAP_S = 2.0
+"""Out of the zone or out of sight for longer, and the stretch begins anew."""
+MEDIAN = 5
+"""Positions are medians of so many sightings: a false box does not move them."""
+BIGGEST_STEP = 0.4
+"""A step from one sighting to the next that is a larger share of the stretch is a switch of identity."""
+CLEARNESS = 5.0
+"""The displacement is at least this many times the scatter around a straight motion."""
+TOP_FOLLOWS = 0.15
+"""The upper edge of the box moves in the picture by at least this share of the lower edge's way. For a vehicle of
+height h seen from a height H it moves by 1 - h / H."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A way driven, as a straight motion fitted to it."""
+
+    rows: Rows
+    displacement_m: Floats
+    """(2,) f8"""
+    scatter_m: float
+    biggest_step: float
+    """The longest step between sightings as a share of the displacement."""
+
+    @property
+    def length_m(self) -> float:
+        return float(np.hypot(*self.displacement_m))
+
+    @property
+    def lasted_s(self) -> float:
+        return float(self.rows["captured_s"][-1] - self.rows["captured_s"][0])
+
+
+class WrongWay:
+    """A wrong-way rule of a site."""
+
+    def __init__(self, scene: Scene, rule: WrongWayRule) -> None:
+        self.rule = rule
+        self.law = Law.of(scene, rule)
+        self.legal = legal_direction(scene, rule)
+
+    def watch(self) -> WrongWay:
+        """The rule itself: everything it needs of a vehicle is in the trail."""
+        return self
+
+    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+        """Judge the trail as it is now."""
+        if self.law.name in trail.told:
+            return None
+        stretch = self._stretch(trail)
+        return self._offence(trail, stretch) if stretch is not None and self._guilty(stretch) else None
+
+    def end(self, trail: Trail) -> Offence | None:
+        """Nothing is left to say: the last sightings have been looked at."""
+        return None
+
+    def _stretch(self, trail: Trail) -> Stretch | None:
+        """The way on which the vehicle fell back most, if it is long enough to be looked at."""
+        rows = self._candidates(trail)
+        if len(rows) < FEWEST:
+            return None
+        position_m = smoothed(rows["position_m"])
+        along_m = position_m @ self.legal
+        first, last = retreat(along_m)
+        if last - first < FEWEST - 1 or along_m[first] - along_m[last] < -self.rule.at_least_m * self._cosine:
+            return None
+        return fitted(rows[first : last + 1], position_m[first : last + 1])
+
+    def _candidates(self, trail: Trail) -> Rows:
+        """The latest uninterrupted sightings in the zone, under one steady clock, on the ground."""
+        rows = trail.rows
+        usable = self.law.scene.inside(rows, self.rule.zone) & (rows["captured_s"] > trail.steady_since_s)
+        rows = rows[usable & np.isfinite(rows["position_m"]).all(axis=1)]
+        gaps = np.flatnonzero(np.diff(rows["captured_s"]) > LONGEST_GAP_S)
+        return rows[gaps[-1] + 1 :] if len(gaps) else rows
+
+    @property
+    def _cosine(self) -> float:
+        """Of the mildest angle that is guilty; negative."""
+        return math.cos(math.radians(self.rule.within_deg))
+
+    def _guilty(self, stretch: Stretch) -> bool:
+        far_enough = stretch.length_m >= self.rule.at_least_m and stretch.lasted_s >= self.rule.at_least_s
+        against = float(stretch.displacement_m @ self.legal) < self._cosine * stretch.length_m
+        clear = stretch.length_m >= CLEARNESS * stretch.scatter_m and stretch.biggest_step <= BIGGEST_STEP
+        return far_enough and against and clear and whole_box_moved(stretch.rows)
+
+    def _offence(self, trail: Trail, stretch: Stretch) -> Offence | None:
+        began_s, ended_s = (float(t) for t in stretch.rows["captured_s"][[0, -1]])
+        kind = self.law.kind(ended_s)
+        part = kind.part(self.rule.variant) if kind else None
+        if kind is None or part is None or not self.law.accuses(trail, kind):
+            return None
+        if not self.law.scene.hold(self.law.hours, began_s, ended_s):
+            return None
+        return Offence(
+            kind=kind,
+            part=part,
+            began_s=began_s,
+            ended_s=ended_s,
+            decisive_s=ended_s,
+            instants={"entry": began_s, "exit": ended_s} | self._entrance(trail, began_s),
+            outcome=kind.outcome,
+            reasons=(self._account(stretch), *doubts(part)),
+        )
+
+    def _entrance(self, trail: Trail, began_s: float) -> dict[str, float]:
+        """The instant of coming into the zone, where the stretch begins with it."""
+        zone_s = entered_s(self.law.scene, self.rule.zone, trail)
+        return {"zone": zone_s} if zone_s is not None and 0 <= began_s - zone_s <= LONGEST_GAP_S else {}
+
+    def _account(self, stretch: Stretch) -> str:
+        angle = math.degrees(math.acos(max(-1.0, float(stretch.displacement_m @ self.legal) / stretch.length_m)))
+        return (
+            f"Moved {stretch.length_m:.1f} m in {stretch.lasted_s:.1f} s at {angle:.0f} degrees "
+            "to the legal direction of the zone."
+        )
+
+
+def legal_direction(scene: Scene, rule: WrongWayRule) -> Floats:
+    """(2,) f8 unit vector on the ground of the arrow drawn in the image.
+
+    Raises ConfigError where the arrow does not lie on the road as the calibration has it.
+    """
+    calibration = scene.site.calibration
+    if calibration is None:
+        raise ConfigError(f"site {scene.site.name}: rule {rule.name}: the direction needs a calibration")
+    ends = np.column_stack([np.array(rule.direction_px), np.ones(2)]) @ np.array(calibration.image_to_ground).T
+    if not (ends[:, 2] > 0).all() and not (ends[:, 2] < 0).all():
+        raise ConfigError(f"site {scene.site.name}: rule {rule.name}: direction_px crosses the horizon")
+    tail, head = ends[:, :2] / ends[:, 2:]
+    return np.asarray((head - tail) / np.hypot(*(head - tail)))
+
+
+def smoothed(position_m: Floats) -> Floats:
+    """(P, 2) running medians of `MEDIAN` positions; of fewer at the ends."""
+    padded = np.pad(position_m, ((MEDIAN // 2, MEDIAN // 2), (0, 0)), constant_values=np.nan)
+    return np.asarray(np.nanmedian(sliding_window_view(padded, MEDIAN, axis=0), axis=-1))
+
+
+def fitted(rows: Rows, position_m: Floats) -> Stretch:
+    """Fit an even straight motion (least squares) to a stretch of at least two sightings."""
+    since_s = rows["captured_s"] - rows["captured_s"].mean()
+    velocity = since_s @ position_m / (since_s @ since_s)
+    residual = position_m - position_m.mean(axis=0) - since_s[:, None] * velocity
+    displacement = velocity * (since_s[-1] - since_s[0])
+    steps = np.hypot(*np.diff(position_m, axis=0).T)
+    scatter = math.sqrt(float((residual**2).sum(axis=1).mean()))
+    return Stretch(rows, displacement, scatter, float(steps.max() / max(np.hypot(*displacement), 1e-9)))
+
+
+def whole_box_moved(rows: Rows) -> bool:
+    """Did the upper edge of the box follow the lower one through the picture?"""
+    foot = foot_px(rows)
+    top = np.column_stack([foot[:, 0], rows["xyxy_px"][:, 1]])
+    foot_way, top_way = (np.median(edge[-3:], axis=0) - np.median(edge[:3], axis=0) for edge in (foot, top))
+    return bool(foot_way @ top_way >= TOP_FOLLOWS * (foot_way @ foot_way))
