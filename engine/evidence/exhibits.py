@@ -160,7 +160,7 @@ def _pictures(
 def _lines(violation: Violation, scene: Scene, shown_s: float) -> Sequence[str]:
     """What the drawing says."""
     return (
-        f"{scene.camera}  {violation.kind}  CAO {violation.article}",
+        f"{scene.camera}  {violation.kind}  {violation.article}",
         local_time(shown_s, scene.site),
         *speed_lines(violation),
     )

@@ -36,8 +36,8 @@ MARGIN = 0.05
 """Boxes are veiled this share of their size beyond their edges."""
 CELLS = 6
 """A veiled area is averaged to this many cells across: a face or a plate is one or two of them."""
-SAME_IOU = 0.3
-"""A box that overlaps the vehicle's own by this much may be that vehicle; the one that does most is."""
+SAME_IOU = 0.4
+"""A vehicle's box that overlaps the vehicle of the case by this much is taken for it."""
 BEYOND_S = 0.5
 """How far from the nearest sighting a vehicle's box may still be told."""
 ORANGE, WHITE, DARK = (255, 140, 0), (255, 255, 255), (16, 16, 16)
@@ -81,7 +81,7 @@ def veiled(rgb: Bytes8, seen: Sequence[Seen] | None, own: Seen | None) -> Image.
     if seen is None:
         _veil(image, (0, 0, *image.size), cells=4 * CELLS)
     else:
-        for other in _others(seen, own):
+        for other in (one for one in seen if _is_other(one, own)):
             area = _lower(_grown(other.xyxy_px), PLATE_SHARE[other.class_id])
             _veil(image, _pixels(area, image.size), cells=CELLS)
     if clear and kept:
@@ -126,13 +126,9 @@ def _write_lines(draw: ImageDraw.ImageDraw, lines: Sequence[str], size: int) -> 
     draw.multiline_text((size, size), text, font=font, fill=WHITE)
 
 
-def _others(seen: Sequence[Seen], own: Seen | None) -> Sequence[Seen]:
-    """All but the vehicle of the case."""
-    if own is None:
-        return seen
-    overlaps = [0.0 if one.class_id is VehicleClass.PERSON else _iou(one.xyxy_px, own.xyxy_px) for one in seen]
-    best = int(np.argmax(overlaps)) if overlaps else -1
-    return [one for index, one in enumerate(seen) if index != best or overlaps[best] < SAME_IOU]
+def _is_other(one: Seen, own: Seen | None) -> bool:
+    """Not the vehicle of the case. A person never is it."""
+    return own is None or one.class_id is VehicleClass.PERSON or _iou(one.xyxy_px, own.xyxy_px) < SAME_IOU
 
 
 def _veil(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
