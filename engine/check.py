@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.config import CameraConfig, EngineConfig, load_config
-from engine.detect import find_card
+from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.ingest import Probe, probe
-from engine.rules import check_site, load_catalogue
+from engine.rules.catalogue import load_catalogue
+from engine.rules.check import check_site
 from engine.site import Site, load_site
 
 _PARALLEL = 32
@@ -86,8 +87,8 @@ def _cells(seen: Probe) -> tuple[str, ...]:
     return (
         seen.codec + (" (B-frames)" if seen.b_frames else ""),
         f"{seen.width_px}x{seen.height_px}",
-        f"{seen.fps:.2f}",
-        f"{seen.gop_s:.1f}",
-        f"{seen.bits_per_s / 1e6:.2f}",
+        f"{seen.fps:.2f}" + (" (varies)" if seen.variable_rate else ""),
+        "-" if seen.gop_s is None else f"{seen.gop_s:.1f}",
+        f"{seen.bitrate_bps / 1e6:.2f}",
         seen.clock.name.lower(),
     )

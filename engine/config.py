@@ -90,7 +90,7 @@ class ServiceConfig(Strict, frozen=True):
     listen: str = "127.0.0.1:50151"
     """Address of the gRPC service; port 0 takes a free one."""
     insecure_listen: bool = False
-    """Listen without encryption on an address that is not loopback: only inside a network that is trusted as a whole."""
+    """Listen without encryption beyond loopback: only inside a network that is trusted as a whole."""
     heartbeat_s: Positive = 5.0
     """How often a watcher hears from the service when there is nothing to say."""
 

@@ -10,7 +10,6 @@ import structlog
 
 from engine.errors import SourceError
 from engine.mailbox import Mailbox
-from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.stages import Prosecutor, Source
 from engine.types import Entry, Segment
@@ -28,7 +27,7 @@ class Feeder:
     """
 
     def __init__(self, name: str, source: Source, prosecutor: Prosecutor, mailbox: Mailbox) -> None:
-        self._name = name
+        self.name = name
         self._source = source
         self._prosecutor = prosecutor
         self._mailbox = mailbox
@@ -54,10 +53,10 @@ class Feeder:
                 self._feed()
                 return
             except SourceError as error:
-                log.error("camera given up", camera=self._name, reason=error.reason, error=str(error))
+                log.error("camera given up", camera=self.name, reason=error.reason, error=str(error))
                 return
             except Exception:
-                log.exception("camera thread failed, starting it again", camera=self._name)
+                log.exception("camera thread failed, starting it again", camera=self.name)
                 self._stopped.wait(_REVIVE_S)
 
     def _feed(self) -> None:
@@ -77,14 +76,12 @@ class Runner:
         sources: Mapping[str, Source],
         prosecutor: Prosecutor,
         mailbox: Mailbox,
-        metrics: Metrics,
         *,
         batch_segments: int,
         overlap: bool = True,
     ) -> None:
         self._pipeline = pipeline
         self._mailbox = mailbox
-        self._metrics = metrics
         self._batch_segments = batch_segments
         self._overlap = overlap
         self._feeders = [Feeder(name, source, prosecutor, mailbox) for name, source in sources.items()]
@@ -93,7 +90,6 @@ class Runner:
     def run(self) -> Iterator[Sequence[Entry]]:
         """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled."""
         with ExitStack() as stack:
-            stack.callback(self._pipeline.close)
             for feeder in self._feeders:
                 feeder.start()
                 stack.callback(feeder.stop)
@@ -116,4 +112,4 @@ class Runner:
             feeder.stop()
         for feeder in self._feeders:
             if not feeder.join(timeout_s=15.0):
-                log.warning("camera thread did not end in time", camera=feeder._name)
+                log.warning("camera thread did not end in time", camera=feeder.name)

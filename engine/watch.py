@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -22,11 +23,16 @@ class _Sink(Protocol):
 
     def write(self, line: str) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class StandardOutput:
     """Lines to standard output, flushed one by one."""
 
     last_sequence = 0
+
+    def close(self) -> None:
+        """Standard output stays open."""
 
     def write(self, line: str) -> None:
         sys.stdout.write(line + "\n")
@@ -42,10 +48,15 @@ class LinesFile:
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o640), "r+b")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"{path}: another process is writing this file") from None
-        self.last_sequence = self._recover(path)
+            self._lock(path)
+            self.last_sequence = self._recover(path)
+        except ConfigError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
     def write(self, line: str) -> None:
         """Append and sync a line."""
@@ -53,17 +64,18 @@ class LinesFile:
         self._file.flush()
         os.fsync(self._file.fileno())
 
+    def _lock(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{path}: another process is writing this file") from None
+
     def _recover(self, path: Path) -> int:
-        end = self._file.seek(0, os.SEEK_END)
-        whole, last_line = self._last_line(end)
+        whole, last_line = self._last_line(self._file.seek(0, os.SEEK_END))
+        last_sequence = _sequence(last_line, path) if last_line else 0
         self._file.truncate(whole)
         self._file.seek(whole)
-        if not last_line:
-            return 0
-        try:
-            return int(msgspec.json.decode(last_line)["sequence"])
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-            raise ConfigError(f"{path}: the last line is not an entry of a register") from None
+        return last_sequence
 
     def _last_line(self, end: int) -> tuple[int, bytes]:
         """Where the last whole line ends, and that line."""
@@ -79,11 +91,17 @@ class LinesFile:
             reach *= 2
 
 
+def _sequence(line: bytes, path: Path) -> int:
+    try:
+        return int(msgspec.json.decode(line)["sequence"])
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+        raise ConfigError(f"{path}: the last line is not an entry of a register") from None
+
+
 def follow(
     target: str, after_sequence: int, out: Path | None, kinds: tuple[str, ...], cameras: tuple[str, ...]
 ) -> None:
     """Write every entry after `after_sequence` (or after the last one in `out`) for ever."""
-    sink: _Sink = LinesFile(out) if out else StandardOutput()
-    with QyranClient(target) as client:
+    with closing[_Sink](LinesFile(out) if out else StandardOutput()) as sink, QyranClient(target) as client:
         for entry in client.watch(max(after_sequence, sink.last_sequence), kinds=kinds, cameras=cameras):
             sink.write(to_json(entry))

@@ -1,0 +1,162 @@
+"""Puts the engine together: the one place that knows the concrete classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config import CameraConfig, EngineConfig, split_address
+from engine.decode.camera import CameraView
+from engine.decode.cpu import CpuDecoder
+from engine.decode.second_look import look
+from engine.detect.cards import find_card
+from engine.detect.onnx import OnnxDetector
+from engine.detect.stills import StillDetector
+from engine.evidence import FileProsecutor, Means, Origin, Scene
+from engine.geometry import CameraGeometry, FootModel
+from engine.ingest import FileSource, RtspSource
+from engine.mailbox import Mailbox
+from engine.measure import GroundSpeedometer
+from engine.metrics import Metrics, exposed
+from engine.pipeline import Pipeline, Stages
+from engine.register import SqlRegister
+from engine.rules.catalogue import load_catalogue
+from engine.rules.rulebook import SiteRulebook
+from engine.runner import Runner
+from engine.serve import Service
+from engine.site import Site, load_site
+from engine.stages import Source
+from engine.track import KalmanTracker, TrackerParameters
+from engine.types import Entry, Motion
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The stages in a row, without cameras or service: what a replay or a test needs."""
+
+    pipeline: Pipeline
+    prosecutor: FileProsecutor
+    register: SqlRegister
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """All of it, running: made by `build`."""
+
+    runner: Runner
+    metrics: Metrics
+    cameras: tuple[str, ...]
+    grpc_address: str
+    metrics_address: str
+
+    def run(self) -> Iterator[Sequence[Entry]]:
+        """Watch the cameras; yields what every batch appended. Ends some time after `stop`."""
+        return self.runner.run()
+
+    def stop(self) -> None:
+        """Ask `run` to end; from any thread and from signal handlers."""
+        self.runner.stop()
+
+
+@contextmanager
+def build(config: EngineConfig) -> Iterator[Engine]:
+    """Open everything that the configuration names and start the service; closes it in the reverse order.
+
+    Raises ConfigError, ModelError, CalibrationError or RegisterError, with nothing left open.
+    """
+    metrics = Metrics()
+    names = {index: camera.name for index, camera in enumerate(config.cameras)}
+    for name in names.values():
+        metrics.add_camera(name)
+    with ExitStack() as stack:
+        host, port = split_address(config.metrics.listen, source="metrics.listen")
+        metrics_port = stack.enter_context(exposed(metrics, host, port))
+        assembly = stack.enter_context(assemble(config, [load_site(c.site) for c in config.cameras], metrics))
+        mailbox = Mailbox(
+            config.pipeline.mailbox_segments, config.pipeline.mailbox_camera_segments, metrics, names.__getitem__
+        )
+        stack.callback(mailbox.close)
+        service = Service(assembly.register, config.state / "evidence", config.service, metrics)
+        service.start()
+        stack.callback(service.stop)
+        runner = Runner(
+            assembly.pipeline,
+            {camera.name: _source(index, camera, metrics) for index, camera in enumerate(config.cameras)},
+            assembly.prosecutor,
+            mailbox,
+            batch_segments=config.pipeline.batch_segments,
+            overlap=config.pipeline.overlap,
+        )
+        yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
+
+
+@contextmanager
+def assemble(
+    config: EngineConfig, sites: Sequence[Site], metrics: Metrics, watch: Callable[[Motion], None] | None = None
+) -> Iterator[Assembly]:
+    """The stages for the cameras of `config`, each with its site, in order; closes them."""
+    names = {index: camera.name for index, camera in enumerate(config.cameras)}
+    by_index = dict(enumerate(sites))
+    card = find_card(config.detector.card)
+    catalogue = load_catalogue(config.catalogue)
+    with ExitStack() as stack:
+        register = SqlRegister(config.state / "register.db")
+        stack.callback(register.close)
+        detector = OnnxDetector(card, config.detector.threads)
+        stack.callback(detector.close)
+        decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
+        stack.callback(decoder.close)
+        prosecutor = FileProsecutor(
+            config.evidence,
+            config.state / "evidence",
+            Origin({i: Scene(names[i], site) for i, site in by_index.items()}, config.device_serial, detector.model),
+            Means(look, StillDetector(detector, card.input)),
+            metrics,
+        )
+        stages = Stages(
+            decoder=decoder,
+            detector=detector,
+            tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
+            speedometer=GroundSpeedometer(geometries(by_index)),
+            rulebook=SiteRulebook(by_index, names, catalogue),
+            prosecutor=prosecutor,
+            register=register,
+        )
+        yield Assembly(Pipeline(stages, names, metrics, watch=watch), prosecutor, register, metrics)
+
+
+def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:
+    return {index: CameraView(c.name, c.detect_fps, c.regions) for index, c in enumerate(cameras)}
+
+
+def _source(index: int, camera: CameraConfig, metrics: Metrics) -> Source:
+    """A camera, or a file that plays as if it were being filmed now."""
+    if "://" in camera.url:
+        return RtspSource(index, camera, metrics)
+    return FileSource(index, camera, metrics, start_s=time.time())
+
+
+def geometries(sites: Mapping[int, Site]) -> dict[int, CameraGeometry]:
+    """What the speedometer knows of every camera that has a calibration."""
+    return {index: geometry(site) for index, site in sites.items() if site.calibration is not None}
+
+
+def geometry(site: Site) -> CameraGeometry:
+    """The site's calibration as the speedometer reads it; the site must have one."""
+    calibration = site.calibration
+    assert calibration is not None
+    return CameraGeometry(
+        image_to_ground=np.array(calibration.image_to_ground),
+        image_size_px=site.image_size_px,
+        area_px=np.array(calibration.area_px),
+        valid_from_s=calibration.made.timestamp(),
+        valid_to_s=calibration.expires.timestamp(),
+        covariance=None if calibration.covariance is None else np.reshape(calibration.covariance, (9, 9)),
+        relative_sigma=calibration.relative_sigma,
+        foot=FootModel(calibration.camera_m) if calibration.camera_m else None,
+    )

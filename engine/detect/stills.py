@@ -1,0 +1,88 @@
+"""Detection on full-size stills, for the veil: few pictures, looked at thoroughly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.cards import ModelInput
+from engine.config import WHOLE_PICTURE, Region
+from engine.stages import Detector
+from engine.types import Bytes8, Clock, Detections, Floats32, FrameBatch, Frames
+
+TILES: tuple[Region, ...] = (
+    WHOLE_PICTURE,
+    *((left, top, left + 0.4, top + 0.6) for top in (0.0, 0.4) for left in (0.0, 0.3, 0.6)),
+)
+"""The whole picture and six overlapping parts of it: what is small in the whole is large in one of them."""
+
+
+class Still(Protocol):
+    @property
+    def captured_s(self) -> float:
+        """Capture time, Unix seconds UTC."""
+
+    @property
+    def rgb(self) -> Bytes8:
+        """(H, W, 3) u1."""
+
+
+class StillDetector:
+    """Runs a detector over every tile of every still; `frame` of the result is the still's index."""
+
+    def __init__(self, detector: Detector, model: ModelInput) -> None:
+        self._detector = detector
+        self._model = model
+
+    def __call__(self, stills: Sequence[Still]) -> Detections:
+        return self._detector.detect(self._batch(stills))
+
+    def _batch(self, stills: Sequence[Still]) -> FrameBatch:
+        model, rows = self._model, len(stills) * len(TILES)
+        memory = np.empty((rows, model.height_px, model.width_px, 3), model.dtype)
+        to_image = np.empty((rows, 4), np.float32)
+        regions = np.empty((rows, 4), np.float32)
+        for index, still in enumerate(stills):
+            picture = Image.fromarray(still.rgb)
+            for row, tile in enumerate(TILES, start=index * len(TILES)):
+                regions[row] = np.round(np.multiply(tile, (picture.width, picture.height) * 2))
+                to_image[row] = self._fill(memory[row], picture, regions[row])
+        frame = np.repeat(np.arange(len(stills), dtype=np.int32), len(TILES))
+        return FrameBatch(_frames(stills), self._laid_out(memory), frame, to_image, regions)
+
+    def _fill(self, out: NDArray[Any], picture: Image.Image, region: Floats32) -> Floats32:
+        """Scale a region into one model input; returns its row of `model_to_image`."""
+        model = self._model
+        left, top, right, bottom = region.tolist()
+        scale_x, scale_y = model.width_px / (right - left), model.height_px / (bottom - top)
+        if model.resize == "letterbox":
+            scale_x = scale_y = min(scale_x, scale_y)
+        width, height = round((right - left) * scale_x), round((bottom - top) * scale_y)
+        centred = model.align == "centre"
+        x = (model.width_px - width) // 2 if centred else 0
+        y = (model.height_px - height) // 2 if centred else 0
+        canvas = np.full(out.shape, model.pad, np.float32)
+        scaled = picture.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+        canvas[y : y + height, x : x + width] = np.asarray(scaled)
+        if model.colour == "bgr":
+            canvas = canvas[..., ::-1]
+        out[:] = (canvas - np.array(model.mean, np.float32)) / np.array(model.std, np.float32)
+        return np.array([1 / scale_x, 1 / scale_y, left - x / scale_x, top - y / scale_y], np.float32)
+
+    def _laid_out(self, memory: NDArray[Any]) -> object:
+        pixels = memory.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(pixels) if self._model.layout == "nchw" else pixels
+
+
+def _frames(stills: Sequence[Still]) -> Frames:
+    count = len(stills)
+    return Frames(
+        camera=np.arange(count, dtype=np.int32),
+        captured_s=np.array([still.captured_s for still in stills], np.float64),
+        size_px=np.array([still.rgb.shape[1::-1] for still in stills], np.int32).reshape(count, 2),
+        clock=np.full(count, Clock.DECLARED, np.uint8),
+    )

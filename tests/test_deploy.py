@@ -1,0 +1,51 @@
+"""What is deployed fits what is built: metric names, options, the example configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.config import load_config
+from engine.metrics import Metrics
+from engine.site import load_site
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+
+
+def metric_names() -> set[str]:
+    """Every name that the endpoint may expose."""
+    names = set()
+    for family in Metrics().registry.collect():
+        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
+        names |= {family.name + suffix for suffix in suffixes}
+    return names
+
+
+def used_names(text: str) -> set[str]:
+    return set(re.findall(r"\bqyran_\w+", text))
+
+
+def test_the_alerts_use_metrics_that_exist() -> None:
+    used = used_names((DEPLOY / "prometheus" / "alerts.yml").read_text())
+    assert used
+    assert used <= metric_names()
+
+
+def test_the_dashboard_uses_metrics_that_exist() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "qyran.json").read_text())
+    used = used_names(" ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"]))
+    assert used
+    assert used <= metric_names()
+
+
+def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMERA_USER", "viewer")
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    config = load_config(DEPLOY / "example" / "engine.toml")
+    for camera in config.cameras:
+        assert load_site(camera.site).image_size_px
+    assert "secret" in config.cameras[0].url
+    assert "secret" not in repr(config)
