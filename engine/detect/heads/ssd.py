@@ -46,7 +46,7 @@ class SsdHead:
 def _anchors(card: ModelCard) -> Floats32:
     path = card.file.parent / str(card.head_options.get("anchors", ""))
     try:
-        anchors = np.load(path, allow_pickle=False).astype(np.float32)
+        anchors: Floats32 = np.load(path, allow_pickle=False).astype(np.float32)
     except (OSError, ValueError) as error:
         raise ModelError(f"{card.name}: anchors {path}: {error}") from error
     if anchors.ndim != 2 or anchors.shape[1] != 4:
