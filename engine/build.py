@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,19 +29,9 @@ from engine.rules.rulebook import SiteRulebook
 from engine.runner import Runner
 from engine.serve import Service
 from engine.site import Site, load_site
-from engine.stages import Source
+from engine.stages import Prosecutor, Register, Source
 from engine.track import KalmanTracker, TrackerParameters
-from engine.types import Entry, Motion
-
-
-@dataclass(frozen=True, slots=True)
-class Assembly:
-    """The stages in a row, without cameras or service: what a replay or a test needs."""
-
-    pipeline: Pipeline
-    prosecutor: FileProsecutor
-    register: SqlRegister
-    metrics: Metrics
+from engine.types import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,67 +57,61 @@ class Engine:
 def build(config: EngineConfig) -> Iterator[Engine]:
     """Open everything that the configuration names and start the service; closes it in the reverse order.
 
-    Raises ConfigError, ModelError, CalibrationError or RegisterError, with nothing left open.
+    Raises ConfigError, ModelError, CalibrationError, EvidenceError or RegisterError, with nothing left open.
     """
-    metrics = Metrics()
-    names = {index: camera.name for index, camera in enumerate(config.cameras)}
+    metrics, names = Metrics(), config.camera_names
     for name in names.values():
         metrics.add_camera(name)
+    sites = [load_site(camera.site) for camera in config.cameras]
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        assembly = stack.enter_context(assemble(config, [load_site(c.site) for c in config.cameras], metrics))
-        mailbox = Mailbox(
-            config.pipeline.mailbox_segments, config.pipeline.mailbox_camera_segments, metrics, names.__getitem__
-        )
-        stack.callback(mailbox.close)
-        service = Service(assembly.register, config.state / "evidence", config.service, metrics)
+        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
+        stages = stack.enter_context(open_stages(config, sites, register, metrics))
+        service = Service(register, config.evidence_root, config.service, metrics)
         service.start()
         stack.callback(service.stop)
-        runner = Runner(
-            assembly.pipeline,
-            {camera.name: _source(index, camera, metrics) for index, camera in enumerate(config.cameras)},
-            assembly.prosecutor,
-            mailbox,
-            batch_segments=config.pipeline.batch_segments,
-            overlap=config.pipeline.overlap,
-        )
+        runner = _runner(config, Pipeline(stages, names, metrics), stages.prosecutor, metrics)
         yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
 
 
+def _runner(config: EngineConfig, pipeline: Pipeline, prosecutor: Prosecutor, metrics: Metrics) -> Runner:
+    sizes, names = config.pipeline, config.camera_names
+    return Runner(
+        pipeline,
+        {camera.name: _source(index, camera, metrics) for index, camera in enumerate(config.cameras)},
+        prosecutor,
+        Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, names.__getitem__),
+        batch_segments=sizes.batch_segments,
+        overlap=sizes.overlap,
+    )
+
+
 @contextmanager
-def assemble(
-    config: EngineConfig, sites: Sequence[Site], metrics: Metrics, watch: Callable[[Motion], None] | None = None
-) -> Iterator[Assembly]:
-    """The stages for the cameras of `config`, each with its site, in order; closes them."""
-    names = {index: camera.name for index, camera in enumerate(config.cameras)}
-    by_index = dict(enumerate(sites))
+def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Stages]:
+    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register."""
+    by_index, names = dict(enumerate(sites)), config.camera_names
     card = find_card(config.detector.card)
-    catalogue = load_catalogue(config.catalogue)
     with ExitStack() as stack:
-        register = SqlRegister(config.state / "register.db")
-        stack.callback(register.close)
-        detector = OnnxDetector(card, config.detector.threads)
-        stack.callback(detector.close)
+        detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
         decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
         stack.callback(decoder.close)
-        prosecutor = FileProsecutor(
-            config.evidence,
-            config.state / "evidence",
-            Origin({i: Scene(names[i], site) for i, site in by_index.items()}, config.device_serial, detector.model),
-            Means(look, StillDetector(detector, card.input)),
-            metrics,
-        )
-        stages = Stages(
+        scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
+        yield Stages(
             decoder=decoder,
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=GroundSpeedometer(geometries(by_index)),
-            rulebook=SiteRulebook(by_index, names, catalogue),
-            prosecutor=prosecutor,
+            rulebook=SiteRulebook(by_index, names, load_catalogue(config.catalogue)),
+            prosecutor=FileProsecutor(
+                config.evidence,
+                config.evidence_root,
+                Origin(scenes, config.device_serial, detector.model),
+                Means(look, StillDetector(detector, card.input)),
+                metrics,
+            ),
             register=register,
         )
-        yield Assembly(Pipeline(stages, names, metrics, watch=watch), prosecutor, register, metrics)
 
 
 def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:

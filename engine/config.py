@@ -123,6 +123,15 @@ class EngineConfig(Strict, frozen=True):
                 raise ValueError(f"two cameras are called {camera.name!r}")
             seen.add(camera.name)
 
+    @property
+    def camera_names(self) -> dict[int, str]:
+        """By the camera's index, as the stages count them."""
+        return {index: camera.name for index, camera in enumerate(self.cameras)}
+
+    @property
+    def evidence_root(self) -> Path:
+        return self.state / "evidence"
+
 
 def load_config(path: Path) -> EngineConfig:
     """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced.

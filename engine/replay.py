@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.build import Assembly, assemble
+from engine.build import open_stages
 from engine.config import WHOLE_PICTURE, CameraConfig, DetectorConfig, EngineConfig, Region
 from engine.console import describe
 from engine.decode.second_look import look
@@ -24,7 +24,10 @@ from engine.draw import Label, draw_boxes
 from engine.errors import ConfigError, NotFound
 from engine.ingest import FileSource
 from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.register import SqlRegister
 from engine.site import Place, Site, load_site
+from engine.stages import Prosecutor
 from engine.types import Entry, Measurable, Motion, Segment, VehicleClass
 
 CAMERA = 0
@@ -89,10 +92,21 @@ def play(wanted: Replay, console: Console) -> None:
     """Run the replay and print what was found. Raises QyranError."""
     if not wanted.video.is_file():
         raise NotFound(f"{wanted.video}: no such file")
-    logbook, metrics, site = Logbook(), Metrics(), _site(wanted)
-    with _state(wanted.out) as state, assemble(config := _config(wanted, state), [site], metrics, logbook) as assembly:
+    logbook, metrics = Logbook(), Metrics()
+    with ExitStack() as stack:
+        config = _config(wanted, stack.enter_context(_state(wanted.out)))
+        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
+        stages = stack.enter_context(open_stages(config, [_site(wanted)], register, metrics))
+        pipeline = Pipeline(stages, config.camera_names, metrics, watch=logbook)
         source = FileSource(CAMERA, config.cameras[CAMERA], metrics, start_s=_start_s(wanted.start), realtime=False)
-        entries = list(_run(wanted, assembly, source.read(), logbook, console))
+        advance = stack.enter_context(_progress(wanted.video, console))
+
+        def done(segment: Segment) -> None:
+            if wanted.draw and logbook.latest:
+                draw_segment(segment, logbook.latest, wanted.draw)
+            advance(segment)
+
+        entries = list(_run(source.read(), stages.prosecutor, pipeline, done))
     console.print(_track_table(logbook))
     console.print(_case_table(entries) if entries else "No case.")
     if wanted.out:
@@ -100,16 +114,14 @@ def play(wanted: Replay, console: Console) -> None:
 
 
 def _run(
-    wanted: Replay, assembly: Assembly, segments: Iterator[Segment], logbook: Logbook, console: Console
+    segments: Iterable[Segment], prosecutor: Prosecutor, pipeline: Pipeline, done: Callable[[Segment], None]
 ) -> Iterator[Entry]:
-    with _progress(wanted.video, console) as advance:
-        for segment in segments:
-            assembly.prosecutor.keep(segment)
-            yield from assembly.pipeline.step([segment])
-            if wanted.draw and logbook.latest:
-                draw_segment(segment, logbook.latest, wanted.draw)
-            advance(segment)
-        yield from assembly.pipeline.finish()
+    """Step through the segments; `done` hears of each."""
+    for segment in segments:
+        prosecutor.keep(segment)
+        yield from pipeline.step([segment])
+        done(segment)
+    yield from pipeline.finish()
 
 
 def draw_segment(segment: Segment, motion: Motion, folder: Path) -> None:
