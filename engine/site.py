@@ -149,7 +149,7 @@ class IllegalStopRule(Rule, frozen=True, kw_only=True, tag="illegal_stop"):
     dwell_s: Positive
     """Stands at least this long."""
     still_m: Positive = 0.5
-    """Counts as standing while it stays within this distance."""
+    """Counts as standing while it stays within this distance, and what a pixel at its foot is worth besides."""
 
 
 class IllegalParkingRule(IllegalStopRule, frozen=True, kw_only=True, tag="illegal_parking"):

@@ -7,7 +7,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind
 from engine.rules.kind import Scene, kind_name
-from engine.rules.kinds import NEED_GROUND, judge_of
+from engine.rules.kinds import judge_of
 from engine.rules.zones import polygons
 from engine.site import IllegalParkingRule, IllegalStopRule, Polygon, Rule, Site, SpeedingRule, Zone
 from engine.types import Flags
@@ -21,8 +21,6 @@ def require(site: Site, catalogue: Catalogue) -> None:
     """Raise ConfigError for a rule that can never be judged as it stands."""
     for rule in site.rules:
         _require_kind(site, rule, catalogue)
-        if type(rule) in NEED_GROUND and site.calibration is None:
-            raise ConfigError(f"site {site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
         judge_of(Scene(0, site, catalogue), rule)
 
 

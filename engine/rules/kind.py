@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
 from engine.rules.hours import Hours, local_minute, parse_hours
 from engine.rules.places import Places
 from engine.rules.trail import Rows, Trail
-from engine.site import Rule, Site
-from engine.types import Flags, Measurement, Sighting
+from engine.site import Calibration, Rule, Site
+from engine.types import Flags, Floats, Measurement, Sighting
 
 UNVERIFIED = "Not confirmed by any published source: the {facts} of {article}."
 
@@ -109,6 +110,18 @@ class Law:
     def accuses(self, trail: Trail, kind: Kind) -> bool:
         """Is the vehicle, whatever it may plausibly be, one that the rule is about?"""
         return trail.plausible <= accusable(kind, self.rule.classes)
+
+
+def require_calibration(scene: Scene, rule: Rule) -> Calibration:
+    """The site's calibration, for a rule that measures on the road. Raises ConfigError where there is none."""
+    if scene.site.calibration is None:
+        raise ConfigError(f"site {scene.site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
+    return scene.site.calibration
+
+
+def image_to_ground(scene: Scene, rule: Rule) -> Floats:
+    """(3, 3) f8: the site's homography, any scale and sign. Raises ConfigError where there is none."""
+    return np.array(require_calibration(scene, rule).image_to_ground, np.float64)
 
 
 def kind_name(rule: Rule) -> str:

@@ -18,9 +18,6 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     IllegalParkingRule: Standing,
 }
 
-NEED_GROUND: frozenset[type[Rule]] = frozenset({SpeedingRule, WrongWayRule, IllegalStopRule, IllegalParkingRule})
-"""Rules that measure on the road: a site without a calibration cannot have them."""
-
 
 def judge_of(scene: Scene, rule: Rule) -> Judge:
     """Make a rule of a site ready to watch vehicles."""

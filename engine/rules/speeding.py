@@ -13,7 +13,7 @@ import datetime as dt
 import math
 
 from engine.rules.catalogue import Kind, Part
-from engine.rules.kind import Law, Offence, Scene, doubts
+from engine.rules.kind import Law, Offence, Scene, doubts, require_calibration
 from engine.rules.limits import Limits
 from engine.rules.trail import Reading, Rows, Trail
 from engine.site import SpeedingRule
@@ -48,6 +48,7 @@ class Speeding:
     def __init__(self, scene: Scene, rule: SpeedingRule) -> None:
         self.rule = rule
         self.law = Law.of(scene, rule)
+        require_calibration(scene, rule)
         self.limits = Limits(scene)
 
     def watch(self) -> SpeedingWatch:

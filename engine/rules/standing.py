@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from engine.rules.catalogue import Kind, Part
-from engine.rules.kind import Law, Offence, Scene, doubts
+from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
 from engine.rules.places import LEFT_M, SAME_IOU, Place, overlap
-from engine.rules.trail import Rows, Trail, sighting
+from engine.rules.trail import Rows, Trail, foot_px, sighting
 from engine.site import IllegalStopRule
-from engine.types import Sighting
+from engine.types import Floats, Sighting
 from kernels.zones import STAND, dwell
 
 WITHIN = 0.8
@@ -31,6 +31,7 @@ class Standing:
     def __init__(self, scene: Scene, rule: IllegalStopRule) -> None:
         self.rule = rule
         self.law = Law.of(scene, rule)
+        self._image_to_ground = image_to_ground(scene, rule)
 
     def watch(self) -> StandingWatch:
         return StandingWatch(self)
@@ -38,6 +39,13 @@ class Standing:
     def dwell_s(self, kind: Kind) -> float:
         """How long a vehicle must stand: the rule's dwell, and longer than a stop where the kind is parking."""
         return max(self.rule.dwell_s, kind.at_least_s or 0.0)
+
+    def still_m(self, foot: Floats) -> float:
+        """How far a standing vehicle may seem to stray: the rule's distance and a pixel's worth of road at its foot."""
+        u, v = foot
+        x, y, w = self._image_to_ground @ (u, v, 1.0)
+        along = self._image_to_ground[:2, 1] - np.array([x, y]) / w * self._image_to_ground[2, 1]
+        return self.rule.still_m + float(np.hypot(*along) / abs(w))
 
     def offence(self, trail: Trail, earlier: tuple[Sighting, ...], since_s: float, seen_s: float) -> Offence | None:
         """The offence of standing from `since_s` to `seen_s`, if that is long enough."""
@@ -111,9 +119,11 @@ class StandingWatch:
         """Take in the new sightings; False while nothing is known of a place."""
         if trail.epoch != self._epoch:
             self._epoch, self._stand, self._in_hours_s = trail.epoch, np.zeros(2, STAND), None
-        counts = self._scene.inside(fresh, self._judge.rule.zone)
-        position_m = np.ascontiguousarray(fresh["position_m"])
-        dwell(fresh["captured_s"].copy(), position_m, counts, self._judge.rule.still_m, self._stand)
+        if len(fresh):
+            counts = self._scene.inside(fresh, self._judge.rule.zone)
+            position_m = np.ascontiguousarray(fresh["position_m"])
+            still_m = self._judge.still_m(foot_px(fresh[-1:])[0])
+            dwell(fresh["captured_s"].copy(), position_m, counts, still_m, self._stand)
         if not self._stand[0]["rows"]:
             return False
         self._notice(trail)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.errors import ConfigError
-from engine.rules.kind import Law, Offence, Scene, doubts
+from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
 from engine.rules.trail import Rows, Trail, foot_px
 from engine.rules.zones import entered_s
 from engine.site import WrongWayRule
@@ -98,7 +98,7 @@ class WrongWay:
         usable = self.law.scene.inside(rows, self.rule.zone) & (rows["captured_s"] > trail.steady_since_s)
         rows = rows[usable & np.isfinite(rows["position_m"]).all(axis=1)]
         gaps = np.flatnonzero(np.diff(rows["captured_s"]) > LONGEST_GAP_S)
-        return rows[gaps[-1] + 1 :] if len(gaps) else rows
+        return np.asarray(rows[gaps[-1] + 1 :] if len(gaps) else rows)
 
     @property
     def _cosine(self) -> float:
@@ -148,10 +148,7 @@ def legal_direction(scene: Scene, rule: WrongWayRule) -> Floats:
 
     Raises ConfigError where the arrow does not lie on the road as the calibration has it.
     """
-    calibration = scene.site.calibration
-    if calibration is None:
-        raise ConfigError(f"site {scene.site.name}: rule {rule.name}: the direction needs a calibration")
-    ends = np.column_stack([np.array(rule.direction_px), np.ones(2)]) @ np.array(calibration.image_to_ground).T
+    ends = np.hstack([np.array(rule.direction_px), np.ones((2, 1))]) @ image_to_ground(scene, rule).T
     if not (ends[:, 2] > 0).all() and not (ends[:, 2] < 0).all():
         raise ConfigError(f"site {scene.site.name}: rule {rule.name}: direction_px crosses the horizon")
     tail, head = ends[:, :2] / ends[:, 2:]

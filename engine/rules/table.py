@@ -1,0 +1,86 @@
+"""The catalogue as a table for readers. `python -m engine.rules.table docs/rules.md` brings the page up to date."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engine.rules.catalogue import Catalogue, Kind, Part, load_catalogue
+from engine.rules.kinds import judged_kinds
+
+BEGIN, END = "<!-- catalogue: generated -->\n", "<!-- catalogue: end -->\n"
+HEADER = ("kind", "judged", "article", "for", "sanction", "repeated", "outcome", "measured", "what proves it")
+
+
+def render(catalogue: Catalogue) -> str:
+    """The whole catalogue in Markdown: a line a part, in the order of the file."""
+    lines = [_row(HEADER), _row(["---"] * len(HEADER))]
+    lines += [_row(cells) for kind in catalogue.kinds for cells in _cells(kind)]
+    return "\n".join([*_head(catalogue), "", *lines, "", *_limits(catalogue)]) + "\n"
+
+
+def _head(catalogue: Catalogue) -> list[str]:
+    unit = catalogue.unit
+    values = ", ".join(f"{value:,.0f} {unit.currency} in {year}" for year, value in unit.value_by_year.items())
+    return [
+        f"Catalogue `{catalogue.version}`: {catalogue.law}. In force from {catalogue.valid_from:%d %B %Y}.",
+        f"{unit.name} is the {unit.title}: {values}. Repeated means within {catalogue.repeat_within_days} days.",
+        "† not confirmed by a published source.",
+    ]
+
+
+def _cells(kind: Kind) -> list[list[str]]:
+    """The columns of every part; what belongs to the whole kind stands in its first line."""
+    judged = "yes" if kind.kind in judged_kinds() else "not yet"
+    since = f" (from {kind.valid_from:%d %b %Y})" if kind.valid_from else ""
+    first = [f"`{kind.kind}`{since}", judged]
+    last = [kind.outcome, "yes" if kind.measured else "no", kind.proof]
+    return [
+        [*(first if n == 0 else ["", ""]), *_part(part), *(last if n == 0 else ["", "", ""])]
+        for n, part in enumerate(kind.parts)
+    ]
+
+
+def _part(part: Part) -> list[str]:
+    article = (part.article or "unknown") + "†" * bool({"article", "part"} & set(part.unverified))
+    fine = f"{part.units:g}" if part.units else ""
+    sanction = " ".join(filter(None, [fine, part.sanction])) or "unknown"
+    repeated = " ".join(filter(None, [f"{part.repeat_units:g}" if part.repeat_units else "", _by(part)]))
+    return [article, _condition(part), sanction + "†" * ("sanction" in part.unverified), repeated]
+
+
+def _by(part: Part) -> str:
+    return f"({part.repeat_article})" if part.repeat_article else ""
+
+
+def _condition(part: Part) -> str:
+    if part.over_above_kmh is not None:
+        return f"more than {part.over_above_kmh:g} km/h over"
+    if part.over_at_least_kmh is not None:
+        return f"{part.over_at_least_kmh:g} km/h over and more"
+    return part.variant.replace("_", " ")
+
+
+def _limits(catalogue: Catalogue) -> list[str]:
+    lines = [
+        f"- {limit.place}, {', '.join(limit.classes)}: {limit.kmh:g} km/h"
+        + (f" (from {limit.valid_from:%d %b %Y})" if limit.valid_from else "")
+        for limit in catalogue.usual_limits
+    ]
+    return ["Limits that the law sets where no sign does (a site file states its own):", "", *lines]
+
+
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def brought_up_to_date(page: str, catalogue: Catalogue) -> str:
+    """The page with the table between its two marks made anew. Raises ValueError where a mark is missing."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return before + BEGIN + "\n" + render(catalogue) + "\n" + END + after
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    path.write_text(brought_up_to_date(path.read_text("utf-8"), load_catalogue("kz")), "utf-8")
