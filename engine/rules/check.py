@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.rules.catalogue import Catalogue, Kind
+from engine.rules.catalogue import Catalogue, Kind, in_force
 from engine.rules.kind import Scene, kind_name
 from engine.rules.kinds import judge_of
 from engine.rules.zones import polygons
@@ -36,27 +38,34 @@ def _require_kind(site: Site, rule: Rule, catalogue: Catalogue) -> None:
             raise ConfigError(f"{where}: dwell_s must be above {kind.at_least_s:g}, a shorter halt is a stop")
 
 
-def check_site(site: Site, catalogue: Catalogue) -> list[str]:
-    """What is doubtful about a site, one sentence each. Raises ConfigError where it contradicts itself or the law."""
+def check_site(site: Site, catalogue: Catalogue, now: dt.datetime | None = None) -> list[str]:
+    """What is doubtful about a site at a time (now, where none is given), one sentence each.
+
+    Raises ConfigError where the site contradicts itself or the law.
+    """
     require(site, catalogue)
-    found = _papers(site) + [f"zone {zone.name}: {flaw}" for zone in site.zones for flaw in _flaws(zone, site)]
+    at_s = (now or dt.datetime.now(dt.UTC)).timestamp()
+    found = _dates(site, at_s) + [f"zone {zone.name}: {flaw}" for zone in site.zones for flaw in _flaws(zone, site)]
     for rule in site.rules:
         kinds = catalogue.versions(kind_name(rule), site.valid_from, site.valid_to)
         found += [f"rule {rule.name}: {doubt}" for doubt in _doubts(rule, site, kinds)]
     return found
 
 
-def _papers(site: Site) -> list[str]:
-    """Measured kinds without papers end as indications."""
+def _dates(site: Site, at_s: float) -> list[str]:
+    """What is out of date, and what that costs."""
+    certificate, calibration, found = site.certificate, site.calibration, []
+    if not in_force(site.valid_from, site.valid_to, at_s):
+        found.append("the site is not valid now: nothing is judged")
+    if calibration and not in_force(calibration.made, calibration.expires, at_s):
+        found.append(f"calibration {calibration.id} is not valid now: nothing that needs the ground is judged")
     if not any(isinstance(rule, SpeedingRule) for rule in site.rules):
-        return []
-    certificate, calibration = site.certificate, site.calibration
-    missing = [] if certificate else ["no verification certificate: speeding gives indications, never fines"]
-    if certificate and calibration and calibration.expires < certificate.expires:
-        missing.append(
-            f"calibration {calibration.id} expires before the certificate, on {calibration.expires:%Y-%m-%d}"
-        )
-    return missing
+        return found
+    if certificate is None:
+        found.append("no verification certificate: speeding gives indications, never fines")
+    elif not in_force(certificate.issued, certificate.expires, at_s):
+        found.append(f"certificate {certificate.number} is not valid now: speeding gives indications, never fines")
+    return found
 
 
 def _flaws(zone: Zone, site: Site) -> list[str]:

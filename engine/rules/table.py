@@ -23,7 +23,7 @@ def _head(catalogue: Catalogue) -> list[str]:
     unit = catalogue.unit
     values = ", ".join(f"{value:,.0f} {unit.currency} in {year}" for year, value in unit.value_by_year.items())
     return [
-        f"Catalogue `{catalogue.version}`: {catalogue.law}. In force from {catalogue.valid_from:%d %B %Y}.",
+        f"Catalogue `{catalogue.version}`: {catalogue.law}. Applies to events from {catalogue.valid_from:%d %B %Y} on.",
         f"{unit.name} is the {unit.title}: {values}. Repeated means within {catalogue.repeat_within_days} days.",
         "† not confirmed by a published source.",
     ]

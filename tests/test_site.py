@@ -1,0 +1,120 @@
+"""The site file: read strictly, contradictions found at load, with the place named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ConfigError
+from engine.site import IllegalStopRule, SpeedingRule, WrongWayRule, load_site
+
+SITE = """
+name = "abay-12"
+image_size_px = [1280, 720]
+valid_from = 2026-01-01T00:00:00+05:00
+
+[place]
+address = { en = "Abay 12", ru = "Абая 12" }
+
+[[zones]]
+name = "road"
+polygon_px = [[0, 700], [1280, 700], [700, 100], [600, 100]]
+
+[[limits]]
+kmh = 60.0
+
+[[rules]]
+kind = "speeding"
+name = "speed"
+zone = "road"
+
+[[rules]]
+kind = "wrong_way"
+name = "oneway"
+zone = "road"
+direction_px = [[640, 600], [640, 200]]
+
+[[rules]]
+kind = "illegal_stop"
+name = "nostop"
+zone = "road"
+dwell_s = 20.0
+hours = "22:00-06:00"
+variant = "obstructing"
+"""
+CALIBRATION = """
+[calibration]
+id = "c1"
+made = 2026-01-01T00:00:00Z
+expires = 2027-01-01T00:00:00Z
+image_to_ground = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+residual_m = 0.02
+area_px = [[0, 700], [1280, 700], [700, 100]]
+"""
+
+
+def loaded(folder: Path, text: str):
+    path = folder / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_site(path)
+
+
+def test_a_site_is_read_with_its_rules_by_kind(tmp_path: Path) -> None:
+    site = loaded(tmp_path, SITE + CALIBRATION)
+    assert [type(rule) for rule in site.rules] == [SpeedingRule, WrongWayRule, IllegalStopRule]
+    assert site.rules[2].hours == "22:00-06:00"
+    assert site.place.timezone == "Asia/Almaty"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'zone = "road"\n\n[[rules]]\nkind = "wrong_way"',
+            'zone = "raod"\n\n[[rules]]\nkind = "wrong_way"',
+            "rule speed: there is no zone 'raod'",
+        ),
+        ('name = "oneway"', 'name = "speed"', "two rules are called 'speed'"),
+        ('kind = "speeding"', 'kind = "speedign"', r"speedign.*\$\.rules\[0\]"),
+        ("dwell_s = 20.0", "dwell_s = 0.0", r"\$\.rules\[2\]\.dwell_s"),
+        ("dwell_s = 20.0", "dwel_s = 20.0", r"dwel_s|dwell_s"),
+        ('hours = "22:00-06:00"', 'hours = "22-06"', r"\$\.rules\[2\]\.hours"),
+        ('hours = "22:00-06:00"', 'hours = "25:00-06:00"', r"\$\.rules\[2\]\.hours"),
+        ("kmh = 60.0", "kmh = -60.0", r"\$\.limits\[0\]\.kmh"),
+        ("kmh = 60.0", 'kmh = 60.0\nclasses = ["person"]', r"person.*\$\.limits\[0\]\.classes"),
+        ("kmh = 60.0", 'kmh = 60.0\nzone = "yard"', "limit 60: there is no zone 'yard'"),
+        ("[[640, 600], [640, 200]]", "[[640, 600], [640, 600]]", "rule oneway: direction_px has no length"),
+        ("[[640, 600], [640, 200]]", "[[640, 600], [640, nan]]", "rule oneway"),
+        ("[[0, 700], [1280, 700], [700, 100], [600, 100]]", "[[0, 700], [1280, inf], [700, 100]]", "zone road"),
+        ("[[0, 700], [1280, 700], [700, 100], [600, 100]]", "[[0, 700], [1280, 700]]", r"\$\.zones\[0\]\.polygon_px"),
+        ("2026-01-01T00:00:00+05:00", "2026-01-01T00:00:00", r"\$\.valid_from"),
+        ("[place]", '[place]\ntimezone = "Asia/Atlantis"', "there is no time zone 'Asia/Atlantis'"),
+        ("image_size_px = [1280, 720]", "image_size_px = [0, 720]", r"\$\.image_size_px\[0\]"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in SITE
+    with pytest.raises(ConfigError, match=message) as error:
+        loaded(tmp_path, SITE.replace(old, new))
+    assert "site.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("expires = 2027", "expires = 2025", "calibration c1 expires before it is made"),
+        ("[0.0, 0.0, 1.0]]", "[0.0, nan, 1.0]]", "calibration c1: image_to_ground"),
+        ("[700, 100]]", "[700, nan]]", r"calibration\.area_px"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in CALIBRATION
+    with pytest.raises(ConfigError, match=message):
+        loaded(tmp_path, SITE + CALIBRATION.replace(old, new))
+
+
+def test_a_second_zone_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    twice = SITE + '\n[[zones]]\nname = "road"\npolygon_px = [[0, 0], [9, 0], [9, 9]]\n'
+    with pytest.raises(ConfigError, match="two zones are called 'road'"):
+        loaded(tmp_path, twice)
