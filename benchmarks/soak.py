@@ -21,6 +21,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +179,7 @@ def deaths(city: City, seconds: float, rng: random.Random) -> list[tuple[float, 
         at_s = rng.uniform(15, 45)
         while at_s < seconds - 60:
             away_s = rng.uniform(2, 12)
-            plan += [(at_s, lambda c=camera: kill_camera(city, c)), (at_s + away_s, camera.start)]
+            plan += [(at_s, partial(kill_camera, city, camera)), (at_s + away_s, camera.start)]
             at_s += away_s + rng.uniform(20, 60)
     return sorted(plan, key=lambda step: step[0])
 

@@ -1,0 +1,80 @@
+"""The command line, as a person meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.demo.city import FOOTAGE, SITES
+
+AVENUE = FOOTAGE / "avenue.mp4"
+
+
+def qyran(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env={"COLUMNS": "160", "PATH": ""})
+
+
+def config_of(folder: Path, url: str, site: Path = SITES / "avenue.toml") -> Path:
+    path = folder / "engine.toml"
+    path.write_text(f'[[cameras]]\nname = "gate"\nurl = "{url}"\nsite = "{site}"\nopen_timeout_s = 3\n')
+    return path
+
+
+def test_check_says_what_a_camera_sends(tmp_path: Path) -> None:
+    done = qyran("check", config_of(tmp_path, str(AVENUE)))
+    assert done.returncode == 0, done.stderr
+    assert "h264" in done.stdout
+    assert "1280x720" in done.stdout
+
+
+def test_check_fails_for_a_camera_that_is_not_there_and_keeps_its_password(tmp_path: Path) -> None:
+    done = qyran("check", config_of(tmp_path, "rtsp://viewer:s3cret@127.0.0.1:9/none"))
+    assert done.returncode == 1
+    assert "unreachable" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_check_offline_tries_no_camera(tmp_path: Path) -> None:
+    assert qyran("check", "--offline", config_of(tmp_path, "rtsp://127.0.0.1:9/none")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("cameras = 3", "$.cameras"), ('[[cameras]]\nname = "a"\nurl = "x"\nsite = "none.toml"\n', "none.toml")],
+)
+def test_a_wrong_file_is_one_line_that_names_the_place(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "engine.toml"
+    path.write_text(text)
+    done = qyran("run", path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replay_prints_tracks_and_cases_and_draws_them(tmp_path: Path) -> None:
+    done = qyran(
+        "replay", AVENUE, "--site", SITES / "avenue.toml", "--out", tmp_path / "out", "--draw", tmp_path / "drawn",
+        "--start", "2026-06-01T08:00:00+05:00",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "tracks" in done.stdout
+    assert "speeding" in done.stdout
+    assert len(list((tmp_path / "drawn").glob("*.jpg"))) > 50
+    assert list((tmp_path / "out" / "evidence").rglob("case.json"))
+
+
+def test_replay_without_a_site_measures_nothing(tmp_path: Path) -> None:
+    done = qyran("replay", AVENUE, "--detect-fps", "3")
+    assert done.returncode == 0, done.stderr
+    assert "not calibrated" in done.stdout
+    assert "No case." in done.stdout
+
+
+def test_replay_of_a_missing_video_says_so(tmp_path: Path) -> None:
+    done = qyran("replay", tmp_path / "none.mp4")
+    assert done.returncode == 2
+    assert "none.mp4: no such file" in done.stderr

@@ -1,0 +1,74 @@
+"""From camera to register in one go: RTSP in, gRPC out, metrics and evidence beside it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.build import Engine, build
+from engine.client import QyranClient
+from engine.demo.city import FOOTAGE, city_cameras, city_config
+from engine.demo.rtsp import serving
+from engine.evidence import verify_case
+from engine.types import Entry
+
+LONGEST_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Path]]:
+    """The demo city, watched by an engine in a thread; stopped and drained afterwards."""
+    state = tmp_path_factory.mktemp("city")
+    with serving(FOOTAGE) as address, build(city_config(address, state)) as engine:
+        thread = threading.Thread(target=lambda: [None for _ in engine.run()], name="engine")
+        thread.start()
+        yield engine, state
+        engine.stop()
+        thread.join(60)
+        assert not thread.is_alive(), "the engine did not drain"
+
+
+@pytest.fixture(scope="module")
+def first_entries(running: tuple[Engine, Path]) -> list[Entry]:
+    """The first two cases that a client is told."""
+    engine, _ = running
+    with QyranClient(engine.grpc_address) as client:
+        watchdog = threading.Timer(LONGEST_S, client.close)
+        watchdog.start()
+        entries = []
+        for entry in client.watch():
+            entries.append(entry)
+            if len(entries) == 2:
+                break
+        watchdog.cancel()
+    return entries
+
+
+def test_cases_of_rtsp_cameras_reach_a_grpc_client(first_entries: list[Entry]) -> None:
+    assert [entry.sequence for entry in first_entries] == [1, 2]
+    assert abs(time.time() - first_entries[0].case.occurred_s) < LONGEST_S
+
+
+def test_the_evidence_that_a_client_downloads_verifies(
+    running: tuple[Engine, Path], first_entries: list[Entry], tmp_path: Path
+) -> None:
+    engine, _ = running
+    with QyranClient(engine.grpc_address) as client:
+        folder = client.download_evidence(first_entries[0].case.id, tmp_path)
+    assert verify_case(folder) == []
+    assert (folder / "clip.mp4").stat().st_size > 10_000
+
+
+def test_the_metrics_tell_of_every_camera(running: tuple[Engine, Path], first_entries: list[Entry]) -> None:
+    engine, _ = running
+    with urllib.request.urlopen(f"http://{engine.metrics_address}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    for camera in city_cameras("rtsp://x/"):
+        assert f'qyran_camera_connected{{camera="{camera.name}"}} 1.0' in text
+        assert f'qyran_clock_state{{camera="{camera.name}"}} 1.0' in text
+    assert "qyran_register_sequence" in text

@@ -1,0 +1,112 @@
+"""The whole engine on rendered footage: the overlapped turn equals the plain one, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.build import open_stages
+from engine.config import CameraConfig, EngineConfig
+from engine.demo.city import FOOTAGE, SITES
+from engine.errors import RegisterError
+from engine.ingest import FileSource
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline, Stages
+from engine.register import SqlRegister
+from engine.site import load_site
+from engine.types import Case, Entry, Segment
+
+START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
+CAMERAS = 2
+
+
+def city(state: Path) -> EngineConfig:
+    """The avenue, seen by two cameras at once."""
+    cameras = tuple(
+        CameraConfig(
+            name=f"avenue-{index}", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=7.5
+        )
+        for index in range(CAMERAS)
+    )
+    return EngineConfig(cameras=cameras, state=state)
+
+
+def batches(config: EngineConfig, stages: Stages) -> Iterator[list[Segment]]:
+    """A segment of each camera a batch."""
+    sources = [
+        FileSource(index, camera, Metrics(), start_s=START_S, realtime=False).read()
+        for index, camera in enumerate(config.cameras)
+    ]
+    for segments in zip(*sources, strict=True):
+        for segment in segments:
+            stages.prosecutor.keep(segment)
+        yield list(segments)
+
+
+Turn = Callable[[Pipeline, Iterable[Sequence[Segment]]], Iterator[Sequence[Entry]]]
+
+
+def run(state: Path, turn: Turn, register: SqlRegister | None = None) -> list[Entry]:
+    config, metrics = city(state), Metrics()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    with (
+        closing(register or SqlRegister(state / "register.db")) as open_register,
+        open_stages(config, sites, open_register, metrics) as stages,
+    ):
+        pipeline = Pipeline(stages, config.camera_names, metrics)
+        return [entry for entries in turn(pipeline, batches(config, stages)) for entry in entries]
+
+
+def told(entries: Iterable[Entry]) -> list[tuple[int, str, bytes]]:
+    return [(entry.sequence, entry.case.id, entry.case.document) for entry in entries]
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    return run(tmp_path_factory.mktemp("plain"), Pipeline.plain)
+
+
+def test_the_avenue_gives_cases(plain: list[Entry]) -> None:
+    assert [entry.sequence for entry in plain] == list(range(1, len(plain) + 1))
+    assert len(plain) >= 2 * CAMERAS
+
+
+def test_overlapped_tells_the_same_entries_in_the_same_order(plain: list[Entry], tmp_path: Path) -> None:
+    assert told(run(tmp_path, Pipeline.overlapped)) == told(plain)
+
+
+def test_two_cameras_that_see_the_same_tell_the_same(plain: list[Entry]) -> None:
+    by_camera = [
+        [(entry.case.kind, entry.case.occurred_s) for entry in plain if entry.case.camera == f"avenue-{index}"]
+        for index in range(CAMERAS)
+    ]
+    assert sorted(by_camera[0]) == sorted(by_camera[1])
+
+
+def test_what_was_recorded_once_is_not_recorded_again(plain: list[Entry], tmp_path: Path) -> None:
+    first = run(tmp_path, Pipeline.plain)
+    again = run(tmp_path, Pipeline.plain)
+    assert told(first) == told(plain)
+    assert again == []
+
+
+class SulkingRegister(SqlRegister):
+    """Refuses the first appends, as a full disk does."""
+
+    refusals = 3
+
+    def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
+        if cases and self.refusals:
+            self.refusals -= 1
+            raise RegisterError("no space left on device")
+        return super().append(cases)
+
+
+def test_cases_wait_while_the_register_refuses(plain: list[Entry], tmp_path: Path) -> None:
+    register = SulkingRegister(tmp_path / "register.db")
+    assert told(run(tmp_path, Pipeline.plain, register)) == told(plain)
+    assert register.refusals == 0
