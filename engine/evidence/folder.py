@@ -30,10 +30,10 @@ JSON = "application/json"
 MEDIA_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".json": JSON}
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`manifest.json`: what a case consists of."""
 
-    schema: Literal[1] = 1
+    schema: Literal[1]
     case: str
     files: tuple[EvidenceFile, ...]
     """Every file of the folder but this one, by name."""
@@ -66,7 +66,7 @@ def store(root: Path, record: Document, files: Mapping[str, bytes]) -> Case:
     """Write a case with its document and manifest; raises EvidenceError with nothing left behind."""
     folder = place(record.id, record.time.occurred.timestamp())
     files = {**files, CASE: document.encode(record)}
-    manifest = Manifest(case=record.id, files=tuple(describe(name, files[name]) for name in sorted(files)))
+    manifest = Manifest(schema=1, case=record.id, files=tuple(describe(name, files[name]) for name in sorted(files)))
     files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
     try:
         _write(root / INCOMING / record.id, root / folder, files)
@@ -132,11 +132,12 @@ def _put_aside(folder: Path) -> None:
 
 def _differs(path: Path, file: EvidenceFile) -> str:
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        return f"{file.name}: cannot be read: {error.strerror}"
-    return "" if digest == file.sha256 else f"{file.name}: is not what was written: its SHA-256 differs"
+        found = describe(file.name, path.read_bytes())
+    except (OSError, KeyError) as error:
+        return f"{file.name}: cannot be read: {error}"
+    if found.sha256 != file.sha256:
+        return f"{file.name}: is not what was written: its SHA-256 differs"
+    return "" if found == file else f"{file.name}: the manifest describes it wrongly"
 
 
 def _contradictions(folder: Path, manifest: Manifest) -> Iterator[str]:

@@ -90,7 +90,7 @@ class FileProsecutor:
         for violation in violations:
             self._take(violation, now_s)
         if now_s < self._again_s:
-            return ()
+            return []
         ready = [waiting for waiting in self._waiting if self._is_ready(waiting, now_s)]
         return list(self._make(ready))
 

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import CaseConflict, RegisterError
+from engine.register import Filter, SqlRegister
+from engine.types import EvidenceFile
+from tests.examples import EPOCH_S, make_case
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def register(tmp_path: Path):
+    register = SqlRegister(tmp_path / "state" / "register.db", clock=lambda: 1234.5)
+    yield register
+    register.close()
+
+
+def test_cases_are_numbered_from_one_in_the_order_of_appending(register: SqlRegister):
+    first = register.append([make_case(2), make_case(1)])
+    second = register.append([make_case(3)])
+    assert [(e.sequence, e.case.id) for e in (*first, *second)] == [
+        (1, "gate-000002"), (2, "gate-000001"), (3, "gate-000003"),
+    ]  # fmt: skip
+    assert [e.recorded_s for e in second] == [1234.5]
+
+
+def test_what_is_read_equals_what_was_appended(register: SqlRegister):
+    case = make_case(1, files=(EvidenceFile("clip.mp4", "video/mp4", 2**40, "ab" * 32),))
+    appended = register.append([case])
+    assert register.read(0, 10) == appended
+    assert register.get(case.id) == appended[0]
+    assert register.get(case.id).case == case
+
+
+def test_the_same_case_again_is_ignored_and_takes_no_number(register: SqlRegister):
+    register.append([make_case(1)])
+    assert register.append([make_case(1), make_case(2), make_case(2)])[0].sequence == 2
+    assert register.append([make_case(1)]) == ()
+    assert register.last_sequence() == 2
+
+
+@pytest.mark.parametrize("change", [{"document": b"{}"}, {"camera": "other"}, {"files": ()}, {"occurred_s": 1.0}])
+def test_another_content_under_a_known_id_is_a_conflict_and_appends_nothing(register: SqlRegister, change):
+    case = make_case(1, files=(EvidenceFile("a.jpg", "image/jpeg", 1, "00"),))
+    register.append([case])
+    with pytest.raises(CaseConflict, match="gate-000001"):
+        register.append([make_case(2), replace(case, **change)])
+    assert register.last_sequence() == 1
+    assert register.append([make_case(2)])[0].sequence == 2
+
+
+def test_two_contents_of_one_id_within_a_batch_are_a_conflict(register: SqlRegister):
+    with pytest.raises(CaseConflict):
+        register.append([make_case(1), replace(make_case(1), folder="elsewhere")])
+    assert register.last_sequence() == 0
+
+
+def test_nothing_to_append_is_nothing(register: SqlRegister):
+    assert register.append([]) == ()
+    assert register.last_sequence() == 0
+    assert register.read(0, 10) == []
+    assert register.get("gate-000001") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (Filter(), [1, 2, 3, 4]),
+        (Filter(kinds=("wrong_way",)), [2, 4]),
+        (Filter(kinds=("wrong_way", "speeding")), [1, 2, 3, 4]),
+        (Filter(cameras=("b",)), [3, 4]),
+        (Filter(kinds=("wrong_way",), cameras=("b",)), [4]),
+        (Filter(occurred_from_s=EPOCH_S + 2), [2, 3, 4]),
+        (Filter(occurred_to_s=EPOCH_S + 2), [1]),
+        (Filter(occurred_from_s=EPOCH_S + 2, occurred_to_s=EPOCH_S + 3), [2]),
+        (Filter(cameras=("c",)), []),
+    ],
+)
+def test_a_filter_restricts_by_every_field_that_is_given(register: SqlRegister, wanted: Filter, numbers: list[int]):
+    kinds = {1: "speeding", 2: "wrong_way", 3: "speeding", 4: "wrong_way"}
+    register.append([make_case(n, kind=kind, camera="ab"[n > 2]) for n, kind in kinds.items()])
+    assert [entry.sequence for entry in register.read(0, 10, wanted)] == numbers
+
+
+def test_a_page_begins_after_the_sequence_and_ends_at_the_limit(register: SqlRegister):
+    register.append([make_case(n) for n in range(10)])
+    assert [entry.sequence for entry in register.read(3, 4)] == [4, 5, 6, 7]
+    assert register.read(10, 4) == []
+
+
+def test_a_waiter_is_woken_by_an_append_in_the_same_process(register: SqlRegister):
+    threading.Timer(0.1, lambda: register.append([make_case(1)])).start()
+    began_s = time.monotonic()
+    assert register.wait(0, 5.0) == 1
+    assert 0.05 < time.monotonic() - began_s < 0.4
+
+
+def test_a_waiter_hears_of_an_append_by_another_connection(register: SqlRegister, tmp_path: Path):
+    other = SqlRegister(tmp_path / "state" / "register.db")
+    threading.Timer(0.1, lambda: other.append([make_case(1)])).start()
+    assert register.wait(0, 5.0) == 1
+    other.close()
+
+
+def test_a_wait_ends_when_time_is_up_and_when_the_register_closes(register: SqlRegister):
+    began_s = time.monotonic()
+    assert register.wait(0, 0.2) == 0
+    assert 0.2 <= time.monotonic() - began_s < 1.0
+
+
+def test_entries_survive_reopening(tmp_path: Path):
+    for number in range(3):
+        register = SqlRegister(tmp_path / "register.db")
+        register.append([make_case(number)])
+        register.close()
+    register = SqlRegister(tmp_path / "register.db")
+    assert [entry.sequence for entry in register.read(0, 10)] == [1, 2, 3]
+    assert register.check() == []
+    register.close()
+
+
+def test_many_threads_append_and_read_without_a_hole(register: SqlRegister):
+    def append(offset: int) -> None:
+        for number in range(offset, offset + 20):
+            register.append([make_case(number)])
+
+    threads = [threading.Thread(target=append, args=(100 * k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    seen: list[int] = []
+    while len(seen) < 80:
+        seen += [entry.sequence for entry in register.read(seen[-1] if seen else 0, 7)]
+    for thread in threads:
+        thread.join()
+    assert seen == list(range(1, 81))
+
+
+APPENDER = """
+import itertools, sys
+from pathlib import Path
+from engine.register import SqlRegister
+from tests.examples import make_case
+register = SqlRegister(Path(sys.argv[1]))
+start = int(sys.argv[2])
+for number in itertools.count(start, 3):
+    entries = register.append([make_case(number + k) for k in range(3)])
+    for entry in entries:
+        print(entry.sequence, entry.case.id, flush=True)
+"""
+
+
+def _append_until_killed(path: Path, start: int, after_lines: int) -> list[tuple[int, str]]:
+    """Run an appender in its own process, kill -9 it in the middle; what it said was appended."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", APPENDER, str(path), str(start)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    said = [child.stdout.readline() for _ in range(after_lines)]
+    child.send_signal(signal.SIGKILL)
+    said += child.stdout.readlines()
+    child.stdout.close()
+    assert child.wait() == -signal.SIGKILL
+    return [(int(line.split()[0]), line.split()[1]) for line in said if line.endswith("\n")]
+
+
+def test_kill_9_loses_no_appended_case_and_leaves_no_hole_and_no_duplicate(tmp_path: Path):
+    path = tmp_path / "register.db"
+    said: list[tuple[int, str]] = []
+    for round_, after_lines in enumerate((4, 17, 1, 29)):
+        said += _append_until_killed(path, 1000 * round_, after_lines)
+    register = SqlRegister(path)
+    held = {entry.sequence: entry.case.id for entry in register.read(0, 100_000)}
+    assert list(held) == list(range(1, len(held) + 1))
+    assert len(set(held.values())) == len(held)
+    assert len(said) >= 51
+    assert all(held[sequence] == case_id for sequence, case_id in said)
+    assert register.check() == []
+    register.close()
+
+
+def test_a_file_that_is_no_register_is_named(tmp_path: Path):
+    (tmp_path / "register.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(RegisterError, match=r"register\.db: cannot open: .*the file is no register"):
+        SqlRegister(tmp_path / "register.db")
+
+
+def test_a_damaged_file_is_found(tmp_path: Path):
+    path = tmp_path / "register.db"
+    register = SqlRegister(path)
+    register.append([make_case(number) for number in range(200)])
+    register.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[8192:40960] = b"\xff" * (40960 - 8192)
+    path.write_bytes(content)
+    with pytest.raises(RegisterError, match="damaged"):
+        damaged = SqlRegister(path)
+        try:
+            assert damaged.check() != []
+            damaged.read(0, 1000)
+        finally:
+            damaged.close()
+
+
+def test_a_register_of_a_newer_schema_is_refused(tmp_path: Path):
+    SqlRegister(tmp_path / "register.db").close()
+    with sqlite3.connect(tmp_path / "register.db") as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+    with pytest.raises(RegisterError, match="schema 99"):
+        SqlRegister(tmp_path / "register.db")
+
+
+def test_a_missing_entry_is_reported_by_check(register: SqlRegister, tmp_path: Path):
+    register.append([make_case(number) for number in range(3)])
+    with sqlite3.connect(tmp_path / "state" / "register.db") as connection:
+        connection.execute("DELETE FROM cases WHERE sequence = 2")
+    connection.close()
+    assert register.check() == ["3 sequences were given but 2 entries are there"]
+
+
+FILLER = """
+import resource, signal, sys
+from pathlib import Path
+from engine.errors import RegisterError
+from engine.register import SqlRegister
+from tests.examples import make_case
+register = SqlRegister(Path(sys.argv[1]))
+register.append([make_case(0)])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 1024, limits[1]))
+try:
+    for number in range(1, 1000):
+        register.append([make_case(number)])
+except RegisterError as error:
+    print("refused at", number, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+print("then", register.append([make_case(number)])[0].sequence, register.last_sequence(), register.check())
+"""
+
+
+def test_a_full_disk_appends_nothing_and_says_so_and_afterwards_goes_on(tmp_path: Path):
+    child = subprocess.run(
+        [sys.executable, "-c", FILLER, str(tmp_path / "register.db")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    refused, then = child.stdout.splitlines()
+    number = int(refused.split()[2])
+    assert number > 1
+    assert "register.db: cannot append" in refused
+    assert then == f"then {number + 1} {number + 1} []"
+

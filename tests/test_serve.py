@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.config import ServiceConfig
+from engine.errors import ConfigError
+from engine.metrics import Metrics
+from engine.register import SqlRegister
+from engine.serve import SERVICE, Service
+from tests.examples import EPOCH_S, make_case, write_case
+
+HEARTBEAT_S = 0.3
+CLIP = bytes(range(256)) * 3000
+"""Three chunks."""
+
+
+class World:
+    """A register with evidence, the service over it and a channel to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.evidence = folder / "evidence"
+        self.register = SqlRegister(folder / "register.db")
+        self.metrics = Metrics()
+        config = ServiceConfig(listen="127.0.0.1:0", heartbeat_s=HEARTBEAT_S)
+        self.service = Service(self.register, self.evidence, config, self.metrics)
+        self.service.start()
+        self.channel = grpc.insecure_channel(self.service.address)
+        self.stub = pb_grpc.ViolationServiceStub(self.channel)
+
+    def watchers(self) -> float:
+        return self.metrics.registry.get_sample_value("qyran_watchers")
+
+    def close(self) -> None:
+        self.channel.close()
+        self.service.stop(grace_s=0.2)
+        self.register.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Sequences 1 to 100: odd ones of camera a, even ones of b; each third `wrong_way`; 100 has evidence."""
+    world = World(tmp_path_factory.mktemp("world"))
+    world.register.append(
+        [make_case(n, camera="ba"[n % 2], kind="speeding" if n % 3 else "wrong_way") for n in range(1, 100)]
+    )
+    world.register.append([write_case(world.evidence, 100, {"clip.mp4": CLIP, "empty.jpg": b""})])
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def refusal(call: object) -> tuple[grpc.StatusCode, str]:
+    """Status and message of a call that must fail."""
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call()) if callable(call) else list(call)
+    return caught.value.code(), caught.value.details()
+
+
+def take(stream: Iterator[pb.WatchViolationsResponse], count: int) -> list[int]:
+    """The next `count` sequences of a watch."""
+    sequences = []
+    while len(sequences) < count:
+        response = next(stream)
+        if response.HasField("entry"):
+            sequences.append(response.entry.sequence)
+    return sequences
+
+
+# -- WatchViolations
+
+
+def test_a_watch_gives_everything_after_the_sequence_in_order_then_a_heartbeat(world: World):
+    stream = world.stub.WatchViolations(pb.WatchViolationsRequest(after_sequence=30))
+    assert take(stream, 70) == list(range(31, 101))
+    heartbeat = next(stream).heartbeat
+    assert heartbeat.last_sequence == 100
+    assert heartbeat.interval_s == HEARTBEAT_S
+    assert abs(wire.seconds(heartbeat.sent_at) - time.time()) < 5
+    stream.cancel()
+
+
+def test_a_heartbeat_comes_again_while_there_is_nothing_to_say(world: World):
+    stream = world.stub.WatchViolations(pb.WatchViolationsRequest(after_sequence=100))
+    began_s = time.monotonic()
+    assert [next(stream).heartbeat.last_sequence for _ in range(4)] == [100] * 4
+    assert 2.5 * HEARTBEAT_S < time.monotonic() - began_s < 10 * HEARTBEAT_S
+    stream.cancel()
+
+
+def test_a_new_case_reaches_the_watchers_at_once(fresh: World):
+    streams = [fresh.stub.WatchViolations(pb.WatchViolationsRequest()) for _ in range(5)]
+    for stream in streams:
+        assert next(stream).heartbeat.last_sequence == 0
+    assert fresh.watchers() == 5
+    began_s = time.monotonic()
+    fresh.register.append([make_case(1)])
+    assert [take(stream, 1) for stream in streams] == [[1]] * 5
+    assert time.monotonic() - began_s < HEARTBEAT_S
+    for stream in streams:
+        stream.cancel()
+    deadline_s = time.monotonic() + 5
+    while fresh.watchers() and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert fresh.watchers() == 0
+    assert fresh.metrics.registry.get_sample_value("qyran_register_sequence") == 1
+
+
+def test_a_filtered_watch_moves_its_cursor_past_what_it_does_not_want(world: World):
+    wanted = pb.EntryFilter(kinds=["wrong_way"], cameras=["a"])
+    stream = world.stub.WatchViolations(pb.WatchViolationsRequest(filter=wanted))
+    assert take(stream, 17) == list(range(3, 100, 6))
+    assert next(stream).heartbeat.last_sequence == 100
+    stream.cancel()
+
+
+def test_a_watch_may_be_bounded_by_the_time_of_the_offence(world: World):
+    wanted = pb.EntryFilter(
+        occurred_from=wire.timestamp(EPOCH_S + 10), occurred_to=wire.timestamp(EPOCH_S + 13)
+    )
+    stream = world.stub.WatchViolations(pb.WatchViolationsRequest(filter=wanted))
+    assert take(stream, 3) == [10, 11, 12]
+    stream.cancel()
+
+
+def test_a_client_that_never_reads_holds_up_nobody(fresh: World):
+    fresh.register.append([make_case(n) for n in range(3000)])
+    idle = [fresh.stub.WatchViolations(pb.WatchViolationsRequest()) for _ in range(3)]
+    began_s = time.monotonic()
+    reader = fresh.stub.WatchViolations(pb.WatchViolationsRequest())
+    assert take(reader, 3000)[-1] == 3000
+    fresh.register.append([make_case(3000)])
+    assert take(reader, 1) == [3001]
+    assert time.monotonic() - began_s < 20
+    assert take(idle[0], 3001) == list(range(1, 3002))
+    for stream in (*idle, reader):
+        stream.cancel()
+
+
+def test_a_case_by_another_process_of_the_register_is_streamed_too(fresh: World, tmp_path: Path):
+    stream = fresh.stub.WatchViolations(pb.WatchViolationsRequest())
+    next(stream)
+    other = SqlRegister(tmp_path / "register.db")
+    other.append([make_case(1)])
+    assert take(stream, 1) == [1]
+    other.close()
+    stream.cancel()
+
+
+# -- GetCase and ListCases
+
+
+def test_a_case_is_found_by_its_id(world: World):
+    entry = world.stub.GetCase(pb.GetCaseRequest(case_id="gate-000007")).entry
+    assert wire.entry_from_message(entry) == world.register.get("gate-000007")
+
+
+def test_pages_follow_each_other_to_the_end(world: World):
+    token, sizes, sequences = "", [], []
+    while True:
+        request = pb.ListCasesRequest(page_size=30, page_token=token, filter=pb.EntryFilter(cameras=["a"]))
+        page = world.stub.ListCases(request)
+        sizes.append(len(page.entries))
+        sequences += [entry.sequence for entry in page.entries]
+        if not (token := page.next_page_token):
+            break
+    assert sizes == [30, 20]
+    assert sequences == list(range(1, 100, 2))
+
+
+def test_a_page_has_fifty_entries_unless_told(world: World):
+    assert len(world.stub.ListCases(pb.ListCasesRequest()).entries) == 50
+
+
+# -- GetEvidence
+
+
+def evidence(world: World, **request: object) -> tuple[pb.GetEvidenceResponse, list[bytes]]:
+    responses = list(world.stub.GetEvidence(pb.GetEvidenceRequest(**request)))
+    return responses[0], [response.chunk for response in responses[1:]]
+
+
+def test_a_file_comes_described_and_in_chunks(world: World):
+    first, chunks = evidence(world, case_id="gate-000100", name="clip.mp4")
+    assert first.file.size_bytes == len(CLIP)
+    assert [len(chunk) for chunk in chunks] == [262144, 262144, len(CLIP) - 524288]
+    assert b"".join(chunks) == CLIP
+
+
+@pytest.mark.parametrize("offset", [1, 300_000, len(CLIP) - 1, len(CLIP)])
+def test_a_download_goes_on_at_an_offset(world: World, offset: int):
+    first, chunks = evidence(world, case_id="gate-000100", name="clip.mp4", offset=offset)
+    assert first.HasField("file")
+    assert b"".join(chunks) == CLIP[offset:]
+
+
+def test_an_empty_file_has_no_chunk(world: World):
+    assert evidence(world, case_id="gate-000100", name="empty.jpg")[1] == []
+
+
+def test_a_changed_or_lost_file_is_data_loss_and_not_sent(fresh: World):
+    case = write_case(fresh.evidence, 1, {"a.jpg": b"true", "b.jpg": b"true"})
+    fresh.register.append([case])
+    (fresh.evidence / case.folder / "a.jpg").write_bytes(b"lies")
+    (fresh.evidence / case.folder / "b.jpg").unlink()
+    for name in ("a.jpg", "b.jpg"):
+        request = pb.GetEvidenceRequest(case_id=case.id, name=name)
+        code, message = refusal(fresh.stub.GetEvidence(request))
+        assert code is grpc.StatusCode.DATA_LOSS
+        assert name in message
+
+
+def test_a_name_that_leads_out_of_the_evidence_is_refused(fresh: World, tmp_path: Path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    case = write_case(fresh.evidence, 1, {"../../../../../secret": b"secret"})
+    fresh.register.append([case])
+    request = pb.GetEvidenceRequest(case_id=case.id, name="../../../../../secret")
+    assert refusal(fresh.stub.GetEvidence(request))[0] is grpc.StatusCode.DATA_LOSS
+
+
+# -- what is refused
+
+
+FOREVER = Timestamp(seconds=1, nanos=2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "code", "field"),
+    [
+        ("WatchViolations", pb.WatchViolationsRequest(after_sequence=-1), "INVALID_ARGUMENT", "after_sequence"),
+        ("WatchViolations", pb.WatchViolationsRequest(after_sequence=101), "OUT_OF_RANGE", "after_sequence"),
+        (
+            "WatchViolations",
+            pb.WatchViolationsRequest(filter=pb.EntryFilter(kinds=[""])),
+            "INVALID_ARGUMENT",
+            "filter.kinds",
+        ),
+        (
+            "WatchViolations",
+            pb.WatchViolationsRequest(filter=pb.EntryFilter(cameras=["x"] * 201)),
+            "INVALID_ARGUMENT",
+            "filter.cameras",
+        ),
+        (
+            "WatchViolations",
+            pb.WatchViolationsRequest(filter=pb.EntryFilter(occurred_from=FOREVER)),
+            "INVALID_ARGUMENT",
+            "filter.occurred_from",
+        ),
+        (
+            "WatchViolations",
+            pb.WatchViolationsRequest(
+                filter=pb.EntryFilter(occurred_from=Timestamp(seconds=2), occurred_to=Timestamp(seconds=2))
+            ),
+            "INVALID_ARGUMENT",
+            "filter.occurred_to",
+        ),
+        ("GetCase", pb.GetCaseRequest(), "INVALID_ARGUMENT", "case_id"),
+        ("GetCase", pb.GetCaseRequest(case_id="gate-x"), "NOT_FOUND", "case_id"),
+        ("ListCases", pb.ListCasesRequest(page_size=-1), "INVALID_ARGUMENT", "page_size"),
+        ("ListCases", pb.ListCasesRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
+        ("ListCases", pb.ListCasesRequest(page_token="next"), "INVALID_ARGUMENT", "page_token"),
+        ("ListCases", pb.ListCasesRequest(page_token="9" * 30), "INVALID_ARGUMENT", "page_token"),
+        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-x", name="a"), "NOT_FOUND", "case_id"),
+        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-000100", name="a"), "NOT_FOUND", "name"),
+        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-000100"), "INVALID_ARGUMENT", "name"),
+        (
+            "GetEvidence",
+            pb.GetEvidenceRequest(case_id="gate-000100", name="clip.mp4", offset=-1),
+            "INVALID_ARGUMENT",
+            "offset",
+        ),
+        (
+            "GetEvidence",
+            pb.GetEvidenceRequest(case_id="gate-000100", name="clip.mp4", offset=len(CLIP) + 1),
+            "OUT_OF_RANGE",
+            "offset",
+        ),
+    ],
+)
+def test_a_wrong_request_gets_the_status_of_the_contract_and_the_field(world: World, method, request_, code, field):
+    call = getattr(world.stub, method)
+    answer = refusal((lambda: [call(request_)]) if method in ("GetCase", "ListCases") else call(request_))
+    assert answer[0] is grpc.StatusCode[code]
+    assert answer[1].startswith(f"{field}: ")
+
+
+# -- the service itself
+
+
+def test_health_and_reflection_are_served(world: World):
+    health = health_pb2_grpc.HealthStub(world.channel)
+    for name in ("", SERVICE):
+        answer = health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    ask = reflection_pb2.ServerReflectionRequest(list_services="")
+    (answer,) = reflection_pb2_grpc.ServerReflectionStub(world.channel).ServerReflectionInfo(iter([ask]))
+    assert SERVICE in {service.name for service in answer.list_services_response.service}
+
+
+def test_stopping_ends_the_watches_so_that_clients_come_back(tmp_path: Path):
+    world = World(tmp_path)
+    stream = world.stub.WatchViolations(pb.WatchViolationsRequest())
+    next(stream)
+    began_s = time.monotonic()
+    threading.Thread(target=world.service.stop, args=(5.0,)).start()
+    code, _ = refusal(stream)
+    assert code is grpc.StatusCode.UNAVAILABLE
+    world.close()
+    assert time.monotonic() - began_s < 4
+
+
+def test_a_register_that_cannot_be_read_is_unavailable(fresh: World, tmp_path: Path):
+    fresh.register.append([make_case(1)])
+    fresh.register.close()
+    for name in ("register.db", "register.db-wal", "register.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / "register.db").write_bytes(b"no database" * 1000)
+    call = fresh.stub.GetCase
+    code, message = refusal(lambda: [call(pb.GetCaseRequest(case_id="gate-000001"))])
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "no register" in message
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:50151"])
+def test_plaintext_stays_on_loopback(tmp_path: Path, listen: str):
+    with pytest.raises(ConfigError, match=r"service\.listen: .*insecure_listen"):
+        Service(SqlRegister(tmp_path / "r.db"), tmp_path, ServiceConfig(listen=listen), Metrics())
+
+
+def test_plaintext_leaves_loopback_when_asked_for_by_name(tmp_path: Path):
+    config = ServiceConfig(listen="0.0.0.0:0", insecure_listen=True)
+    register = SqlRegister(tmp_path / "r.db")
+    service = Service(register, tmp_path, config, Metrics())
+    service.start()
+    assert int(service.address.removeprefix("0.0.0.0:")) > 0
+    service.stop(0)
+    register.close()
+
+
+def test_an_address_that_is_taken_is_an_error_at_the_start(tmp_path: Path):
+    register = SqlRegister(tmp_path / "r.db")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = ServiceConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(ConfigError, match=r"service\.listen: cannot listen on 127"):
+            Service(register, tmp_path, config, Metrics()).start()
+    register.close()

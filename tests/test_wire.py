@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qyran.v1 import case_pb2 as pb
+
+from engine import document as doc
+from engine import wire
+from engine.types import Case, Clock, Entry, EvidenceFile, VehicleClass
+from tests.examples import EPOCH_S, make_case, make_document
+
+PROTO = Path(__file__).resolve().parent.parent / "proto"
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+instants_s = st.floats(1e9, 4e9)
+"""From 2001 on, so large that a float says no fraction of a nanosecond."""
+files = st.builds(EvidenceFile, names, names, st.integers(0, 2**62), names)
+cases = st.builds(Case, names, names, names, instants_s, st.binary(max_size=300), st.lists(files).map(tuple), names)
+
+
+@given(st.builds(Entry, st.integers(0, 2**62), instants_s, cases))
+def test_any_entry_comes_back_equal_from_the_wire(entry: Entry):
+    sent = wire.entry_to_message(entry).SerializeToString()
+    assert wire.entry_from_message(pb.Entry.FromString(sent)) == entry
+
+
+@given(st.floats(-1e9, 4e9))
+def test_an_instant_comes_back_as_the_very_same_float_or_within_a_nanosecond(instant_s: float):
+    stamp = wire.timestamp(instant_s)
+    assert 0 <= stamp.nanos < wire.NANO
+    back_s = wire.seconds(stamp)
+    assert abs(back_s - instant_s) < 1e-9
+    assert back_s == instant_s or abs(instant_s) < 2**22
+
+
+def test_the_message_repeats_what_the_document_says():
+    message = wire.case_to_message(make_case(7))
+    assert message.article == "592 p.1"
+    assert message.outcome == pb.OUTCOME_FINE
+    assert message.clock == pb.CLOCK_SYNCHRONISED
+    assert message.vehicle_class == pb.VEHICLE_CLASS_TRUCK
+    assert list(message.reasons) == ["Enforced 87 km/h where 60 are allowed."]
+    assert message.place.address["kk"] == "Абай даңғ."
+    assert message.place.latitude == 43.25
+    assert not message.place.HasField("longitude")
+    assert (message.measurement.speed_kmh, message.measurement.enforced_kmh) == (90.4, 88)
+    assert message.measurement.ended_at.ToSeconds() == EPOCH_S + 8
+    assert wire.seconds(message.occurred_at) == EPOCH_S + 7
+
+
+def test_a_kind_without_a_measurement_has_none():
+    record = make_document(measurement=None)
+    case = Case(record.id, "gate", "wrong_way", EPOCH_S, doc.encode(record), (), "")
+    assert not wire.case_to_message(case).HasField("measurement")
+
+
+def test_a_word_that_the_protocol_does_not_know_becomes_unspecified():
+    record = make_document(outcome="sermon", vehicle_class="hovercraft")
+    message = wire.case_to_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
+    assert message.outcome == pb.OUTCOME_UNSPECIFIED
+    assert message.vehicle_class == pb.VEHICLE_CLASS_UNSPECIFIED
+
+
+def test_an_unreadable_document_goes_out_all_the_same_and_says_so():
+    message = wire.case_to_message(Case("gate-1", "gate", "speeding", EPOCH_S, b"{]", (), ""))
+    assert message.document == b"{]"
+    assert len(message.incomplete) == 1
+    assert "case gate-1" in message.incomplete[0]
+
+
+def test_a_document_of_a_newer_program_is_read():
+    content = doc.encode(make_document()).replace(b'"schema": 1', b'"schema": 1, "colour": "white"')
+    assert doc.decode(content, source="") == make_document()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([clock.name for clock in Clock], [n.removeprefix("CLOCK_") for n in pb.Clock.keys()[1:]]),
+        (
+            [one.name for one in VehicleClass if one is not VehicleClass.PERSON],
+            [n.removeprefix("VEHICLE_CLASS_") for n in pb.VehicleClass.keys()[1:]],
+        ),
+    ],
+)
+def test_the_protocol_spells_our_words(ours: list[str], theirs: list[str]):
+    assert ours == theirs
+
+
+def test_the_generated_code_is_that_of_the_proto_files(tmp_path: Path):
+    spec = importlib.util.spec_from_file_location("generate", PROTO / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.generate(tmp_path)
+    made = {path.name: path.read_text() for path in (tmp_path / "qyran" / "v1").iterdir()}
+    kept = {path.name: path.read_text() for path in (PROTO / "qyran" / "v1").glob("*_pb2*")}
+    assert made == kept, "run `make proto`"
