@@ -197,7 +197,8 @@ class QyranClient:
         """Ask for what is missing of a partly downloaded file; raises grpc.RpcError when it breaks off again."""
         with part.open("ab") as stream:
             if stream.tell() > file.size_bytes:
-                stream.truncate(0)
+                stream.seek(0)
+                stream.truncate()
             request = pb.GetEvidenceRequest(case_id=case_id, name=file.name, offset=stream.tell())
             for response in self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True):
                 stream.write(response.chunk)

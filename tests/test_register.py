@@ -269,4 +269,3 @@ def test_a_full_disk_appends_nothing_and_says_so_and_afterwards_goes_on(tmp_path
     assert number > 1
     assert "register.db: cannot append" in refused
     assert then == f"then {number + 1} {number + 1} []"
-

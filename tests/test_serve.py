@@ -133,9 +133,7 @@ def test_a_filtered_watch_moves_its_cursor_past_what_it_does_not_want(world: Wor
 
 
 def test_a_watch_may_be_bounded_by_the_time_of_the_offence(world: World):
-    wanted = pb.EntryFilter(
-        occurred_from=wire.timestamp(EPOCH_S + 10), occurred_to=wire.timestamp(EPOCH_S + 13)
-    )
+    wanted = pb.EntryFilter(occurred_from=wire.timestamp(EPOCH_S + 10), occurred_to=wire.timestamp(EPOCH_S + 13))
     stream = world.stub.WatchViolations(pb.WatchViolationsRequest(filter=wanted))
     assert take(stream, 3) == [10, 11, 12]
     stream.cancel()

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import pytest
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import client as client_module
+from engine import wire
+from engine.client import QyranClient, to_json
+from engine.config import ServiceConfig
+from engine.errors import EvidenceError, RegisterError
+from engine.metrics import Metrics
+from engine.register import SqlRegister
+from engine.serve import Service
+from engine.types import Entry, EvidenceFile
+from tests.examples import make_case, write_case
+
+CLIP = bytes(range(256)) * 5000
+
+
+class World:
+    """A register and a service that can be stopped and started again on its port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.evidence = folder / "evidence"
+        self.register = SqlRegister(folder / "register.db")
+        self.address = "127.0.0.1:0"
+        self.start()
+
+    def start(self) -> None:
+        config = ServiceConfig(listen=self.address, heartbeat_s=0.3)
+        self.service = Service(self.register, self.evidence, config, Metrics())
+        self.service.start()
+        self.address = self.service.address
+
+    def stop(self) -> None:
+        self.service.stop(grace_s=0.1)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.stop()
+    world.register.close()
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[QyranClient]:
+    with QyranClient(world.address) as client:
+        yield client
+
+
+def take(entries: Iterator[Entry], count: int) -> list[int]:
+    return [next(entries).sequence for _ in range(count)]
+
+
+def test_a_watch_gives_old_and_new_entries_equal_to_the_registers(world: World, client: QyranClient):
+    world.register.append([make_case(n) for n in range(3)])
+    entries = client.watch()
+    got = [next(entries) for _ in range(3)]
+    assert got == world.register.read(0, 10)
+    threading.Timer(0.2, lambda: world.register.append([make_case(3)])).start()
+    assert next(entries).sequence == 4
+    entries.close()
+
+
+def test_a_watch_resumes_after_the_sequence_and_keeps_to_its_filter(world: World, client: QyranClient):
+    world.register.append([make_case(n, kind=("speeding", "wrong_way")[n % 2], camera="ab"[n // 5]) for n in range(10)])
+    assert take(client.watch(7), 3) == [8, 9, 10]
+    assert take(client.watch(kinds=["wrong_way"], cameras=["b"]), 3) == [6, 8, 10]
+
+
+def test_a_watch_comes_back_by_itself_when_the_service_was_away(world: World, client: QyranClient):
+    world.register.append([make_case(n) for n in range(5)])
+    entries = client.watch()
+    got = take(entries, 3)
+    world.stop()
+    world.register.append([make_case(n) for n in range(5, 8)])
+    threading.Timer(0.7, world.start).start()
+    got += take(entries, 5)
+    assert got == list(range(1, 9))
+    entries.close()
+
+
+class Proxy:
+    """A TCP proxy that cuts every connection after some bytes from the service."""
+
+    def __init__(self, address: str, *, cut_after: int) -> None:
+        self._target = address.rsplit(":", 1)[0], int(address.rsplit(":", 1)[1])
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.cut_after = cut_after
+        self.connections = 0
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        for one in self._sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            self._sockets += [near, far]
+            self.connections += 1
+            threading.Thread(target=self._pump, args=(near, far, None), daemon=True).start()
+            threading.Thread(target=self._pump, args=(far, near, self.cut_after), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, budget: int | None) -> None:
+        try:
+            while data := source.recv(4096):
+                if budget is not None and (budget := budget - len(data)) < 0:
+                    break
+                target.sendall(data)
+        except OSError:
+            pass
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def test_a_network_that_breaks_again_and_again_loses_and_doubles_nothing(world: World):
+    world.register.append([make_case(n) for n in range(300)])
+    proxy = Proxy(world.address, cut_after=150_000)
+    with QyranClient(proxy.address) as client:
+        got = take(client.watch(), 300)
+    assert got == list(range(1, 301))
+    assert proxy.connections > 3
+    proxy.close()
+
+
+class Mute(pb_grpc.ViolationServiceServicer):
+    """A service whose first watch says one heartbeat and then nothing for ever."""
+
+    def __init__(self) -> None:
+        self.watches: list[int] = []
+        self._ended = threading.Event()
+
+    def WatchViolations(self, request: pb.WatchViolationsRequest, context: grpc.ServicerContext):
+        self.watches.append(request.after_sequence)
+        if len(self.watches) > 1:
+            yield pb.WatchViolationsResponse(entry=wire.entry_to_message(Entry(8, 1e9, make_case(8))))
+            return
+        yield pb.WatchViolationsResponse(heartbeat=pb.Heartbeat(last_sequence=7, interval_s=0.1))
+        context.add_callback(self._ended.set)
+        self._ended.wait()
+
+
+def test_a_service_that_went_mute_is_left_and_asked_again_after_the_last_heartbeat(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client_module, "GRACE_S", 0.3)
+    mute = Mute()
+    server = grpc.server(ThreadPoolExecutor(2))
+    pb_grpc.add_ViolationServiceServicer_to_server(mute, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    began_s = time.monotonic()
+    with QyranClient(f"127.0.0.1:{port}") as client:
+        assert next(client.watch(5)).sequence == 8
+    assert mute.watches == [5, 7]
+    assert time.monotonic() - began_s < 5
+    server.stop(0).wait()
+
+
+def test_a_slow_reader_is_not_taken_for_a_mute_service(
+    world: World, client: QyranClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client_module, "GRACE_S", 0.0)
+    world.register.append([make_case(n) for n in range(4)])
+    entries = client.watch()
+    got = []
+    for _ in range(4):
+        got += take(entries, 1)
+        time.sleep(0.6)
+    assert got == [1, 2, 3, 4]
+    entries.close()
+
+
+def test_closing_the_client_ends_a_watch_that_waits(world: World):
+    client = QyranClient(world.address)
+    threading.Timer(0.3, client.close).start()
+    assert list(client.watch()) == []
+
+
+def test_what_no_reconnect_can_mend_is_raised(world: World, client: QyranClient):
+    with pytest.raises(RegisterError, match="OUT_OF_RANGE: after_sequence: 9 is beyond the end, 0"):
+        next(client.watch(9))
+    with pytest.raises(RegisterError, match=r"INVALID_ARGUMENT: filter\.kinds"):
+        next(client.watch(kinds=[""]))
+
+
+def test_a_case_is_got_by_its_id_or_is_none(world: World, client: QyranClient):
+    (entry,) = world.register.append([make_case(1)])
+    assert client.get_case(entry.case.id) == entry
+    assert client.get_case("gate-x") is None
+    with pytest.raises(RegisterError, match="case_id"):
+        client.get_case("")
+
+
+def test_all_pages_are_listed(world: World, client: QyranClient):
+    world.register.append([make_case(n) for n in range(120)])
+    assert [entry.sequence for entry in client.list_cases()] == list(range(1, 121))
+    assert [entry.sequence for entry in client.list_cases(100)] == list(range(101, 121))
+    assert list(client.list_cases(kinds=["red_light"])) == []
+
+
+def test_a_service_that_is_not_there_is_a_register_error(tmp_path: Path):
+    with (
+        QyranClient("127.0.0.1:1", timeout_s=0.3) as client,
+        pytest.raises(RegisterError, match="127.0.0.1:1: "),
+    ):
+        client.get_case("gate-1")
+
+
+# -- evidence
+
+
+@pytest.fixture
+def case_id(world: World) -> str:
+    case = write_case(world.evidence, 1, {"clip.mp4": CLIP, "overview.jpg": b"jpeg", "empty.jpg": b""})
+    world.register.append([case])
+    return case.id
+
+
+def test_the_evidence_comes_whole_and_verified(client: QyranClient, case_id: str, tmp_path: Path):
+    folder = client.download_evidence(case_id, tmp_path / "got")
+    assert folder == tmp_path / "got" / case_id
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "clip.mp4": CLIP,
+        "overview.jpg": b"jpeg",
+        "empty.jpg": b"",
+    }
+
+
+def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, tmp_path: Path):
+    proxy = Proxy(world.address, cut_after=500_000)
+    with QyranClient(proxy.address) as client:
+        folder = client.download_evidence(case_id, tmp_path)
+    assert (folder / "clip.mp4").read_bytes() == CLIP
+    assert proxy.connections >= 3
+    proxy.close()
+
+
+def test_a_partial_file_of_an_earlier_run_is_continued_and_a_wrong_one_begun_anew(
+    client: QyranClient, case_id: str, tmp_path: Path
+):
+    folder = tmp_path / case_id
+    folder.mkdir()
+    for part in (CLIP[:700_000], b"wrong" * 100, CLIP + b"longer"):
+        (folder / "clip.mp4.part").write_bytes(part)
+        client.download_evidence(case_id, tmp_path)
+        assert (folder / "clip.mp4").read_bytes() == CLIP
+        assert not (folder / "clip.mp4.part").exists()
+        (folder / "clip.mp4").unlink()
+
+
+def test_what_is_there_and_right_is_not_brought_again(world: World, client: QyranClient, case_id: str, tmp_path: Path):
+    folder = client.download_evidence(case_id, tmp_path)
+    before = (folder / "clip.mp4").stat().st_mtime_ns
+    (folder / "overview.jpg").write_bytes(b"changed")
+    client.download_evidence(case_id, tmp_path)
+    assert (folder / "clip.mp4").stat().st_mtime_ns == before
+    assert (folder / "overview.jpg").read_bytes() == b"jpeg"
+
+
+def test_evidence_that_was_changed_at_the_service_is_an_error(
+    world: World, client: QyranClient, case_id: str, tmp_path: Path
+):
+    next(world.evidence.rglob("overview.jpg")).write_bytes(b"JPEG")
+    with pytest.raises(EvidenceError, match=r"DATA_LOSS.*overview\.jpg"):
+        client.download_evidence(case_id, tmp_path)
+
+
+class Liar(pb_grpc.ViolationServiceServicer):
+    """A service that describes files it does not send, or names that lead elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        file = EvidenceFile(name, "image/jpeg", 4, hashlib.sha256(b"true").hexdigest())
+        self._case = make_case(1, files=(file,))
+
+    def GetCase(self, request: pb.GetCaseRequest, context: grpc.ServicerContext) -> pb.GetCaseResponse:
+        case = replace(self._case, id=request.case_id)
+        return pb.GetCaseResponse(entry=wire.entry_to_message(Entry(1, 1e9, case)))
+
+    def GetEvidence(self, request: pb.GetEvidenceRequest, context: grpc.ServicerContext):
+        yield pb.GetEvidenceResponse(file=wire.file_to_message(self._case.files[0]))
+        yield pb.GetEvidenceResponse(chunk=b"lies"[request.offset :])
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "message"),
+    [
+        ("gate-1", "a.jpg", "a.jpg is not what the register describes"),
+        ("gate-1", "../a.jpg", "is no name of a file"),
+        ("..", "a.jpg", "is no name of a file"),
+    ],
+)
+def test_a_lying_service_writes_nothing_outside_and_no_wrong_file(tmp_path: Path, case: str, name: str, message: str):
+    server = grpc.server(ThreadPoolExecutor(2))
+    pb_grpc.add_ViolationServiceServicer_to_server(Liar(name), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with QyranClient(f"127.0.0.1:{port}") as client, pytest.raises(EvidenceError, match=message):
+        client.download_evidence(case, tmp_path / "got")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    server.stop(0).wait()
+
+
+# -- JSON
+
+
+def test_an_entry_is_one_line_of_json_with_the_document_in_it(world: World):
+    (entry,) = world.register.append([make_case(7, files=(EvidenceFile("a.jpg", "image/jpeg", 4, "ab"),))])
+    line = to_json(entry)
+    assert "\n" not in line
+    value = json.loads(line)
+    assert value["sequence"] == 1
+    assert value["recorded"].endswith("Z")
+    assert value["folder"] == entry.case.folder
+    assert value["case"] == json.loads(entry.case.document)
+    assert value["case"]["place"]["address"] == {"kk": "Абай даңғ."}
+    assert value["files"] == [{"name": "a.jpg", "media_type": "image/jpeg", "size_bytes": 4, "sha256": "ab"}]
