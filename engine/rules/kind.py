@@ -19,6 +19,7 @@ from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
 from engine.rules.hours import Hours, local_minute, parse_hours
 from engine.rules.places import Places
+from engine.rules.succession import LONGEST_GAP_S
 from engine.rules.trail import Rows, Trail
 from engine.site import Calibration, Rule, Site
 from engine.types import Flags, Floats, Measurement, Sighting
@@ -74,11 +75,18 @@ class Scene:
     columns: dict[str, int] = field(init=False)
     """Zone name to its column of `inside`."""
     trails: dict[int, Trail] = field(init=False, default_factory=dict)
+    departed: list[Trail] = field(init=False, default_factory=list)
+    """Of the vehicles that were in the picture a moment ago."""
     places: Places = field(init=False, default_factory=Places)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.site.place.timezone)
         self.columns = {zone.name: column for column, zone in enumerate(self.site.zones)}
+
+    def forget(self, now_s: float) -> None:
+        """Drop what is too old to be of use."""
+        self.departed = [t for t in self.departed if now_s - t.rows["captured_s"][-1] <= LONGEST_GAP_S]
+        self.places.forget(now_s)
 
     def inside(self, rows: Rows, zone: str) -> Flags:
         """(P,) whether the foot point is in the zone."""

@@ -13,6 +13,7 @@ from engine.rules.check import require
 from engine.rules.kind import Judge, Offence, Scene, Watch
 from engine.rules.kinds import judge_of
 from engine.rules.sightings import MOST_SIGHTINGS, chosen
+from engine.rules.succession import predecessor
 from engine.rules.trail import Rows, Trail
 from engine.site import Site
 from engine.types import Clock, Motion, Violation
@@ -78,25 +79,26 @@ class SiteRulebook:
         said = readings(motion.speeds)
         found: list[Violation] = []
         for camera, track, run in self._batches.runs(motion, self._unjudged):
-            vehicle = self._vehicle(camera, track)
+            vehicle = self._vehicles.get(track) or self._appear(camera, track, run)
             vehicle.trail.reading = said.get(track, vehicle.trail.reading)
             found += self._look(vehicle, run)
         for track in motion.tracks.ended.tolist():
             found += self._end(track)
         for camera, now_s in latest(motion.tracks.frames).items():
             if camera in self._cameras:
-                self._cameras[camera].scene.places.forget(now_s)
+                self._cameras[camera].scene.forget(now_s)
         return sorted(found, key=lambda violation: (violation.camera, violation.decisive_s, violation.track))
 
-    def _vehicle(self, camera: int, track: int) -> _Vehicle:
-        """The vehicle of the track; a new one gets a watch of every rule."""
-        vehicle = self._vehicles.get(track)
-        if vehicle is None:
-            home = self._cameras[camera]
-            watches = [(judge, judge.watch()) for judge in home.judges]
-            vehicle = self._vehicles[track] = _Vehicle(home, Trail(track, self._batches.dtype), watches)
-            home.scene.trails[track] = vehicle.trail
-        return vehicle
+    def _appear(self, camera: int, track: int, run: Rows) -> _Vehicle:
+        """A vehicle with a watch of every rule; it may be one that was lost from sight a moment ago."""
+        home, trail = self._cameras[camera], Trail(track, self._batches.dtype)
+        scene = home.scene
+        before = predecessor(run[0], (*scene.trails.values(), *scene.departed))
+        if before is not None:
+            trail.succeed(before)
+        scene.trails[track] = trail
+        self._vehicles[track] = _Vehicle(home, trail, [(judge, judge.watch()) for judge in home.judges])
+        return self._vehicles[track]
 
     def _look(self, vehicle: _Vehicle, run: Rows) -> Iterator[Violation]:
         """Add the sightings, and let every rule look."""
@@ -113,7 +115,8 @@ class SiteRulebook:
         for judge, watch in vehicle.watches:
             if (offence := watch.end(vehicle.trail)) is not None:
                 yield self._tell(vehicle, judge, offence)
-        del vehicle.camera.scene.trails[track]
+        scene = vehicle.camera.scene
+        scene.departed.append(scene.trails.pop(track))
 
     def _tell(self, vehicle: _Vehicle, judge: Judge, offence: Offence) -> Violation:
         """Write the offence down, and that it was told."""

@@ -58,7 +58,9 @@ class Trail:
         self.track = track
         self.reading: Reading | None = None
         self.told: set[str] = set()
-        """Kinds that it has been accused of already."""
+        """Kinds that the vehicle has been accused of already; shared by the trails of one vehicle."""
+        self.succeeded = False
+        """Another track goes on with the vehicle."""
         self.steady_since_s = -np.inf
         """Only sightings after this instant share a trustworthy clock."""
         self.epoch = 0
@@ -72,6 +74,10 @@ class Trail:
     def rows(self) -> Rows:
         """The sightings that are kept, ascending in time; the first one always is."""
         return self._rows[: self._count]
+
+    def succeed(self, before: Trail) -> None:
+        """This is the vehicle of an earlier trail: what was told of it, or will be, was told of this one."""
+        before.succeeded, self.told = True, before.told
 
     def extend(self, run: Rows) -> Rows:
         """Add the sightings of a batch (ascending); returns those of them that may be judged by their times.

@@ -1,0 +1,58 @@
+"""A moving vehicle whose track breaks is one vehicle and one case; another vehicle is another case."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rules_stage import KMH, SPEEDING, WRONG_WAY, Vehicle, Way, judged, site, straight
+
+BOTH = site(SPEEDING, WRONG_WAY)
+
+
+def broken(way: Way, breaks_s: float, gap_s: float, end_s: float) -> list[Vehicle]:
+    """One vehicle under two tracks."""
+    return [
+        Vehicle(track=1, way=way, end_s=breaks_s),
+        Vehicle(track=2, way=way, begin_s=breaks_s + gap_s, end_s=end_s),
+    ]
+
+
+@pytest.mark.parametrize("gap_s", [0.125, 1.0, 2.0])
+def test_a_speeder_whose_track_breaks_is_told_once(gap_s: float) -> None:
+    found = judged(BOTH, *broken(straight(0, 16, 70), 2.0, gap_s, 4.8), lasts_s=8.0, batch_s=1.0)
+    assert found == []
+    found = judged(BOTH, *broken(straight(0, 16, 80), 2.0, gap_s, 4.2), lasts_s=8.0, batch_s=1.0)
+    assert [case.kind for case in found] == ["speeding"]
+
+
+def test_a_track_that_breaks_twice_is_still_one_vehicle() -> None:
+    way = straight(0, 16, 80)
+    parts = [(0.0, 1.5), (1.75, 2.9), (3.1, 4.2)]
+    pieces = [Vehicle(track=n, way=way, begin_s=begin, end_s=end) for n, (begin, end) in enumerate(parts)]
+    assert len(judged(BOTH, *pieces, lasts_s=8.0)) == 1
+
+
+def test_a_wrong_way_driver_whose_track_breaks_is_told_once() -> None:
+    assert len(judged(BOTH, *broken(straight(0, 100, -36), 4.0, 1.0, 8.0), lasts_s=12.0)) == 1
+
+
+def test_a_speeder_who_follows_another_is_told_for_himself() -> None:
+    convoy = [
+        Vehicle(track=n, way=lambda t, n=n: (0, 16 + 80 / KMH * (t - 1.5 * n)), begin_s=1.5 * n, end_s=1.5 * n + 4.2)
+        for n in range(3)
+    ]
+    assert [case.track for case in judged(BOTH, *convoy, lasts_s=12.0)] == [0, 1, 2]
+
+
+def test_a_speeder_in_the_next_lane_is_told_for_himself() -> None:
+    pair = [Vehicle(track=n, way=straight(x, 16, 80), end_s=4.2) for n, x in ((1, -3.0), (2, 3.0))]
+    assert [case.track for case in judged(BOTH, *pair, lasts_s=8.0)] == [1, 2]
+
+
+def test_a_vehicle_that_comes_long_after_is_told_for_itself() -> None:
+    assert len(judged(BOTH, *broken(straight(0, 16, 45), 1.0, 2.0, 7.0), lasts_s=12.0)) == 0
+    later = [
+        Vehicle(track=1, way=straight(0, 16, 80), end_s=2.0),
+        Vehicle(track=2, way=lambda t: (0, 16 + 80 / KMH * (t - 3)), begin_s=5.0, end_s=7.2),
+    ]
+    assert [case.track for case in judged(BOTH, *later, lasts_s=12.0)] == [1, 2]
