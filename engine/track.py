@@ -3,51 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.types import Detections, Ints, Tracks, VehicleClass
-from kernels import track as kernel
 from kernels.assign import FREE
+from kernels.track import desk, track_batch
+from kernels.track_types import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerParameters:
     """How the tracker decides. Times in seconds, overlaps and costs between 0 and 1, motion in sizes of the box."""
 
-    high_score: float = 0.5
+    high_score: float = 0.65
     """Detections from this score on choose their track first."""
     low_score: float = 0.1
     """Detections below this score are not looked at; those between may only carry on a track."""
-    birth_score: float = 0.5
+    birth_score: float = 0.4
     """A detection without a track begins one from this score on."""
-    confirm_evidence: float = 1.5
+    confirm_evidence: float = 1.6
     """A track is believed, and reported, once the log odds of its sightings' scores add up to this."""
-    max_lost_s: float = 1.0
+    max_lost_s: float = 2.0
     """A track that has not been seen for longer has ended."""
-    max_tentative_s: float = 0.25
+    max_tentative_s: float = 0.5
     """The same while it is not believed yet."""
-    max_doubtful_s: float = 0.5
+    max_doubtful_s: float = 0.8
     """A track that has not been seen for longer is not carried on by a detection below `high_score`."""
-    buffer: float = 0.1
-    """Boxes are widened by this part of their size on every side before their overlap is taken (C-BIoU)."""
-    max_cost: float = 0.8
+    buffer: float = 0.2
+    """Boxes are widened by this part of their size on every side before their overlap is taken."""
+    max_cost: float = 0.9
     """A pair costs 1 - overlap + doubt_cost (1 - score) + lost_cost_per_s * (time unseen); a dearer one is no match."""
-    doubt_cost: float = 0.1
-    lost_cost_per_s: float = 0.1
-    centre_agility: float = 0.6
+    doubt_cost: float = 0.2
+    lost_cost_per_s: float = 0.15
+    centre_agility: float = 0.75
     """Root of the spectral density of the centre's acceleration, sizes / s^1.5."""
     size_agility: float = 0.25
     """The same of the size."""
     centre_noise: float = 0.02
     """Standard deviation of a detection's centre, sizes."""
-    size_noise: float = 0.1
+    size_noise: float = 0.07
     """Standard deviation of a detection's width and height, sizes."""
-    birth_centre_rate: float = 1.0
-    """Standard deviation of the unknown velocity of a new track, sizes / s."""
-    birth_size_rate: float = 1.0
-    """The same of its growth."""
+    birth_rate: float = 2.0
+    """Standard deviation of the unknown velocity and growth of a new track, sizes / s."""
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"TrackerParameters.{name} is {value}, expected a finite number not below 0")
+        if self.low_score > self.high_score:
+            raise ValueError(f"TrackerParameters.low_score {self.low_score} is above high_score {self.high_score}")
+        if not (self.centre_noise > 0 and self.size_noise > 0):
+            raise ValueError("TrackerParameters.centre_noise and size_noise must be above 0")
 
 
 class KalmanTracker:
@@ -66,7 +75,7 @@ class KalmanTracker:
     def __init__(self, parameters: TrackerParameters | None = None, capacity: int = 64) -> None:
         """`capacity`: tracks a camera is expected to have at once; grows by itself."""
         self.parameters = parameters or TrackerParameters()
-        self._parameters = kernel.Parameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
+        self._parameters = Parameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
         self._state = _new_state(0, capacity)
         self._forgotten: list[int] = []
 
@@ -79,9 +88,9 @@ class KalmanTracker:
         _check(detections)
         if len(frames) and (cameras := int(frames.camera.max()) + 1) > len(self._state.live):
             self._grow(cameras, self._state.tracks.shape[1])
-        kept = np.flatnonzero((detections.class_id != VehicleClass.PERSON) & (detections.score > 0))
+        kept = _vehicles(detections)
         out = self._run(_batch(detections, kept))
-        reported = np.flatnonzero(out.identity != kernel.TENTATIVE)
+        reported = np.flatnonzero(out.identity != TENTATIVE)
         ended = np.concatenate([np.array(self._forgotten, np.int64), out.ended[: out.ended_count[0]]])
         self._forgotten.clear()
         rows = kept[reported]
@@ -99,18 +108,18 @@ class KalmanTracker:
         """End all tracks of a camera; the next `track` says so. An unknown camera has none."""
         if camera < len(self._state.live):
             identities = self._state.tracks["identity"][camera, : self._state.live[camera]]
-            self._forgotten.extend(identities[identities != kernel.TENTATIVE].tolist())
+            self._forgotten.extend(identities[identities != TENTATIVE].tolist())
             self._state.live[camera] = 0
             self._state.clock_s[camera] = -np.inf
 
-    def _run(self, batch: kernel.Batch) -> kernel.Sightings:
+    def _run(self, batch: Batch) -> Sightings:
         rows, most = len(batch.score), int(np.diff(batch.first).max(initial=0))
         out = _new_sightings(rows, int(self._state.live.sum()) + rows)
         self._state.tracks["row"] = FREE
         done = 0
         while True:
-            work = kernel.desk(rows, most, self._state.tracks.shape[1])
-            done = kernel.track_batch(done, batch, self._parameters, self._state, work, out)
+            work = desk(rows, most, self._state.tracks.shape[1])
+            done = track_batch(done, batch, self._parameters, self._state, work, out)
             if done == len(batch.camera):
                 return out
             self._grow(len(self._state.live), 2 * self._state.tracks.shape[1] + most)
@@ -125,6 +134,8 @@ class KalmanTracker:
 
 def _check(detections: Detections) -> None:
     frames = detections.frames
+    if (np.diff(detections.frame) < 0).any():
+        raise ValueError("Detections.frame does not ascend")
     if (frames.camera < 0).any():
         raise ValueError(f"camera {frames.camera.min()} is negative")
     if not np.isfinite(frames.captured_s).all():
@@ -132,9 +143,17 @@ def _check(detections: Detections) -> None:
         raise ValueError(f"frame {row} of camera {frames.camera[row]} has no finite capture time")
 
 
-def _batch(detections: Detections, kept: Ints) -> kernel.Batch:
+def _vehicles(detections: Detections) -> Ints:
+    """Rows that may be tracked: no persons, no boxes without an area."""
+    left, top, right, bottom = detections.xyxy_px.T
+    box = np.isfinite(detections.xyxy_px).all(axis=1) & (right > left) & (bottom > top)
+    vehicle = (detections.class_id >= 0) & (detections.class_id < VehicleClass.PERSON)
+    return np.flatnonzero(box & vehicle & (detections.score > 0))
+
+
+def _batch(detections: Detections, kept: Ints) -> Batch:
     frames = detections.frames
-    return kernel.Batch(
+    return Batch(
         frames.camera,
         frames.captured_s,
         frames.size_px,
@@ -145,18 +164,18 @@ def _batch(detections: Detections, kept: Ints) -> kernel.Batch:
     )
 
 
-def _new_state(cameras: int, capacity: int) -> kernel.State:
-    return kernel.State(
-        np.zeros((cameras, capacity), kernel.TRACK),
+def _new_state(cameras: int, capacity: int) -> State:
+    return State(
+        np.zeros((cameras, capacity), TRACK),
         np.zeros(cameras, np.int64),
         np.zeros(cameras, np.int64),
         np.full(cameras, -np.inf),
     )
 
 
-def _new_sightings(rows: int, most_ended: int) -> kernel.Sightings:
-    return kernel.Sightings(
-        np.full(rows, kernel.TENTATIVE, np.int64),
+def _new_sightings(rows: int, most_ended: int) -> Sightings:
+    return Sightings(
+        np.full(rows, TENTATIVE, np.int64),
         np.zeros(rows, np.int32),
         np.full(rows, FREE, np.int64),
         np.empty(most_ended, np.int64),
