@@ -156,7 +156,7 @@ class Mute(pb_grpc.ViolationServiceServicer):
         self.watches: list[int] = []
         self._ended = threading.Event()
 
-    def WatchViolations(self, request: pb.WatchViolationsRequest, context: grpc.ServicerContext):
+    def WatchViolations(self, request: pb.WatchViolationsRequest, context: grpc.ServicerContext):  # noqa: N802
         self.watches.append(request.after_sequence)
         if len(self.watches) > 1:
             yield pb.WatchViolationsResponse(entry=wire.entry_to_message(Entry(8, 1e9, make_case(8))))
@@ -226,7 +226,7 @@ def test_all_pages_are_listed(world: World, client: QyranClient):
 def test_a_service_that_is_not_there_is_a_register_error(tmp_path: Path):
     with (
         QyranClient("127.0.0.1:1", timeout_s=0.3) as client,
-        pytest.raises(RegisterError, match="127.0.0.1:1: "),
+        pytest.raises(RegisterError, match=r"127\.0\.0\.1:1: "),
     ):
         client.get_case("gate-1")
 
@@ -297,11 +297,11 @@ class Liar(pb_grpc.ViolationServiceServicer):
         file = EvidenceFile(name, "image/jpeg", 4, hashlib.sha256(b"true").hexdigest())
         self._case = make_case(1, files=(file,))
 
-    def GetCase(self, request: pb.GetCaseRequest, context: grpc.ServicerContext) -> pb.GetCaseResponse:
+    def GetCase(self, request: pb.GetCaseRequest, context: grpc.ServicerContext) -> pb.GetCaseResponse:  # noqa: N802
         case = replace(self._case, id=request.case_id)
         return pb.GetCaseResponse(entry=wire.entry_to_message(Entry(1, 1e9, case)))
 
-    def GetEvidence(self, request: pb.GetEvidenceRequest, context: grpc.ServicerContext):
+    def GetEvidence(self, request: pb.GetEvidenceRequest, context: grpc.ServicerContext):  # noqa: N802
         yield pb.GetEvidenceResponse(file=wire.file_to_message(self._case.files[0]))
         yield pb.GetEvidenceResponse(chunk=b"lies"[request.offset :])
 

@@ -33,6 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 PAGE = 32
 """Entries that a watcher may hold in memory: a lagging one costs this much and no more."""
+MADE = 256
+"""Newest messages that are kept for the other watchers."""
 CHUNK_BYTES = 256 * 1024
 
 
@@ -81,6 +83,7 @@ class Calls(pb_grpc.ViolationServiceServicer):
         self._readers = readers
         self._news = news
         self._heartbeat_s = heartbeat_s
+        self._made: dict[int, pb.WatchViolationsResponse] = {}
 
     async def WatchViolations(  # noqa: N802 - the protocol's name
         self, request: pb.WatchViolationsRequest, context: Context
@@ -129,7 +132,7 @@ class Calls(pb_grpc.ViolationServiceServicer):
             last = await self._read(self._register.last_sequence)
             entries = await self._read(self._register.read, after, PAGE, wanted)
             for entry in entries:
-                yield pb.WatchViolationsResponse(entry=wire.entry_to_message(entry))
+                yield self._message(entry)
             if len(entries) == PAGE:
                 after = entries[-1].sequence
                 continue
@@ -139,6 +142,16 @@ class Calls(pb_grpc.ViolationServiceServicer):
                 due_s = time.monotonic() + self._heartbeat_s
             await self._news.wait(after, due_s - time.monotonic())
         raise Stopping("the service stops")
+
+    def _message(self, entry: Entry) -> pb.WatchViolationsResponse:
+        """Made once for all watchers that want it about now: a sequence never changes its content."""
+        made = self._made.get(entry.sequence)
+        if made is None:
+            made = pb.WatchViolationsResponse(entry=wire.entry_to_message(entry))
+            self._made[entry.sequence] = made
+            if len(self._made) > MADE:
+                del self._made[next(iter(self._made))]
+        return made
 
     def _heartbeat(self, last_sequence: int) -> pb.Heartbeat:
         return pb.Heartbeat(
