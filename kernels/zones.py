@@ -205,6 +205,35 @@ def dwell(captured_s: Floats, position_m: Floats, counts: Flags, still_m: float,
 
 
 @njit(cache=True, nogil=True)
+def _median(values: Floats, begin: int, end: int, column: int) -> float:
+    """Median of an odd number of rows: the value that has at most half of the others on either side."""
+    most = (end - begin) // 2
+    for row in range(begin, end):
+        below, above = 0, 0
+        for other in range(begin, end):
+            below += values[other, column] < values[row, column]
+            above += values[other, column] > values[row, column]
+        if below <= most and above <= most:
+            return float(values[row, column])
+    return np.nan
+
+
+@njit(cache=True, nogil=True)
+def running_median(values: Floats, half: int, out: Floats) -> None:
+    """Replace every value by the median of its neighbourhood: a wild value does not move it, an even motion is kept.
+
+    values  (P, K) f8, without nan; each column by itself
+    half    neighbours on either side; at the ends as many as there are on the shorter side
+    out     (P, K) f8
+    """
+    rows = len(values)
+    for row in range(rows):
+        reach = min(half, row, rows - 1 - row)
+        for column in range(values.shape[1]):
+            out[row, column] = _median(values, row - reach, row + reach + 1, column)
+
+
+@njit(cache=True, nogil=True)
 def retreat(along_m: Floats) -> tuple[int, int]:
     """The greatest fall of a progress: rows i < j with the largest along_m[i] - along_m[j], the earliest of equals.
 

@@ -180,6 +180,27 @@ def test_dwell_equals_its_twin(rows: list, still_m: float) -> None:
 
 
 @settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), max_size=20), st.integers(0, 4))
+def test_running_median_equals_its_twin(values: list, half: int) -> None:
+    array = np.array(values, np.float64).reshape(-1, 2)
+    ours, theirs = np.empty_like(array), np.empty_like(array)
+    zones.running_median(array, half, ours)
+    twin.running_median(array, half, theirs)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_running_median_keeps_an_even_motion_and_drops_a_wild_value() -> None:
+    even = np.arange(20.0).reshape(10, 2)
+    wild, out = even.copy(), np.empty((10, 2))
+    wild[5] = 1e6
+    zones.running_median(even, 2, out)
+    np.testing.assert_array_equal(out, even)
+    zones.running_median(wild, 2, out)
+    np.testing.assert_array_equal(out[:4], even[:4])
+    assert out.max() < 20
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.lists(number, max_size=30))
 def test_retreat_equals_its_twin(values: list[float]) -> None:
     along_m = np.array(values, np.float64)

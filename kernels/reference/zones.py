@@ -105,6 +105,13 @@ def dwell(captured_s: Floats, position_m: Floats, counts: Flags, still_m: float,
                 there["rows"] = 0
 
 
+def running_median(values: Floats, half: int, out: Floats) -> None:
+    """Replace every value by the median of its neighbourhood: a wild value does not move it, an even motion is kept."""
+    for row in range(len(values)):
+        reach = min(half, row, len(values) - 1 - row)
+        out[row] = np.median(values[row - reach : row + reach + 1], axis=0)
+
+
 def retreat(along_m: Floats) -> tuple[int, int]:
     """The greatest fall of a progress: rows i < j with the largest along_m[i] - along_m[j], the earliest of equals."""
     known = np.flatnonzero(~np.isnan(along_m))
