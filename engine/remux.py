@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +25,15 @@ from engine.types import Ints, Segment
 
 SUFFIX = ".mp4"
 MEDIA_TYPE = "video/mp4"
-_BLANK = {"h264": (b"\x00\x00\x01" * 20, "h264"), "hevc": (b"\x00\x00\x01" * 20, "hevc"), "av1": (b"\x00" * 64, "obu")}
-"""A stream of start codes and the demuxer that takes it: the cheapest way to codec parameters with an extradata."""
+_BLANK = {
+    "h264": ("h264", b"\x00\x00\x01" * 20),
+    "hevc": ("hevc", b"\x00\x00\x01" * 20),
+    "mjpeg": ("mjpeg", b"\x00" * 64),
+    "vp9": ("ivf", b"DKIF" + struct.pack("<HH4sHHIIII", 0, 32, b"VP90", 0, 0, 1, 1, 0, 0)),
+    "av1": ("obu", b"\x00" * 64),
+}
+"""Of every codec the demuxer of its bare form and the shortest input that it takes: PyAV gives a stream of an output
+its codec only from an encoder or from a stream of an input, and this is one, in a tenth of a millisecond."""
 
 
 def to_mp4(segments: Sequence[Segment]) -> bytes:
@@ -118,16 +126,16 @@ def _format(segment: Segment) -> tuple[object, ...]:
 
 def _stream(container: OutputContainer, segment: Segment) -> VideoStream:
     if segment.codec not in _BLANK:
-        stream = container.add_mux_stream(segment.codec, width=segment.width_px, height=segment.height_px)
-    else:
-        blank, demuxer = _BLANK[segment.codec]
-        with av.open(io.BytesIO(blank), format=demuxer) as template:
-            stream = container.add_stream_from_template(template.streams.video[0], opaque=True)
-        context = stream.codec_context
-        context.width, context.height = segment.width_px, segment.height_px
-        context.extradata = segment.extradata or None
+        raise EvidenceError(f"camera {segment.camera}: {segment.codec} does not go into MP4")
+    demuxer, blank = _BLANK[segment.codec]
+    with av.open(io.BytesIO(blank), format=demuxer) as template:
+        stream = container.add_stream_from_template(template.streams.video[0], opaque=True)
+    context = stream.codec_context
+    context.width, context.height = segment.width_px, segment.height_px
+    context.extradata = segment.extradata or None
+    if segment.codec == "vp9":
+        context.pix_fmt = "yuv420p"  # MP4 wants to know; other formats have profiles that no camera uses
     stream.time_base = segment.time_base
-    assert isinstance(stream, VideoStream)
     return stream
 
 

@@ -13,6 +13,7 @@ from engine.errors import CodecUnsupported
 
 CODECS = ("h264", "hevc", "mjpeg", "vp9", "av1")
 """What is ingested, in libavcodec's names."""
+_SOFTWARE_DECODER = {"av1": "libdav1d"}  # the decoder called av1 only drives hardware
 _START = b"\x00\x00\x01"
 _LENGTH_PREFIXED = b"\x01"  # first byte of avcC and hvcC: their configuration version
 _H264_SPS, _H264_PPS = 7, 8
@@ -54,7 +55,7 @@ def size_mark(codec: str, key_packet: bytes) -> bytes:
 
 def picture_size(codec: str, extradata: bytes, key_packet: bytes) -> tuple[int, int] | None:
     """Width and height by decoding the key frame, some milliseconds; None when it does not decode."""
-    decoder = av.CodecContext.create(codec, "r")
+    decoder = av.CodecContext.create(_SOFTWARE_DECODER.get(codec, codec), "r")
     if not isinstance(decoder, av.VideoCodecContext):
         raise CodecUnsupported(f"{codec} is not a video codec")
     decoder.extradata = extradata or None

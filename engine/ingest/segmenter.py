@@ -16,6 +16,8 @@ from engine.types import Clock, Floats, Ints, Segment
 DISCARD_REASONS = ("no_key_frame", "untimed", "long_gop", "jump")
 """Why packets belong to no segment: ahead of the first key frame; after one without a pts; after a run without a key
 frame that was cut off; after the pts jumped."""
+_NEARLY = 0.95
+"""A key frame that comes a little early is taken: GOPs as long as `segment_s` are never quite that long."""
 
 
 class Packet(NamedTuple):
@@ -46,7 +48,7 @@ class Format:
         """The format from this key packet on: this very one unless the packet says something else."""
         extradata = configuration(self.codec, self.extradata, key_packet)
         mark = size_mark(self.codec, key_packet)
-        if extradata == self.extradata and mark == self.size_mark:
+        if extradata == self.extradata and mark == self.size_mark and self.width_px:
             return self
         size = picture_size(self.codec, extradata, key_packet) or (self.width_px, self.height_px)
         return replace(self, extradata=extradata, size_mark=mark, width_px=size[0], height_px=size[1])
@@ -120,7 +122,7 @@ class Segmenter:
     def _key(self, packet: Packet, pts_s: float) -> Segment | None:
         done = None
         format_ = self._format.at(packet.data)
-        if self._run and (format_ is not self._format or pts_s - self._began_s >= self._segment_s):
+        if self._run and (format_ is not self._format or pts_s - self._began_s >= _NEARLY * self._segment_s):
             done = self._cut()
         self._format, self._key_s, self._row = format_, pts_s, 0
         self._run.append(packet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import msgspec
 import structlog
@@ -121,7 +121,7 @@ class RtspSource(_Reader):
         self._jumps = 0
         self._backoff = Backoff()
 
-    def read(self) -> Iterator[Segment]:
+    def read(self) -> Generator[Segment]:
         """Segments for ever: whatever goes wrong is counted and logged, and the camera is connected to again.
 
         Blocks at most for the I/O time-out at a time; ends only after `close`.
@@ -173,7 +173,7 @@ class FileSource(_Reader):
         super().__init__(camera, patient, metrics)
         self._start_s, self._realtime = start_s, realtime
 
-    def read(self) -> Iterator[Segment]:
+    def read(self) -> Generator[Segment]:
         """Segments to the end of the file, in real time each when its last frame is due. Raises SourceError."""
         clock = DeclaredClock(self._start_s)
         began_s, first = time.monotonic(), self._sequence
