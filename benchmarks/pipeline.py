@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -27,10 +28,10 @@ from numpy.typing import NDArray
 from benchmarks.machine import describe_machine
 from engine.build import open_stages
 from engine.cards import ModelCard
-from engine.config import WHOLE_PICTURE, CameraConfig, EngineConfig
+from engine.config import CameraConfig, EngineConfig
 from engine.decode.codec import decoded
 from engine.decode.sampling import Schedule
-from engine.demo.city import FOOTAGE, REGIONS, SITES
+from engine.demo.city import FOOTAGE, city_config
 from engine.detect.cards import find_card
 from engine.ingest import FileSource
 from engine.metrics import Metrics
@@ -41,8 +42,6 @@ from engine.types import FrameBatch, Segment
 
 Made = TypeVar("Made")
 CLIP = "avenue"
-CLIP_FILE = FOOTAGE / f"{CLIP}.mp4"
-SITE_FILE = SITES / f"{CLIP}.toml"
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 
 
@@ -78,13 +77,8 @@ def main(argv: list[str]) -> int:
 def measure(rounds: int, detect_fps: float) -> dict[str, object]:
     """Play the clip `rounds` times as one long recording, after one round in which kernels compile."""
     costs = Costs()
-    camera = CameraConfig(
-        name=CLIP,
-        url=str(CLIP_FILE),
-        site=SITE_FILE,
-        detect_fps=detect_fps,
-        regions=REGIONS.get(CLIP, (WHOLE_PICTURE,)),
-    )
+    filmed = next(camera for camera in city_config("", Path()).cameras if camera.name == CLIP)
+    camera = msgspec.structs.replace(filmed, url=str(FOOTAGE / f"{CLIP}.mp4"), detect_fps=detect_fps)
     with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
         with open_stages(config, [load_site(camera.site)], register, metrics) as stages:

@@ -44,8 +44,8 @@ def costs(result: dict[str, Any]) -> str:
         "| stage | CPU ms per frame looked at |\n|---|---:|\n"
         f"{rows}\n"
         f"A case costs {result['cpu_ms_per_case']:.0f} ms more (second look, stills, clip, disk). "
-        f"{100 * result['share_outside_libraries']:.1f} % of the hot path is spent outside libavcodec and ONNX Runtime. "
+        f"Outside libavcodec and ONNX Runtime the hot path spends {100 * result['share_outside_libraries']:.1f} %. "
         f"Measured on {machine['cores']} cores of {machine['processor']}, the demo's avenue clip (1280x720 H.264), "
-        f"{parameters['detect_fps']:g} frames a second looked at in {parameters['regions']} regions, {result['frames']} "
-        "frames: `python -m benchmarks pipeline --json`.\n"
+        f"{parameters['detect_fps']:g} frames a second looked at in {parameters['regions']} regions, "
+        f"{result['frames']} frames: `python -m benchmarks pipeline --json`.\n"
     )

@@ -110,7 +110,7 @@ def demo(
     """A simulated city of RTSP cameras on this machine, watched and judged by the real engine."""
     from engine.demo.city import show_city
 
-    logs.configure(level="warning")
+    logs.configure(level="error")
     show_city(state, seconds, Console())
 
 

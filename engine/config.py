@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -133,8 +135,8 @@ class EngineConfig(Strict, frozen=True):
         return self.state / "evidence"
 
 
-def load_config(path: Path) -> EngineConfig:
-    """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced.
+def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> EngineConfig:
+    """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced from `variables`.
 
     Raises ConfigError that names the file and the place in it.
     """
@@ -143,14 +145,14 @@ def load_config(path: Path) -> EngineConfig:
     return msgspec.structs.replace(
         config,
         state=here / config.state,
-        cameras=tuple(_located(camera, here, source=str(path)) for camera in config.cameras),
+        cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
         detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
         catalogue=_locate(config.catalogue, here),
     )
 
 
-def _located(camera: CameraConfig, here: Path, *, source: str) -> CameraConfig:
-    url = tomlfile.expand(camera.url, source=f"{source}: camera {camera.name}")
+def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:
+    url = tomlfile.expand(camera.url, variables, source=f"{source}: camera {camera.name}")
     if "://" not in url:
         url = str(here / url)
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)

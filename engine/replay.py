@@ -32,6 +32,8 @@ from engine.types import Entry, Measurable, Motion, Segment, VehicleClass
 
 CAMERA = 0
 MPS_TO_KMH = 3.6
+SHOWN_SIGMA_MPS = 2.0
+"""A momentary speed that is known worse than this is not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def _caption(motion: Motion, row: int) -> str:
     tracks = motion.tracks
     kind = VehicleClass(tracks.class_id[row]).name.lower()
     speed_mps = float(np.hypot(*motion.velocity_mps[row]))
-    speed = f" {speed_mps * MPS_TO_KMH:.0f} km/h" if np.isfinite(speed_mps) else ""
+    speed = f" {speed_mps * MPS_TO_KMH:.0f} km/h" if motion.sigma_mps[row] < SHOWN_SIGMA_MPS else ""
     return f"{tracks.track[row] & 0xFFFFFF} {kind}{speed}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,12 +45,12 @@ def _decode(kind: type[Any], value: Any) -> Any:
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def expand(text: str, *, source: str) -> str:
-    """Replace every ${NAME} by the environment's value, so that secrets stay out of files."""
+def expand(text: str, variables: Mapping[str, str], *, source: str) -> str:
+    """Replace every ${NAME} by the variable's value, so that secrets stay out of files."""
 
     def value(match: re.Match[str]) -> str:
         try:
-            return os.environ[match[1]]
+            return variables[match[1]]
         except KeyError:
             raise ConfigError(f"{source}: environment variable {match[1]} is not set") from None
 

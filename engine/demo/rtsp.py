@@ -18,7 +18,9 @@ _START_S = 20.0
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve the files of `folder`, each looped for ever with its clock running on; yields the address before the name.
+    """Serve the files of `folder`; yields the address that a name is put after.
+
+    `?play_count=0` behind the name loops a file for ever, its clock running on.
 
     Raises ConfigError where the server's package is missing, Unreachable where it does not come up.
     """
@@ -32,11 +34,6 @@ def serving(folder: Path) -> Iterator[str]:
         process.terminate()
         process.join()
         process.close()
-
-
-def looped(address: str, name: str) -> str:
-    """Where the server of `address` plays `name` for ever."""
-    return f"{address}{name}?play_count=0"
 
 
 def _serve(folder: str, port: int) -> None:
