@@ -5,6 +5,8 @@ Boxes are left, top, right, bottom. Suppression is greedy, best score first (Fel
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -12,6 +14,16 @@ from numpy.typing import NDArray
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+
+
+class Limits(NamedTuple):
+    """How far two vehicles may overlap before they are taken for one."""
+
+    iou: float
+    """Intersection over union."""
+    across: float
+    """Intersection over the smaller box, of boxes from different regions: scaled differently, the same vehicle comes
+    out shifted and of another size."""
 
 
 @njit(cache=True, nogil=True)
@@ -22,10 +34,10 @@ def area(box: Floats32) -> float:
 
 @njit(cache=True, nogil=True)
 def intersection(a: Floats32, b: Floats32) -> float:
-    """Area that two boxes (4,) share."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return float(width * height) if width > 0 and height > 0 else 0.0
+    """Area that two boxes (4,) share; none with a box that has a nan."""
+    if not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]):
+        return 0.0
+    return float((min(a[2], b[2]) - max(a[0], b[0])) * (min(a[3], b[3]) - max(a[1], b[1])))
 
 
 @njit(cache=True, nogil=True)
@@ -38,47 +50,26 @@ def iou(first: Floats32, second: Floats32, out: Floats32) -> None:
 
 
 @njit(cache=True, nogil=True)
-def suppress(frame: Ints32, kind: Ints32, xyxy: Floats32, limit: float, keep: Flags) -> None:
-    """Strike out every box that a better one of the same frame and kind overlaps by more than `limit`.
+def suppress(frame: Ints32, row: Ints32, kind: Ints32, xyxy: Floats32, limits: Limits, keep: Flags) -> None:
+    """Strike out every box that a better one of the same frame and kind shows already.
 
     frame  (K,) ascending; the boxes of a frame best first
+    row    (K,) the region of the frame that the box was found in
     kind   (K,) boxes of different kinds leave each other alone
     xyxy   (K, 4)
-    limit  the highest intersection over union that two vehicles may have
     keep   (K,) in and out: boxes that are struck out already are left out of account
     """
     for box in range(frame.shape[0]):
         other = box - 1
         while keep[box] and other >= 0 and frame[other] == frame[box]:
             if keep[other] and kind[other] == kind[box]:
-                shared = intersection(xyxy[box], xyxy[other])
-                keep[box] = shared <= limit * (area(xyxy[box]) + area(xyxy[other]) - shared)
+                share = limits.across if row[other] != row[box] else np.inf
+                keep[box] = not _same(xyxy[box], xyxy[other], limits.iou, share)
             other -= 1
 
 
 @njit(cache=True, nogil=True)
-def join_cut(frame: Ints32, kind: Ints32, row: Ints32, cut: Flags, xyxy: Floats32, keep: Flags) -> None:
-    """Join what neighbouring regions of a frame show of a vehicle that the regions' inner borders cut.
-
-    Two cut boxes of a frame that come from different regions and of which one lies at least half within the other
-    become their union, in the place of the better. A cut box that finds no other half is struck out: where it ends is
-    where the region ends and not the vehicle.
-
-    frame, kind, row  (K,) as in `suppress`; row tells the regions apart
-    cut               (K,) whether a border of its region cuts the box, one that is no border of the picture
-    xyxy              (K, 4) in and out
-    keep              (K,) in and out
-    """
-    for box in range(frame.shape[0]):
-        if not (keep[box] and cut[box]):
-            continue
-        keep[box] = False
-        other = box + 1
-        while other < frame.shape[0] and frame[other] == frame[box]:
-            smaller = min(area(xyxy[box]), area(xyxy[other]))
-            partner = keep[other] and cut[other] and kind[other] == kind[box] and row[other] != row[box]
-            if partner and 2 * intersection(xyxy[box], xyxy[other]) >= smaller:
-                keep[box], keep[other] = True, False
-                xyxy[box, :2] = np.minimum(xyxy[box, :2], xyxy[other, :2])
-                xyxy[box, 2:] = np.maximum(xyxy[box, 2:], xyxy[other, 2:])
-            other += 1
+def _same(a: Floats32, b: Floats32, limit: float, share: float) -> bool:
+    """Whether the boxes overlap by more than `limit` of their union or `share` of the smaller one."""
+    shared, of_a, of_b = intersection(a, b), area(a), area(b)
+    return shared > limit * (of_a + of_b - shared) or shared > share * min(of_a, of_b)

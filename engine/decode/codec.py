@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 import av
-import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from engine import remux
 from engine.errors import DecodeError
 from engine.types import Ints, Segment
 
@@ -22,6 +22,8 @@ _OPTIONS = {
     "err_detect": "explode",  # an error is an error: no picture that libavcodec has made up reaches a measurement
     "max_pixels": str(8192 * 4352),  # a corrupt header must not ask for gigabytes
 }
+_DECODERS = {"av1": "libdav1d"}
+"""Where libavcodec's decoder of the codec's own name is none that works without a GPU."""
 _INTRA_ONLY = frozenset({"mjpeg"})
 _MARKS_DISPOSABLE = frozenset({"h264"})
 """Codecs in which a frame that says it is no reference (nal_ref_idc = 0) is one for nobody. Not so HEVC, whose
@@ -36,6 +38,8 @@ def decoded(segment: Segment, wanted: Ints) -> Iterator[tuple[int, av.VideoFrame
     frame.
     """
     rows = {int(segment.pts[row]): int(row) for row in wanted}
+    if len(rows) < len(wanted):
+        raise DecodeError("two packets have the same pts")
     try:
         for frame in _frames(segment, set(rows.values())):
             row = rows.pop(-1 if frame.pts is None else frame.pts, None)
@@ -66,7 +70,7 @@ def _frames(segment: Segment, wanted: set[int]) -> Iterator[av.VideoFrame]:
 
 
 def _opened(segment: Segment) -> VideoCodecContext:
-    context = av.CodecContext.create(segment.codec, "r")
+    context = av.CodecContext.create(_DECODERS.get(segment.codec, segment.codec), "r")
     if not isinstance(context, VideoCodecContext):
         raise DecodeError(f"{segment.codec} is no video codec")
     context.thread_count = 1
@@ -79,13 +83,13 @@ def _opened(segment: Segment) -> VideoCodecContext:
 
 def _packets(segment: Segment, wanted: set[int]) -> Iterator[tuple[int, VideoPacket]]:
     """The packets up to the last wanted one, in decoding order; of an intra-only codec the wanted ones alone."""
-    ends = np.cumsum(segment.size_bytes).tolist()
-    for row in range(max(wanted) + 1):
+    for row, data in enumerate(remux.packets(segment)):
+        if row > max(wanted):
+            return
         if segment.codec in _INTRA_ONLY and row not in wanted:
             continue
-        size = int(segment.size_bytes[row])
-        if size == 0:
-            raise DecodeError(f"packet {row} of {len(ends)} is empty")
-        packet: VideoPacket = av.Packet(segment.payload[ends[row] - size : ends[row]])
+        if not data:
+            raise DecodeError(f"packet {row} of {len(segment.pts)} is empty")
+        packet: VideoPacket = av.Packet(bytes(data))
         packet.pts, packet.dts, packet.time_base = int(segment.pts[row]), int(segment.dts[row]), segment.time_base
         yield row, packet

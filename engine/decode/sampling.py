@@ -20,7 +20,7 @@ class Schedule:
 
     def __init__(self, fps: float) -> None:
         self._period_s = 1 / fps
-        self._due_s = -np.inf
+        self._due_s = np.inf
 
     def choose(self, captured_s: Floats) -> Ints:
         """Rows of `captured_s` (P,) to look at, ascending in capture time."""
@@ -31,7 +31,7 @@ class Schedule:
     def _take(self, captured_s: float) -> bool:
         early_s = self._period_s * _EARLY
         if captured_s < self._due_s - self._period_s - early_s:
-            self._due_s = captured_s  # earlier than the last frame taken: the clock was set back
+            self._due_s = captured_s  # the first frame, or one before the last that was taken: the clock was set back
         if captured_s < self._due_s - early_s:
             return False
         self._due_s = max(self._due_s + self._period_s, captured_s + self._period_s * _SHORTEST)

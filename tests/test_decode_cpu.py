@@ -1,0 +1,332 @@
+"""The CPU decoder on real streams of every codec, sound and broken."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from engine.cards import ModelInput
+from engine.decode.camera import CameraView
+from engine.decode.codec import decoded
+from engine.decode.cpu import CpuDecoder
+from engine.decode.picture import picture as planes_of
+from engine.decode.regions import fit, pixels
+from engine.decode.second_look import rgb
+from engine.errors import DecodeError
+from engine.metrics import Metrics
+from engine.types import FrameBatch, Segment
+from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
+
+MODEL = ModelInput(name="x", width_px=96, height_px=96, dtype="float32")
+STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {
+    "h264": ("libx264", "yuv420p", {"tune": "zerolatency"}),
+    "h264 with B-frames": ("libx264", "yuv420p", {"bf": "3", "b-adapt": "0"}),
+    "h264 4:2:2": ("libx264", "yuv422p", {"bf": "2"}),
+    "h264 10 bit": ("libx264", "yuv420p10le", {}),
+    "h264 full range": ("libx264", "yuvj420p", {}),
+    "hevc": ("libx265", "yuv420p", {"x265-params": "log-level=none"}),
+    "mjpeg": ("mjpeg", "yuvj420p", {}),
+    "mjpeg 4:2:2": ("mjpeg", "yuvj422p", {}),
+    "vp9": ("libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8"}),
+}
+CAMERAS = {
+    0: CameraView("north", 8.0),
+    1: CameraView("south", 100.0),
+    2: CameraView("east", 5.0, ((0.0, 0.0, 1.0, 1.0), (0.5, 0.0, 1.0, 0.5))),
+}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def decoder(metrics: Metrics) -> Iterator[CpuDecoder]:
+    decoder = CpuDecoder(CAMERAS, MODEL, metrics, 2)
+    yield decoder
+    decoder.close()
+
+
+@pytest.fixture(scope="session")
+def streams() -> dict[str, Segment]:
+    return {
+        name: make_segment(encoder, pix_fmt=pix_fmt, options=options)
+        for name, (encoder, pix_fmt, options) in STREAMS.items()
+    }
+
+
+def of(segment: Segment, camera: int) -> Segment:
+    return dataclasses.replace(segment, camera=camera)
+
+
+def numbers(batch: FrameBatch) -> list[int]:
+    """The pictures' numbers, read from the pixels."""
+    return [number_of(float(row[:, 2:20, 5:90].mean())) for row in batch.pixels]
+
+
+def corrupt_count(metrics: Metrics, camera: str) -> float:
+    value = metrics.registry.get_sample_value("qyran_segments_corrupt_total", {"camera": camera})
+    return value or 0.0
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_every_frame_comes_out_with_its_own_capture_time(
+    name: str, streams: dict[str, Segment], decoder: CpuDecoder
+) -> None:
+    batch = decoder.decode([of(streams[name], 1)])
+    assert numbers(batch) == list(range(FPS))
+    np.testing.assert_allclose(batch.frames.captured_s, BEGAN_S + np.arange(FPS) / FPS)
+    assert (batch.frames.size_px == SIZE_PX).all()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_skipping_what_is_not_sampled_leaves_the_sampled_frames_as_they_are(
+    name: str, streams: dict[str, Segment], decoder: CpuDecoder
+) -> None:
+    every = decoder.decode([of(streams[name], 1)])
+    some = decoder.decode([of(streams[name], 0)])
+    assert numbers(some) == [0, 3, 6, 9, 12, 15, 18, 22]
+    np.testing.assert_array_equal(some.pixels, every.pixels[numbers(some)])
+
+
+def test_of_an_intra_only_codec_only_the_sampled_packets_are_touched(streams: dict[str, Segment]) -> None:
+    segment = streams["mjpeg"]
+    payload = bytearray(len(segment.payload))
+    ends = np.cumsum(segment.size_bytes)
+    payload[ends[3] : ends[4]] = segment.payload[ends[3] : ends[4]]
+    rows = [row for row, _ in decoded(dataclasses.replace(segment, payload=bytes(payload)), np.array([4]))]
+    assert rows == [4]
+
+
+def test_cameras_codecs_and_sizes_mix_in_a_batch(streams: dict[str, Segment], decoder: CpuDecoder) -> None:
+    small = make_segment("libx264", camera=1, size_px=(64, 64))
+    batch = decoder.decode([of(streams["h264"], 0), small, of(streams["mjpeg"], 2)])
+    assert batch.frames.camera.tolist() == [0] * 8 + [1] * 25 + [2] * 6
+    assert batch.frame.tolist() == [*range(33), *np.repeat(range(33, 39), 2).tolist()]
+    assert set(map(tuple, batch.frames.size_px[8:33].tolist())) == {(64, 64)}
+    alone = decoder.decode([small])
+    np.testing.assert_array_equal(batch.pixels[8:33], alone.pixels)
+
+
+def test_regions_get_rows_of_their_own_that_map_back_to_the_picture(
+    streams: dict[str, Segment], decoder: CpuDecoder
+) -> None:
+    batch = decoder.decode([of(streams["h264"], 2)])
+    assert batch.region_xyxy_px[:2].tolist() == [[0, 0, 192, 128], [96, 0, 192, 64]]
+    assert batch.model_to_image[:2].tolist() == [[2, 2, 0, 0], [1, 1, 96, 0]]
+    frame = next(f for row, f in decoded(streams["h264"], np.array([0])))
+    full = rgb(frame).astype(float)
+    np.testing.assert_allclose(batch.pixels[1][:, :64, :96], full[:64, 96:].transpose(2, 0, 1), atol=1)
+
+
+def test_padding_is_the_cards_grey(streams: dict[str, Segment], decoder: CpuDecoder) -> None:
+    batch = decoder.decode([of(streams["h264"], 0)])
+    assert (batch.pixels[:, :, 64:] == 114).all()
+
+
+def test_size_layout_and_colours_are_the_cards(streams: dict[str, Segment], metrics: Metrics) -> None:
+    rgb_nchw = ModelInput(name="x", width_px=96, height_px=64, resize="stretch")
+    bgr_nhwc = ModelInput(
+        name="x", width_px=96, height_px=64, resize="stretch", layout="nhwc", colour="bgr",
+        mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0),
+    )  # fmt: skip
+    first, second = (
+        CpuDecoder(CAMERAS, model, metrics, 1).decode([of(streams["h264"], 0)]).pixels for model in (rgb_nchw, bgr_nhwc)
+    )
+    assert first.shape == second.shape == (8, 3, 64, 96)
+    assert second.transpose(0, 2, 3, 1).flags.c_contiguous
+    for channel, (mean, std) in enumerate([(10, 2), (20, 4), (30, 5)]):
+        np.testing.assert_allclose(second[:, channel], (first[:, 2 - channel] - mean) / std, atol=1e-3)
+
+
+def test_no_segments_make_an_empty_batch(decoder: CpuDecoder) -> None:
+    batch = decoder.decode([])
+    assert batch.pixels.shape == (0, 3, 96, 96)
+    assert len(batch.frames) == len(batch.frame) == 0
+
+
+def test_a_segment_without_a_frame_that_is_due_is_no_error(metrics: Metrics) -> None:
+    decoder = CpuDecoder({0: CameraView("slow", 0.1)}, MODEL, metrics, 1)
+    first, second = make_segment(), make_segment(numbers=range(FPS, 2 * FPS))
+    assert len(decoder.decode([first]).frames) == 1
+    assert len(decoder.decode([second]).frames) == 0
+    assert corrupt_count(metrics, "slow") == 0
+
+
+def test_a_size_change_in_mid_segment_is_followed(decoder: CpuDecoder) -> None:
+    big, small = make_segment(options={"tune": "zerolatency"}), make_segment(
+        numbers=range(FPS, 2 * FPS), size_px=(96, 64), options={"tune": "zerolatency"}
+    )  # fmt: skip
+    both = dataclasses.replace(
+        big,
+        camera=1,
+        payload=big.payload + small.payload,
+        **{
+            name: np.concatenate([getattr(big, name), getattr(small, name)])
+            for name in ("size_bytes", "pts", "dts", "key", "captured_s")
+        },
+    )
+    batch = decoder.decode([both])
+    assert numbers(batch) == list(range(2 * FPS))
+    assert batch.frames.size_px.tolist() == [[192, 128]] * FPS + [[96, 64]] * FPS
+    assert batch.model_to_image[[0, -1], 0].tolist() == [2, 1]
+
+
+def truncated(segment: Segment) -> Segment:
+    """The second half of packet 5 never arrived."""
+    begin, end = (int(np.cumsum(segment.size_bytes)[row]) for row in (4, 5))
+    middle = (begin + end) // 2
+    sizes = segment.size_bytes.copy()
+    sizes[5] -= end - middle
+    return dataclasses.replace(segment, payload=segment.payload[:middle] + segment.payload[end:], size_bytes=sizes)
+
+
+def with_payload(segment: Segment, payload: bytes) -> Segment:
+    return dataclasses.replace(segment, payload=payload)
+
+
+def without_packet(segment: Segment, row: int) -> Segment:
+    begin = int(segment.size_bytes[:row].sum())
+    sizes = segment.size_bytes.copy()
+    sizes[row], length = 0, int(sizes[row])
+    return dataclasses.replace(
+        segment, size_bytes=sizes, payload=segment.payload[:begin] + segment.payload[begin + length :]
+    )
+
+
+BROKEN = {
+    "random bytes": lambda s: with_payload(s, np.random.default_rng(0).bytes(len(s.payload))),
+    "zeros": lambda s: with_payload(s, bytes(len(s.payload))),
+    "truncated packet": truncated,
+    "empty packet": lambda s: without_packet(s, 7),
+    "no key frame": lambda s: cut_first(s),
+    "another codec": lambda s: dataclasses.replace(s, codec="hevc"),
+    "unknown codec": lambda s: dataclasses.replace(s, codec="betamax"),
+    "an audio codec": lambda s: dataclasses.replace(s, codec="aac"),
+    "extradata of garbage": lambda s: dataclasses.replace(s, extradata=b"\x01garbage", payload=bytes(len(s.payload))),
+}
+
+
+def cut_first(segment: Segment) -> Segment:
+    """Begins with a frame that says it is a key frame and is none."""
+    first = int(segment.size_bytes[0])
+    columns = {n: getattr(segment, n)[1:] for n in ("size_bytes", "pts", "dts", "captured_s")}
+    key = segment.key[1:].copy()
+    key[0] = True
+    return dataclasses.replace(segment, payload=segment.payload[first:], key=key, **columns)
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_corrupt_segment_costs_that_segment_a_count_and_a_line_with_the_cameras_name(
+    how: str, streams: dict[str, Segment], decoder: CpuDecoder, metrics: Metrics
+) -> None:
+    sound = [of(streams["h264"], 0), of(streams["mjpeg"], 2)]
+    without = CpuDecoder(CAMERAS, MODEL, Metrics(), 1).decode(sound)
+    broken = BROKEN[how](of(streams["h264"], 1))
+    with capture_logs() as lines:
+        batch = decoder.decode([sound[0], broken, sound[1]])
+    assert corrupt_count(metrics, "south") == 1
+    assert corrupt_count(metrics, "north") == corrupt_count(metrics, "east") == 0
+    assert [line["camera"] for line in lines if line["log_level"] == "warning"] == ["south"]
+    np.testing.assert_array_equal(batch.pixels, without.pixels)
+    np.testing.assert_array_equal(batch.frame, without.frame)
+    np.testing.assert_array_equal(batch.model_to_image, without.model_to_image)
+    np.testing.assert_array_equal(batch.frames.captured_s, without.frames.captured_s)
+    np.testing.assert_array_equal(batch.frames.camera, without.frames.camera)
+
+
+@pytest.mark.parametrize("name", ["h264", "h264 with B-frames", "hevc", "mjpeg", "vp9"])
+@given(
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=20),
+    keep=st.floats(0.2, 1),
+)
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_damage_reaches_the_neighbours(
+    name: str, streams: dict[str, Segment], flips: list[tuple[float, int]], keep: float
+) -> None:
+    segment = of(streams[name], 1)
+    payload = bytearray(segment.payload)
+    for where, value in flips:
+        payload[int(where * len(payload))] = value
+    payload[int(keep * len(payload)) :] = bytes(len(payload) - int(keep * len(payload)))
+    sound = of(streams["mjpeg"], 2)
+    decoder = CpuDecoder(CAMERAS, MODEL, Metrics(), 2)
+    batch = decoder.decode([sound, with_payload(segment, bytes(payload)), sound])
+    decoder.close()
+    assert (batch.frames.camera == 1).sum() in (0, FPS)
+    first = CpuDecoder(CAMERAS, MODEL, Metrics(), 1).decode([sound])
+    np.testing.assert_array_equal(batch.pixels[: len(first.frame)], first.pixels)
+
+
+def test_a_pixel_format_that_no_kernel_reads_is_converted_and_said_once(streams: dict[str, Segment]) -> None:
+    from engine.decode import picture
+
+    picture._tell_once.cache_clear()
+    decoder = CpuDecoder(CAMERAS, MODEL, Metrics(), 2)
+    with capture_logs() as lines:
+        decoder.decode([of(streams["h264 10 bit"], 0), of(streams["h264 10 bit"], 0)])
+    assert [line["format"] for line in lines] == ["yuv420p10le"]
+
+
+COLOURS = {
+    # of pure red, green and blue: ITU-R BT.601-7, BT.709-6, JFIF
+    ("BT.601", 5, 1): [(81, 90, 240), (145, 54, 34), (41, 240, 110)],
+    ("BT.709", 1, 1): [(63, 102, 240), (173, 42, 26), (32, 240, 118)],
+    ("BT.601 full range", 5, 2): [(76, 85, 255), (150, 44, 21), (29, 255, 107)],
+}
+
+
+@pytest.mark.parametrize("code", COLOURS, ids=lambda code: code[0])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "nv12"])
+def test_colours_come_out_as_the_stream_says_they_are_meant(code: tuple[str, int, int], pix_fmt: str) -> None:
+    for channel, samples in enumerate(COLOURS[code]):
+        frame = av.VideoFrame(32, 16, pix_fmt)
+        frame.colorspace, frame.color_range = code[1], code[2]
+        picture, _ = planes_of(frame)
+        for plane, sample in zip(picture, samples, strict=True):
+            plane.samples[:, plane.offset :: plane.step] = sample
+        want = np.zeros(3)
+        want[channel] = 255
+        assert np.abs(rgb(frame).astype(float) - want).max() <= 4
+
+
+def test_colours_that_the_stream_does_not_tell_follow_the_size() -> None:
+    for height, samples in ((480, COLOURS["BT.601", 5, 1][0]), (720, COLOURS["BT.709", 1, 1][0])):
+        frame = av.VideoFrame(64, height, "yuv420p")
+        for plane, sample in zip(planes_of(frame)[0], samples, strict=True):
+            plane.samples[:] = sample
+        assert np.abs(rgb(frame).astype(float) - [255, 0, 0]).max() <= 4
+
+
+@pytest.mark.parametrize("size_px", [(640, 353), (1919, 1079), (33, 17), (2, 2), (1, 1)])
+def test_odd_sizes_are_no_exception(size_px: tuple[int, int], metrics: Metrics) -> None:
+    frame = av.VideoFrame(*size_px, "yuv420p")
+    for plane, sample in zip(planes_of(frame)[0], (126, 128, 128), strict=True):
+        plane.samples[:] = sample
+    assert rgb(frame).shape == (size_px[1], size_px[0], 3)
+    assert np.abs(rgb(frame).astype(int) - 128).max() <= 1
+
+
+def test_a_region_is_never_empty_and_never_leaves_the_picture() -> None:
+    assert pixels((0.999, 0.999, 1.0, 1.0), (10, 10)) == (9, 9, 10, 10)
+    assert pixels((0.0, 0.0, 1.0, 1.0), (641, 353)) == (0, 0, 641, 353)
+
+
+def test_a_letterbox_keeps_the_shape_and_can_be_centred() -> None:
+    centred = ModelInput(name="x", width_px=320, height_px=320, align="centre")
+    assert fit((1920, 1080), centred) == ((320, 180), (0, 70))
+    assert fit((1080, 1920), centred) == ((180, 320), (70, 0))
+
+
+def test_packets_that_cannot_be_told_apart_are_an_error(streams: dict[str, Segment]) -> None:
+    segment = dataclasses.replace(streams["h264"], pts=streams["h264"].pts * 0)
+    with pytest.raises(DecodeError, match="same pts"):
+        list(decoded(segment, np.array([0, 3])))

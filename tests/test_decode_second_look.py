@@ -1,0 +1,57 @@
+"""Full-resolution frames for evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from engine.decode.second_look import look
+from engine.errors import DecodeError
+from engine.types import Segment
+from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
+
+
+@pytest.fixture(scope="module")
+def recording() -> list[Segment]:
+    """Two seconds in two segments, B-frames in the second."""
+    return [
+        make_segment(numbers=range(FPS), camera=7, options={"tune": "zerolatency"}),
+        make_segment(numbers=range(FPS, 2 * FPS), camera=7, options={"bf": "3"}),
+    ]
+
+
+def numbers(stills: list) -> list[int]:
+    return [number_of(still.rgb[5:50].mean()) for still in stills]
+
+
+def test_the_frames_nearest_to_the_instants_come_in_their_order(recording: list[Segment]) -> None:
+    stills = look(recording, [BEGAN_S + 1.21, BEGAN_S + 0.5, BEGAN_S + 1.21, BEGAN_S - 9])
+    assert numbers(stills) == [30, 12, 30, 0]
+    np.testing.assert_allclose([still.captured_s - BEGAN_S for still in stills], [1.2, 0.48, 1.2, 0])
+    assert {still.rgb.shape for still in stills} == {(SIZE_PX[1], SIZE_PX[0], 3)}
+
+
+def test_an_instant_between_segments_takes_the_nearer(recording: list[Segment]) -> None:
+    assert numbers(look(recording, [BEGAN_S + 0.97, BEGAN_S + 0.99])) == [24, 25]
+
+
+def test_only_the_segments_needed_are_decoded(recording: list[Segment]) -> None:
+    spoilt = dataclasses.replace(recording[0], payload=bytes(len(recording[0].payload)))
+    assert numbers(look([spoilt, recording[1]], [BEGAN_S + 1.5])) == [37]
+
+
+def test_what_does_not_decode_names_camera_and_instant(recording: list[Segment]) -> None:
+    spoilt = dataclasses.replace(recording[0], payload=bytes(len(recording[0].payload)))
+    with pytest.raises(DecodeError, match=rf"camera 7, instant {BEGAN_S + 0.5:.3f}"):
+        look([spoilt, recording[1]], [BEGAN_S + 1.5, BEGAN_S + 0.5])
+
+
+def test_no_segment_is_an_error_that_names_the_instant() -> None:
+    with pytest.raises(DecodeError, match=r"instant 12\.500 s"):
+        look([], [12.5])
+
+
+def test_no_instants_no_stills(recording: list[Segment]) -> None:
+    assert look(recording, []) == []

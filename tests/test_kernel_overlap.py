@@ -1,0 +1,91 @@
+"""Overlap kernels against their twins, and suppression against what it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels import overlap as kernel
+from kernels.overlap import Limits
+from kernels.reference import overlap as reference
+
+LIMITS = Limits(0.5, 0.7)
+
+
+def make_boxes(count: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    corner = random.uniform(0, 60, (count, 2))
+    return np.concatenate([corner, corner + random.uniform(5, 50, (count, 2))], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (1, 1), (1, 0), (40, 30)])
+def test_iou_equals_twin(n: int, m: int) -> None:
+    first, second = make_boxes(n), make_boxes(m, seed=1)
+    got, want = np.full((n, m), -1, np.float32), np.full((n, m), -1, np.float32)
+    kernel.iou(first, second, got)
+    reference.iou(first, second, want)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_iou_of_known_boxes() -> None:
+    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [2, 2, 4, 4]], np.float32)
+    got = np.empty((1, 4), np.float32)
+    kernel.iou(boxes[:1], boxes, got)
+    np.testing.assert_allclose(got, [[1, 1 / 3, 0, 0.04]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_a_box_with_a_nan_overlaps_nothing(column: int) -> None:
+    boxes = make_boxes(20)
+    boxes[3, column] = np.nan
+    got, want = np.empty((20, 20), np.float32), np.empty((20, 20), np.float32)
+    kernel.iou(boxes, boxes, got)
+    reference.iou(boxes, boxes, want)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert not got[3].any()
+    assert not got[:, 3].any()
+
+
+def both(frame, row, kind, xyxy, keep) -> np.ndarray:
+    """The kernel's answer, after making sure that it is its twin's."""
+    columns = [np.asarray(c, np.int32) for c in (frame, row, kind)]
+    got, want = np.array(keep, np.bool_), np.array(keep, np.bool_)
+    kernel.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, got)
+    reference.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, want)
+    np.testing.assert_array_equal(got, want)
+    return got
+
+
+@given(st.integers(0, 80), st.integers(0, 10_000))
+@settings(deadline=None, max_examples=60)
+def test_suppression_equals_twin(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    boxes = make_boxes(count, seed)
+    boxes[random.uniform(size=count) < 0.03, 1] = np.nan
+    frame, row, kind = np.sort(random.integers(0, 3, count)), random.integers(0, 2, count), random.integers(0, 2, count)
+    both(frame, row, kind, boxes, random.uniform(size=count) < 0.9)
+
+
+BOX = [0, 0, 10, 10]
+NEAR = [0, 0, 10, 8]
+SMALL_INSIDE = [0, 0, 5, 5]
+
+
+def test_of_two_boxes_on_a_vehicle_the_better_stays() -> None:
+    assert both([0, 0], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).tolist() == [True, False]
+
+
+def test_another_frame_or_kind_is_left_alone() -> None:
+    assert both([0, 1], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).all()
+    assert both([0, 0], [0, 0], [0, 2], [BOX, NEAR], [1, 1]).all()
+
+
+def test_a_box_struck_out_before_strikes_out_nothing() -> None:
+    assert both([0, 0], [0, 0], [0, 0], [BOX, NEAR], [0, 1]).tolist() == [False, True]
+
+
+def test_a_part_of_a_vehicle_is_one_with_it_only_across_regions() -> None:
+    assert both([0, 0], [0, 0], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).all()
+    assert both([0, 0], [0, 1], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).tolist() == [True, False]

@@ -1,0 +1,73 @@
+"""Short videos in any codec, cut into segments; every picture tells its own number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from engine.types import Bytes8, Clock, Segment
+
+FPS = 25
+SIZE_PX = (192, 128)
+BEGAN_S = 1_780_000_000.0
+
+
+def picture(number: int, size_px: tuple[int, int] = SIZE_PX) -> Bytes8:
+    """(H, W, 3): grey as bright as its number, with a bar that moves so that there is motion to predict."""
+    width, height = size_px
+    pixels = np.full((height, width, 3), 40 + 4 * (number % 50), np.uint8)
+    pixels[height // 2 :, (5 * number) % width :][:, :9] = 255
+    return pixels
+
+
+def number_of(brightness: float) -> int:
+    """The number of the picture whose upper half is this bright, 0 to 255."""
+    return round((brightness - 40) / 4)
+
+
+def make_segment(
+    encoder: str = "libx264",
+    numbers: Sequence[int] = range(FPS),
+    *,
+    camera: int = 0,
+    size_px: tuple[int, int] = SIZE_PX,
+    pix_fmt: str = "yuv420p",
+    options: dict[str, str] | None = None,
+) -> Segment:
+    """The pictures of these numbers as one segment; picture n is captured n / FPS after BEGAN_S."""
+    context = av.CodecContext.create(encoder, "w")
+    context.width, context.height, context.pix_fmt = *size_px, pix_fmt
+    context.framerate, context.time_base = Fraction(FPS), Fraction(1, FPS)
+    context.options = options or {}
+    packets = []
+    for number in numbers:
+        frame = av.VideoFrame.from_ndarray(picture(number, size_px), format="rgb24").reformat(format=pix_fmt)
+        frame.pts, frame.pict_type = number, 1 if number == numbers[0] else 0
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    return cut(packets, av.CodecContext.create(encoder, "w").codec.canonical_name, size_px, camera)
+
+
+def cut(packets: Sequence[av.Packet], codec: str, size_px: tuple[int, int], camera: int = 0) -> Segment:
+    """Packets as one segment."""
+    pts = np.array([packet.pts for packet in packets], np.int64)
+    return Segment(
+        camera=camera,
+        sequence=0,
+        codec=codec,
+        extradata=b"",
+        width_px=size_px[0],
+        height_px=size_px[1],
+        time_base=Fraction(1, FPS),
+        payload=b"".join(bytes(packet) for packet in packets),
+        size_bytes=np.array([packet.size for packet in packets], np.int64),
+        pts=pts,
+        dts=np.array([packet.dts for packet in packets], np.int64),
+        key=np.array([packet.is_keyframe for packet in packets]),
+        captured_s=BEGAN_S + pts / FPS,
+        clock=Clock.DECLARED,
+        continues=False,
+    )
