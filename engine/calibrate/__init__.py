@@ -1,0 +1,20 @@
+"""Calibration: from what a surveyor measured on the road to a homography that says how far it can be trusted."""
+
+from __future__ import annotations
+
+from engine.calibrate.camera import RoadCamera
+from engine.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
+from engine.calibrate.solve import Calibrated, MarkResidual, calibrate
+
+__all__ = [
+    "Calibrated",
+    "CameraHeight",
+    "Direction",
+    "Distance",
+    "GroundPoint",
+    "Mark",
+    "MarkResidual",
+    "RoadCamera",
+    "VanishingPoint",
+    "calibrate",
+]
