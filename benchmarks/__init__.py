@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m benchmarks NAME [--data DIR] [--json]`; committed results are in `results/`."""

@@ -1,0 +1,180 @@
+"""Reader of BrnoCompSpeed in one file a camera: tracks as a published detector saw them, true speeds, survey.
+
+Sochor et al., "Comprehensive Data Set for Automatic Single Camera Visual Speed Measurement", IEEE T-ITS 2019. The
+protocol: points nearer than 10 px to the border and tracks of five points or fewer are dropped; a track is kept if it
+stays in valid lanes and has six points between the first and the last measurement line; it belongs to the valid true
+vehicle of its lane that crosses measurement line 0 nearest in time to it, within 0.2 s; a vehicle has one track.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.calibrate import Calibrated, Direction, Distance, Mark, calibrate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+IMAGE_SIZE_PX = (1920, 1080)
+BORDER_PX = 10.0
+FEWEST_POINTS = 6
+WITHIN_S = 0.2
+LINE_SIGMA_RAD = 0.002
+"""How straight and parallel painted lane lines are."""
+SQUARE_SIGMA_RAD = 0.02
+"""How square to the road the measurement lines are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """Points between the first and the last measurement line, track by track (compressed sparse rows)."""
+
+    offset: Ints
+    """(N + 1,) i8"""
+    t_s: Floats
+    """(P,) f8: time of the frame."""
+    foot_px: Floats
+    """(P, 2) f8"""
+    lane: Ints
+    """(N,) i8: where it crosses line 0, or was seen last."""
+    crossing_s: Floats
+    """(N,) f8: when it crosses measurement line 0; nan where it does not."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """One camera's file."""
+
+    name: str
+    data: dict[str, NDArray[np.generic]]
+
+    def __getitem__(self, key: str) -> Floats:
+        return np.asarray(self.data[key], np.float64)
+
+    @property
+    def valid(self) -> Flags:
+        return np.asarray(self.data["true_valid"], np.bool_)
+
+
+def load(folder: Path) -> list[Recording]:
+    """Every recording of a folder, or of its subfolder `brnocompspeed`."""
+    inner = folder / "brnocompspeed"
+    paths = sorted((inner if inner.is_dir() else folder).glob("*.npz"))
+    if not paths:
+        raise FileNotFoundError(f"{folder}: no *.npz of the BrnoCompSpeed layout")
+    return [Recording(path.stem, dict(np.load(path))) for path in paths]
+
+
+def survey(recording: Recording) -> list[Mark]:
+    """What a surveyor gives: distances on the road, lane lines that are parallel, lines square to them."""
+    lanes, lines = recording["lane_lines"], recording["measurement_lines"]
+    marks: list[Mark] = [
+        Distance(f"distance {i}", _segment(*ends), float(length))
+        for i, (ends, length) in enumerate(zip(recording["distance_px"], recording["distance_m"], strict=True))
+    ]
+    for i, lane in enumerate(lanes):
+        ends = _segment(_meet(lane, lines[0]), _meet(lane, lines[-1]))
+        marks.append(Direction(f"lane line {i}", ends, 0.0, LINE_SIGMA_RAD))
+    for i, line in enumerate(lines):
+        ends = _segment(_meet(line, lanes[0]), _meet(line, lanes[-1]))
+        marks.append(Direction(f"measurement line {i}", ends, np.pi / 2, SQUARE_SIGMA_RAD))
+    return marks
+
+
+def calibrated(recording: Recording) -> Calibrated:
+    """The camera from the survey alone."""
+    u, v = recording["pp_px"]
+    return calibrate(survey(recording), IMAGE_SIZE_PX, centre_px=(float(u), float(v)))
+
+
+def published(recording: Recording) -> tuple[Floats, tuple[float, float, float]]:
+    """Homography and camera position of the published calibration: two vanishing points and a scale.
+
+    Its authors hang the road 10 units below the corner of the picture's plane, so the camera is 10 + n . pp units high.
+    """
+    centre = recording["pp_px"]
+    along, across = recording["vp1_px"] - centre, recording["vp2_px"] - centre
+    focal = np.sqrt(-along @ across)
+    down = np.cross(np.append(across, focal), np.append(along, focal))
+    down *= np.sign(down[1]) / np.linalg.norm(down)
+    height = float(recording["scale"] * (down[:2] @ centre + 10.0))
+    ahead = np.append(along, focal) / np.linalg.norm(np.append(along, focal))
+    ray = np.array([[1.0, 0.0, -centre[0]], [0.0, 1.0, -centre[1]], [0.0, 0.0, focal]])
+    axes = np.array([np.cross(down, ahead) * height, ahead * height, down])
+    return axes @ ray, (0.0, 0.0, height)
+
+
+def tracks(recording: Recording) -> Tracks:
+    """The tracks that the protocol keeps."""
+    order = np.lexsort((recording["frame"], recording["track_id"]))
+    foot_px = recording["foot_px"][order]
+    clear = ((foot_px > BORDER_PX) & (foot_px < np.array(IMAGE_SIZE_PX) - BORDER_PX)).all(axis=1)
+    foot_px, identity = foot_px[clear], recording["track_id"][order][clear]
+    t_s = recording["frame"][order][clear] / float(recording["fps"])
+    kept, lanes, crossings = [], [], []
+    for rows in np.split(np.arange(len(identity)), np.flatnonzero(np.diff(identity)) + 1):
+        found = _follow(recording, t_s[rows], foot_px[rows]) if len(rows) >= FEWEST_POINTS else None
+        if found is not None:
+            kept.append(rows[found[0]])
+            lanes.append(found[1])
+            crossings.append(found[2])
+    offset = np.cumsum([0, *map(len, kept)], dtype=np.int64)
+    rows = np.concatenate(kept)
+    return Tracks(offset, t_s[rows], foot_px[rows], np.array(lanes, np.int64), np.array(crossings))
+
+
+def _follow(recording: Recording, t_s: Floats, foot_px: Floats) -> tuple[Flags, int, float] | None:
+    """Which points lie between the lines, lane and time of crossing line 0; None for a track that is not kept."""
+    near, far = (_beyond(line, foot_px) for line in recording["measurement_lines"][[0, -1]])
+    between = (near < 0) & (far > 0)
+    lane = _lanes(recording["lane_lines"], foot_px)
+    valid = (lane >= 0) & (lane < len(recording["lane_lines"]) - 1) & ~np.isin(lane, recording["invalid_lanes"])
+    if between.sum() < FEWEST_POINTS or not valid[between].all():
+        return None
+    crossed = np.flatnonzero((near[:-1] < 0) != (near[1:] < 0))
+    if len(crossed) == 0:
+        return between, int(lane[between][-1]), np.nan
+    k = crossed[-1]
+    crossing_s = t_s[k] + (t_s[k + 1] - t_s[k]) * near[k] / (near[k] - near[k + 1])
+    return between, int(lane[k]), float(crossing_s)
+
+
+def match(recording: Recording, kept: Tracks) -> Ints:
+    """(N,) the true vehicle of every track, -1 where none; a vehicle goes to the track nearest in time."""
+    vehicles = np.flatnonzero(recording.valid)
+    truth_s, truth_lane = recording["true_time_near_s"][vehicles], recording["true_lane"][vehicles]
+    late_s = np.abs(kept.crossing_s[:, None] - truth_s)
+    late_s[(kept.lane[:, None] != truth_lane) | ~(late_s <= WITHIN_S)] = np.inf
+    nearest = late_s.argmin(axis=1)
+    least_s = late_s[np.arange(len(late_s)), nearest]
+    vehicle = np.where(np.isfinite(least_s), vehicles[nearest], -1)
+    for track in np.argsort(least_s, kind="stable")[::-1]:
+        rivals = np.flatnonzero((vehicle == vehicle[track]) & (vehicle >= 0))
+        vehicle[rivals[np.argsort(least_s[rivals], kind="stable")[1:]]] = -1
+    return vehicle
+
+
+def _beyond(line: Floats, points: Floats) -> Floats:
+    """Signed distance from an image line, positive below it."""
+    return np.asarray((points @ line[:2] + line[2]) * np.sign(line[1]))
+
+
+def _lanes(lane_lines: Floats, points: Floats) -> Ints:
+    """Lane i lies between the lane lines i and i + 1, from left to right."""
+    right_of = [(points @ line[:2] + line[2]) * np.sign(line[0]) > 0 for line in lane_lines]
+    return np.asarray(np.sum(right_of, axis=0) - 1)
+
+
+def _meet(line: Floats, other: Floats) -> Floats:
+    """Where two image lines cross."""
+    point = np.cross(line, other)
+    return np.asarray(point[:2] / point[2])
+
+
+def _segment(one: Floats, other: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (float(one[0]), float(one[1])), (float(other[0]), float(other[1]))

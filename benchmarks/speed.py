@@ -1,0 +1,196 @@
+"""Speed on real tracks against light gates: BrnoCompSpeed, calibrated from its survey, measured by our kernels.
+
+    python -m benchmarks speed --data DIR --json
+
+Nothing here sees a true speed before the errors are taken. The constants are the same for every file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import brnocompspeed
+from benchmarks.brnocompspeed import Flags, Floats, Ints, Recording, Tracks
+from benchmarks.machine import describe_machine
+from kernels.ground import onto_road, speed_by_homography, to_ground
+from kernels.speed import Fits, fit_speed
+
+KMH = 3.6
+COVERED = 1.96
+"""The 95 % interval of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Every constant, the same for all files."""
+
+    readout_s: float = 0.017
+    """A rolling shutter reads the last row of the picture so much later than the first."""
+    clearance_m: float = 0.2
+    clearance_sigma_m: float = 0.05
+    overhang_m: float = 0.45
+    noise_px: float = 1.0
+    wobble_m: float = 0.1
+    view_sigma: float = 0.006
+    """Standard uncertainty, as a share, of what detector and view do to a speed beyond the above."""
+    published_sigma: float = 0.012
+    """The same for the published calibration, which states no uncertainty."""
+    fewest_inliers: float = 0.8
+    shortest_m: float = 15.0
+    widest_sway_m: float = 0.5
+    widest_scatter: float = 3.0
+    widest_fit_sigma_kmh: float = 1.0
+    most_drift: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A camera as the kernels read it."""
+
+    image_to_ground: Floats
+    covariance: Floats
+    camera_m: tuple[float, float, float]
+    relative_sigma: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came out of one recording."""
+
+    true: int
+    matched: int
+    error_kmh: Floats
+    sigma_kmh: Floats
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="speed", description=__doc__)
+    parser.add_argument("--data", type=Path, default=os.environ.get("QYRAN_DATA"), help="folder with the *.npz files")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    if options.data is None:
+        parser.error("--data, or the environment variable QYRAN_DATA, must name the folder of the recordings")
+    result = evaluate(brnocompspeed.load(Path(options.data)), Parameters())
+    print(json.dumps(result, indent=2) if options.json else table(result))
+    return 0
+
+
+def evaluate(recordings: list[Recording], parameters: Parameters) -> dict[str, Any]:
+    """Calibrate and measure every recording; the whole result."""
+    surveyed: dict[str, Outcome] = {}
+    published: dict[str, Outcome] = {}
+    for recording in recordings:
+        kept = brnocompspeed.tracks(recording)
+        vehicle = brnocompspeed.match(recording, kept)
+        for view, outcomes in (
+            (_surveyed(recording, parameters), surveyed),
+            (_published(recording, parameters), published),
+        ):
+            outcomes[recording.name] = compare(recording, vehicle, *measure(view, kept, parameters))
+    return {
+        "files": {name: summary([outcome]) for name, outcome in surveyed.items()},
+        "total": summary(list(surveyed.values())),
+        "published_calibration": summary(list(published.values())),
+        "parameters": asdict(parameters),
+        "machine": describe_machine(),
+    }
+
+
+def _surveyed(recording: Recording, parameters: Parameters) -> View:
+    fit = brnocompspeed.calibrated(recording)
+    return View(fit.image_to_ground, fit.homography_covariance, fit.camera.position_m, parameters.view_sigma)
+
+
+def _published(recording: Recording, parameters: Parameters) -> View:
+    image_to_ground, camera_m = brnocompspeed.published(recording)
+    return View(image_to_ground, np.zeros((9, 9)), camera_m, parameters.published_sigma)
+
+
+def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, Floats, Flags]:
+    """(N,) speed and its standard uncertainty in km/h, and whether it counts as measured."""
+    points, count = len(kept.t_s), len(kept.offset) - 1
+    row = np.zeros(points, np.int32)
+    position_m, jacobian, by_clearance = np.empty((points, 2)), np.empty((points, 2, 2)), np.empty((points, 2))
+    to_ground(view.image_to_ground[None], row, kept.foot_px, position_m, jacobian)
+    foot = np.array([[*view.camera_m, parameters.clearance_m, parameters.overhang_m]])
+    onto_road(foot, row, position_m, by_clearance)
+    t_s = kept.t_s + parameters.readout_s * kept.foot_px[:, 1] / brnocompspeed.IMAGE_SIZE_PX[1]
+    usable = np.isfinite(position_m[:, 0])
+    fit = fit_speed(kept.offset, t_s, position_m, jacobian, usable, (parameters.noise_px, parameters.wobble_m))
+    slope = np.empty((count, 9))
+    arguments = (kept.offset, np.zeros(count, np.int32), kept.foot_px, fit.gain, fit.heading_rad)
+    speed_by_homography(view.image_to_ground[None], *arguments, slope)
+    heading = np.repeat(fit.heading_rad, np.diff(kept.offset))
+    lift = fit.gain * (by_clearance[:, 0] * np.cos(heading) + by_clearance[:, 1] * np.sin(heading))
+    clearance = parameters.clearance_sigma_m * np.add.reduceat(lift, kept.offset[:-1])
+    calibration = np.einsum("ni,ij,nj->n", slope, view.covariance, slope)
+    scale = view.relative_sigma * fit.speed_mps
+    sigma_mps = np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2)
+    return KMH * fit.speed_mps, KMH * sigma_mps, _measured(fit, parameters)
+
+
+def _measured(fit: Fits, parameters: Parameters) -> Flags:
+    """(N,) whether the track supports a speed."""
+    return np.asarray(
+        (fit.inliers >= parameters.fewest_inliers)
+        & (fit.length_m >= parameters.shortest_m)
+        & (fit.sway_m <= parameters.widest_sway_m)
+        & (fit.scatter <= parameters.widest_scatter)
+        & (KMH * fit.sigma_mps <= parameters.widest_fit_sigma_kmh)
+        & (np.abs(fit.drift) - 2.0 * fit.drift_sigma <= parameters.most_drift)
+    )
+
+
+def compare(recording: Recording, vehicle: Ints, speed_kmh: Floats, sigma_kmh: Floats, measured: Flags) -> Outcome:
+    """Errors of the measured tracks that belong to a true vehicle."""
+    told = measured & (vehicle >= 0)
+    error_kmh = speed_kmh[told] - recording["true_speed_kmh"][vehicle[told]]
+    return Outcome(int(recording.valid.sum()), int((vehicle >= 0).sum()), error_kmh, sigma_kmh[told])
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, float]:
+    """The figures of one or more recordings taken together."""
+    error = np.concatenate([outcome.error_kmh for outcome in outcomes])
+    sigma = np.concatenate([outcome.sigma_kmh for outcome in outcomes])
+    true, matched = sum(o.true for o in outcomes), sum(o.matched for o in outcomes)
+    size = np.abs(error)
+    figures = {
+        "true": true,
+        "matched": matched,
+        "measured": len(error),
+        "share_of_true": len(error) / true,
+        "share_of_matched": len(error) / max(matched, 1),
+        "mean_kmh": size.mean(),
+        "median_kmh": np.median(size),
+        "p95_kmh": np.quantile(size, 0.95),
+        "p99_kmh": np.quantile(size, 0.99),
+        "worst_kmh": size.max(),
+        "bias_kmh": error.mean(),
+        "coverage_95": np.mean(size <= COVERED * sigma),
+    }
+    return {key: value if isinstance(value, int) else round(float(value), 4) for key, value in figures.items()}
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as lines of text."""
+    columns = (
+        "measured",
+        "share_of_true",
+        "share_of_matched",
+        "mean_kmh",
+        "median_kmh",
+        "p95_kmh",
+        "worst_kmh",
+        "bias_kmh",
+        "coverage_95",
+    )
+    rows = [*result["files"].items(), ("total", result["total"]), ("published", result["published_calibration"])]
+    head = f"{'':18}" + "".join(f"{column:>18}" for column in columns)
+    return "\n".join([head, *(f"{name:18}" + "".join(f"{row[column]:18}" for column in columns) for name, row in rows)])
