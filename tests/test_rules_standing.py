@@ -96,6 +96,22 @@ def test_a_vehicle_that_drives_up_to_where_another_stood_is_told_for_itself() ->
     assert told[1].began_s > NOON_S + 43
 
 
+def test_vehicles_that_come_into_sight_at_one_place_one_after_another_do_not_stand() -> None:
+    passing = [
+        Vehicle(track=n, way=lambda t, n=n: (4.5, 30 + 10 * (t - 4 * n)), begin_s=4.0 * n, end_s=4.0 * n + 3)
+        for n in range(15)
+    ]
+    assert judged(NO_STOP, *passing, lasts_s=70.0) == []
+
+
+def test_a_vehicle_that_passes_an_accused_one_does_not_take_its_place() -> None:
+    accused = [
+        Vehicle(track=n, way=still(4.5, 30), begin_s=b, end_s=e) for n, b, e in ((1, 0.0, 30.0), (9, 45.0, 99.0))
+    ]
+    passing = Vehicle(track=5, way=lambda t: (4.5, 30 + 10 * (t - 35)), begin_s=35.0, end_s=42.0)
+    assert [case.track for case in judged(NO_STOP, *accused, passing, lasts_s=100.0)] == [1]
+
+
 def test_a_vehicle_parked_close_behind_is_told_for_itself() -> None:
     both = [Vehicle(track=n, way=still(4.5, y)) for n, y in ((1, 30.0), (2, 36.0))]
     assert sorted(case.track for case in judged(NO_STOP, *both, lasts_s=40.0)) == [1, 2]

@@ -61,6 +61,19 @@ def test_a_parked_vehicle_whose_box_jitters_is_not_told(y: float) -> None:
     assert drive(still(3, y), noise_px=4.0, lasts_s=60.0) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_parked_vehicle_whose_box_wanders_is_not_told(seed: int) -> None:
+    """A detector's errors are alike for a while: an Ornstein-Uhlenbeck wander of half a second, 6 px."""
+    rng, wander = np.random.default_rng(seed), [0.0]
+    for push in rng.normal(0, 6.0, 480):
+        wander.append(0.78 * wander[-1] + 0.63 * push)
+
+    def wanders(t: float, box: np.ndarray) -> np.ndarray:
+        return box + np.array([0.0, 1.0, 0.0, 1.0]) * wander[round(t * 8)]
+
+    assert drive(still(3, 60), box_of=wanders, lasts_s=60.0) == []
+
+
 def test_backing_up_shorter_than_the_rule_asks_is_not_told() -> None:
     def backs(metres: float) -> Way:
         return lambda t: (0, 40 - min(metres, max(0.0, t - 3) * 2))

@@ -21,8 +21,10 @@ WITHIN = 0.8
 """Share of the sightings of a stand that must be in the zone."""
 BORN_S = 3.0
 """A vehicle that stands from within this time of its first sighting on was there before: it did not drive in."""
-REMEMBERED_S = 2.0
-"""A stand of at least this long is remembered when its track ends."""
+SETTLED_S = 2.0
+"""A stand of at least this long is one: before, a vehicle that passes may only not have been seen elsewhere yet."""
+COARSEST_M = 1.0
+"""Where a pixel is worth more road than this, no more is granted: who could tell standing from creeping there?"""
 
 
 class Standing:
@@ -45,7 +47,7 @@ class Standing:
         u, v = foot
         x, y, w = self._image_to_ground @ (u, v, 1.0)
         along = self._image_to_ground[:2, 1] - np.array([x, y]) / w * self._image_to_ground[2, 1]
-        return self.rule.still_m + float(np.hypot(*along) / abs(w))
+        return self.rule.still_m + min(COARSEST_M, float(np.hypot(*along) / abs(w)))
 
     def offence(self, trail: Trail, earlier: tuple[Sighting, ...], since_s: float, seen_s: float) -> Offence | None:
         """The offence of standing from `since_s` to `seen_s`, if that is long enough."""
@@ -94,12 +96,18 @@ class StandingWatch:
 
     def end(self, trail: Trail) -> Offence | None:
         """A vehicle that stood when it was last seen may be found again; one that drove off may not."""
-        here, own = self._stand[0], self._scene.places.of_track(trail.track)
-        if here["rows"] and np.isnan(here["astray_s"]) and here["seen_s"] - self._began_s >= REMEMBERED_S:
+        own = self._scene.places.of_track(trail.track)
+        if self._settled:
             self._scene.places.lose(self._place(trail))
         elif own and np.hypot(*(trail.rows["position_m"][-1] - own.position_m)) > LEFT_M:
             self._scene.places.leave(own)
         return None
+
+    @property
+    def _settled(self) -> bool:
+        """Does the vehicle stand, as far as its own track has shown?"""
+        here = self._stand[0]
+        return bool(here["rows"] and np.isnan(here["astray_s"]) and here["seen_s"] - here["since_s"] >= SETTLED_S)
 
     @property
     def _scene(self) -> Scene:
@@ -136,7 +144,7 @@ class StandingWatch:
         if since_s != self._since_s:
             self._since_s, self._before = since_s, None
             self._halt = sighting(trail.around(since_s, since_s)[0])
-        if self._before is None and since_s - trail.first_s <= BORN_S:
+        if self._before is None and self._settled and since_s - trail.first_s <= BORN_S:
             box = sighting(trail.rows[-1]).xyxy_px
             self._before = self._scene.places.found(self._judge.rule.name, box, self._position_m, trail.first_s)
 
@@ -152,7 +160,7 @@ class StandingWatch:
         """Has this vehicle been accused where it stands? Keeps that memory up to date."""
         places, now_s = self._scene.places, float(self._stand[0]["seen_s"])
         own = places.of_track(trail.track)
-        if own is None:
+        if own is None and self._settled:
             own = self._taken_over(trail)
         if own is None:
             return False

@@ -1,9 +1,9 @@
 """`wrong_way`: against the legal direction of a road or lane.
 
 Proved by a displacement on the ground over a distance and a time, never by a momentary heading. The progress of the
-vehicle along the legal direction is taken; its greatest fall is the stretch in question. It counts when a straight
-motion fits it well, when no single step makes up most of it (a switch of identity jumps), and when the whole box has
-moved: where only its lower edge did, something hid or showed the wheels of a vehicle that stood.
+vehicle along the legal direction is taken; its greatest fall is the stretch in question. It counts when no single step
+makes up most of it (a switch of identity jumps), and when the foot point moved through the picture by most of the
+height of the box: neither a detector's error nor hiding a part of a vehicle that stands does that.
 """
 
 from __future__ import annotations
@@ -29,11 +29,8 @@ NEIGHBOURS = 2
 """Positions are medians of a sighting and so many on either side: a false box does not move them."""
 BIGGEST_STEP = 0.4
 """A step from one sighting to the next that is a larger share of the stretch is a switch of identity."""
-CLEARNESS = 5.0
-"""The displacement is at least this many times the scatter around a straight motion."""
-TOP_FOLLOWS = 0.15
-"""The upper edge of the box moves in the picture by at least this share of the lower edge's way. For a vehicle of
-height h seen from a height H it moves by 1 - h / H."""
+MOST_OF_HEIGHT = 0.75
+"""A vehicle of which more than this is hidden is hardly seen at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,6 @@ class Stretch:
     rows: Rows
     displacement_m: Floats
     """(2,) f8"""
-    scatter_m: float
     biggest_step: float
     """The longest step between sightings as a share of the displacement."""
 
@@ -107,8 +103,8 @@ class WrongWay:
     def _guilty(self, stretch: Stretch) -> bool:
         far_enough = stretch.length_m >= self.rule.at_least_m and stretch.lasted_s >= self.rule.at_least_s
         against = float(stretch.displacement_m @ self.legal) < self._cosine * stretch.length_m
-        clear = stretch.length_m >= CLEARNESS * stretch.scatter_m and stretch.biggest_step <= BIGGEST_STEP
-        return far_enough and against and clear and whole_box_moved(stretch.rows)
+        smooth = stretch.biggest_step <= BIGGEST_STEP
+        return far_enough and against and smooth and moved_by_its_height(stretch.rows)
 
     def _offence(self, trail: Trail, stretch: Stretch) -> Offence | None:
         began_s, ended_s = (float(t) for t in stretch.rows["captured_s"][[0, -1]])
@@ -165,16 +161,14 @@ def fitted(rows: Rows, position_m: Floats) -> Stretch:
     """Fit an even straight motion (least squares) to a stretch of at least two sightings."""
     since_s = rows["captured_s"] - rows["captured_s"].mean()
     velocity = since_s @ position_m / (since_s @ since_s)
-    residual = position_m - position_m.mean(axis=0) - since_s[:, None] * velocity
     displacement = velocity * (since_s[-1] - since_s[0])
     steps = np.hypot(*np.diff(position_m, axis=0).T)
-    scatter = math.sqrt(float((residual**2).sum(axis=1).mean()))
-    return Stretch(rows, displacement, scatter, float(steps.max() / max(np.hypot(*displacement), 1e-9)))
+    return Stretch(rows, displacement, float(steps.max() / max(np.hypot(*displacement), 1e-9)))
 
 
-def whole_box_moved(rows: Rows) -> bool:
-    """Did the upper edge of the box follow the lower one through the picture?"""
+def moved_by_its_height(rows: Rows) -> bool:
+    """Did the foot point move through the picture by most of the height of the box, at its highest?"""
     foot = foot_px(rows)
-    top = np.column_stack([foot[:, 0], rows["xyxy_px"][:, 1]])
-    foot_way, top_way = (np.median(edge[-3:], axis=0) - np.median(edge[:3], axis=0) for edge in (foot, top))
-    return bool(foot_way @ top_way >= TOP_FOLLOWS * (foot_way @ foot_way))
+    way = np.median(foot[-3:], axis=0) - np.median(foot[:3], axis=0)
+    height = (rows["xyxy_px"][:, 3] - rows["xyxy_px"][:, 1]).max()
+    return bool(np.hypot(*way) >= MOST_OF_HEIGHT * height)
