@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 
 import av
@@ -324,6 +325,39 @@ def test_a_letterbox_keeps_the_shape_and_can_be_centred() -> None:
     centred = ModelInput(name="x", width_px=320, height_px=320, align="centre")
     assert fit((1920, 1080), centred) == ((320, 180), (0, 70))
     assert fit((1080, 1920), centred) == ((180, 320), (70, 0))
+
+
+def with_message(segment: Segment, message: bytes) -> Segment:
+    """The message before every packet."""
+    ends = [0, *np.cumsum(segment.size_bytes).tolist()]
+    parts = [message + segment.payload[begin:end] for begin, end in itertools.pairwise(ends)]
+    return dataclasses.replace(segment, payload=b"".join(parts), size_bytes=segment.size_bytes + len(message))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("h264", b"\0\0\0\1\x06\x05\xff\x10abc\x80"),
+        ("h264", b"\0\0\1\x06\xf0\x40abc\x80"),
+        ("hevc", b"\0\0\0\1\x4e\1\x05\xff\x10abc\x80"),
+        ("hevc", b"\0\0\1\x50\1\x05\x40abc\x80"),
+    ],
+)
+def test_messages_that_a_camera_has_garbled_cost_nothing(
+    name: str, message: bytes, streams: dict[str, Segment], decoder: CpuDecoder
+) -> None:
+    plain, garbled = (decoder.decode([of(s, 1)]) for s in (streams[name], with_message(streams[name], message)))
+    np.testing.assert_array_equal(garbled.pixels, plain.pixels)
+    assert len(garbled.pixels) == FPS
+
+
+def test_damage_to_a_frame_that_is_not_sampled_counts_too(streams: dict[str, Segment]) -> None:
+    with pytest.raises(DecodeError):
+        list(decoded(truncated(streams["h264"]), np.array([0, 12])))
+
+
+def test_damage_after_the_last_sampled_frame_costs_nothing(streams: dict[str, Segment]) -> None:
+    assert len(list(decoded(truncated(streams["h264"]), np.array([0, 4])))) == 2
 
 
 def test_packets_that_cannot_be_told_apart_are_an_error(streams: dict[str, Segment]) -> None:

@@ -13,6 +13,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 
 from engine import remux
+from engine.decode.messages import harmless
 from engine.errors import DecodeError
 from engine.types import Ints, Segment
 
@@ -42,19 +43,15 @@ def decoded(segment: Segment, wanted: Ints) -> Iterator[tuple[int, av.VideoFrame
         raise DecodeError("two packets have the same pts")
     try:
         for frame in _frames(segment, set(rows.values())):
+            if frame.is_corrupt:
+                raise DecodeError(f"the frame with pts {frame.pts} is corrupt")
             row = rows.pop(-1 if frame.pts is None else frame.pts, None)
             if row is not None:
-                yield row, _sound(frame)
+                yield row, frame
     except (av.FFmpegError, ValueError, MemoryError) as error:
         raise DecodeError(f"libavcodec: {error}") from error
     if rows:
         raise DecodeError(f"{len(rows)} of {len(wanted)} frames did not come out of the decoder")
-
-
-def _sound(frame: av.VideoFrame) -> av.VideoFrame:
-    if frame.is_corrupt:
-        raise DecodeError(f"the frame with pts {frame.pts} is corrupt")
-    return frame
 
 
 def _frames(segment: Segment, wanted: set[int]) -> Iterator[av.VideoFrame]:
@@ -90,6 +87,6 @@ def _packets(segment: Segment, wanted: set[int]) -> Iterator[tuple[int, VideoPac
             continue
         if not data:
             raise DecodeError(f"packet {row} of {len(segment.pts)} is empty")
-        packet: VideoPacket = av.Packet(bytes(data))
+        packet: VideoPacket = av.Packet(harmless(segment.codec, bytes(data)))
         packet.pts, packet.dts, packet.time_base = int(segment.pts[row]), int(segment.dts[row]), segment.time_base
         yield row, packet
