@@ -181,17 +181,30 @@ def test_a_service_that_went_mute_is_left_and_asked_again_after_the_last_heartbe
     server.stop(0).wait()
 
 
+class Spy:
+    """A stub's call that remembers what it was asked."""
+
+    def __init__(self, call: object) -> None:
+        self._call = call
+        self.requests: list[object] = []
+
+    def __call__(self, request: object, **options: object) -> object:
+        self.requests.append(request)
+        return self._call(request, **options)
+
+
 def test_a_slow_reader_is_not_taken_for_a_mute_service(
     world: World, client: QyranClient, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(client_module, "GRACE_S", 0.0)
-    world.register.append([make_case(n) for n in range(4)])
+    watch = client._stub.WatchViolations = Spy(client._stub.WatchViolations)
     entries = client.watch()
-    got = []
-    for _ in range(4):
-        got += take(entries, 1)
-        time.sleep(0.6)
-    assert got == [1, 2, 3, 4]
+    threading.Timer(0.2, lambda: world.register.append([make_case(1)])).start()
+    got = take(entries, 1)
+    world.register.append([make_case(2)])
+    time.sleep(2.0)  # far more than three heartbeats
+    assert [*got, *take(entries, 1)] == [1, 2]
+    assert len(watch.requests) == 1
     entries.close()
 
 
@@ -265,9 +278,12 @@ def test_a_partial_file_of_an_earlier_run_is_continued_and_a_wrong_one_begun_ane
 ):
     folder = tmp_path / case_id
     folder.mkdir()
-    for part in (CLIP[:700_000], b"wrong" * 100, CLIP + b"longer"):
+    asked = client._stub.GetEvidence = Spy(client._stub.GetEvidence)
+    for part, offsets in ((CLIP[:700_000], [700_000]), (b"wrong" * 100, [500, 0]), (CLIP + b"longer", [0])):
         (folder / "clip.mp4.part").write_bytes(part)
+        asked.requests.clear()
         client.download_evidence(case_id, tmp_path)
+        assert [request.offset for request in asked.requests if request.name == "clip.mp4"] == offsets
         assert (folder / "clip.mp4").read_bytes() == CLIP
         assert not (folder / "clip.mp4.part").exists()
         (folder / "clip.mp4").unlink()
