@@ -1,4 +1,4 @@
-"""python -m footage render | bodies | truth | encode | verify | sheet: see `--help` of each."""
+"""python -m footage render | bodies | truth | site | encode | verify | sheet: see `--help` of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from footage import bodies, encode, truth, verify
+from footage import bodies, encode, sites, truth, verify
 from footage.scene import SceneError, load
 
 _SCENES = Path(__file__).parent / "scenes"
@@ -20,7 +20,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         return int(arguments.run(arguments) or 0)
-    except (SceneError, ValueError, FileNotFoundError):
+    except (SceneError, ValueError, FileNotFoundError) as error:
+        sys.stderr.write(f"{error}\n")
         return 1
 
 
@@ -34,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
     what.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     what.set_defaults(run=_truth)
+    site = commands.add_parser("site", help="write the site file of a scene")
+    site.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
+    site.add_argument("--out", type=Path, required=True, help="the TOML file to write")
+    site.add_argument("--variant", choices=sites.VARIANTS, help="with another calibration than the exact one")
+    site.set_defaults(run=_site)
     _add_encode(commands)
     check = commands.add_parser("verify", help="check a clip against the truth beside it")
     check.add_argument("clip", type=Path)
@@ -84,10 +90,10 @@ def _render(arguments: argparse.Namespace) -> None:
         quality = msgspec.structs.replace(scene.quality, samples=arguments.samples)
         scene = msgspec.structs.replace(scene, quality=quality)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    time.monotonic()
+    began_s = time.monotonic()
     frames = range(*(arguments.frames or (0, scene.frame_count)))
-    for _frame in Film(scene, arguments.out, arguments.threads).shoot(iter(frames)):
-        pass
+    for frame in Film(scene, arguments.out, arguments.threads).shoot(iter(frames)):
+        _say(f"{scene.name}: frame {frame} of {scene.frame_count}, {time.monotonic() - began_s:.1f} s")
 
 
 def _bodies(_: argparse.Namespace) -> None:
@@ -101,6 +107,11 @@ def _truth(arguments: argparse.Namespace) -> None:
     arguments.out.write_bytes(msgspec.json.encode(document) + b"\n")
 
 
+def _site(arguments: argparse.Namespace) -> None:
+    variant = sites.VARIANTS.get(arguments.variant, sites.EXACT)
+    arguments.out.write_text(sites.site(load(arguments.scene), variant), encoding="utf-8")
+
+
 def _encode(arguments: argparse.Namespace) -> None:
     scene = load(arguments.scene)
     paths = encode.frame_paths(arguments.frames_in, scene.frame_count)
@@ -110,7 +121,13 @@ def _encode(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     problems = verify.verify(arguments.clip)
+    _say("\n".join(problems) or f"{arguments.clip} shows what its truth says")
     return 1 if problems else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _sheet(arguments: argparse.Namespace) -> None:

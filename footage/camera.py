@@ -44,19 +44,21 @@ class Camera:
         right = np.cross(forward, [0.0, 0.0, 1.0])
         right /= np.linalg.norm(right)
         rotation = np.stack([right, np.cross(forward, right), forward])
-        return np.c_[rotation, -rotation @ position]
+        return np.concatenate([rotation, (-rotation @ position)[:, None]], axis=1)
 
     @property
     def ground_to_image(self) -> Floats:
         """(3, 3): homography of the plane z = 0, scaled so that its last element is 1."""
-        homography = (self.intrinsics @ self.world_to_camera)[:, [0, 1, 3]]
-        return homography / homography[2, 2]
+        homography: Floats = (self.intrinsics @ self.world_to_camera)[:, [0, 1, 3]]
+        homography /= homography[2, 2]
+        return homography
 
     @property
     def image_to_ground(self) -> Floats:
         """(3, 3): inverse of `ground_to_image`, scaled so that its last element is 1."""
-        homography = np.linalg.inv(self.ground_to_image)
-        return homography / homography[2, 2]
+        homography = np.linalg.inv(self.ground_to_image).astype(np.float64)
+        homography /= homography[2, 2]
+        return homography
 
     def project(self, world_m: ArrayLike) -> tuple[Floats, Floats]:
         """Project (N, 3) world points; give (N, 2) pixels and (N,) depth in metres, nan pixels behind the camera."""

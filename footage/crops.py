@@ -70,7 +70,8 @@ def merged(crops: Sequence[Crop]) -> list[Crop]:
 
     What still overlaps may: every crop is rendered with the whole scene in it.
     """
-    pending, done = list(crops), []
+    pending = list(crops)
+    done: list[Crop] = []
     while pending:
         crop = pending.pop()
         other = next((k for k in pending + done if _worth_joining(crop, k)), None)

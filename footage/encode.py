@@ -28,6 +28,7 @@ def encode(frames: Sequence[Path], target: Path, fps: float, crf: int, codec: st
     with av.open(target, "w", options=muxer) as container:
         rate = Fraction(fps).limit_denominator(1000)
         stream = container.add_stream(encoder, rate=rate, options=options | {"crf": str(crf)})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = Image.open(frames[0]).size
         stream.pix_fmt, stream.gop_size, stream.time_base = pixel_format, round(fps), 1 / rate
         for k, path in enumerate(frames):

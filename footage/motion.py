@@ -71,7 +71,9 @@ def _arc(before: Floats, corner: Floats, after: Floats, radius: float) -> Floats
     turn = np.sign(-inwards[0] * outwards[1] + inwards[1] * outwards[0]) * (np.pi - 2 * half)
     angles = np.linspace(0.0, turn, max(3, int(abs(turn) * radius / _STEP_M)))
     cos, sin = np.cos(angles), np.sin(angles)
-    return centre + np.stack([first[0] * cos - first[1] * sin, first[0] * sin + first[1] * cos], axis=1)
+    turned: Floats = np.stack([first[0] * cos - first[1] * sin, first[0] * sin + first[1] * cos], axis=1)
+    turned += centre
+    return turned
 
 
 class SpeedProfile:

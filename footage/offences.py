@@ -148,7 +148,12 @@ def speeding(scene: Scene, way: Way) -> Iterator[Offence]:
                 ((t, a) for above, t, a in _SPEEDING_TIERS if _in_tier(over, above)), ("10-20", "592 p.1")
             )
             middle = int(np.flatnonzero(within).mean())
-            numbers = {"speed_kmh": round(kmh, 3), "limit_kmh": limit, "over_kmh": over, "tier": tier}
+            numbers: dict[str, float | str] = {
+                "speed_kmh": round(kmh, 3),
+                "limit_kmh": limit,
+                "over_kmh": over,
+                "tier": tier,
+            }
             yield way.offence("speeding", article, within, middle, zone=zone.name, **numbers)
 
 

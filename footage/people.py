@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from footage.bodies import Body
+from footage.bodies import Body, Floats
 
 Triple = tuple[float, float, float]
 
@@ -42,12 +42,23 @@ def _limb(y: float, top: float, length: float, swing: float, thickness: float, m
     return Part(centre, (thickness, thickness, length), -swing, material)
 
 
-def _standing() -> Body:
-    """The block that a standing figure fills, for boxes and occlusion."""
-    corners = np.array([(x, y, z) for x in (-0.18, 0.18) for y in (-0.32, 0.32) for z in (0.0, 1.76)])
-    sides = [(0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5)]
-    triangles = [(a, b, c) for a, b, c, _ in sides] + [(a, c, d) for a, _, c, d in sides]
-    return Body(corners, corners, np.array(triangles), {})
+def body(walked_m: float) -> Body:
+    """The surface of the figure at that step, for boxes and occlusion."""
+    blocks = [_corners(part) for part in figure(walked_m)]
+    triangles = np.concatenate([_TRIANGLES + 8 * k for k in range(len(blocks))])
+    corners = np.concatenate(blocks)
+    return Body(corners, corners, triangles, {})
 
 
-FIGURE = _standing()
+def _corners(part: Part) -> Floats:
+    box = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]) * part.size
+    cos, sin = math.cos(part.lean_rad), math.sin(part.lean_rad)
+    turned = np.stack([box[:, 0] * cos + box[:, 2] * sin, box[:, 1], box[:, 2] * cos - box[:, 0] * sin], axis=1)
+    return turned + part.centre
+
+
+_SIDES = ((0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))
+_TRIANGLES = np.array([corner for a, b, c, d in _SIDES for corner in ((a, b, c), (a, c, d))])
+
+REACH_M: Floats = np.array([(x, y, z) for x in (-0.45, 0.45) for y in (-0.36, 0.36) for z in (0.0, 1.80)])
+"""Corners of the block that the figure never leaves."""

@@ -37,7 +37,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class CameraTable(_Table, kw_only=True):
+class CameraTable(_Table, frozen=True, kw_only=True):
     position_m: tuple[float, float, float]
     target_m: tuple[float, float, float]
     focal_length_mm: float
@@ -46,7 +46,7 @@ class CameraTable(_Table, kw_only=True):
     height_px: int = 720
 
 
-class Light(_Table, kw_only=True):
+class Light(_Table, frozen=True, kw_only=True):
     sun_elevation_deg: float = 38.0
     sun_azimuth_deg: float = 60.0
     """Clockwise from the y axis."""
@@ -58,7 +58,7 @@ class Light(_Table, kw_only=True):
     """Emission of the vehicles' head lamps."""
 
 
-class Quality(_Table, kw_only=True):
+class Quality(_Table, frozen=True, kw_only=True):
     background_samples: int = 64
     samples: int = 8
     noise: float = 0.008
@@ -66,13 +66,13 @@ class Quality(_Table, kw_only=True):
     crf: int = 20
 
 
-class Surface(_Table, kw_only=True):
+class Surface(_Table, frozen=True, kw_only=True):
     material: Literal["asphalt", "paving", "grass", "concrete"]
     polygon_m: list[Point]
     height_m: float = 0.0
 
 
-class Marking(_Table, kw_only=True):
+class Marking(_Table, frozen=True, kw_only=True):
     """A painted line; a zebra crossing is a wide one with short dashes."""
 
     from_m: Point
@@ -84,13 +84,13 @@ class Marking(_Table, kw_only=True):
     colour: Literal["white", "yellow"] = "white"
 
 
-class Kerb(_Table, kw_only=True):
+class Kerb(_Table, frozen=True, kw_only=True):
     from_m: Point
     to_m: Point
     height_m: float = 0.15
 
 
-class Row(_Table, kw_only=True):
+class Row(_Table, frozen=True, kw_only=True):
     """Scenery along a line: one thing every `spacing_m`, moved and turned at random by up to `jitter_m`."""
 
     of: Literal["tree", "street_lamp", "building"]
@@ -101,15 +101,26 @@ class Row(_Table, kw_only=True):
     facing_deg: float = 0.0
 
 
-class Sign(_Table, kw_only=True):
-    """A round or square plate on a post, readable from where it faces."""
+class Sign(_Table, frozen=True, kw_only=True):
+    """A no-stopping sign on a post."""
 
-    shows: str
     position_m: Point
     facing_deg: float
 
 
-class Zone(_Table, kw_only=True):
+class Label(_Table, frozen=True, kw_only=True):
+    """Letters painted on the road."""
+
+    text: str
+    position_m: Point
+    height_m: float
+    heading_deg: float
+    """Upright for who drives this way."""
+    width: float = 0.5
+    """Times the width of the letters' ordinary shape: letters on roads are drawn out."""
+
+
+class Zone(_Table, frozen=True, kw_only=True):
     name: str
     kind: Literal[
         "measured", "lane", "bus_lane", "no_stopping", "shoulder", "crossing", "junction_box", "approach", "exit"
@@ -123,7 +134,7 @@ class Zone(_Table, kw_only=True):
     """Whose green must not find anyone standing here, of a junction box."""
 
 
-class Turn(_Table, kw_only=True):
+class Turn(_Table, frozen=True, kw_only=True):
     """A turn that is forbidden: from one zone to another."""
 
     name: str
@@ -131,7 +142,7 @@ class Turn(_Table, kw_only=True):
     to_zone: str
 
 
-class Line(_Table, kw_only=True):
+class Line(_Table, frozen=True, kw_only=True):
     name: str
     kind: Literal["stop_line"]
     from_m: Point
@@ -139,12 +150,12 @@ class Line(_Table, kw_only=True):
     signal: str | None = None
 
 
-class Phase(_Table, kw_only=True):
+class Phase(_Table, frozen=True, kw_only=True):
     lamp: Lamp
     lasts_s: float
 
 
-class Signal(_Table, kw_only=True):
+class Signal(_Table, frozen=True, kw_only=True):
     """A signal head on its post; the phases repeat for ever from t = 0."""
 
     name: str
@@ -154,13 +165,13 @@ class Signal(_Table, kw_only=True):
     phases: list[Phase]
 
 
-class RouteTable(_Table, kw_only=True):
+class RouteTable(_Table, frozen=True, kw_only=True):
     name: str
     points_m: list[Point]
     corner_radius_m: float = 6.0
 
 
-class _MoverTable(_Table, kw_only=True):
+class _MoverTable(_Table, frozen=True, kw_only=True):
     name: str
     route: str
     at_s: float = 0.0
@@ -172,7 +183,7 @@ class _MoverTable(_Table, kw_only=True):
     """(instant in s, speed in km/h), linear between, constant outside."""
 
 
-class Vehicle(_MoverTable, kw_only=True):
+class Vehicle(_MoverTable, frozen=True, kw_only=True):
     body: Body
     colour: str
     plate: str
@@ -182,23 +193,34 @@ class Vehicle(_MoverTable, kw_only=True):
         return CLASS_OF_BODY[self.body]
 
 
-class Person(_MoverTable, kw_only=True):
+class Person(_MoverTable, frozen=True, kw_only=True):
     coat: str = "blue"
 
 
-class Expected(_Table, kw_only=True):
+class Expected(_Table, frozen=True, kw_only=True):
     """An offence that the scene is meant to contain; the truth is refused if it does not, or if it contains another."""
 
     kind: str
     vehicle: str
 
 
-class Scene(_Table, kw_only=True):
+class Place(_Table, frozen=True, kw_only=True):
+    """Where the camera is said to be; an invented place."""
+
+    address: dict[str, str]
+    direction: str
+    latitude: float
+    longitude: float
+
+
+class Scene(_Table, frozen=True, kw_only=True):
     name: str
     about: str
     fps: float
     duration_s: float
     seed: int = 1
+    """Of what is scattered beside the road."""
+    place: Place | None = None
     camera: CameraTable
     light: Light = Light()
     quality: Quality = Quality()
@@ -208,6 +230,7 @@ class Scene(_Table, kw_only=True):
     kerb: list[Kerb] = []
     row: list[Row] = []
     sign: list[Sign] = []
+    label: list[Label] = []
     zone: list[Zone] = []
     line: list[Line] = []
     prohibited_turn: list[Turn] = []

@@ -20,12 +20,16 @@ class State:
     lap: int
     """0: on its way in this playing; k: it set out k playings ago (or, negative, sets out in a later one)."""
     pose: Pose
+    along_m: float
+    """How far along its route."""
 
 
 def states(scene: Scene, movers: dict[str, Mover], time_s: float) -> list[State]:
     """Every vehicle and person on its route `time_s` after the start of the clip."""
     return [
-        State(name, lap, pose) for name, mover in movers.items() for lap, pose in laps(mover, time_s, scene.duration_s)
+        State(name, lap, pose, mover.along_m(time_s + lap * scene.duration_s))
+        for name, mover in movers.items()
+        for lap, pose in laps(mover, time_s, scene.duration_s)
     ]
 
 

@@ -16,8 +16,9 @@ from footage.bodies import Body
 from footage.camera import Camera, transform
 from footage.motion import Mover, Pose
 from footage.offences import offences
-from footage.people import FIGURE
+from footage.people import body as person_body
 from footage.scene import Scene, Signal, Vehicle
+from footage.signals import LAMPS, lamp_centre_m
 from footage.silhouette import Seen, Solid, seen
 from footage.states import State, lamp_at, states
 
@@ -47,10 +48,15 @@ def truth(scene: Scene, bodies: dict[str, Body]) -> Json:
         "zones": [_zone(scene.lens, zone) for zone in scene.zone],
         "lines": [_line(scene.lens, line) for line in scene.line],
         "signals": [_signal(scene, signal) for signal in scene.signal],
-        "vehicles": [_vehicle(vehicle, bodies[vehicle.body]) for vehicle in scene.vehicle],
+        "vehicles": vehicles(scene, bodies),
         "violations": [offence.as_dict() for offence in offences(scene, movers, bodies)],
         "frames": [_frame(scene, movers, bodies, k) for k in range(scene.frame_count)],
     }
+
+
+def vehicles(scene: Scene, bodies: dict[str, Body]) -> list[Json]:
+    """Who drives in the scene."""
+    return [_vehicle(vehicle, bodies[vehicle.body]) for vehicle in scene.vehicle]
 
 
 def _camera(scene: Scene) -> Json:
@@ -92,8 +98,6 @@ def _pixels(lens: Camera, points_m: list[tuple[float, float]]) -> list[list[floa
 
 
 def _signal(scene: Scene, signal: Signal) -> Json:
-    from footage.signals import LAMPS, lamp_centre_m
-
     pixels = {lamp: scene.lens.project([lamp_centre_m(signal, lamp)])[0][0].round(2).tolist() for lamp in LAMPS}
     phases, at = [], 0.0
     for phase in signal.phases:
@@ -123,19 +127,18 @@ def _frame(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body], k: i
     present = states(scene, movers, time_s)
     tables = {vehicle.name: vehicle for vehicle in scene.vehicle}
     known = {state.name: bodies[tables[state.name].body] for state in present if state.name in tables}
-    solids = [_solid(scene.lens, known.get(state.name, FIGURE), state.pose) for state in present]
-    rows = list(zip(present, seen(scene.lens, solids), strict=True))
+    solids = [_solid(scene.lens, known.get(state.name) or person_body(state.along_m), state.pose) for state in present]
+    views = seen(scene.lens, solids)
+    rows = [(state, view) for state, view in zip(present, views, strict=True) if view is not None and _shown(view)]
     return {
         "time_s": round(time_s, 6),
         "signals": {signal.name: lamp_at(signal, time_s) for signal in scene.signal},
-        "vehicles": [_vehicle_row(scene.lens, s, v, known[s.name]) for s, v in rows if s.name in known and _shown(v)],
-        "persons": [_row(s, v) for s, v in rows if s.name not in known and _shown(v)],
+        "vehicles": [_vehicle_row(scene.lens, s, v, known[s.name]) for s, v in rows if s.name in known],
+        "persons": [_row(s, v) for s, v in rows if s.name not in known],
     }
 
 
-def _shown(view: Seen | None) -> bool:
-    if view is None:
-        return False
+def _shown(view: Seen) -> bool:
     left, top, right, bottom = view.xyxy_px
     return min(right - left, bottom - top) >= _SMALLEST_PX
 

@@ -16,8 +16,9 @@ Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Json = dict[str, Any]
 
-_CHANGED = 14
+_CHANGED = 26
 """Difference to the still background, of 255, that counts as something there."""
+_SHADE_BELOW, _SHADE_SPREAD = 0.85, 0.15
 _LEAST_SIDE_PX = 24
 _EDGE_PX = 4.0
 """How far the upper edge of a vehicle may be from the edge of its box."""
@@ -66,13 +67,20 @@ def _outer(truth: Json, pictures: Bytes8, times: list[float]) -> Iterator[str]:
 def _fits(frame: Json, picture: Bytes8, background: NDArray[np.int16]) -> Iterator[bool]:
     """For every vehicle that stands free in the picture: does something begin where its box does?"""
     changed = np.abs(picture.astype(np.int16) - background).max(axis=2) > _CHANGED
+    lit = changed & ~_shade(picture, background)
     for row in frame["vehicles"]:
         left, top, right, bottom = row["xyxy_px"]
         if row["visible"] > 0.99 and min(right - left, bottom - top) > _LEAST_SIDE_PX and _free(row, frame["vehicles"]):
             inside = changed[int(top) : int(bottom), int(left) : int(right)]
-            strip = changed[max(0, int(top) - 12) : int(bottom), int(left) + 2 : int(right) - 2]
-            first = int(np.argmax(strip.mean(axis=1) > 0.1)) + max(0, int(top) - 12)
+            strip = lit[max(0, int(top) - 12) : int(bottom), int(left) + 2 : int(right) - 2]
+            first = int(np.argmax(strip.mean(axis=1) > 0.25)) + max(0, int(top) - 12)
             yield bool(inside.mean() > _LEAST_CHANGED and abs(first - top) <= _EDGE_PX)
+
+
+def _shade(picture: Bytes8, background: NDArray[np.int16]) -> Flags:
+    """Is it the background, only darker by the same share in every colour?"""
+    share = (picture + 1.0) / (background + 1.0)
+    return np.asarray((share.max(axis=2) < _SHADE_BELOW) & (np.ptp(share, axis=2) < _SHADE_SPREAD))
 
 
 def _free(row: Json, rows: list[Json]) -> bool:

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from footage.blender import stage
+from footage.blender.furniture import PersonObject, SignalObject
 from footage.blender.street import street
 from footage.blender.vehicles import vehicle
 from footage.crops import Crop, affected, blend, merged
 from footage.motion import Pose
 from footage.scene import Scene
-from footage.states import states
+from footage.states import lamp_at, states
 from footage.truth import placed
 
 Floats32 = NDArray[np.float32]
 
 _KEPT_CROPS = 64
+_SIGNAL_MARGIN_PX = 4
 _RELATIVE_MARGIN = 0.011
 """Margin of a crop, of the width of the picture: soft shade reaches that far."""
 
@@ -34,7 +36,7 @@ class Thing(Protocol):
     @property
     def vertices_m(self) -> NDArray[np.float64]: ...
 
-    def place(self, pose: Pose) -> None: ...
+    def place(self, pose: Pose, along_m: float) -> None: ...
 
     def hide(self) -> None: ...
 
@@ -61,6 +63,7 @@ class Film:
         stage.set_light(scene.light)
         stage.set_camera(scene.camera)
         street(scene)
+        self._signals = {table.name: SignalObject(table) for table in scene.signal}
         self._pool: dict[tuple[str, int], Thing] = {}
         self._crops: OrderedDict[Hashable, Floats32] = OrderedDict()
 
@@ -101,10 +104,10 @@ class Film:
     def _place(self, time_s: float) -> dict[str, _Present]:
         """Put everything where it is at the instant; what is in the picture, by name."""
         self._clear_road()
-        present = {}
+        present = self._light(time_s)
         for state in states(self._scene, self._movers, time_s):
             thing = self._thing(state.name, state.lap)
-            thing.place(state.pose)
+            thing.place(state.pose, state.along_m)
             name = f"{state.name}/{state.lap}"
             margin = round(self._scene.camera.width_px * _RELATIVE_MARGIN)
             crop = affected(self._camera, name, placed(thing.vertices_m, state.pose), self._shadow, margin)
@@ -113,12 +116,26 @@ class Film:
                 present[name] = _Present(where, crop)
         return present
 
+    def _light(self, time_s: float) -> dict[str, _Present]:
+        """Switch the signals; every head is a thing in the picture whose look is its lit lamp."""
+        present = {}
+        for table in self._scene.signal:
+            head, lit = self._signals[table.name], lamp_at(table, time_s)
+            head.light(lit)
+            crop = affected(self._camera, f"signal {table.name}", head.vertices_m, np.zeros(2), _SIGNAL_MARGIN_PX)
+            if crop:
+                present[f"signal {table.name}"] = _Present(lit, crop)
+        return present
+
     def _thing(self, name: str, lap: int) -> Thing:
         if (name, lap) not in self._pool:
             self._pool[name, lap] = self._make(name)
         return self._pool[name, lap]
 
     def _make(self, name: str) -> Any:
+        person = next((table for table in self._scene.person if table.name == name), None)
+        if person:
+            return PersonObject(person.coat)
         table = next(table for table in self._scene.vehicle if table.name == name)
         return vehicle(table.body, table.colour, table.plate)
 

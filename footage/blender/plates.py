@@ -16,6 +16,8 @@ _LETTERS_M = 0.076
 _LETTERS_WIDTH_M = 0.47
 _CAP_HEIGHT = 0.727
 """Height of Inter's capitals as a share of the size of the font."""
+_WEIGHT = 0.03
+"""How much bolder than the font's own strokes, of the letters' height."""
 _FONT = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff2")
 """Inter, SIL Open Font License 1.1, as Blender carries it."""
 
@@ -23,11 +25,11 @@ _FONT = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff
 def plate(text: str, vehicle: Any, at_xz: tuple[float, float], end: int) -> Any:
     """A plate on the front (end = 1) or rear (-1) of a vehicle's object, as its child."""
     board = link(f"plate {text}", _board())
-    letters = link(f"text {text}", _letters(text))
-    letters.rotation_euler = (math.pi / 2, 0, math.pi / 2)
-    letters.location = (0.0075, 0, 0)
-    letters.scale = (min(1.0, _LETTERS_WIDTH_M / max(letters.dimensions.x, 0.01)), 1, 1)
-    letters.parent, board.parent = board, vehicle
+    ink = link(f"text {text}", letters(text, _LETTERS_M, "ink"))
+    ink.rotation_euler = (math.pi / 2, 0, math.pi / 2)
+    ink.location = (0.0075, 0, 0)
+    ink.scale = (min(1.0, _LETTERS_WIDTH_M / max(ink.dimensions.x, 0.01)), 1, 1)
+    ink.parent, board.parent = board, vehicle
     board.location = (at_xz[0] + end * 0.004, 0, at_xz[1])
     board.rotation_euler = (0, 0, 0 if end > 0 else math.pi)
     return board
@@ -49,15 +51,16 @@ def _board() -> Any:
     return builder.build("plate")
 
 
-def _letters(text: str) -> Any:
+def letters(text: str, height_m: float, surface: str) -> Any:
+    """A flat mesh of the text in the x-y plane, centred, with capitals of that height."""
     curve = bpy.data.curves.new("text", "FONT")
     curve.body, curve.font = text, bpy.data.fonts.load(str(_FONT), check_existing=True)
-    curve.size, curve.offset = _LETTERS_M / _CAP_HEIGHT, 0.0022
+    curve.size, curve.offset = height_m / _CAP_HEIGHT, height_m * _WEIGHT
     curve.align_x = curve.align_y = "CENTER"
     scratch = link("text", curve)
     bpy.context.view_layer.update()
     mesh = evaluated_mesh(scratch)
     bpy.data.objects.remove(scratch)
     mesh.materials.clear()
-    mesh.materials.append(material("ink"))
+    mesh.materials.append(material(surface))
     return mesh

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector, noise
 
+from footage.blender.furniture import label, sign
 from footage.blender.materials import FACADES, material
 from footage.blender.mesh import MeshBuilder, link
 from footage.scene import Kerb, Marking, Row, Scene, Surface
@@ -28,6 +29,10 @@ def street(scene: Scene) -> None:
         _marking(marking)
     for kerb in scene.kerb:
         _kerb(kerb)
+    for post in scene.sign:
+        sign(post)
+    for text in scene.label:
+        label(text)
     dice = random.Random(scene.seed)
     trees = [_tree_mesh(dice) for _ in range(3)] if any(row.of == "tree" for row in scene.row) else []
     for row in scene.row:

@@ -14,6 +14,7 @@ from footage.blender.cars import BodyShape, car
 from footage.blender.heavy import bus, truck
 from footage.blender.materials import COLOURS
 from footage.blender.mesh import link
+from footage.blender.motorcycle import motorcycle
 from footage.blender.plates import plate, quad
 from footage.blender.styles import HATCHBACK, SEDAN, SUV, VAN
 from footage.motion import Pose
@@ -25,6 +26,7 @@ BODIES: dict[str, Callable[[str], BodyShape]] = {
     "van": partial(car, style=VAN),
     "truck": truck,
     "bus": bus,
+    "motorcycle": motorcycle,
 }
 
 
@@ -42,7 +44,7 @@ class VehicleObject:
     vertices_m: NDArray[np.float64]
     """(N, 3) in vehicle axes."""
 
-    def place(self, pose: Pose) -> None:
+    def place(self, pose: Pose, _along_m: float) -> None:
         self.root.location = (pose.x_m, pose.y_m, 0.0)
         self.root.rotation_euler = (0.0, 0.0, pose.heading_rad)
 

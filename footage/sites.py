@@ -1,0 +1,123 @@
+"""The site file of a scene: its zones and lines as the camera sees them, its exact calibration, its rules."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from footage.camera import transform
+from footage.scene import Scene, Zone
+
+_WATCHED = {"measured": "speeding", "lane": "wrong_way", "no_stopping": "illegal_stop"}
+_ARROW_M = 6.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How a site's calibration differs from the exact one, for tests of what must then happen."""
+
+    length_scale: float = 1.0
+    """Lengths on the ground come out this many times too long."""
+    expires: str = "2099-01-01T00:00:00+05:00"
+    note: str = "exact, from the scene's geometry"
+
+
+EXACT = Variant()
+VARIANTS = {
+    "lengths-2-percent-long": Variant(length_scale=1.02, note="every length comes out 2 % too long"),
+    "expired": Variant(expires="2026-02-01T00:00:00+05:00", note="exact, but expired"),
+}
+
+
+def site(scene: Scene, variant: Variant = EXACT) -> str:
+    """The TOML text of the site. Raises ValueError where the scene has no place or no measured zone."""
+    if scene.place is None:
+        raise ValueError(f"{scene.name}: the scene has no [place]")
+    camera = scene.camera
+    tables = [
+        f"# Made by `python -m footage site {scene.name}`; the calibration is {variant.note}.",
+        _pairs(name=scene.name, image_size_px=[camera.width_px, camera.height_px])
+        + "\nvalid_from = 2026-01-01T00:00:00+05:00",
+        "[place]\n"
+        + _pairs(latitude=scene.place.latitude, longitude=scene.place.longitude)
+        + "\n"
+        + _pairs(direction=scene.place.direction),
+        "[place.address]\n" + _pairs(**scene.place.address),
+        _calibration(scene, variant),
+        f'[certificate]\nnumber = "DEMO-{scene.name}"\nissued = 2026-01-01T00:00:00+05:00\nexpires = {EXACT.expires}',
+        *_zones(scene),
+        *_lines(scene),
+        *_limits(scene),
+        *_rules(scene),
+    ]
+    return "\n\n".join(tables) + "\n"
+
+
+def _pairs(**values: object) -> str:
+    return "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+
+
+def _calibration(scene: Scene, variant: Variant) -> str:
+    measured = next((zone for zone in scene.zone if zone.kind == "measured"), None)
+    if measured is None:
+        raise ValueError(f"{scene.name}: no zone of the kind `measured`")
+    scale = np.diag([variant.length_scale, variant.length_scale, 1.0])
+    rows = (scale @ scene.lens.image_to_ground).tolist()
+    x, y, height = scene.camera.position_m
+    values = _pairs(
+        id=f"{scene.name}-1",
+        image_to_ground=rows,
+        residual_m=0.01,
+        relative_sigma=0.002,
+        area_px=_pixels(scene, measured.polygon_m),
+        camera_m=[x * variant.length_scale, y * variant.length_scale, height],
+    )
+    return f"[calibration]\nmade = 2026-01-01T00:00:00+05:00\nexpires = {variant.expires}\n{values}"
+
+
+def _pixels(scene: Scene, points_m: Sequence[tuple[float, float]]) -> list[list[float]]:
+    return transform(scene.lens.ground_to_image, points_m).round(1).tolist()  # type: ignore[no-any-return]
+
+
+def _zones(scene: Scene) -> Iterator[str]:
+    for zone in scene.zone:
+        yield "[[zones]]\n" + _pairs(name=zone.name, polygon_px=_pixels(scene, zone.polygon_m))
+
+
+def _lines(scene: Scene) -> Iterator[str]:
+    for line in scene.line:
+        start, end = _pixels(scene, [line.from_m, line.to_m])
+        yield "[[lines]]\n" + _pairs(name=line.name, from_px=start, to_px=end)
+
+
+def _limits(scene: Scene) -> Iterator[str]:
+    for kmh in sorted(set(scene.limits_kmh.values())):
+        classes = [name for name, limit in scene.limits_kmh.items() if limit == kmh]
+        yield "[[limits]]\n" + _pairs(kmh=kmh, classes=classes)
+
+
+def _rules(scene: Scene) -> Iterator[str]:
+    for zone in scene.zone:
+        kind = _WATCHED.get(zone.kind)
+        if kind:
+            extra = {"wrong_way": _direction, "illegal_stop": _dwell, "speeding": _tolerance}[kind](scene, zone)
+            yield "[[rules]]\n" + _pairs(kind=kind, name=f"{kind}-{zone.name}", zone=zone.name, **extra)
+
+
+def _direction(scene: Scene, zone: Zone) -> dict[str, object]:
+    heading = math.radians(zone.heading_deg or 0.0)
+    middle = np.mean(zone.polygon_m, axis=0)
+    ahead = np.array([math.cos(heading), math.sin(heading)]) * _ARROW_M
+    return {"direction_px": _pixels(scene, [tuple(middle - ahead), tuple(middle + ahead)])}
+
+
+def _dwell(_: Scene, zone: Zone) -> dict[str, object]:
+    return {"dwell_s": zone.dwell_s}
+
+
+def _tolerance(_: Scene, __: Zone) -> dict[str, object]:
+    return {"tolerance_kmh": 1.0}
