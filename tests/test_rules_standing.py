@@ -96,6 +96,34 @@ def test_a_vehicle_that_drives_up_to_where_another_stood_is_told_for_itself() ->
     assert told[1].began_s > NOON_S + 43
 
 
+def drives_off(at_s: float) -> Way:
+    """Stands at (4.5, 40) and is off at once."""
+    return lambda t: (4.5, 40 + 15 * max(0.0, t - at_s))
+
+
+def test_standing_is_not_passed_on_by_a_vehicle_that_was_seen_to_leave() -> None:
+    first = Vehicle(track=1, way=drives_off(12.0), end_s=14.0)
+    second = Vehicle(track=2, way=still(4.5, 40), begin_s=16.0, end_s=30.0)
+    assert judged(NO_STOP, first, second, lasts_s=40.0) == []
+
+
+def test_standing_is_not_passed_on_to_another_place() -> None:
+    first = Vehicle(track=1, way=still(4.5, 30), end_s=12.0)
+    second = Vehicle(track=2, way=still(4.5, 60), begin_s=15.0, end_s=30.0)
+    assert judged(NO_STOP, first, second, lasts_s=40.0) == []
+
+
+def test_where_an_accused_vehicle_was_seen_to_leave_the_next_is_told_for_itself() -> None:
+    first = Vehicle(track=1, way=drives_off(30.0), end_s=32.0)
+    second = Vehicle(track=2, way=still(4.5, 40), begin_s=35.0)
+    assert [case.track for case in judged(NO_STOP, first, second, lasts_s=70.0)] == [1, 2]
+
+
+def test_a_place_is_forgotten_when_nothing_stood_there_for_long() -> None:
+    assert len(lost_and_found(500.0, lost_s=30.0, lasts_s=580.0)) == 1
+    assert len(lost_and_found(650.0, lost_s=30.0, lasts_s=730.0)) == 2
+
+
 def test_vehicles_that_come_into_sight_at_one_place_one_after_another_do_not_stand() -> None:
     passing = [
         Vehicle(track=n, way=lambda t, n=n: (4.5, 30 + 10 * (t - 4 * n)), begin_s=4.0 * n, end_s=4.0 * n + 3)
@@ -151,6 +179,12 @@ def test_only_the_time_within_the_hours_counts() -> None:
     assert stay(still(4.5, 30), from_noon, start_s=NOON_S - 25, lasts_s=40.0) == []
     (case,) = stay(still(4.5, 30), from_noon, start_s=NOON_S - 25, lasts_s=60.0)
     assert case.began_s == pytest.approx(NOON_S, abs=2.1)
+
+
+def test_hours_that_pause_make_the_time_begin_anew() -> None:
+    not_at_noon = site(msgspec.structs.replace(NO_STOPPING, hours="12:01-12:00"))
+    assert stay(still(4.5, 30), not_at_noon, start_s=NOON_S - 10, lasts_s=85.0) == []
+    assert len(stay(still(4.5, 30), not_at_noon, start_s=NOON_S - 10, lasts_s=95.0)) == 1
 
 
 def test_a_jump_of_the_clock_is_no_dwell() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from engine.rules.succession import predecessor
+from engine.rules.trail import Trail, row_dtype
 from tests.rules_stage import KMH, SPEEDING, WRONG_WAY, Vehicle, Way, judged, site, straight
 
 BOTH = site(SPEEDING, WRONG_WAY)
@@ -53,3 +56,42 @@ def test_a_vehicle_that_comes_long_after_is_told_for_itself() -> None:
         Vehicle(track=2, way=lambda t: (0, 16 + 80 / KMH * (t - 3)), begin_s=5.0, end_s=7.2),
     ]
     assert [case.track for case in judged(BOTH, *later, lasts_s=12.0)] == [1, 2]
+
+
+DTYPE = row_dtype(1)
+
+
+def sightings(*rows: tuple[float, float]) -> np.ndarray:
+    """Sightings at (time, metres along the road)."""
+    made = np.zeros(len(rows), DTYPE)
+    made["captured_s"], made["position_m"][:, 1] = np.array(rows).T
+    return made
+
+
+def trail(track: int, *rows: tuple[float, float]) -> Trail:
+    made = Trail(track, DTYPE)
+    made.extend(sightings(*rows))
+    return made
+
+
+def test_a_new_track_goes_on_with_the_one_that_headed_for_where_it_began() -> None:
+    at_20_mps, standing = trail(1, (0, 0), (0.5, 10), (1, 20)), trail(2, (0, 20), (0.5, 20), (1, 20))
+    assert predecessor(sightings((2, 40))[0], [standing, at_20_mps]) is at_20_mps
+    assert predecessor(sightings((2, 22))[0], [at_20_mps, standing]) is standing
+    assert predecessor(sightings((2, 120))[0], [at_20_mps, standing]) is None
+    assert predecessor(sightings((2, np.nan))[0], [at_20_mps, standing]) is None
+
+
+def test_who_is_in_the_picture_still_or_left_it_long_ago_has_no_successor() -> None:
+    gone = trail(1, (0, 0), (0.5, 10), (1, 20))
+    assert predecessor(sightings((1, 20))[0], [gone]) is None
+    assert predecessor(sightings((3.4, 68))[0], [gone]) is gone
+    assert predecessor(sightings((3.6, 72))[0], [gone]) is None
+
+
+def test_a_track_has_one_successor() -> None:
+    gone, first = trail(1, (0, 0), (1, 20)), trail(2, (2, 40))
+    first.succeed(gone)
+    assert predecessor(sightings((2, 40))[0], [gone]) is None
+    gone.told.add("speeding")
+    assert first.told == {"speeding"}

@@ -72,7 +72,7 @@ class Places:
         """What was lost where a vehicle is first seen standing at `since_s`; it is not lost any more."""
         for place in self.lost:
             near = math.dist(place.position_m, position) <= SAME_M and overlap(place.xyxy_px, box) >= SAME_IOU
-            if place.rule == rule and near and 0 <= since_s - place.seen_s <= REUNITE_S:
+            if place.rule == rule and near and place.seen_s <= since_s:
                 self.lost.remove(place)
                 return place
         return None
