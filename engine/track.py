@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.types import Detections, Ints, Tracks, VehicleClass
+from engine.types import Detections, Floats, Floats32, Ints, Tracks, VehicleClass
 from kernels.assign import FREE
 from kernels.track import desk, track_batch
 from kernels.track_types import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
@@ -24,8 +24,11 @@ class TrackerParameters:
     """Detections below this score are not looked at; those between may only carry on a track."""
     birth_score: float = 0.4
     """A detection without a track begins one from this score on."""
+    even_score: float = 0.5
+    """A detection of this score is as likely a vehicle as not; the detector's scores need not be probabilities."""
     confirm_evidence: float = 1.6
-    """A track is believed, and reported, once the log odds of its sightings' scores add up to this."""
+    """A track is believed, and reported, once the log odds of its sightings add up to this. A sighting's are those of
+    its score less those of `even_score`: with 0.5, one of 0.84 is enough, or three of 0.64."""
     max_lost_s: float = 2.0
     """A track that has not been seen for longer has ended."""
     max_tentative_s: float = 0.5
@@ -55,6 +58,8 @@ class TrackerParameters:
                 raise ValueError(f"TrackerParameters.{name} is {value}, expected a finite number not below 0")
         if self.low_score > self.high_score:
             raise ValueError(f"TrackerParameters.low_score {self.low_score} is above high_score {self.high_score}")
+        if not 0 < self.even_score < 1:
+            raise ValueError(f"TrackerParameters.even_score is {self.even_score}, expected between 0 and 1")
         if not (self.centre_noise > 0 and self.size_noise > 0):
             raise ValueError("TrackerParameters.centre_noise and size_noise must be above 0")
 
@@ -158,10 +163,16 @@ def _batch(detections: Detections, kept: Ints) -> Batch:
         frames.captured_s,
         frames.size_px,
         np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),
-        detections.xyxy_px[kept],
+        _centred(detections.xyxy_px[kept]),
         detections.score[kept],
         detections.class_id[kept],
     )
+
+
+def _centred(xyxy_px: Floats32) -> Floats:
+    """(D, 4) f8: x and y of the centre, width and height."""
+    low, high = xyxy_px[:, :2].astype(np.float64), xyxy_px[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=1)
 
 
 def _new_state(cameras: int, capacity: int) -> State:

@@ -54,6 +54,7 @@ class Parameters(NamedTuple):
     high_score: float
     low_score: float
     birth_score: float
+    even_score: float
     confirm_evidence: float
     max_lost_s: float
     max_tentative_s: float
@@ -80,8 +81,8 @@ class Batch(NamedTuple):
     """(F, 2) i4: width and height of the picture."""
     first: Ints
     """(F + 1,) i8: frame f has the detections first[f] to first[f + 1]."""
-    xyxy_px: Floats32
-    """(D, 4) f4: finite, of positive width and height."""
+    box_px: Floats
+    """(D, 4) f8: x and y of the centre, width and height; finite, the sizes above 0."""
     score: Floats32
     """(D,) f4: 0 to 1."""
     class_id: Ints32
@@ -127,8 +128,6 @@ class Desk(NamedTuple):
     """(S,) i8: the tracks that look for a detection, rows of the assignment."""
     edges: Edges
     matching: Matching
-    measured: Floats
-    """(4,) f8: x, y, w, h of a detection."""
 
 
 class Frame(NamedTuple):
