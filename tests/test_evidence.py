@@ -127,7 +127,7 @@ def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: 
     assert sorted(file.name for file in case.files) == sorted(entry.name for entry in path.iterdir())
     assert sorted(entry.name for entry in path.iterdir()) == [
         "case.json", "clip.mp4", "manifest.json", "overlay.jpg", "overview.jpg",
-        "still-first.jpg", "still-last.jpg", "vehicle.jpg",
+        "still-first.jpg", "still-last.jpg", "vehicle-first.jpg", "vehicle-last.jpg", "vehicle.jpg",
     ]  # fmt: skip
     assert case.folder == f"2026/05/28/{case.id}"
     assert (path / "case.json").read_bytes() == case.document
@@ -184,6 +184,15 @@ def test_the_clip_is_the_cameras_own_packets_from_before_to_after(bench: Bench, 
         frames = sum(1 for _ in clip.decode(video=0))
         assert clip.streams.video[0].codec.name == "h264"
     assert frames == (record.clip.ended - record.clip.began).total_seconds() * FPS + 1
+
+
+def test_the_vehicle_is_cut_out_of_every_still(bench: Bench, footage: list[Segment]):
+    case, _ = prove(bench, footage)
+    for name, left in (("vehicle.jpg", 116), ("vehicle-first.jpg", 100), ("vehicle-last.jpg", 132)):
+        crop = shown(bench, case, name)
+        still = shown(bench, case, name.replace("vehicle-", "still-").replace("vehicle.", "overview."))
+        assert crop.shape == (78, 104, 3)  # the box of 80 x 60 and 15 % on every side
+        assert np.abs(crop - still[51:129, left - 12 : left + 92]).mean() < 6
 
 
 def test_the_drawing_is_apart_from_the_still(bench: Bench, footage: list[Segment]):

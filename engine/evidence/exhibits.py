@@ -143,17 +143,16 @@ def _pictures(
     lines: Sequence[str],
     quality: int,
 ) -> Mapping[str, bytes]:
-    """Every still veiled; of the overview also the drawing and the vehicle by itself."""
+    """Every still veiled, and the vehicle cut out of each; of the overview also the drawing."""
     files: dict[str, bytes] = {}
     for (name, still), others in zip(named.items(), seen, strict=True):
         box = stills.box_at(violation.sightings, still.captured_s)
         image = stills.veiled(still.rgb, others, Seen(box, violation.class_id) if box else None)
         files[name] = stills.jpeg(image, quality)
+        if box and (crop := stills.cropped(image, box)):
+            files[VEHICLE if name == OVERVIEW else name.replace("still-", "vehicle-", 1)] = stills.jpeg(crop, quality)
         if name == OVERVIEW:
-            drawing = stills.drawn(image, violation.sightings, box, lines)
-            files[OVERLAY] = stills.jpeg(drawing, quality)
-            if box and (crop := stills.cropped(image, box)):
-                files[VEHICLE] = stills.jpeg(crop, quality)
+            files[OVERLAY] = stills.jpeg(stills.drawn(image, violation.sightings, box, lines), quality)
     return files
 
 
