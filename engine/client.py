@@ -144,7 +144,7 @@ class QyranClient:
             if not (token := page.next_page_token):
                 return
 
-    def download_evidence(self, case_id: str, folder: Path) -> Path:
+    def download_evidence(self, case_id: str, folder: Path | str) -> Path:
         """Bring every file of a case to `folder/<case id>/`, each verified; returns that folder.
 
         What is there already and is right is not brought again; a broken download goes on where it stopped. Raises
@@ -153,7 +153,7 @@ class QyranClient:
         entry = self.get_case(case_id)
         if entry is None:
             raise RegisterError(f"{self._target}: there is no case {case_id!r}")
-        target = folder / _plain(case_id)
+        target = Path(folder) / _plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
             self._bring(case_id, file, target / _plain(file.name))
