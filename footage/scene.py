@@ -6,8 +6,9 @@ from the x axis towards the y axis.
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -268,10 +269,17 @@ def _mover(table: _MoverTable, route: Route) -> Mover:
     return Mover(route, profile, table.at_s, table.at_m)
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """The file's tables; with `like = "other"` those of other.toml beside it, replaced one by one."""
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    like = tables.pop("like", None)
+    return _read(path.with_name(f"{like}.toml")) | tables if like else tables
+
+
 def load(path: Path) -> Scene:
     """Read and check a scene file; raises SceneError."""
     try:
-        scene = msgspec.toml.decode(path.read_bytes(), type=Scene)
+        scene = msgspec.convert(_read(path), Scene)
         _check(scene)
     except (msgspec.MsgspecError, ValueError) as error:
         raise SceneError(f"{path}: {error}") from error

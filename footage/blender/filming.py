@@ -61,6 +61,7 @@ class Film:
         stage.clear()
         stage.set_renderer(scene.light.exposure, threads)
         stage.set_light(scene.light)
+        stage.set_vehicle_lamps(scene.light.lamps)
         stage.set_camera(scene.camera)
         street(scene)
         self._signals = {table.name: SignalObject(table) for table in scene.signal}

@@ -11,6 +11,7 @@ import numpy as np
 from mathutils import Vector
 from numpy.typing import NDArray
 
+from footage.blender.materials import material
 from footage.crops import Crop
 from footage.scene import CameraTable, Light
 
@@ -37,6 +38,12 @@ def set_light(light: Light) -> None:
     sky.sun_rotation = math.radians(light.sun_azimuth_deg)
     sky.sun_size = math.radians(0.6)
     links.new(sky.outputs["Color"], nodes["Background"].inputs["Color"])
+
+
+def set_vehicle_lamps(strength: float) -> None:
+    """How brightly the head lamps of all vehicles shine."""
+    shader = material("head_lamp").node_tree.nodes["Principled BSDF"]
+    shader.inputs["Emission Strength"].default_value = strength
 
 
 def shadow_per_m(light: Light) -> Floats:
