@@ -1,0 +1,300 @@
+"""The tracker: one vehicle one identity, in seconds, and each camera for itself to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.track import KalmanTracker, TrackerParameters
+from engine.types import Detections, Frames, Tracks, VehicleClass
+
+Sighting = tuple[int, float, float, float, float, VehicleClass]
+"""camera, time, centre x, centre y, score, class; every vehicle is 40 x 30 pixels."""
+
+CAR = VehicleClass.CAR
+HALF_PX = np.array([20.0, 15.0], np.float32)
+
+
+def detections(sightings: list[Sighting], frames: list[tuple[int, float]] | None = None) -> Detections:
+    """A batch; `frames` are camera and time, those of the sightings if left out."""
+    frames = frames if frames is not None else sorted({(c, t) for c, t, *_ in sightings})
+    ordered = sorted(sightings, key=lambda one: frames.index((one[0], one[1])))
+    centre = np.array([(x, y) for _, _, x, y, _, _ in ordered], np.float32).reshape(-1, 2)
+    return Detections(
+        frames=Frames(
+            camera=np.array([camera for camera, _ in frames], np.int32),
+            captured_s=np.array([time_s for _, time_s in frames], np.float64),
+            size_px=np.tile(np.array([[1280, 720]], np.int32), (len(frames), 1)),
+            clock=np.ones(len(frames), np.uint8),
+        ),
+        frame=np.array([frames.index((c, t)) for c, t, *_ in ordered], np.int32),
+        xyxy_px=np.concatenate([centre - HALF_PX, centre + HALF_PX], axis=1).astype(np.float32),
+        score=np.array([one[4] for one in ordered], np.float32),
+        class_id=np.array([one[5] for one in ordered], np.int32),
+    )
+
+
+def drive(times_s: list[float], x: float = 100.0, speed_px_s: float = 100.0, **other: float) -> list[Sighting]:
+    """One car that drives to the right."""
+    row = (other.get("y", 200.0), other.get("score", 0.95))
+    return [(int(other.get("camera", 0)), t, x + speed_px_s * t, *row, CAR) for t in times_s]
+
+
+def steps(begin_s: float, end_s: float, rate_hz: float = 10.0) -> list[float]:
+    return [round(begin_s + k / rate_hz, 6) for k in range(round((end_s - begin_s) * rate_hz))]
+
+
+def identities(*told: Tracks) -> set[int]:
+    return set(np.concatenate([tracks.track for tracks in told]).tolist())
+
+
+def test_a_vehicle_keeps_its_identity_over_batches() -> None:
+    tracker = KalmanTracker()
+    first, second = (tracker.track(detections(drive(steps(t, t + 1)))) for t in (0.0, 1.0))
+    assert len(first) == len(second) == 10
+    assert len(identities(first, second)) == 1
+    assert np.array_equal(first.xyxy_px[3], detections(drive(steps(0, 1))).xyxy_px[3])
+
+
+@pytest.mark.parametrize("rate_hz", [25.0, 12.5, 5.0, 2.5])
+def test_the_frame_rate_does_not_matter_for_steady_traffic(rate_hz: float) -> None:
+    cars = [s for lane in range(3) for s in drive(steps(0, 4, rate_hz), y=100.0 + 60 * lane, speed_px_s=30.0)]
+    told = KalmanTracker().track(detections(cars))
+    assert len(identities(told)) == 3
+    assert len(told) == len(cars)
+
+
+def test_variable_rate_and_gaps_are_taken_by_their_seconds() -> None:
+    times_s = [0.0, 0.04, 0.2, 0.21, 0.5, 0.55, 1.3, 1.31, 2.0]
+    told = KalmanTracker().track(detections(drive(times_s, speed_px_s=80.0)))
+    assert len(told) == len(times_s)
+    assert len(identities(told)) == 1
+
+
+def test_a_hidden_vehicle_is_found_again_where_it_must_be_by_now() -> None:
+    hidden = [t for t in steps(0, 3) if not 1.0 < t < 1.9]
+    told = KalmanTracker().track(detections(drive(hidden), [(0, t) for t in steps(0, 3)]))
+    assert len(identities(told)) == 1
+    assert len(told) == len(hidden)
+
+
+def test_crossing_vehicles_keep_their_identities() -> None:
+    times_s = steps(0, 4)
+    right = drive(times_s, x=100.0, speed_px_s=150.0, y=200.0)
+    left = drive(times_s, x=700.0, speed_px_s=-150.0, y=206.0)
+    told = KalmanTracker().track(detections(right + left))
+    top = np.isclose(told.xyxy_px[:, 1], 185.0)
+    assert len(set(told.track[top].tolist())) == 1
+    assert len(set(told.track[~top].tolist())) == 1
+    assert len(identities(told)) == 2
+
+
+def test_a_standing_vehicle_stays_one_track() -> None:
+    told = KalmanTracker().track(detections(drive(steps(0, 60, 5.0), speed_px_s=0.0)))
+    assert len(identities(told)) == 1
+
+
+def test_a_track_ends_once_it_was_lost_for_too_long_and_its_identity_is_not_used_again() -> None:
+    tracker = KalmanTracker()
+    before = tracker.track(detections(drive(steps(0, 1), speed_px_s=0.0)))
+    silent = tracker.track(detections([], [(0, t) for t in steps(1, 5)]))
+    after = tracker.track(detections(drive(steps(5, 6), speed_px_s=0.0)))
+    assert silent.ended.tolist() == sorted(identities(before))
+    assert len(silent) == 0
+    assert not identities(before) & identities(after)
+
+
+def test_a_long_gap_between_frames_ends_the_tracks() -> None:
+    tracker = KalmanTracker()
+    before = tracker.track(detections(drive(steps(0, 1), speed_px_s=0.0)))
+    after = tracker.track(detections(drive(steps(3600, 3601), x=-359900.0)))
+    assert after.ended.tolist() == sorted(identities(before))
+    assert len(identities(after)) == 1
+
+
+def test_a_clock_that_jumps_back_ends_the_tracks_and_begins_anew() -> None:
+    tracker = KalmanTracker()
+    before = tracker.track(detections(drive(steps(100, 101), x=-9900.0)))
+    after = tracker.track(detections(drive(steps(50, 51), x=-4900.0)))
+    assert after.ended.tolist() == sorted(identities(before))
+    assert len(identities(after)) == 1
+    assert not identities(before) & identities(after)
+
+
+def test_a_frame_told_twice_says_nothing_more() -> None:
+    tracker = KalmanTracker()
+    first = tracker.track(detections(drive([0.0, 0.1])))
+    again = tracker.track(detections(drive([0.1])))
+    after = tracker.track(detections(drive([0.2])))
+    assert len(again) == 0
+    assert identities(first) == identities(after)
+
+
+def test_a_vehicle_that_leaves_the_picture_has_ended_before_it_is_lost_for_long() -> None:
+    tracker = KalmanTracker()
+    before = tracker.track(detections(drive(steps(0, 1), x=1180.0)))
+    after = tracker.track(detections([], [(0, t) for t in steps(1, 2)]))
+    assert after.ended.tolist() == sorted(identities(before))
+
+
+def test_forgetting_a_camera_ends_its_tracks_and_no_others() -> None:
+    tracker = KalmanTracker()
+    both = [s for camera in (0, 1) for s in drive(steps(0, 1), camera=camera)]
+    told = tracker.track(detections(both))
+    tracker.forget(0)
+    tracker.forget(77)
+    after = tracker.track(detections([s for camera in (0, 1) for s in drive(steps(1, 2), camera=camera)]))
+    assert after.ended.tolist() == sorted(set(told.track[told.camera == 0].tolist()))
+    assert set(after.track[after.camera == 1].tolist()) == set(told.track[told.camera == 1].tolist())
+    assert not set(after.track[after.camera == 0].tolist()) & identities(told)
+
+
+def test_a_doubtful_box_becomes_a_track_only_by_being_seen_again() -> None:
+    once = KalmanTracker().track(detections(drive([0.0], score=0.7), [(0, t) for t in steps(0, 1)]))
+    often = KalmanTracker().track(detections(drive(steps(0, 1), score=0.7)))
+    sure = KalmanTracker().track(detections(drive([0.0], score=0.95)))
+    assert len(once) == 0
+    assert len(often) == 10
+    assert len(sure) == 1
+
+
+def test_earlier_sightings_of_the_same_batch_are_told_and_those_of_earlier_batches_are_not() -> None:
+    tracker = KalmanTracker()
+    assert len(tracker.track(detections(drive([0.0], score=0.7)))) == 0
+    told = tracker.track(detections(drive(steps(0.1, 1), score=0.7)))
+    assert told.frame.tolist() == list(range(9))
+
+
+def test_poor_detections_carry_a_track_on_but_begin_none() -> None:
+    poor = KalmanTracker().track(detections(drive(steps(0, 2), score=0.3)))
+    good_then_poor = detections(drive(steps(0, 1)) + drive(steps(1, 2), score=0.3))
+    carried = KalmanTracker().track(good_then_poor)
+    assert len(poor) == 0
+    assert len(carried) == 20
+    assert len(identities(carried)) == 1
+
+
+def test_the_class_is_the_vote_of_the_sightings_by_score() -> None:
+    seen = drive(steps(0, 1))
+    seen[4] = (*seen[4][:4], 0.6, VehicleClass.TRUCK)
+    told = KalmanTracker().track(detections(seen))
+    assert set(told.class_id.tolist()) == {CAR}
+
+
+def test_persons_and_boxes_that_are_none_are_not_tracked() -> None:
+    person = [(*s[:5], VehicleClass.PERSON) for s in drive(steps(0, 1))]
+    broken = detections(drive(steps(0, 1)))
+    broken.xyxy_px[:5, 0] = np.nan
+    broken.xyxy_px[5:, 2] = broken.xyxy_px[5:, 0]
+    assert len(KalmanTracker().track(detections(person))) == 0
+    assert len(KalmanTracker().track(broken)) == 0
+
+
+def test_nothing_in_nothing_out() -> None:
+    told = KalmanTracker().track(detections([]))
+    assert len(told) == 0
+    assert len(told.ended) == 0
+
+
+def test_more_vehicles_than_expected_find_room() -> None:
+    cars = [s for k in range(50) for s in drive(steps(0, 1), x=50.0 + k % 10 * 100, y=50.0 + k // 10 * 100)]
+    told = KalmanTracker(capacity=3).track(detections(cars))
+    assert len(identities(told)) == 50
+    roomy = KalmanTracker(capacity=500).track(detections(cars))
+    assert np.array_equal(told.track, roomy.track)
+
+
+def busy(camera: int, rng: np.random.Generator) -> Detections:
+    """Four seconds of wild traffic: noise, gaps, false alarms, scores and classes at random, its own clock."""
+    times_s = camera * 7.3 + np.cumsum(rng.uniform(0.02, 0.3, 30))
+    seen: list[Sighting] = []
+    for vehicle in rng.uniform(0, 600, (8, 2)):
+        speed = rng.normal(0, 60, 2)
+        for t in times_s[rng.random(30) < 0.8]:
+            x, y = vehicle + speed * (t - times_s[0]) + rng.normal(0, 2, 2)
+            seen.append((camera, float(t), float(x), float(y), float(rng.random()), VehicleClass(rng.integers(6))))
+    return detections(seen, [(camera, float(t)) for t in times_s])
+
+
+def together(parts: list[Detections]) -> Detections:
+    """All the cameras' frames in one batch, by turns."""
+    frames = {name: np.concatenate([getattr(p.frames, name) for p in parts]) for name in Frames.__dataclass_fields__}
+    turn = np.argsort(np.concatenate([np.arange(len(p.frames)) for p in parts]), kind="stable")
+    place = np.argsort(turn)
+    offset = np.cumsum([0] + [len(p.frames) for p in parts])
+    frame = np.concatenate([place[p.frame + o] for p, o in zip(parts, offset, strict=False)]).astype(np.int32)
+    order = np.argsort(frame, kind="stable")
+    columns = {
+        name: np.concatenate([getattr(p, name) for p in parts])[order] for name in ("xyxy_px", "score", "class_id")
+    }
+    return Detections(
+        frames=Frames(**{name: values[turn] for name, values in frames.items()}), frame=frame[order], **columns
+    )
+
+
+def cut(whole: Detections, begin: int, end: int) -> Detections:
+    """Frames begin to end - 1."""
+    rows = (whole.frame >= begin) & (whole.frame < end)
+    frames = {name: getattr(whole.frames, name)[begin:end] for name in Frames.__dataclass_fields__}
+    columns = {name: getattr(whole, name)[rows] for name in ("xyxy_px", "score", "class_id")}
+    return Detections(frames=Frames(**frames), frame=whole.frame[rows] - begin, **columns)
+
+
+def rows_of(tracks: Tracks, camera: int) -> tuple[bytes, ...]:
+    mine = tracks.camera == camera
+    columns: tuple[NDArray[np.generic], ...] = (
+        tracks.captured_s,
+        tracks.track,
+        tracks.xyxy_px,
+        tracks.score,
+        tracks.class_id,
+    )
+    return tuple(column[mine].tobytes() for column in columns)
+
+
+def test_a_camera_alone_and_among_300_is_the_same_to_the_last_bit() -> None:
+    cameras = [busy(camera, np.random.default_rng(camera)) for camera in range(300)]
+    shared = KalmanTracker()
+    halves = [together([cut(one, begin, begin + 15) for one in cameras]) for begin in (0, 15)]
+    told = [shared.track(half) for half in halves]
+    for camera in (0, 1, 150, 299):
+        alone = KalmanTracker(capacity=2)
+        for begin, among in zip((0, 15), told, strict=True):
+            one = alone.track(cut(cameras[camera], begin, begin + 15))
+            assert rows_of(one, camera) == rows_of(among, camera)
+            assert one.ended.tolist() == [i for i in among.ended.tolist() if i >> 40 == camera]
+            assert len(one) > 20
+
+
+def test_rows_are_ordered_by_frame_and_no_identity_is_twice_in_one() -> None:
+    told = KalmanTracker().track(together([busy(camera, np.random.default_rng(camera)) for camera in range(20)]))
+    assert (np.diff(told.frame) >= 0).all()
+    assert len(set(zip(told.frame.tolist(), told.track.tolist(), strict=True))) == len(told)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("high_score", float("nan"), "high_score is nan"),
+        ("max_lost_s", -1.0, "max_lost_s is -1.0"),
+        ("low_score", 0.9, "low_score 0.9 is above high_score"),
+        ("even_score", 1.0, "even_score is 1.0"),
+        ("centre_noise", 0.0, "must be above 0"),
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused_by_name(field: str, value: float, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        dataclasses.replace(TrackerParameters(), **{field: value})
+
+
+def test_frames_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="frame 1 of camera 0 has no finite capture time"):
+        KalmanTracker().track(detections([], [(0, 0.0), (0, float("nan"))]))
+    with pytest.raises(ValueError, match="camera -1 is negative"):
+        KalmanTracker().track(detections([], [(-1, 0.0)]))
+    backwards = dataclasses.replace(detections(drive([0.0, 0.1])), frame=np.array([1, 0], np.int32))
+    with pytest.raises(ValueError, match="does not ascend"):
+        KalmanTracker().track(backwards)
