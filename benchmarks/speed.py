@@ -31,22 +31,23 @@ COVERED = 1.96
 class Parameters:
     """Every constant, the same for all files."""
 
-    readout_s: float = 0.017
+    readout_s: float = 0.013
     """A rolling shutter reads the last row of the picture so much later than the first."""
     clearance_m: float = 0.2
     clearance_sigma_m: float = 0.05
-    overhang_m: float = 0.45
-    noise_px: float = 1.0
-    wobble_m: float = 0.1
+    overhang_m: float = 0.5
+    noise_px: float = 0.5
+    wobble_m: float = 0.15
     view_sigma: float = 0.006
     """Standard uncertainty, as a share, of what detector and view do to a speed beyond the above."""
-    published_sigma: float = 0.012
+    published_sigma: float = 0.01
     """The same for the published calibration, which states no uncertainty."""
     fewest_inliers: float = 0.8
-    shortest_m: float = 15.0
+    shortest_m: float = 24.0
     widest_sway_m: float = 0.5
-    widest_scatter: float = 3.0
-    widest_fit_sigma_kmh: float = 1.0
+    longest_gap_s: float = 0.1
+    widest_scatter: float = 1.0
+    widest_fit_sigma_kmh: float = 0.5
     most_drift: float = 0.2
 
 
@@ -141,6 +142,7 @@ def _measured(fit: Fits, parameters: Parameters) -> Flags:
     return np.asarray(
         (fit.inliers >= parameters.fewest_inliers)
         & (fit.length_m >= parameters.shortest_m)
+        & (fit.gap_s <= parameters.longest_gap_s)
         & (fit.sway_m <= parameters.widest_sway_m)
         & (fit.scatter <= parameters.widest_scatter)
         & (KMH * fit.sigma_mps <= parameters.widest_fit_sigma_kmh)

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.errors import CalibrationError
 from engine.types import Floats, Ints32
+from kernels.zones import Polygons
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,20 @@ class FootModel:
     """The camera on the ground's axes: x, y, and height above the road."""
     clearance_m: float = 0.2
     """Height of the bumper's lower edge above the road."""
-    overhang_m: float = 0.7
+    overhang_m: float = 0.5
     """From the bumper back to where the tyre meets the road."""
     clearance_sigma_m: float = 0.05
     """Standard uncertainty of the clearance, from vehicle to vehicle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """Radial distortion (Brown 1966): distorted = straight (1 + k1 r^2 + k2 r^4), r in focal lengths off centre."""
+
+    focal_px: float
+    centre_px: tuple[float, float]
+    k1: float
+    k2: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +42,8 @@ class CameraGeometry:
     """What the speedometer knows of one camera."""
 
     image_to_ground: Floats
-    """(3, 3) f8: homography, image pixels to metres on the road; any scale and sign."""
+    """(3, 3) f8: homography, image pixels (without distortion where `lens` is given) to metres on the road; any scale
+    and sign."""
     image_size_px: tuple[int, int]
     """Width and height of the picture that it was made for; in a picture of another size nothing is measured."""
     area_px: Floats
@@ -46,6 +58,13 @@ class CameraGeometry:
     """Standard uncertainty of lengths as a share of the length, for what the covariance does not hold."""
     foot: FootModel | None = None
     """None: the foot point is taken to lie on the road."""
+    lens: Lens | None = None
+    """None: the lens draws straight lines straight."""
+    readout_s: float = 0.0
+    """A rolling shutter reads the last row of the picture so much later than the first; 0 for a global shutter. The
+    capture time of a frame is that of its first row. An approaching vehicle moves down the picture, so without this its
+    speed comes out too high by readout x speed x (share of the picture's height) / stretch: 1 % at 13 ms, 80 km/h and
+    20 m."""
 
     def __post_init__(self) -> None:
         """Bring the homography to W > 0 in the area. Raises CalibrationError where the area meets the horizon."""
@@ -76,9 +95,10 @@ class GeometryTable:
         self.image_size_px = _stack([g.image_size_px for g in known], (2,))
         self.valid_s = _stack([(g.valid_from_s, g.valid_to_s) for g in known], (2,))
         self.foot = _stack([_foot_row(g.foot) for g in known], (5,))
+        self.lens = _stack([_lens_row(g.lens) for g in known], (5,))
+        self.readout_s = np.array([g.readout_s for g in known])
         self.clearance_sigma_m = np.array([g.foot.clearance_sigma_m if g.foot else 0.0 for g in known])
-        self.corner_offset = np.cumsum([0, *(len(g.area_px) for g in known)], dtype=np.int64)
-        self.corner_px = np.concatenate([np.empty((0, 2)), *(g.area_px for g in known)])
+        self.areas = _areas(known)
 
     def row_of(self, camera: Ints32) -> Ints32:
         """(T,) i4: row of every camera index, -1 where nothing is known of the camera."""
@@ -89,9 +109,20 @@ class GeometryTable:
         return np.where(self.index[at] == camera, at, -1).astype(np.int32)
 
 
+def _areas(known: list[CameraGeometry]) -> Polygons:
+    """The calibrated areas: one group a geometry with its one polygon, and a last group without any."""
+    corners = np.cumsum([0, *(len(g.area_px) for g in known)], dtype=np.int32)
+    first = np.minimum(np.arange(len(known) + 2), len(known)).astype(np.int32)
+    return Polygons(np.concatenate([np.empty((0, 2)), *(g.area_px for g in known)]), corners, first)
+
+
 def _stack(rows: list[Any], shape: tuple[int, ...]) -> Floats:
     return np.array(rows, np.float64).reshape(len(rows), *shape)
 
 
 def _foot_row(foot: FootModel | None) -> tuple[float, ...]:
     return (*foot.camera_m, foot.clearance_m, foot.overhang_m) if foot else (np.nan,) * 5
+
+
+def _lens_row(lens: Lens | None) -> tuple[float, ...]:
+    return (lens.focal_px, *lens.centre_px, lens.k1, lens.k2) if lens else (1.0, 0.0, 0.0, 0.0, 0.0)

@@ -21,15 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import CameraGeometry, FootModel, GeometryTable
+from engine.geometry import CameraGeometry, FootModel, GeometryTable, Lens
 from engine.types import Bytes8, Clock, Flags, Floats, Ints, Ints32, Measurable, Motion, Speeds, Tracks
-from kernels.ground import hidden_share, inside, onto_road, speed_by_homography, to_ground
+from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
+from kernels.occlusion import hidden_share
 from kernels.speed import Fits, fit_speed, momentary_velocity
+from kernels.zones import inside
 
 SIGHTING = np.dtype(
     [
         ("track", "i8"),
-        ("captured_s", "f8"),
+        ("exposed_s", "f8"),
         ("foot_px", "f8", (2,)),
         ("position_m", "f8", (2,)),
         ("jacobian", "f8", (2, 2)),
@@ -39,12 +41,13 @@ SIGHTING = np.dtype(
         ("row", "i8"),
     ]
 )
-"""What is remembered of a sighting; `row` is its row in the running batch, -1 for an older one."""
+"""What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
+`row` is its row in the running batch, -1 for an older one."""
 
 Sightings = NDArray[np.void]
 
 
-__all__ = ["CameraGeometry", "FootModel", "GroundSpeedometer", "SpeedBounds"]
+__all__ = ["CameraGeometry", "FootModel", "GroundSpeedometer", "Lens", "SpeedBounds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class SpeedBounds:
     """Root mean square distance sideways from that motion."""
     widest_scatter: float = 6.0
     """Residuals along the road in units of the expected noise."""
+    longest_gap_s: float = 1.0
+    """After a longer time unseen it could be another vehicle."""
     most_drift: float = 0.2
     """Change of speed over the stretch as a share of the speed, beyond its own two standard errors."""
     widest_sigma_mps: float = 1.0
@@ -73,8 +78,8 @@ class SpeedBounds:
     """A standard uncertainty above both bounds is no measurement."""
     noise_px: float = 1.0
     """Expected noise of a foot point, each axis."""
-    wobble_m: float = 0.03
-    """Expected noise of the outline against the vehicle."""
+    wobble_m: float = 0.15
+    """Expected noise of the outline against the vehicle, along the road."""
     momentary_s: float = 1.0
     """Length of the window of the momentary velocity."""
     most_sightings: int = 400
@@ -114,19 +119,24 @@ class GroundSpeedometer:
         """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
         table, rows = self._table, len(tracks)
         sighting = np.zeros(rows, SIGHTING)
-        sighting["track"], sighting["captured_s"], sighting["row"] = tracks.track, tracks.captured_s, np.arange(rows)
-        sighting["foot_px"] = tracks.foot_px
         geometry = table.row_of(tracks.camera)
         geometry[~self._valid(tracks, geometry)] = -1
-        sighting["geometry"] = geometry
-        position_m, jacobian = np.empty((rows, 2)), np.empty((rows, 2, 2))
-        by_clearance = np.empty((rows, 2))
-        foot_px = np.ascontiguousarray(sighting["foot_px"])
+        foot_px = tracks.foot_px.astype(np.float64)
+        sighting["track"], sighting["row"], sighting["geometry"] = tracks.track, np.arange(rows), geometry
+        sighting["exposed_s"] = tracks.captured_s + _rows(table.readout_s, geometry) * self._depth(tracks, foot_px)
+        sighting["reason"] = self._reasons(tracks, geometry, foot_px)
+        undistort(table.lens, geometry, foot_px)
+        position_m, jacobian, by_clearance = np.empty((rows, 2)), np.empty((rows, 2, 2)), np.empty((rows, 2))
         to_ground(table.image_to_ground, geometry, foot_px, position_m, jacobian)
         onto_road(table.foot, geometry, position_m, by_clearance)
-        sighting["position_m"], sighting["jacobian"], sighting["by_clearance"] = position_m, jacobian, by_clearance
-        sighting["reason"] = self._reasons(tracks, geometry, foot_px)
+        sighting["foot_px"], sighting["position_m"] = foot_px, position_m
+        sighting["jacobian"], sighting["by_clearance"] = jacobian, by_clearance
         return sighting
+
+    @staticmethod
+    def _depth(tracks: Tracks, foot_px: Floats) -> Floats:
+        """(T,) how far down the picture a foot point is, 0 to 1."""
+        return np.asarray(foot_px[:, 1] / tracks.frames.size_px[tracks.frame, 1])
 
     def _valid(self, tracks: Tracks, geometry: Ints32) -> Flags:
         """(T,) whether the geometry holds at the time and for the size of the picture."""
@@ -139,17 +149,22 @@ class GroundSpeedometer:
 
     def _reasons(self, tracks: Tracks, geometry: Ints32, foot_px: Floats) -> Bytes8:
         """(T,) `Measurable` of every sighting by itself."""
-        within = np.empty(len(tracks), np.bool_)
-        inside(self._table.corner_offset, self._table.corner_px, geometry, foot_px, within)
+        within = np.empty((len(tracks), 1), np.bool_)
+        inside(
+            foot_px,
+            np.where(geometry < 0, len(self._table.index), geometry).astype(np.int32),
+            self._table.areas,
+            within,
+        )
         hidden = np.empty(len(tracks))
-        hidden_share(tracks.frame, tracks.xyxy_px.astype(np.float64), hidden)
+        hidden_share(tracks.frame, tracks.xyxy_px, hidden)
         margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
             (geometry < 0, Measurable.NOT_CALIBRATED),
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),
-            (~within, Measurable.OUTSIDE),
+            (~within[:, 0], Measurable.OUTSIDE),
             (hidden > self.bounds.most_hidden, Measurable.OCCLUDED),
         ]
         return _first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
@@ -227,6 +242,7 @@ class GroundSpeedometer:
         reasons = [
             (tally[:, Measurable.CLOCK_UNSTABLE] > 0, Measurable.CLOCK_UNSTABLE),
             (hidden > bounds.most_hidden_sightings * (hidden + usable), Measurable.OCCLUDED),
+            (fit.gap_s > bounds.longest_gap_s, Measurable.OCCLUDED),
             (usable < bounds.fewest_sightings, worst),
             (~fits, Measurable.INCONSISTENT),
             (short, worst),
@@ -239,7 +255,7 @@ class GroundSpeedometer:
 
 def _columns(seen: Sightings) -> tuple[Floats, Floats, Floats]:
     """Times, ground positions and their Jacobians, each contiguous."""
-    t_s, position_m, jacobian = (np.ascontiguousarray(seen[name]) for name in ("captured_s", "position_m", "jacobian"))
+    t_s, position_m, jacobian = (np.ascontiguousarray(seen[name]) for name in ("exposed_s", "position_m", "jacobian"))
     return t_s, position_m, jacobian
 
 

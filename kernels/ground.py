@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Ints32 = NDArray[np.int32]
-Flags = NDArray[np.bool_]
+
+UNDISTORT_ROUNDS = 10
 
 
 @njit(cache=True, nogil=True)
@@ -24,6 +25,32 @@ def project(h: Floats, u: float, v: float) -> tuple[float, float, float]:
     if not w > 0.0:
         return np.nan, np.nan, w
     return (h[0, 0] * u + h[0, 1] * v + h[0, 2]) / w, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) / w, w
+
+
+@njit(cache=True, nogil=True)
+def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
+    """Move image points to where a lens without radial distortion would show them, in place.
+
+    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); straight where k1 = k2 = 0
+    geometry  (P,) i4: lens of a point; negative: none
+    point_px  (P, 2) f8, in place
+
+    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`; it contracts for the
+    few per cent of distortion that a traffic camera has.
+    """
+    for i in range(len(geometry)):
+        if geometry[i] < 0:
+            continue
+        focal, u, v, k1, k2 = lens[geometry[i]]
+        if k1 == 0.0 and k2 == 0.0:
+            continue
+        x_seen, y_seen = (point_px[i, 0] - u) / focal, (point_px[i, 1] - v) / focal
+        x, y = x_seen, y_seen
+        for _ in range(UNDISTORT_ROUNDS):
+            square = x * x + y * y
+            stretch = 1.0 + square * (k1 + square * k2)
+            x, y = x_seen / stretch, y_seen / stretch
+        point_px[i, 0], point_px[i, 1] = x * focal + u, y * focal + v
 
 
 @njit(cache=True, nogil=True)
@@ -124,51 +151,3 @@ def speed_by_homography(
                 out[n, row] += factor * u
                 out[n, row + 1] += factor * v
                 out[n, row + 2] += factor
-
-
-@njit(cache=True, nogil=True)
-def inside(corner_offset: Ints, corner_px: Floats, geometry: Ints32, point_px: Floats, out: Flags) -> None:
-    """Which points lie inside the polygon of their geometry (even-odd rule; Franklin's crossing test).
-
-    corner_offset  (C + 1,) i8: polygon c has the corners corner_offset[c] to corner_offset[c + 1]
-    corner_px      (K, 2) f8
-    geometry       (P,) i4: polygon of a point; negative: none, so not inside
-    point_px       (P, 2) f8
-    out            (P,) bool, out
-    """
-    for i in range(len(geometry)):
-        out[i] = False
-        if geometry[i] < 0:
-            continue
-        first, last = corner_offset[geometry[i]], corner_offset[geometry[i] + 1]
-        x, y = point_px[i, 0], point_px[i, 1]
-        k = last - 1
-        for j in range(first, last):
-            if (corner_px[j, 1] > y) != (corner_px[k, 1] > y):
-                slope = (corner_px[k, 0] - corner_px[j, 0]) / (corner_px[k, 1] - corner_px[j, 1])
-                if x < corner_px[j, 0] + slope * (y - corner_px[j, 1]):
-                    out[i] = not out[i]
-            k = j
-
-
-@njit(cache=True, nogil=True)
-def hidden_share(frame: Ints32, xyxy_px: Floats, out: Floats) -> None:
-    """How much of every box another box covers that stands nearer: whose lower edge is lower in the picture.
-
-    frame    (T,) i4: frame of a box, ascending; only boxes of the same frame cover each other
-    xyxy_px  (T, 4) f8: left, top, right, bottom
-    out      (T,) f8, out: the largest share of the box's area that one nearer box covers, 0 to 1
-    """
-    first = 0
-    for i in range(len(frame)):
-        if frame[i] != frame[first]:
-            first = i
-        out[i] = 0.0
-        for j in range(first, i):
-            wide = min(xyxy_px[i, 2], xyxy_px[j, 2]) - max(xyxy_px[i, 0], xyxy_px[j, 0])
-            high = min(xyxy_px[i, 3], xyxy_px[j, 3]) - max(xyxy_px[i, 1], xyxy_px[j, 1])
-            if not (wide > 0.0 and high > 0.0):
-                continue
-            behind = i if xyxy_px[i, 3] < xyxy_px[j, 3] else j
-            area = (xyxy_px[behind, 2] - xyxy_px[behind, 0]) * (xyxy_px[behind, 3] - xyxy_px[behind, 1])
-            out[behind] = max(out[behind], wide * high / area)

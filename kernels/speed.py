@@ -59,12 +59,14 @@ class Fits(NamedTuple):
     """Times of the first and the last point that carry weight."""
     length_m: Floats
     """Way along the direction of travel between them."""
+    gap_s: Floats
+    """Longest time between two neighbouring points that carry weight."""
     gain: Floats
     """(P,) 1/s: the weight of every point in its track's speed; zero for points that were not used."""
 
 
 COLUMNS = len(Fits._fields) - 1
-SPEED, SIGMA, HEADING, DRIFT, DRIFT_SIGMA, SCATTER, INLIERS, MEMORY, SWAY, BEGAN, ENDED, LENGTH = range(COLUMNS)
+SPEED, SIGMA, HEADING, DRIFT, DRIFT_SIGMA, SCATTER, INLIERS, MEMORY, SWAY, BEGAN, ENDED, LENGTH, GAP = range(COLUMNS)
 
 
 @njit(cache=True, nogil=True)
@@ -186,15 +188,15 @@ def _start_heading(t: Floats, x: Floats, y: Floats, scratch: Floats) -> tuple[fl
 
 @njit(cache=True, nogil=True)
 def _extent(row: Floats, t: Floats, s: Floats, weight: Floats) -> None:
-    """First and last point that carry weight: times, way between them, number."""
-    first, last, count = -1, -1, 0
+    """First and last point that carry weight: times, way between them; their number and the longest gap."""
+    first, last, count, gap_s = -1, -1, 0, 0.0
     for i in range(len(t)):
         if weight[i] > 0.0:
-            first = i if first < 0 else first
+            gap_s = max(gap_s, t[i] - t[last]) if count > 0 else 0.0
+            first = i if count == 0 else first
             last = i
             count += 1
-    row[BEGAN], row[ENDED] = t[first], t[last]
-    row[LENGTH] = s[last] - s[first]
+    row[BEGAN], row[ENDED], row[LENGTH], row[GAP] = t[first], t[last], s[last] - s[first], gap_s
     row[INLIERS] = count / len(t)
 
 
