@@ -168,6 +168,14 @@ def test_a_jump_of_the_timestamps_begins_a_new_timeline(jump_s: float, reports: 
     assert np.allclose(film[-1][1] - film[-1][0], 0.0 if reports else DELAY_S, atol=0.03)
 
 
+def test_a_report_that_says_the_same_long_after_a_jump_is_believed() -> None:
+    """The jump was none: the network had stalled and pictures were lost."""
+    camera = Camera(reports=True)
+    camera.film(20)
+    camera.clock.jump()
+    assert [state for _, _, state in camera.film(30)][-1] is Clock.SYNCHRONISED
+
+
 def test_time_goes_on_across_a_new_connection() -> None:
     camera = Camera()
     film = camera.film(10)

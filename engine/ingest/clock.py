@@ -26,6 +26,8 @@ STEP_S = 0.25
 SETTLE_S = 5.0
 TRUST_S = 10.0
 """A camera clock that differs by more from this host's is not synchronised, and not used."""
+FRESH_S = 15.0
+"""So long after a jump there has been a new sender report: they come every 5 s or so."""
 REORDER_S = 2.0
 """Packets in decoding order lie at most this far out of presentation order; further is a jump."""
 ENVELOPE_S = 60
@@ -84,6 +86,7 @@ class CaptureClock:
         self._newest_s = -np.inf  # largest pts seen
         self._stamped_s = np.inf  # largest pts stamped
         self._settled_s = np.inf  # pts from which the mapping is stable
+        self._fresh_s = np.inf  # pts from which reports are new ones, whatever they say
 
     def is_jump(self, pts_s: float, arrived_s: float) -> bool:
         """Does the next packet's pts belong to another timeline than those observed?
@@ -107,11 +110,11 @@ class CaptureClock:
         both Unix seconds UTC.
         """
         if not np.isfinite(self._newest_s):
-            self._settled_s = pts_s + SETTLE_S
+            self._settled_s, self._fresh_s = pts_s + SETTLE_S, pts_s + FRESH_S
         self._newest_s = max(self._newest_s, pts_s)
         self._envelope.add(self._newest_s, arrived_s - pts_s)
         if reported_s is not None:
-            self._report(reported_s - pts_s)
+            self._report(reported_s - pts_s, pts_s)
 
     def stamp(self, pts_s: Floats) -> tuple[Floats, Clock]:
         """Capture times of a segment's packets, `observe`d before, and how they were obtained."""
@@ -125,8 +128,9 @@ class CaptureClock:
         self._last_s, self._stamped_s = float(captured_s.max()), last_s
         return captured_s, Clock.UNSTABLE if late or first_s < self._settled_s else source
 
-    def _report(self, offset_s: float) -> None:
-        if self._stale_s is not None and abs(offset_s - self._stale_s) < _LEAST_GAP_S:
+    def _report(self, offset_s: float, pts_s: float) -> None:
+        """Take in what the latest report says, unless it is the last one from before a jump, still being handed out."""
+        if self._stale_s is not None and abs(offset_s - self._stale_s) < _LEAST_GAP_S and pts_s < self._fresh_s:
             return
         if self._reported_s is not None and abs(offset_s - self._reported_s) > STEP_S:
             self.jumps += 1

@@ -54,8 +54,11 @@ class _Reader:
         self._sequence = 0
 
     def close(self) -> None:
-        """Make `read` return: at once where it waits to retry, at the next packet where they come, and within the
-        I/O time-out where the camera is silent. From any thread."""
+        """Make `read` return; from any thread.
+
+        At once where it waits to try again, at the next packet where they come, within the I/O time-out where the
+        camera is silent: libavformat cannot be interrupted from outside.
+        """
         self._closed.set()
 
     def _connected(self, stream: Stream) -> None:

@@ -119,7 +119,10 @@ def opened(config: CameraConfig) -> Iterator[Stream]:
     began_s = time.monotonic()
     try:
         container = av.open(
-            config.url, options=_options(config), timeout=(config.open_timeout_s, config.read_timeout_s)
+            config.url,
+            options=_options(config),
+            timeout=(config.open_timeout_s, config.read_timeout_s),
+            metadata_errors="replace",
         )
     except av.FFmpegError as error:
         raise _translated(config, error, time.monotonic() - began_s, config.open_timeout_s) from None
