@@ -14,7 +14,7 @@ _OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "h264": ("libx264", "yuv420p", {"preset": "slow", "bf": "0", "profile": "high"}),
     "hevc": ("libx265", "yuv420p", {"preset": "slow", "x265-params": "bframes=0:log-level=error"}),
     "vp9": ("libvpx-vp9", "yuv420p", {"b": "0", "deadline": "good", "cpu-used": "3", "lag-in-frames": "0"}),
-    "mjpeg": ("mjpeg", "yuvj420p", {"q": "5"}),
+    "mjpeg": ("mjpeg", "yuvj420p", {"qmin": "4", "qmax": "4", "color_range": "pc"}),
 }
 """Encoder, pixel format, options by codec; without B-frames, as traffic cameras send it."""
 
