@@ -70,7 +70,7 @@ class CameraGeometry:
         """Bring the homography to W > 0 in the area. Raises CalibrationError where the area meets the horizon."""
         h = np.asarray(self.image_to_ground, np.float64)
         corners = np.asarray(self.area_px, np.float64)
-        if h.shape != (3, 3) or not np.isfinite(h).all() or abs(np.linalg.det(h / np.linalg.norm(h))) < 1e-15:
+        if h.shape != (3, 3) or not np.isfinite(h).all() or np.linalg.matrix_rank(h) < 3:
             raise CalibrationError("image_to_ground is not an invertible 3 x 3 matrix of finite numbers")
         if corners.ndim != 2 or corners.shape[1:] != (2,) or len(corners) < 3 or not np.isfinite(corners).all():
             raise CalibrationError("area_px is not a polygon of at least three finite image points")

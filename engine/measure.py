@@ -115,6 +115,10 @@ class GroundSpeedometer:
             self._history.pop(track, None)
         return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds)
 
+    def remembered(self) -> dict[int, int]:
+        """How many sightings are held of every live track."""
+        return {track: len(history) for track, history in self._history.items()}
+
     def _sight(self, tracks: Tracks) -> Sightings:
         """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
         table, rows = self._table, len(tracks)

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from engine.measure import CameraGeometry, GroundSpeedometer
+from engine.errors import CalibrationError
+from engine.measure import CameraGeometry, FootModel, GroundSpeedometer, Lens, SpeedBounds
 from engine.types import Clock, Frames, Measurable, Tracks
 
 SIZE = (1280, 720)
@@ -103,3 +104,199 @@ def test_batches_add_up_to_the_same_measurement() -> None:
     assert last.speeds.speed_mps[0] == whole.speeds.speed_mps[0]
     assert last.velocity_mps[-1].tolist() == whole.velocity_mps[-1].tolist()
     assert len(last.velocity_mps) == 6
+
+
+def test_a_vehicles_result_does_not_depend_on_its_company() -> None:
+    rng = np.random.default_rng(1)
+    ways = {
+        k: straight(TIMES, (rng.uniform(-8, 8), rng.uniform(45, 65)), (rng.normal(0, 0.3), -rng.uniform(8, 25)))
+        for k in range(1, 700)
+    }
+    bounds = SpeedBounds(most_hidden=2.0)
+    company = GroundSpeedometer({0: geometry()}, bounds).measure(batch(TIMES, ways)).speeds
+    assert (company.measurable == Measurable.YES).sum() > 600
+    for k in (1, 350, 699):
+        alone = (
+            GroundSpeedometer({0: geometry()}, SpeedBounds(most_hidden=2.0)).measure(batch(TIMES, {k: ways[k]})).speeds
+        )
+        for name in ("speed_mps", "sigma_mps", "began_s", "ended_s", "length_m", "heading_rad"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(company, name)[k - 1], err_msg=name)
+
+
+def test_the_stated_uncertainty_covers_the_scatter_of_a_noisy_detector() -> None:
+    rng = np.random.default_rng(2)
+    errors, sigmas = [], []
+    for _ in range(200):
+        speed = rng.uniform(10, 25)
+        tracks = batch(TIMES, {1: straight(TIMES, (1.0, 62.0), (0.0, -speed))})
+        shake = rng.normal(0, 1.0, (len(tracks), 1)).astype(np.float32) * np.array([[0, 1, 0, 1]], np.float32)
+        reason, measured, sigma = only(dataclasses.replace(tracks, xyxy_px=tracks.xyxy_px + shake), relative_sigma=0.0)
+        if reason == Measurable.YES:
+            errors.append(measured - speed)
+            sigmas.append(sigma)
+    assert len(errors) > 150
+    assert 0.85 < np.mean(np.abs(errors) < 1.96 * np.array(sigmas)) <= 1.0
+    assert abs(np.mean(errors)) < 0.1
+
+
+def test_scale_covariance_passes_to_the_speed() -> None:
+    h = np.linalg.inv(ground_to_image())
+    ground_scale = np.concatenate([h[0], h[1], np.zeros(3)])
+    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
+    covariance = np.outer(ground_scale, ground_scale) * 0.02**2
+    _, speed, sigma = only(tracks, covariance=covariance, relative_sigma=0.0)
+    assert sigma == pytest.approx(0.02 * speed, rel=0.05)
+
+
+def test_a_cut_vehicle_is_truncated() -> None:
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    tracks = batch(TIMES, {1: way})
+    boxes_px = tracks.xyxy_px.copy()
+    boxes_px[2:, 3] = SIZE[1] - 1
+    assert only(dataclasses.replace(tracks, xyxy_px=boxes_px))[0] == Measurable.TRUNCATED
+
+
+def test_a_vehicle_behind_another_is_occluded_and_the_other_is_not() -> None:
+    ways = {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0)), 2: straight(TIMES, (1.4, 58.0), (0.0, -16.0))}
+    speeds = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, ways)).speeds
+    assert speeds.measurable.tolist() == [Measurable.OCCLUDED, Measurable.YES]
+    assert np.isnan(speeds.speed_mps[0])
+
+
+def test_a_vehicle_that_was_lost_for_long_could_be_another() -> None:
+    times = np.concatenate([TIMES[:12], TIMES[12:] + 1.5])
+    way = np.array([1.0, 60.0]) + np.outer(times - times[0], [0.0, -10.0])
+    assert only(batch(times, {1: way}))[0] == Measurable.OCCLUDED
+
+
+def test_a_braking_vehicle_is_accelerating() -> None:
+    t = TIMES - TIMES[0]
+    way = np.column_stack([np.ones_like(t), 60.0 - 20.0 * t + 3.5 * t**2])
+    assert only(batch(TIMES, {1: way}))[0] == Measurable.ACCELERATING
+
+
+def test_outside_the_area_nothing_is_measured() -> None:
+    area = np.array([[0, 600], [1280, 600], [1280, 720], [0, 720]], float)
+    assert only(batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -12.0))}), area_px=area)[0] == Measurable.OUTSIDE
+
+
+@pytest.mark.parametrize(
+    "changes", [{"valid_to_s": TIMES[0]}, {"valid_from_s": TIMES[-1] + 1}, {"image_size_px": (1920, 1080)}]
+)
+def test_without_a_calibration_that_holds_nothing_is_measured(changes: dict[str, object]) -> None:
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    motion = GroundSpeedometer({0: geometry(**changes)}).measure(batch(TIMES, {1: way}))
+    assert motion.speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
+    assert np.isnan(motion.position_m).all()
+    assert np.isnan(motion.velocity_mps).all()
+
+
+def test_a_camera_without_geometry_is_not_calibrated() -> None:
+    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))}, camera=3)
+    for known in ({0: geometry()}, {}):
+        assert GroundSpeedometer(known).measure(tracks).speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
+
+
+def test_an_unstable_clock_measures_nothing() -> None:
+    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))}, clock=Clock.UNSTABLE)
+    assert only(tracks)[0] == Measurable.CLOCK_UNSTABLE
+
+
+def test_a_short_track_is_too_short() -> None:
+    assert only(batch(TIMES[:5], {1: straight(TIMES[:5], (1.0, 60.0), (0.0, -16.0))}))[0] == Measurable.TOO_SHORT
+    assert only(batch(TIMES, {1: straight(TIMES, (1.0, 50.0), (0.0, -1.0))}))[0] == Measurable.TOO_SHORT
+
+
+def test_a_switch_of_identity_is_inconsistent() -> None:
+    way = straight(TIMES, (-3.0, 60.0), (0.0, -14.0))
+    way[13:, 0] += 7.0
+    assert only(batch(TIMES, {1: way}))[0] == Measurable.INCONSISTENT
+
+
+def test_a_poor_calibration_is_uncertain() -> None:
+    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
+    assert only(tracks, relative_sigma=0.1)[0] == Measurable.UNCERTAIN
+
+
+def test_a_wild_box_does_not_move_the_speed() -> None:
+    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
+    wild = tracks.xyxy_px.copy()
+    wild[[5, 17]] += np.array([0, 40, 0, 40], np.float32)
+    reason, speed, _ = only(dataclasses.replace(tracks, xyxy_px=wild))
+    assert reason == Measurable.YES
+    assert speed == pytest.approx(16.0, rel=5e-3)
+
+
+def test_the_readout_of_a_rolling_shutter_is_taken_out() -> None:
+    readout_s, way = 0.02, straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    for _ in range(5):
+        depth = image_of(way)[:, 1] / SIZE[1]
+        way = np.array([1.0, 60.0]) + np.outer(TIMES - TIMES[0] + readout_s * depth, [0.0, -16.0])
+    tracks = batch(TIMES, {1: way})
+    assert only(tracks, readout_s=readout_s)[1] == pytest.approx(16.0, rel=1e-3)
+    assert only(tracks)[1] > 16.02
+
+
+def test_the_clearance_of_a_bumper_is_taken_out() -> None:
+    clearance = 0.25
+    seen = straight(TIMES, (0.0, 40.0), (0.0, -10.0)) * HEIGHT_M / (HEIGHT_M - clearance)
+    foot = FootModel((0.0, 0.0, HEIGHT_M), clearance, overhang_m=9.0)
+    tracks = batch(TIMES, {1: seen})
+    assert only(tracks)[1] == pytest.approx(10.0 * HEIGHT_M / (HEIGHT_M - clearance), rel=1e-3)
+    assert only(tracks, foot=foot)[1] == pytest.approx(10.0, rel=1e-3)
+    assert only(tracks, foot=foot)[2] > only(tracks)[2]
+
+
+def test_the_distortion_of_the_lens_is_taken_out() -> None:
+    tracks = batch(TIMES, {1: straight(TIMES, (6.0, 55.0), (0.0, -14.0))})
+    foot = tracks.foot_px.astype(float)
+    straight_ray = (foot - np.array([640, 360])) / 1100.0
+    bent = foot + straight_ray * 1100.0 * -0.3 * (straight_ray**2).sum(axis=1, keepdims=True)
+    shift = (bent - foot).astype(np.float32)
+    moved = dataclasses.replace(tracks, xyxy_px=tracks.xyxy_px + np.tile(shift, 2))
+    lens = Lens(1100.0, (640.0, 360.0), -0.3)
+    assert only(moved, lens=lens)[1] == pytest.approx(14.0, rel=1e-3)
+    assert abs(only(moved)[1] / 14.0 - 1.0) > 5e-3
+
+
+def test_a_standing_vehicle_has_a_momentary_velocity_near_zero() -> None:
+    motion = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, {1: straight(TIMES, (1.0, 40.0), (0.0, 0.0))}))
+    assert np.isnan(motion.velocity_mps[:2]).all()
+    assert np.abs(motion.velocity_mps[2:]).max() < 0.05
+
+
+def test_ended_tracks_are_forgotten_and_live_ones_are_bounded() -> None:
+    meter = GroundSpeedometer({0: geometry()}, SpeedBounds(most_sightings=10))
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    meter.measure(batch(TIMES[:20], {1: way[:20]}))
+    assert meter.remembered() == {1: 10}
+    meter.measure(batch(TIMES[20:], {1: way[20:]}, ended=(1,)))
+    assert meter.remembered() == {}
+
+
+def test_an_empty_batch_is_an_empty_motion() -> None:
+    motion = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, {}))
+    assert len(motion.speeds.track) == len(motion.position_m) == 0
+
+
+def test_another_geometry_begins_afresh() -> None:
+    meter = GroundSpeedometer({0: geometry()})
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    meter.measure(batch(TIMES[:20], {1: way[:20]}))
+    meter.recalibrate({})
+    assert meter.remembered() == {}
+    assert meter.measure(batch(TIMES[20:], {1: way[20:]})).speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_to_ground": np.zeros((3, 3))}, "invertible"),
+        ({"area_px": np.array([[0, 0], [1280, 0], [1280, 720]])}, "horizon"),
+        ({"area_px": np.array([[0, 500], [1280, 500]])}, "polygon"),
+        ({"covariance": np.zeros((8, 8))}, "9 x 9"),
+    ],
+)
+def test_geometry_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(CalibrationError, match=message):
+        geometry(**changes)
