@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Floats32 = NDArray[np.float32]
-Ints32 = NDArray[np.int32]
+Counts32 = NDArray[np.uint32]
 Bytes8 = NDArray[np.uint8]
 
 
@@ -39,8 +39,8 @@ class Picture(NamedTuple):
 class Taps(NamedTuple):
     """Weights that make M samples from a line of source samples: out[m] = sum_k weight[m, k] source[first[m] + k]."""
 
-    first: Ints32
-    """(M,) i4."""
+    first: Counts32
+    """(M,) u4, ascending."""
     weight: Floats32
     """(M, K) f4; every row sums to 1."""
 
@@ -83,11 +83,11 @@ def taps(begin: float, end: float, limit: int, size: int) -> Taps:
     width = max(step, 1.0)
     count = min(int(np.ceil(width)) + 1, limit)
     centre = begin + (np.arange(size) + 0.5) * step
-    first = np.clip(np.floor(centre - width / 2), 0, limit - count).astype(np.int32)
-    sample = first[:, None] + np.arange(count)
-    covered = np.minimum(centre + width / 2, limit)[:, None].clip(None, sample + 1.0)
-    weight = (covered - np.maximum(centre - width / 2, 0.0)[:, None].clip(sample, None)).clip(0.0)
-    return Taps(first, (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32))
+    first = np.clip(np.floor(centre - width / 2), 0, limit - count)[:, None]
+    sample = first + np.arange(count)
+    low, high = np.maximum(centre - width / 2, 0.0)[:, None], np.minimum(centre + width / 2, limit)[:, None]
+    weight = (np.minimum(high, sample + 1.0) - np.maximum(low, sample)).clip(0.0)
+    return Taps(first[:, 0].astype(np.uint32), (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 @njit(cache=True, nogil=True)
@@ -105,12 +105,18 @@ def _sum_rows(plane: Plane, rows: Taps, columns: Taps, row: int, out: Floats32) 
 
 
 @njit(cache=True, nogil=True)
-def _sum_columns(line: Floats32, plane: Plane, columns: Taps, out: Floats32) -> None:
-    """The same along the row that `_sum_rows` left."""
-    samples = line[plane.offset :: plane.step]
+def _pick(plane: Plane, line: Floats32) -> None:
+    """Move the plane's own samples of an interleaved line to its front."""
+    for x in range((line.shape[0] - plane.offset + plane.step - 1) // plane.step):
+        line[x] = line[x * plane.step + plane.offset]
+
+
+@njit(cache=True, nogil=True)
+def _sum_columns(line: Floats32, columns: Taps, out: Floats32) -> None:
+    """out[m]: the weighted sum over the columns of the line."""
     for m in range(out.shape[0]):
         weight = columns.weight[m]
-        source = samples[columns.first[m] :]
+        source = line[columns.first[m] :]
         total = np.float32(0)
         for k in range(weight.shape[0]):
             total += weight[k] * source[k]
@@ -118,13 +124,22 @@ def _sum_columns(line: Floats32, plane: Plane, columns: Taps, out: Floats32) -> 
 
 
 @njit(cache=True, nogil=True)
-def _convert(component: Floats32, colour: Colour, out: Any) -> None:
-    """(3, M) samples of Y', Cb, Cr to (3, M) values of the model's input."""
+def _scale_row(plane: Plane, rows: Taps, columns: Taps, row: int, line: Floats32, out: Floats32) -> None:
+    """One output row of one component; `line` is working memory as long as a row of the plane."""
+    _sum_rows(plane, rows, columns, row, line)
+    if plane.step > 1:
+        _pick(plane, line)
+    _sum_columns(line, columns, out)
+
+
+@njit(cache=True, nogil=True)
+def _convert(component: Floats32, colour: Colour, left: int, line: int, out: Any) -> None:
+    """(3, M) samples of Y', Cb, Cr to values of the model's input, from column `left` of its line `line` on."""
     luma, cb, cr = component[0], component[1], component[2]
     for c in range(3):
         of_luma, of_cb, of_cr = colour.matrix[c, 0], colour.matrix[c, 1], colour.matrix[c, 2]
         bias, scale, shift = colour.bias[c], colour.scale[c], colour.shift[c]
-        channel = out[c]
+        channel = out[c, line, left : left + luma.shape[0]]
         for m in range(luma.shape[0]):
             value = of_luma * luma[m] + of_cb * cb[m] + of_cr * cr[m] + bias
             value = value if value > np.float32(0) else np.float32(0)
@@ -151,17 +166,13 @@ def letterbox(picture: Picture, geometry: Geometry, colour: Colour, out: Any) ->
     out  (3, H, W), any strides, f4 or u1 (then `shift` holds the half that rounds); every value is written
     """
     height, width = geometry.luma_rows.first.shape[0], geometry.luma_columns.first.shape[0]
+    rows, columns = geometry.chroma_rows, geometry.chroma_columns
     component = np.empty((3, width), np.float32)
     luma = np.empty(picture.luma.samples.shape[1], np.float32)
-    chroma = np.empty(picture.cb.samples.shape[1], np.float32)
+    chroma = np.empty(max(picture.cb.samples.shape[1], picture.cr.samples.shape[1]), np.float32)
     _pad(geometry, colour, out)
     for row in range(height):
-        _sum_rows(picture.luma, geometry.luma_rows, geometry.luma_columns, row, luma)
-        _sum_columns(luma, picture.luma, geometry.luma_columns, component[0])
-        _sum_rows(picture.cb, geometry.chroma_rows, geometry.chroma_columns, row, chroma)
-        _sum_columns(chroma, picture.cb, geometry.chroma_columns, component[1])
-        if picture.cr.step == 1:
-            _sum_rows(picture.cr, geometry.chroma_rows, geometry.chroma_columns, row, chroma)
-        _sum_columns(chroma, picture.cr, geometry.chroma_columns, component[2])
-        place = out[:, geometry.top + row, geometry.left : geometry.left + width]
-        _convert(component, colour, place)
+        _scale_row(picture.luma, geometry.luma_rows, geometry.luma_columns, row, luma, component[0])
+        _scale_row(picture.cb, rows, columns, row, chroma, component[1])
+        _scale_row(picture.cr, rows, columns, row, chroma, component[2])
+        _convert(component, colour, geometry.left, geometry.top + row, out)
