@@ -185,11 +185,8 @@ def play(camera: CameraConfig, card: str) -> Score:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
         with open_stages(config, [load_site(camera.site)], register, metrics) as stages:
             pipeline = Pipeline(stages, config.camera_names, metrics, watch=observer)
-            entries: list[Entry] = []
-            for segment in FileSource(0, camera, metrics, start_s=START_S, realtime=False).read():
-                stages.prosecutor.keep(segment)
-                entries += pipeline.step([segment])
-            entries += pipeline.finish()
+            recording = FileSource(0, camera, metrics, start_s=START_S, realtime=False).read()
+            entries = [entry for step in pipeline.play(recording) for entry in step]
     return score(entries, truth, observer)
 
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import structlog
 
 from engine.config import CameraConfig, EngineConfig, split_address
 from engine.decode.camera import CameraView
@@ -16,7 +18,7 @@ from engine.decode.second_look import look
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
-from engine.evidence import FileProsecutor, Means, Origin, Scene
+from engine.evidence import FileProsecutor, Means, Origin, Scene, stored_cases
 from engine.geometry import CameraGeometry, FootModel
 from engine.ingest import FileSource, RtspSource
 from engine.mailbox import Mailbox
@@ -32,6 +34,8 @@ from engine.site import Site, load_site
 from engine.stages import Prosecutor, Register, Source
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import Entry
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,19 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         metrics_port = stack.enter_context(exposed(metrics, host, port))
         register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
         stages = stack.enter_context(open_stages(config, sites, register, metrics))
+        _recover(register, config.evidence_root)
         service = Service(register, config.evidence_root, config.service, metrics)
         service.start()
         stack.callback(service.stop)
         runner = _runner(config, Pipeline(stages, names, metrics), stages.prosecutor, metrics)
         yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
+
+
+def _recover(register: SqlRegister, evidence_root: Path) -> None:
+    """Append the cases whose evidence was complete when a crash came before the register had them."""
+    lost = list(stored_cases(evidence_root, lambda case_id: register.get(case_id) is not None))
+    for entry in register.append(lost):
+        log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
 def _runner(config: EngineConfig, pipeline: Pipeline, prosecutor: Prosecutor, metrics: Metrics) -> Runner:

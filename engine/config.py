@@ -81,9 +81,9 @@ class EvidenceConfig(Strict, frozen=True):
     before_s: Positive = 3.0
     """The clip begins this long before the first instant of proof, at the key frame before that."""
     after_s: Positive = 2.0
-    keep_s: Positive = 90.0
+    keep_s: Positive = 45.0
     """Compressed recording kept in memory per camera; bounds how long an offence may last within its clip."""
-    keep_bytes: Count = 64 * 1024 * 1024
+    keep_bytes: Count = 32 * 1024 * 1024
     """The same bound in bytes, per camera."""
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
 

@@ -77,6 +77,12 @@ class Metrics:
         self.stage_s = Histogram(
             "qyran_stage_seconds", "Wall time of a stage per batch", ["stage"], buckets=_STAGE_S, registry=registry
         )
+        self.conflicts = Counter(
+            "qyran_case_conflicts_total",
+            "Cases that the register holds with another content",
+            ["camera"],
+            registry=registry,
+        )
         self.latency_s = Histogram(
             "qyran_capture_to_register_seconds",
             "From the decisive instant to the register",
@@ -121,6 +127,7 @@ class Metrics:
             self.detections,
             self.tracks,
             self.unproved,
+            self.conflicts,
             self.latency_s,
         )
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
-from engine.errors import EvidenceError, RegisterError
+from engine.errors import CaseConflict, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
 from engine.stages import Decoder, Detector, Prosecutor, Register, Rulebook, Speedometer, Tracker
@@ -123,6 +123,13 @@ class Pipeline:
         yield from map(self.settle, violations)
         yield self.finish()
 
+    def play(self, recording: Iterable[Segment]) -> Iterator[Sequence[Entry]]:
+        """A finished recording from its first segment to its last, as fast as it goes."""
+        for segment in recording:
+            self._stages.prosecutor.keep(segment)
+            yield self.step([segment])
+        yield self.finish()
+
     def finish(self) -> Sequence[Entry]:
         """End every track, judge what that completes, prove what still waits, and record it."""
         for camera in self._cameras:
@@ -134,16 +141,29 @@ class Pipeline:
     # -- what goes on beside the sentence
 
     def _record(self) -> Sequence[Entry]:
-        if not self._unrecorded:
-            return ()
+        """Append what waits; what the register cannot take now goes on waiting, what contradicts it is put aside."""
+        entries: list[Entry] = []
         try:
-            entries = self._append(self._unrecorded)
-        except (RegisterError, EvidenceError) as error:
+            entries += self._append(self._unrecorded)
+            self._unrecorded = []
+        except CaseConflict:
+            entries += self._record_singly()
+        except RegisterError as error:
             log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
-            return ()
-        self._unrecorded = []
         self._count_entries(entries)
         return entries
+
+    def _record_singly(self) -> Iterator[Entry]:
+        while self._unrecorded:
+            try:
+                yield from self._append(self._unrecorded[:1])
+            except CaseConflict as error:
+                self._metrics.conflicts.labels(self._unrecorded[0].camera).inc()
+                log.critical("the register holds this case with another content", error=str(error))
+            except RegisterError as error:
+                log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
+                return
+            del self._unrecorded[0]
 
     def _forget_the_silent(self, batch: FrameBatch) -> None:
         now_s = self._clock()

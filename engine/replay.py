@@ -27,7 +27,6 @@ from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
 from engine.site import Place, Site, load_site
-from engine.stages import Prosecutor
 from engine.types import Entry, Measurable, Motion, Segment, VehicleClass
 
 CAMERA = 0
@@ -103,27 +102,24 @@ def play(wanted: Replay, console: Console) -> None:
         source = FileSource(CAMERA, config.cameras[CAMERA], metrics, start_s=_start_s(wanted.start), realtime=False)
         advance = stack.enter_context(_progress(wanted.video, console))
 
-        def done(segment: Segment) -> None:
+        def settled(segment: Segment) -> None:
             if wanted.draw and logbook.latest:
                 draw_segment(segment, logbook.latest, wanted.draw)
             advance(segment)
 
-        entries = list(_run(source.read(), stages.prosecutor, pipeline, done))
+        steps = pipeline.play(_announced(source.read(), settled))
+        entries = [entry for step in steps for entry in step]
     console.print(_track_table(logbook))
     console.print(_case_table(entries) if entries else "No case.")
     if wanted.out:
         console.print(f"Register and evidence: {wanted.out}")
 
 
-def _run(
-    segments: Iterable[Segment], prosecutor: Prosecutor, pipeline: Pipeline, done: Callable[[Segment], None]
-) -> Iterator[Entry]:
-    """Step through the segments; `done` hears of each."""
+def _announced(segments: Iterable[Segment], settled: Callable[[Segment], None]) -> Iterator[Segment]:
+    """The segments; `settled` hears of each when the next is asked for."""
     for segment in segments:
-        prosecutor.keep(segment)
-        yield from pipeline.step([segment])
-        done(segment)
-    yield from pipeline.finish()
+        yield segment
+        settled(segment)
 
 
 def draw_segment(segment: Segment, motion: Motion, folder: Path) -> None:

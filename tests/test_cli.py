@@ -58,7 +58,7 @@ def test_a_wrong_file_is_one_line_that_names_the_place(tmp_path: Path, text: str
 def test_replay_prints_tracks_and_cases_and_draws_them(tmp_path: Path) -> None:
     done = qyran(
         "replay", AVENUE, "--site", SITES / "avenue.toml", "--out", tmp_path / "out", "--draw", tmp_path / "drawn",
-        "--start", "2026-06-01T08:00:00+05:00",
+        "--start", "2026-06-01T08:00:00+05:00", "--region", "0,0,1,1", "--region", "0.35,0.08,0.7,0.55",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "tracks" in done.stdout

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.build import open_stages
-from engine.config import CameraConfig, EngineConfig
-from engine.demo.city import FOOTAGE, SITES
+from engine.config import EngineConfig
+from engine.demo.city import FOOTAGE, city_config
 from engine.errors import RegisterError
 from engine.ingest import FileSource
 from engine.metrics import Metrics
@@ -25,13 +27,9 @@ CAMERAS = 2
 
 
 def city(state: Path) -> EngineConfig:
-    """The avenue, seen by two cameras at once."""
-    cameras = tuple(
-        CameraConfig(
-            name=f"avenue-{index}", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=7.5
-        )
-        for index in range(CAMERAS)
-    )
+    """The demo's avenue, seen by two cameras at once."""
+    avenue = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
+    cameras = tuple(msgspec.structs.replace(avenue, name=f"avenue-{index}") for index in range(CAMERAS))
     return EngineConfig(cameras=cameras, state=state)
 
 
@@ -92,6 +90,14 @@ def test_what_was_recorded_once_is_not_recorded_again(plain: list[Entry], tmp_pa
     again = run(tmp_path, Pipeline.plain)
     assert told(first) == told(plain)
     assert again == []
+
+
+def test_a_case_that_contradicts_the_register_holds_nothing_up(plain: list[Entry], tmp_path: Path) -> None:
+    register = SqlRegister(tmp_path / "register.db")
+    forged = replace(plain[0].case, document=b"{}")
+    register.append([forged])
+    entries = run(tmp_path, Pipeline.plain, register)
+    assert [entry.case.id for entry in entries] == [entry.case.id for entry in plain[1:]]
 
 
 class SulkingRegister(SqlRegister):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -93,15 +93,15 @@ def find(root: Path, case: str, occurred_s: float) -> Case | None:
     return None
 
 
-def stored_cases(root: Path, *, days: int = 2) -> Iterator[Case]:
-    """The whole cases of the newest `days` days that have any: at a start, those that no register holds yet are here.
+def stored_cases(root: Path, is_known: Callable[[str], bool], *, days: int = 2) -> Iterator[Case]:
+    """The whole cases of the newest `days` days whose id is not known: what a crash kept from the register.
 
     A damaged folder is left out.
     """
     newest = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*"), reverse=True)[:days]
     for day in reversed(newest):
         for folder in sorted(path for path in day.iterdir() if path.is_dir()):
-            if not verify_case(folder):
+            if not is_known(folder.name) and not verify_case(folder):
                 yield _load(root, folder.relative_to(root))
 
 

@@ -1,0 +1,71 @@
+"""What the engine does when it starts."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.build import build, geometry, open_stages
+from engine.config import EngineConfig, ServiceConfig
+from engine.demo.city import FOOTAGE, SITES, city_config
+from engine.errors import ConfigError
+from engine.ingest import FileSource
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.register import SqlRegister
+from engine.site import load_site
+from engine.types import Entry
+
+
+def avenue(state: Path) -> EngineConfig:
+    city = city_config("", state)
+    camera = msgspec.structs.replace(city.cameras[0], url=str(FOOTAGE / "avenue.mp4"))
+    return msgspec.structs.replace(city, cameras=(camera,))
+
+
+def record(config: EngineConfig) -> list[Entry]:
+    """Everything that the avenue's clip gives, in the register of the configuration's state."""
+    site, metrics = load_site(config.cameras[0].site), Metrics()
+    with (
+        closing(SqlRegister(config.state / "register.db")) as register,
+        open_stages(config, [site], register, metrics) as stages,
+    ):
+        recording = FileSource(0, config.cameras[0], metrics, start_s=1.78e9, realtime=False).read()
+        steps = Pipeline(stages, config.camera_names, metrics).play(recording)
+        return [entry for step in steps for entry in step]
+
+
+def test_a_start_appends_what_a_crash_kept_from_the_register(tmp_path: Path) -> None:
+    config = avenue(tmp_path)
+    proved = record(config)
+    assert proved
+    for path in tmp_path.glob("register.db*"):
+        path.unlink()
+    with build(config):
+        pass
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        recovered = register.read(0, 100)
+    assert {entry.case.id for entry in recovered} == {entry.case.id for entry in proved}
+
+
+def test_a_service_that_cannot_listen_leaves_nothing_open(tmp_path: Path) -> None:
+    config = avenue(tmp_path)
+    with build(config) as engine:
+        taken = msgspec.structs.replace(config, service=ServiceConfig(listen=engine.grpc_address))
+        with pytest.raises(ConfigError, match=r"service\.listen"), build(taken):
+            pytest.fail("two services share an address")
+    with build(msgspec.structs.replace(config, service=ServiceConfig(listen=engine.grpc_address))):
+        pass
+
+
+def test_the_speedometer_reads_the_calibration_of_the_site() -> None:
+    site = load_site(SITES / "avenue.toml")
+    made = geometry(site)
+    assert site.calibration is not None
+    assert made.image_size_px == (1280, 720)
+    assert made.valid_from_s == site.calibration.made.timestamp()
+    assert made.foot is not None
+    assert made.foot.camera_m == (0.8, 0.0, 8.0)
