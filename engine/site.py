@@ -136,7 +136,7 @@ class WrongWayRule(Rule, frozen=True, kw_only=True, tag="wrong_way"):
     """Guilty only beyond this angle to the legal direction."""
     at_least_m: Positive = 8.0
     """And only over this stretch of road."""
-    at_least_s: Positive = 1.0
+    at_least_s: Positive = 0.5
 
     def __post_init__(self) -> None:
         if not math.dist(*self.direction_px) > 0:

@@ -11,8 +11,8 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook, check_site
-from engine.rules.sightings import MOST_SIGHTINGS
-from engine.rules.trail import MOST_ROWS
+from engine.rules.sightings import MOST_SIGHTINGS, chosen
+from engine.rules.trail import MOST_ROWS, row_dtype
 from engine.site import IllegalParkingRule, Zone
 from engine.types import Frames, Motion, Speeds, Tracks, Violation
 from tests.rules_stage import (
@@ -118,11 +118,21 @@ def test_a_violation_carries_few_ascending_sightings_that_hold_its_instants() ->
         assert (case.catalogue_version, case.camera) == (KZ.version, 0)
 
 
+def test_of_many_sightings_those_on_both_sides_of_an_instant_are_kept() -> None:
+    rows = np.zeros(200, row_dtype(1))
+    rows["captured_s"] = np.arange(200)
+    times = [sighting.captured_s for sighting in chosen(rows, (50.5, 120.0))]
+    assert {50, 51, 119, 120} <= set(times)
+    assert (times[0], times[-1]) == (0, 199)
+    assert len(times) <= MOST_SIGHTINGS
+
+
 def test_frames_of_another_size_or_time_than_the_site_are_counted_and_not_judged() -> None:
     counted: list[tuple[int, str, int]] = []
-    book = SiteRulebook({0: ALL}, {0: "cam"}, KZ, unjudged=lambda *what: counted.append(what))
+    from_july = msgspec.structs.replace(ALL, valid_from=dt.datetime(2026, 7, 1, tzinfo=dt.UTC))
+    book = SiteRulebook({0: from_july}, {0: "cam"}, KZ, unjudged=lambda *what: counted.append(what))
     other_size = Drive(vehicles=offenders(0), lasts_s=40.0, size_px=(640, 360))
-    too_early = Drive(vehicles=offenders(100), lasts_s=40.0, start_s=dt.datetime(2025, 6, 1, tzinfo=dt.UTC).timestamp())
+    too_early = Drive(vehicles=offenders(100), lasts_s=40.0)
     for drive in (other_size, too_early):
         assert [v for motion in drive.batches() for v in book.judge(motion)] == []
     assert {reason for _, reason, _ in counted} == {"picture_size", "site_not_valid"}

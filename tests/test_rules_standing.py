@@ -124,12 +124,19 @@ def test_a_place_is_forgotten_when_nothing_stood_there_for_long() -> None:
     assert len(lost_and_found(650.0, lost_s=30.0, lasts_s=730.0)) == 2
 
 
-def test_vehicles_that_come_into_sight_at_one_place_one_after_another_do_not_stand() -> None:
+@pytest.mark.parametrize("batch_s", [0.125, 2.0])
+def test_vehicles_that_come_into_sight_at_one_place_one_after_another_do_not_stand(batch_s: float) -> None:
     passing = [
         Vehicle(track=n, way=lambda t, n=n: (4.5, 30 + 10 * (t - 4 * n)), begin_s=4.0 * n, end_s=4.0 * n + 3)
         for n in range(15)
     ]
-    assert judged(NO_STOP, *passing, lasts_s=70.0) == []
+    assert judged(NO_STOP, *passing, lasts_s=70.0, batch_s=batch_s) == []
+
+
+def test_a_vehicle_that_passes_does_not_go_on_with_the_stand_of_one_that_was_lost() -> None:
+    lost = Vehicle(track=1, way=still(4.5, 30), end_s=18.0)
+    passing = Vehicle(track=2, way=lambda t: (4.5, 30 + 10 * (t - 21)), begin_s=21.0, end_s=26.0)
+    assert judged(NO_STOP, lost, passing, lasts_s=40.0, batch_s=0.125) == []
 
 
 def test_a_vehicle_that_passes_an_accused_one_does_not_take_its_place() -> None:

@@ -82,6 +82,12 @@ def test_backing_up_shorter_than_the_rule_asks_is_not_told() -> None:
     assert len(drive(backs(15), lasts_s=20.0)) == 1
 
 
+def test_a_rule_that_asks_for_a_longer_way_is_not_broken_by_a_shorter_one() -> None:
+    for at_least_m, cases in ((15.0, 1), (40.0, 0)):
+        rule = msgspec.structs.replace(WRONG_WAY, at_least_m=at_least_m)
+        assert len(drive(lambda t: (0, 60 - min(30.0, 10 * t)), site(rule))) == cases
+
+
 def test_reversing_after_a_legal_drive_is_told() -> None:
     def out_and_back(t: float) -> tuple[float, float]:
         return (0, 20 + 8 * t) if t < 6 else (0, 68 - 6 * (t - 6))
