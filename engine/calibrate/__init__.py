@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from engine.calibrate.camera import RoadCamera
 from engine.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
+from engine.calibrate.report import area_px, describe, grid_picture, length_sigma
 from engine.calibrate.solve import Calibrated, MarkResidual, calibrate
+from engine.calibrate.survey import metres_from_degrees
 
 __all__ = [
     "Calibrated",
@@ -16,5 +18,10 @@ __all__ = [
     "MarkResidual",
     "RoadCamera",
     "VanishingPoint",
+    "area_px",
     "calibrate",
+    "describe",
+    "grid_picture",
+    "length_sigma",
+    "metres_from_degrees",
 ]

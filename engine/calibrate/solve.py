@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -26,6 +27,8 @@ NOT_DETERMINED = 0.5
 """A posterior wider than this share of the prior's width is refused."""
 WRONG = 1e-3
 """Below this probability of the sum of squares a mark is wrong."""
+DESCENTS = 6
+"""So many of the starts are followed."""
 OFF = 1e3
 """Stands for the residual of a mark at or above the horizon."""
 NAMES = {
@@ -121,14 +124,26 @@ class _Problem:
         prior = (values - self.typical[self.free]) / PRIOR_SIGMA[self.free]
         return np.concatenate([*parts, prior])
 
-    def solve(self, start: Floats, rounds: int = 2) -> _Solution | None:
-        """The optimum near a start, or None where the start does not see the marks on the ground."""
-        sigma = self.sigma(self.camera(start))
+    def cost(self, values: Floats) -> float:
+        """Sum of squares at a point; infinite where it does not see the marks on the ground."""
+        sigma = self.sigma(self.camera(values))
         if not all(np.isfinite(s).all() for s in sigma):
-            return None
-        fit = least_squares(self.weighted, start, args=(sigma,), x_scale=PRIOR_SIGMA[self.free], max_nfev=200)
-        if rounds > 1:
-            return self.solve(fit.x, rounds - 1)
+            return np.inf
+        weighted = self.weighted(values, sigma)
+        return float(weighted @ weighted)
+
+    def solve(self, start: Floats, *, tolerance: float = 1e-10) -> _Solution:
+        """The optimum near a start from which the marks are seen on the ground."""
+        sigma = self.sigma(self.camera(start))
+        fit = least_squares(
+            self.weighted,
+            start,
+            args=(sigma,),
+            x_scale=PRIOR_SIGMA[self.free],
+            ftol=tolerance,
+            xtol=tolerance,
+            max_nfev=60,
+        )
         return _Solution(self, fit.x, fit.jac, fit.fun, sigma)
 
 
@@ -198,23 +213,28 @@ def _free(marks: Sequence[Mark], radial_terms: int) -> Ints:
 
 
 def _best(problem: _Problem) -> _Solution:
-    """The best of several starts: focal length, tilt and direction decide where a descent ends."""
+    """Descend from the most promising starts, then from the best of their ends, with the noise as seen from there."""
+    starts = sorted((problem.cost(start), k, start) for k, start in enumerate(_starts(problem)))
+    seen = [start for cost, _, start in starts if np.isfinite(cost)]
+    if not seen:
+        raise CalibrationError("no camera over a road sees all marks below its horizon")
+    ends = [problem.solve(start, tolerance=1e-3) for start in seen[:DESCENTS]]
+    best = min(ends, key=lambda end: problem.cost(end.values))
+    return problem.solve(best.values)
+
+
+def _starts(problem: _Problem) -> list[Floats]:
+    """Focal length, tilt and direction decide where a descent ends."""
     points = [mark.ground_m for mark in problem.marks if isinstance(mark, GroundPoint)]
     middle = np.mean(points, axis=0) if points else np.zeros(2)
-    solutions = []
-    for focal in (0.7, 1.3, 2.2):
-        for pitch_deg in (12.0, 30.0, 55.0):
-            for yaw in _yaws(problem):
-                start = problem.typical.copy()
-                start[:4] = np.log(focal / 1.3) + start[0], np.deg2rad(pitch_deg), 0.0, yaw
-                reach = np.exp(start[4]) / np.tan(start[1]) if points else 0.0
-                start[5:7] = middle - reach * np.array([-np.sin(yaw), np.cos(yaw)])
-                solutions.append(problem.solve(start[problem.free], rounds=1))
-    found = [solution for solution in solutions if solution is not None]
-    if not found:
-        raise CalibrationError("no camera over a road sees all marks below its horizon")
-    refined = min(found, key=lambda solution: solution.cost)
-    return problem.solve(refined.values) or refined
+    starts = []
+    for focal, pitch_deg, yaw in product((0.7, 1.3, 2.2), (12.0, 30.0, 55.0), _yaws(problem)):
+        start = problem.typical.copy()
+        start[:4] = np.log(focal / 1.3) + start[0], np.deg2rad(pitch_deg), 0.0, yaw
+        reach = np.exp(start[4]) / np.tan(start[1]) if points else 0.0
+        start[5:7] = middle - reach * np.array([-np.sin(yaw), np.cos(yaw)])
+        starts.append(start[problem.free])
+    return starts
 
 
 def _yaws(problem: _Problem) -> list[float]:
@@ -242,7 +262,7 @@ def _without_one(solution: _Solution) -> tuple[_Solution, str]:
         trial = _Problem(rest, problem.centre_px, problem.typical, problem.free, problem.click_px).solve(
             solution.values
         )
-        if trial is not None and trial.freedom >= 1:
+        if trial.freedom >= 1:
             trials.append((trial.square, k, mark.name, trial))
     if not trials:
         raise CalibrationError(
@@ -250,7 +270,7 @@ def _without_one(solution: _Solution) -> tuple[_Solution, str]:
         )
     trials.sort(key=lambda trial: trial[0])
     equals = [name for _, _, name, trial in trials if trial.credible]
-    if len(equals) > 1 and trials[1][0] < trials[0][0] + chi2.isf(WRONG, 1):
+    if len(equals) > 1 and trials[1][0] < trials[0][0] + float(chi2.isf(WRONG, 1)):
         raise CalibrationError(f"the marks contradict each other; one of these is wrong: {', '.join(equals)}")
     return trials[0][3], trials[0][2]
 
@@ -262,16 +282,15 @@ def _worst(solution: _Solution) -> str:
 
 
 def _require_determined(solution: _Solution) -> None:
-    if solution.freedom < 0:
-        raise CalibrationError(
-            f"{len(solution.weighted) - len(solution.values)} measured values cannot determine "
-            f"{len(solution.values)} parameters of the camera"
-        )
+    """Every parameter must be known better than anybody knows it who never saw the camera."""
     posterior = np.sqrt(np.diag(np.linalg.inv(solution.jacobian.T @ solution.jacobian)))
     share = posterior / PRIOR_SIGMA[solution.problem.free]
     loose = [NAMES[PARAMETERS[k]] for k, s in zip(solution.problem.free, share, strict=True) if s > NOT_DETERMINED]
     if loose:
         raise CalibrationError(f"the marks do not determine the {', the '.join(dict.fromkeys(loose))}")
+    if solution.freedom < 0:
+        known, wanted = len(solution.weighted) - len(solution.values), len(solution.values)
+        raise CalibrationError(f"{known} measured values cannot determine {wanted} parameters of the camera")
 
 
 def _residuals(solution: _Solution) -> tuple[MarkResidual, ...]:
