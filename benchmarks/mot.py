@@ -91,10 +91,12 @@ def _sequence(folder: Path, table: Floats, margins: bool) -> Sequence:
 
 def _read(file: Path, columns: int) -> Floats:
     options: dict[str, Any] = {"delimiter": ",", "usecols": range(columns), "ndmin": 2}
+    if not file.read_text().strip():
+        raise ValueError(f"{file}: empty")
     try:
         table = np.loadtxt(file, **options)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    if not len(table) or not np.isfinite(table).all() or table[:, 0].min() < 1:
-        raise ValueError(f"{file}: empty, or a number is not finite, or a frame is below 1")
+    if not np.isfinite(table).all() or table[:, 0].min() < 1:
+        raise ValueError(f"{file}: a number is not finite, or a frame is below 1")
     return table
