@@ -14,6 +14,8 @@ Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 _SMALLEST_PX = 3
+_CALL_PX = 5000
+"""Pixels that could be rendered in the time that it takes to begin a crop."""
 _FEATHER_PX = 8
 
 
@@ -85,7 +87,7 @@ def merged(crops: Sequence[Crop]) -> list[Crop]:
 
 
 def _worth_joining(one: Crop, other: Crop) -> bool:
-    return one.touches(other) and one.joined(other).area_px <= one.area_px + other.area_px
+    return one.joined(other).area_px <= one.area_px + other.area_px + _CALL_PX
 
 
 def blend(picture: Floats32, rendered: Floats32, crop: Crop) -> None:

@@ -16,6 +16,8 @@ Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Json = dict[str, Any]
 
+_BACKGROUND_FRAMES = 40
+_LATE_S = 0.002
 _CHANGED = 26
 """Difference to the still background, of 255, that counts as something there."""
 _SHADE_BELOW, _SHADE_SPREAD = 0.85, 0.15
@@ -31,37 +33,44 @@ def read_truth(clip: Path) -> Json:
     return msgspec.json.decode(clip.with_suffix(".truth.json").read_bytes(), type=Json)
 
 
-def read_clip(clip: Path) -> tuple[Bytes8, list[float]]:
-    """(F, H, W, 3) u1 and the presentation times in seconds."""
+def read_clip(clip: Path) -> Iterator[tuple[float, Bytes8]]:
+    """Presentation time in seconds and (H, W, 3) u1 of every frame."""
     with av.open(clip) as container:
-        frames = list(container.decode(video=0))
-    return np.stack([frame.to_ndarray(format="rgb24") for frame in frames]), [float(frame.time) for frame in frames]
+        for frame in container.decode(video=0):
+            yield float(frame.time or 0.0), frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def verify(clip: Path) -> list[str]:
     """What is wrong with the clip, in sentences; nothing when it fits its truth."""
     truth = read_truth(clip)
-    pictures, times = read_clip(clip)
-    problems = list(_outer(truth, pictures, times))
-    if problems:
-        return problems
-    background = np.median(pictures[:: max(1, len(pictures) // 40)], axis=0).astype(np.int16)
-    fits = [fit for k, picture in enumerate(pictures) for fit in _fits(truth["frames"][k], picture, background)]
-    share = float(np.mean(fits)) if fits else 1.0
-    if share < _SHARE_THAT_FITS:
-        problems.append(f"only {share:.1%} of {len(fits)} boxes hold a vehicle up to their upper edge")
-    return problems
+    step = max(1, len(truth["frames"]) // _BACKGROUND_FRAMES)
+    times, some = [], []
+    for k, (time_s, picture) in enumerate(read_clip(clip)):
+        times.append(time_s)
+        if k % step == 0:
+            some.append(picture)
+    problems = list(_outer(truth, some[0], times))
+    return problems or list(_boxes(truth, clip, np.median(some, axis=0).astype(np.int16)))
 
 
-def _outer(truth: Json, pictures: Bytes8, times: list[float]) -> Iterator[str]:
+def _outer(truth: Json, picture: Bytes8, times: list[float]) -> Iterator[str]:
     camera, frames = truth["camera"], truth["frames"]
-    if len(pictures) != len(frames):
-        yield f"the clip has {len(pictures)} frames, the truth {len(frames)}"
-    if pictures.shape[2:0:-1] != (camera["width_px"], camera["height_px"]):
-        yield f"the clip's pictures are {pictures.shape[2]} x {pictures.shape[1]}"
+    if len(times) != len(frames):
+        yield f"the clip has {len(times)} frames, the truth {len(frames)}"
+    if picture.shape[1::-1] != (camera["width_px"], camera["height_px"]):
+        yield f"the clip's pictures are {picture.shape[1]} x {picture.shape[0]}"
     late = max(abs(t - frame["time_s"]) for t, frame in zip(times, frames, strict=False))
-    if late > 0.002:
+    if late > _LATE_S:
         yield f"a frame is {late:.3f} s off its time"
+
+
+def _boxes(truth: Json, clip: Path, background: NDArray[np.int16]) -> Iterator[str]:
+    pictures = (picture for _, picture in read_clip(clip))
+    frames = zip(truth["frames"], pictures, strict=True)
+    fits = [fit for frame, picture in frames for fit in _fits(frame, picture, background)]
+    share = sum(fits) / max(len(fits), 1)
+    if share < _SHARE_THAT_FITS:
+        yield f"only {share:.1%} of {len(fits)} boxes hold a vehicle up to their upper edge"
 
 
 def _fits(frame: Json, picture: Bytes8, background: NDArray[np.int16]) -> Iterator[bool]:
@@ -112,11 +121,13 @@ def drawn(picture: Bytes8, frame: Json, truth: Json) -> Image.Image:
 def sheet(clip: Path, target: Path, count: int, width_px: int = 480) -> None:
     """A contact sheet: so many frames, evenly spaced, with the truth drawn over them."""
     truth = read_truth(clip)
-    pictures, _ = read_clip(clip)
-    height_px = round(width_px * pictures.shape[1] / pictures.shape[2])
-    columns = 3
+    camera, columns = truth["camera"], 3
+    height_px = round(width_px * camera["height_px"] / camera["width_px"])
     whole = Image.new("RGB", (columns * width_px, -(-count // columns) * height_px))
-    for k, at in enumerate(np.linspace(0, len(pictures) - 1, count).astype(int)):
-        one = drawn(pictures[at], truth["frames"][at], truth).resize((width_px, height_px), Image.Resampling.LANCZOS)
-        whole.paste(one, (k % columns * width_px, k // columns * height_px))
+    chosen = np.linspace(0, len(truth["frames"]) - 1, count).astype(int).tolist()
+    for k, (_, picture) in enumerate(read_clip(clip)):
+        if k in chosen:
+            one = drawn(picture, truth["frames"][k], truth).resize((width_px, height_px), Image.Resampling.LANCZOS)
+            row, column = divmod(chosen.index(k), columns)
+            whole.paste(one, (column * width_px, row * height_px))
     whole.save(target)

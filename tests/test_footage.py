@@ -291,15 +291,17 @@ def test_the_nearer_of_two_hides_the_farther() -> None:
 
 
 def test_a_crop_names_everything_that_reaches_into_it() -> None:
-    near, touching, away = (
-        Crop(0, 0, 50, 50, frozenset("a")),
-        Crop(45, 45, 99, 99, frozenset("b")),
-        Crop(200, 0, 220, 20, frozenset("c")),
-    )
-    crops = merged([near, touching, away])
-    assert {crop.names for crop in crops} == {frozenset("ab"), frozenset("c")}
-    inner = Crop(10, 10, 40, 40, frozenset("b"))
-    assert merged([near, inner]) == [Crop(0, 0, 50, 50, frozenset("ab"))]
+    left, touching = Crop(0, 0, 300, 300, frozenset("a")), Crop(290, 290, 600, 600, frozenset("b"))
+    assert [sorted(crop.names) for crop in merged([left, touching])] == [["a", "b"], ["a", "b"]]
+    away = Crop(900, 0, 1200, 300, frozenset("c"))
+    assert [sorted(crop.names) for crop in merged([left, away])] == [["a"], ["c"]]
+
+
+def test_crops_are_joined_where_one_is_cheaper_than_two() -> None:
+    outer, inner = Crop(0, 0, 300, 300, frozenset("a")), Crop(10, 10, 40, 40, frozenset("b"))
+    assert merged([outer, inner]) == [Crop(0, 0, 300, 300, frozenset("ab"))]
+    small, beside = Crop(0, 0, 20, 20, frozenset("a")), Crop(30, 0, 50, 20, frozenset("b"))
+    assert merged([small, beside]) == [Crop(0, 0, 50, 20, frozenset("ab"))]
 
 
 def test_a_crop_is_faded_in_but_not_at_the_border_of_the_picture() -> None:

@@ -150,5 +150,5 @@ def _save(picture: Floats32, path: Path, noise: float, seed: int) -> None:
     grain = np.random.default_rng(seed).normal(0.0, noise, picture.shape)
     pixels = (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
     scratch = path.with_suffix(".part")
-    Image.fromarray(pixels).save(scratch, format="PNG")
+    Image.fromarray(pixels).save(scratch, format="PNG", compress_level=1)
     scratch.replace(path)

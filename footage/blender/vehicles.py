@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+import bmesh
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,7 +43,7 @@ class VehicleObject:
 
     root: Any
     vertices_m: NDArray[np.float64]
-    """(N, 3) in vehicle axes."""
+    """(N, 3) in vehicle axes, of the convex hull."""
 
     def place(self, pose: Pose, _along_m: float) -> None:
         self.root.location = (pose.x_m, pose.y_m, 0.0)
@@ -59,7 +60,18 @@ def vehicle(body: str, colour: str, text: str) -> VehicleObject:
     if found.front_plate_xz:
         plate(text, root, found.front_plate_xz, 1)
     plate(text, root, found.rear_plate_xz, -1)
-    return VehicleObject(root, vertices(found.mesh))
+    return VehicleObject(root, hull(body))
+
+
+@cache
+def hull(body: str) -> NDArray[np.float64]:
+    """(N, 3) vertices of the body's convex hull: they alone bound any view of it."""
+    solid = bmesh.new()
+    solid.from_mesh(shape(body).mesh)
+    parts = bmesh.ops.convex_hull(solid, input=solid.verts)["geom"]
+    corners = [part.co[:] for part in parts if isinstance(part, bmesh.types.BMVert)]
+    solid.free()
+    return np.array(corners)
 
 
 def vertices(mesh: Any) -> NDArray[np.float64]:
