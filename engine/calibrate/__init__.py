@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.calibrate.camera import RoadCamera
 from engine.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
 from engine.calibrate.report import area_px, describe, grid_picture, length_sigma
-from engine.calibrate.solve import Calibrated, MarkResidual, calibrate
+from engine.calibrate.result import Calibrated, MarkResidual
+from engine.calibrate.solve import calibrate
 from engine.calibrate.survey import metres_from_degrees
 
 __all__ = [

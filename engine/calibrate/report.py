@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy.spatial import ConvexHull
 
 from engine.calibrate.camera import RoadCamera
-from engine.calibrate.solve import Calibrated, gradient
+from engine.calibrate.result import Calibrated, gradient
 from engine.errors import CalibrationError
 from engine.types import Floats
 
