@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ RESTLESS = 2
 ROOT = Path(__file__).parent.parent
 GST_SERVER = ROOT / "tests" / "gst_rtsp.py"
 SETTLE_S = 30.0
-WARM_S = 120.0
+WARM_S = 90.0
 LAUNCH = "( filesrc location={} ! qtdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
 
 
@@ -75,7 +76,7 @@ class City:
     watcher: Child
     metrics_port: int
     kills: int = 0
-    reconnects: float = 0.0
+    connects: float = 0.0
     """Counted by engines that were killed since."""
     crashes: int = 0
     memory: list[tuple[float, float]] = field(default_factory=list)
@@ -87,15 +88,15 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="an empty folder for logs and records; default: none are kept")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="qyran-soak-") as folder:
-        city = build_city(Path(folder), options.minutes)
-        try:
-            live(city, 60 * options.minutes, random.Random(options.seed))
-            result = report(city, options.minutes, options.seed)
-        finally:
-            end_all(city)
+    with ExitStack() as stack:
+        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qyran-soak-")))
+        city = build_city(folder, options.minutes)
+        stack.callback(end_all, city)
+        live(city, 60 * options.minutes, random.Random(options.seed))
+        result = report(city, options.minutes, options.seed)
     print(json.dumps(result, indent=2))
     return 0 if result["passed"] else 1
 
@@ -141,7 +142,7 @@ def write_config(folder: Path, ports: list[int]) -> Path:
             f'name = "cam-{index}"',
             f'url = "rtsp://127.0.0.1:{port}/cam"',
             f'site = "{SITES / "avenue.toml"}"',
-            "detect_fps = 5",
+            "regions = [[0.0, 0.0, 1.0, 1.0], [0.35, 0.08, 0.7, 0.55]]",
             "read_timeout_s = 3",
         ]
     path = folder / "engine.toml"
@@ -195,7 +196,7 @@ def restart_watcher(city: City, number: signal.Signals) -> None:
 
 
 def kill_engine(city: City) -> None:
-    city.reconnects += scrape(city.metrics_port, "qyran_reconnects_total")
+    city.connects += scrape(city.metrics_port, "qyran_connects_total")
     city.engine.end(signal.SIGKILL)
     city.lives.append(city.memory)
     city.memory = []
@@ -223,7 +224,8 @@ def scrape(port: int, metric: str) -> float:
 
 
 def report(city: City, minutes: float, seed: int) -> dict[str, object]:
-    reconnects = city.reconnects + scrape(city.metrics_port, "qyran_reconnects_total")
+    connects = city.connects + scrape(city.metrics_port, "qyran_connects_total")
+    dropped = scrape(city.metrics_port, "qyran_segments_dropped_total")
     corrupt = scrape(city.metrics_port, "qyran_segments_corrupt_total")
     status = city.engine.end(signal.SIGTERM)
     city.lives.append(city.memory)
@@ -238,7 +240,9 @@ def report(city: City, minutes: float, seed: int) -> dict[str, object]:
         "machine": describe_machine(),
         "parameters": {"minutes": minutes, "seed": seed, "cameras": CAMERAS, "fps": 25, "size": "1280x720"},
         "camera_kills": city.kills,
-        "reconnects_counted": reconnects,
+        "connects_counted": connects,
+        "connects_expected": CAMERAS * city.engine.starts + city.kills,
+        "segments_dropped": dropped,
         "engine_crashes": city.crashes,
         "engine_exit_status": status,
         "entries": len(in_register),
