@@ -44,6 +44,8 @@ class Tracks:
     """(N,) i8: where it crosses line 0, or was seen last."""
     crossing_s: Floats
     """(N,) f8: when it crosses measurement line 0; nan where it does not."""
+    stretch_px: Floats
+    """(2, 2) f8: the middle of the road at the first and at the last measurement line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +127,9 @@ def tracks(recording: Recording) -> Tracks:
             crossings.append(found[2])
     offset = np.cumsum([0, *map(len, kept)], dtype=np.int64)
     rows = np.concatenate(kept)
-    return Tracks(offset, t_s[rows], foot_px[rows], np.array(lanes, np.int64), np.array(crossings))
+    lines, edges = recording["measurement_lines"][[0, -1]], recording["lane_lines"][[0, -1]]
+    stretch_px = np.array([np.mean([_meet(line, edge) for edge in edges], axis=0) for line in lines])
+    return Tracks(offset, t_s[rows], foot_px[rows], np.array(lanes, np.int64), np.array(crossings), stretch_px)
 
 
 def _follow(recording: Recording, t_s: Floats, foot_px: Floats) -> tuple[Flags, int, float] | None:

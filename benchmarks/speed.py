@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ class Parameters:
     published_sigma: float = 0.01
     """The same for the published calibration, which states no uncertainty."""
     fewest_inliers: float = 0.8
-    shortest_m: float = 24.0
+    shortest_m: float = 15.0
+    shortest_share: float = 0.86
+    """Of the way between the first and the last measurement line."""
     widest_sway_m: float = 0.5
     longest_gap_s: float = 0.1
     widest_scatter: float = 1.0
@@ -69,6 +71,11 @@ class Outcome:
     matched: int
     error_kmh: Floats
     sigma_kmh: Floats
+    parts_kmh: Floats
+    """(4, M) the standard uncertainties that make up `sigma_kmh`, in the order of `PARTS`."""
+
+
+PARTS = ("scatter of the track", "calibration", "clearance", "view and detector")
 
 
 def main(argv: list[str]) -> int:
@@ -85,23 +92,41 @@ def main(argv: list[str]) -> int:
 
 def evaluate(recordings: list[Recording], parameters: Parameters) -> dict[str, Any]:
     """Calibrate and measure every recording; the whole result."""
-    surveyed: dict[str, Outcome] = {}
-    published: dict[str, Outcome] = {}
-    for recording in recordings:
-        kept = brnocompspeed.tracks(recording)
-        vehicle = brnocompspeed.match(recording, kept)
-        for view, outcomes in (
-            (_surveyed(recording, parameters), surveyed),
-            (_published(recording, parameters), published),
-        ):
-            outcomes[recording.name] = compare(recording, vehicle, *measure(view, kept, parameters))
+    kept = [(recording, *_kept(recording)) for recording in recordings]
+    surveyed = [_surveyed(recording, parameters) for recording in recordings]
+    published = [_published(recording, parameters) for recording in recordings]
+    outcomes = run(kept, surveyed, parameters)
+    blind = {name: run(kept, surveyed, replace(parameters, **change)) for name, change in WITHOUT.items()}
     return {
-        "files": {name: summary([outcome]) for name, outcome in surveyed.items()},
-        "total": summary(list(surveyed.values())),
-        "published_calibration": summary(list(published.values())),
+        "files": {recording.name: summary([outcome]) for recording, outcome in zip(recordings, outcomes, strict=True)},
+        "total": summary(outcomes),
+        "published_calibration": summary(run(kept, published, parameters)),
+        "without": {name: summary(without) for name, without in blind.items()},
+        "error_budget": budget(outcomes),
         "parameters": asdict(parameters),
         "machine": describe_machine(),
     }
+
+
+WITHOUT: dict[str, dict[str, float]] = {
+    "the rolling shutter": {"readout_s": 0.0},
+    "bumper and tyre": {"clearance_m": 0.0},
+    "both": {"readout_s": 0.0, "clearance_m": 0.0},
+}
+"""What the errors are when something is not taken account of."""
+
+
+def _kept(recording: Recording) -> tuple[Tracks, Ints]:
+    kept = brnocompspeed.tracks(recording)
+    return kept, brnocompspeed.match(recording, kept)
+
+
+def run(kept: list[tuple[Recording, Tracks, Ints]], views: list[View], parameters: Parameters) -> list[Outcome]:
+    """Measure every recording through its view."""
+    return [
+        compare(recording, vehicle, *measure(view, tracks, parameters))
+        for (recording, tracks, vehicle), view in zip(kept, views, strict=True)
+    ]
 
 
 def _surveyed(recording: Recording, parameters: Parameters) -> View:
@@ -115,7 +140,7 @@ def _published(recording: Recording, parameters: Parameters) -> View:
 
 
 def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, Floats, Flags]:
-    """(N,) speed and its standard uncertainty in km/h, and whether it counts as measured."""
+    """(N,) speed in km/h, (4, N) the parts of its standard uncertainty, (N,) whether it counts as measured."""
     points, count = len(kept.t_s), len(kept.offset) - 1
     row = np.zeros(points, np.int32)
     position_m, jacobian, by_clearance = np.empty((points, 2)), np.empty((points, 2, 2)), np.empty((points, 2))
@@ -123,8 +148,14 @@ def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, F
     foot = np.array([[*view.camera_m, parameters.clearance_m, parameters.overhang_m]])
     onto_road(foot, row, position_m, by_clearance)
     t_s = kept.t_s + parameters.readout_s * kept.foot_px[:, 1] / brnocompspeed.IMAGE_SIZE_PX[1]
-    usable = np.isfinite(position_m[:, 0])
-    fit = fit_speed(kept.offset, t_s, position_m, jacobian, usable, (parameters.noise_px, parameters.wobble_m))
+    fit = fit_speed(
+        kept.offset,
+        t_s,
+        position_m,
+        jacobian,
+        np.isfinite(position_m[:, 0]),
+        (parameters.noise_px, parameters.wobble_m),
+    )
     slope = np.empty((count, 9))
     arguments = (kept.offset, np.zeros(count, np.int32), kept.foot_px, fit.gain, fit.heading_rad)
     speed_by_homography(view.image_to_ground[None], *arguments, slope)
@@ -133,15 +164,22 @@ def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, F
     clearance = parameters.clearance_sigma_m * np.add.reduceat(lift, kept.offset[:-1])
     calibration = np.einsum("ni,ij,nj->n", slope, view.covariance, slope)
     scale = view.relative_sigma * fit.speed_mps
-    sigma_mps = np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2)
-    return KMH * fit.speed_mps, KMH * sigma_mps, _measured(fit, parameters)
+    parts_mps = np.stack([fit.sigma_mps, np.sqrt(calibration), np.abs(clearance), scale])
+    return KMH * fit.speed_mps, KMH * parts_mps, _measured(fit, _shortest_m(view, kept, parameters), parameters)
 
 
-def _measured(fit: Fits, parameters: Parameters) -> Flags:
+def _shortest_m(view: View, kept: Tracks, parameters: Parameters) -> float:
+    """The shortest way that counts, of the way between the first and the last measurement line."""
+    ends_m, jacobian = np.empty((2, 2)), np.empty((2, 2, 2))
+    to_ground(view.image_to_ground[None], np.zeros(2, np.int32), kept.stretch_px, ends_m, jacobian)
+    return max(parameters.shortest_m, parameters.shortest_share * float(np.linalg.norm(ends_m[1] - ends_m[0])))
+
+
+def _measured(fit: Fits, shortest_m: float, parameters: Parameters) -> Flags:
     """(N,) whether the track supports a speed."""
     return np.asarray(
         (fit.inliers >= parameters.fewest_inliers)
-        & (fit.length_m >= parameters.shortest_m)
+        & (fit.length_m >= shortest_m)
         & (fit.gap_s <= parameters.longest_gap_s)
         & (fit.sway_m <= parameters.widest_sway_m)
         & (fit.scatter <= parameters.widest_scatter)
@@ -150,11 +188,26 @@ def _measured(fit: Fits, parameters: Parameters) -> Flags:
     )
 
 
-def compare(recording: Recording, vehicle: Ints, speed_kmh: Floats, sigma_kmh: Floats, measured: Flags) -> Outcome:
+def compare(recording: Recording, vehicle: Ints, speed_kmh: Floats, parts_kmh: Floats, measured: Flags) -> Outcome:
     """Errors of the measured tracks that belong to a true vehicle."""
     told = measured & (vehicle >= 0)
     error_kmh = speed_kmh[told] - recording["true_speed_kmh"][vehicle[told]]
-    return Outcome(int(recording.valid.sum()), int((vehicle >= 0).sum()), error_kmh, sigma_kmh[told])
+    sigma_kmh = np.sqrt((parts_kmh[:, told] ** 2).sum(axis=0))
+    return Outcome(int(recording.valid.sum()), int((vehicle >= 0).sum()), error_kmh, sigma_kmh, parts_kmh[:, told])
+
+
+def budget(outcomes: list[Outcome]) -> dict[str, dict[str, float]]:
+    """What was stated, part by part, against what was found: the error common to a file, and the spread within it."""
+    stated = np.sqrt(np.mean(np.concatenate([o.parts_kmh for o in outcomes], axis=1) ** 2, axis=1))
+    common = np.array([np.median(o.error_kmh) for o in outcomes])
+    spread = [1.4826 * np.median(np.abs(o.error_kmh - c)) for o, c in zip(outcomes, common, strict=True)]
+    return {
+        "stated_sigma_kmh": {name: round(float(value), 4) for name, value in zip(PARTS, stated, strict=True)},
+        "found_kmh": {
+            "common to a file, root mean square": round(float(np.sqrt(np.mean(common**2))), 4),
+            "spread within a file, mean": round(float(np.mean(spread)), 4),
+        },
+    }
 
 
 def summary(outcomes: list[Outcome]) -> dict[str, float]:

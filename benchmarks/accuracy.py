@@ -1,0 +1,84 @@
+"""Writes the speed tables and plot of docs/accuracy.md from the committed result: `python -m benchmarks accuracy`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "accuracy.md"
+PLOT = ROOT / "docs" / "speed_errors.svg"
+RESULT = ROOT / "benchmarks" / "results" / "speed.json"
+BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
+COLUMNS = {
+    "measured": "{:d}",
+    "share_of_true": "{:.0%}",
+    "share_of_matched": "{:.0%}",
+    "mean_kmh": "{:.2f}",
+    "median_kmh": "{:.2f}",
+    "p95_kmh": "{:.2f}",
+    "p99_kmh": "{:.2f}",
+    "worst_kmh": "{:.1f}",
+    "bias_kmh": "{:+.2f}",
+    "coverage_95": "{:.0%}",
+}
+
+
+def main(argv: list[str]) -> int:
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
+    plot(result, PLOT)
+    return 0
+
+
+def with_tables(page: str, result: dict[str, Any]) -> str:
+    """The page with its tables made anew. Raises ValueError without the two marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{BEGIN} ... {END} is missing")
+    return f"{before}{BEGIN}\n{tables(result)}{END}{after}"
+
+
+def tables(result: dict[str, Any]) -> str:
+    """Errors by file and in total, then what each correction is worth, then the stated uncertainty."""
+    rows = dict(result["files"])
+    rows["**total**"] = result["total"]
+    rows["total, published calibration"] = result["published_calibration"]
+    rows |= {f"total, without {name}": figures for name, figures in result["without"].items()}
+    head = "| |" + "".join(f" {column.removesuffix('_kmh').replace('_', ' ')} |" for column in COLUMNS)
+    lines = [head, "|---|" + "---:|" * len(COLUMNS)]
+    for name, figures in rows.items():
+        lines.append(f"| {name} |" + "".join(f" {form.format(figures[key])} |" for key, form in COLUMNS.items()))
+    stated = "Errors in km/h. Root mean square of the stated standard uncertainty, by part, against what was found:"
+    lines += ["", stated, "", "| part | km/h |", "|---|---:|"]
+    for part in result["error_budget"].values():
+        lines += [f"| {name} | {value:.2f} |" for name, value in part.items()]
+    constants = ", ".join(f"`{name}` {value:g}" for name, value in result["parameters"].items())
+    return "\n".join([*lines, "", f"Constants, the same for all files: {constants}.", ""])
+
+
+def plot(result: dict[str, Any], path: Path) -> None:
+    """Bars of the mean error and of the part that is common to a file."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "speed"
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6))
+    means = {"all corrections": result["total"], **{f"without {k}": v for k, v in result["without"].items()}}
+    means["published calibration"] = result["published_calibration"]
+    left.barh(list(means), [figures["mean_kmh"] for figures in means.values()], color="tab:blue")
+    left.axvline(0.45, color="black", linestyle=":")
+    left.set_xlabel("mean |error|, km/h (dotted: 0.45)")
+    files = result["files"]
+    right.barh(list(files), [figures["bias_kmh"] for figures in files.values()], color="tab:orange")
+    right.axvline(0.0, color="black", linewidth=0.8)
+    right.set_xlabel("mean error of a camera, km/h")
+    for axes in (left, right):
+        axes.invert_yaxis()
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
