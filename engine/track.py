@@ -10,8 +10,8 @@ import numpy as np
 
 from engine.types import Detections, Floats, Floats32, Ints, Tracks, VehicleClass
 from kernels.assign import FREE
+from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 from kernels.track import desk, track_batch
-from kernels.track_types import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kernels.assign import FREE, Edges, assign, matching
 from kernels.kalman import correct, predict
-from kernels.track_types import (
+from kernels.nouns.track import (
     CAMERA_SHIFT,
     TENTATIVE,
     Batch,

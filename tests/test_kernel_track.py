@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from engine.track import TrackerParameters
 from kernels import track as kernel
 from kernels.assign import FREE
+from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 from kernels.reference import track as twin
-from kernels.track_types import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 
 PARAMETERS = Parameters(**{k: float(v) for k, v in dataclasses.asdict(TrackerParameters()).items()})
 CAPACITY = 64

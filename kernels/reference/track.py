@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from kernels.assign import FREE, Edges, matching
+from kernels.nouns.track import CAMERA_SHIFT, TENTATIVE, Batch, Desk, Floats, Parameters, Sightings, State, Track
 from kernels.reference.assign import assign
 from kernels.reference.kalman import correct, predict
 from kernels.track import LEAST_SIZE_PX, MOST_CERTAIN
-from kernels.track_types import CAMERA_SHIFT, TENTATIVE, Batch, Desk, Floats, Parameters, Sightings, State, Track
 
 
 @dataclass
