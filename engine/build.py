@@ -26,8 +26,7 @@ from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
-from engine.rules.catalogue import load_catalogue
-from engine.rules.rulebook import SiteRulebook
+from engine.rules import SiteRulebook, load_catalogue
 from engine.runner import Runner
 from engine.serve import Service
 from engine.site import Site, load_site
@@ -114,7 +113,12 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=GroundSpeedometer(geometries(by_index)),
-            rulebook=SiteRulebook(by_index, names, load_catalogue(config.catalogue)),
+            rulebook=SiteRulebook(
+                by_index,
+                names,
+                load_catalogue(config.catalogue),
+                unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
+            ),
             prosecutor=FileProsecutor(
                 config.evidence,
                 config.evidence_root,

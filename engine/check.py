@@ -12,8 +12,7 @@ from engine.config import CameraConfig, EngineConfig, load_config
 from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.ingest import Probe, probe
-from engine.rules.catalogue import load_catalogue
-from engine.rules.check import check_site
+from engine.rules import check_site, load_catalogue
 from engine.site import Site, load_site
 
 _PARALLEL = 32

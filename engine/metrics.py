@@ -65,6 +65,9 @@ class Metrics:
         self.frames = Counter("qyran_frames_total", "Frames looked at", ["camera"], registry=registry)
         self.detections = Counter("qyran_detections_total", "Boxes found", ["camera"], registry=registry)
         self.tracks = Counter("qyran_tracks_total", "Tracks that ended", ["camera"], registry=registry)
+        self.unjudged = Counter(
+            "qyran_frames_unjudged_total", "Frames that no rule was applied to", ["camera", "reason"], registry=registry
+        )
         self.violations = Counter(
             "qyran_violations_total", "Violations judged", ["camera", "kind", "outcome"], registry=registry
         )
@@ -105,7 +108,8 @@ class Metrics:
 
     def remove_camera(self, camera: str) -> None:
         """Take away every series of the camera."""
-        labelled: list[_Labelled] = [*self._per_camera(), self.dropped, self.reconnects, self.violations, self.cases]
+        with_reasons = (self.dropped, self.reconnects, self.unjudged, self.violations, self.cases)
+        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 
