@@ -1,0 +1,47 @@
+"""Writes the table of docs/accuracy-tracking.md from the committed result: `python -m benchmarks track_table`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "accuracy-tracking.md"
+RESULT = ROOT / "benchmarks" / "results" / "track.json"
+BEGIN, END = "<!-- track:begin -->", "<!-- track:end -->"
+
+
+def main(argv: list[str]) -> int:
+    """Rewrite the page in place."""
+    report = json.loads(RESULT.read_text(encoding="utf-8"))
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), report), encoding="utf-8")
+    return 0
+
+
+def with_table(text: str, report: dict[str, Any]) -> str:
+    """The page's text with the table made anew. Raises ValueError without the two marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{BEGIN} ... {END} is missing")
+    return f"{before}{BEGIN}\n{table(report)}{END}{after}"
+
+
+def table(report: dict[str, Any]) -> str:
+    """A Markdown table of the trackers that ran, and a sentence on what was measured where."""
+    ran = {name: row for name, row in report["trackers"].items() if "missing" not in row}
+    rows = "".join(
+        f"| {name} {row.get('version', '')} | {row['HOTA']:.2f} | {row['DetA']:.2f} | {row['AssA']:.2f} "
+        f"| {row['frames_per_cpu_s']:,} | {row['crowd_frames_per_cpu_s']:,} |\n"
+        for name, row in ran.items()
+    )
+    work, load, machine = report["work"], report["load"], report["machine"]
+    return (
+        "| tracker | HOTA | DetA | AssA | frames / CPU s | frames of 100 vehicles / CPU s |\n"
+        f"|---|---:|---:|---:|---:|---:|\n{rows}\n"
+        f"{work['sequences']} sequences, {work['frames']:,} frames, {work['detections']:,} detections; "
+        f"{machine['processor']}, Python {machine['python']}. "
+        f"{load['cameras']} cameras with {load['vehicles']} vehicles each, {load['rate_hz']:g} frames a second, "
+        f"take {load['cores']:.3f} of one core.\n"
+    )
