@@ -44,6 +44,8 @@ SIGHTING = np.dtype(
 """What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
 `row` is its row in the running batch, -1 for an older one."""
 
+WHOLE = np.dtype((np.void, SIGHTING.itemsize))
+"""A sighting as one run of bytes: copied at once instead of field by field."""
 Sightings = NDArray[np.void]
 
 
@@ -174,17 +176,27 @@ class GroundSpeedometer:
         return _first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
 
     def _remember(self, fresh: Sightings) -> tuple[Sightings, Ints]:
-        """Add to the histories; those of the batch's tracks end to end, and where each begins (N + 1,)."""
+        """Add to the histories; those of the batch's tracks end to end, and where each begins (N + 1,).
+
+        A history is a view into the table of the last batch that saw its track, so nothing is copied twice.
+        """
         order = np.argsort(fresh["track"], kind="stable")
-        ids, first = np.unique(fresh["track"][order], return_index=True)
-        histories = []
-        for track, rows in zip(ids.tolist(), np.split(order, first[1:]), strict=False):
-            past = self._history.get(track, fresh[:0])
-            past["row"] = -1
-            self._history[track] = np.concatenate([past, fresh[rows]])[-self.bounds.most_sightings :]
-            histories.append(self._history[track])
-        offset = np.cumsum([0, *map(len, histories)], dtype=np.int64)
-        return np.concatenate(histories) if histories else fresh[:0], offset
+        ids, count = np.unique(fresh["track"], return_counts=True)
+        tracks = ids.tolist()
+        past = [self._history.get(track, fresh[:0]) for track in tracks]
+        offset = np.cumsum(
+            [0, *(len(old) + new for old, new in zip(past, count.tolist(), strict=True))], dtype=np.int64
+        )
+        seen = np.empty(offset[-1], fresh.dtype)
+        whole = seen.view(WHOLE)
+        for begin, old in zip(offset[:-1].tolist(), past, strict=True):
+            whole[begin : begin + len(old)] = old.view(WHOLE)
+        seen["row"] = -1
+        latest = np.repeat(offset[1:] - np.cumsum(count), count) + np.arange(len(fresh))
+        whole[latest] = fresh.view(WHOLE)[order]
+        for track, begin, end in zip(tracks, offset[:-1].tolist(), offset[1:].tolist(), strict=True):
+            self._history[track] = seen[max(begin, end - self.bounds.most_sightings) : end]
+        return seen, offset
 
     def _momentary(self, seen: Sightings, offset: Ints, rows: int) -> tuple[Floats, Floats]:
         """(T, 2) velocity and (T,) its standard uncertainty at every sighting of the batch."""
