@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.types import Clock, Measurable, Sighting, VehicleClass
+from engine.types import Clock, Floats, Measurable, Sighting, VehicleClass
 
 MOST_ROWS = 256
 """Sightings kept of one vehicle; when there are more, every second of the older half goes."""
 UNLIKELY = 0.1
-"""A class that had the vote in a smaller share of the sightings was the tracker's first guess, no doubt."""
+"""A class that had the vote for a smaller share of what was seen was the tracker's first guess, no doubt."""
 
 Rows = NDArray[Any]
 """(P,) of `row_dtype`, ascending in time."""
@@ -68,7 +68,7 @@ class Trail:
         self.first_s = np.inf
         self._rows = np.zeros(MOST_ROWS, dtype)
         self._count = 0
-        self._votes = np.zeros(len(VehicleClass), np.int64)
+        self._votes = np.zeros(len(VehicleClass))
 
     @property
     def rows(self) -> Rows:
@@ -88,7 +88,7 @@ class Trail:
             self._count, self.reading, self.first_s = 0, None, np.inf
             self.steady_since_s, self.epoch = -np.inf, self.epoch + 1
         self.first_s = min(self.first_s, float(run["captured_s"][0]))
-        self._votes += np.bincount(run["class_id"], minlength=len(VehicleClass))
+        self._votes += np.bincount(run["class_id"], weights=_area_px(run), minlength=len(VehicleClass))
         self._append(run)
         unstable = np.flatnonzero(run["clock"] == Clock.UNSTABLE)
         if len(unstable):
@@ -117,7 +117,10 @@ class Trail:
 
     @property
     def plausible(self) -> frozenset[str]:
-        """Every class that the vehicle may be: the voted one, and those that had the vote for long."""
+        """Every class that the vehicle may be: the voted one, and those that had the vote for long.
+
+        A sighting weighs as much as its box has pixels: a class is told from them, and far away it is a guess.
+        """
         shares = self._votes / self._votes.sum()
         return frozenset(c.name.lower() for c in VehicleClass if c == self.class_id or shares[c] >= UNLIKELY)
 
@@ -131,6 +134,12 @@ class Trail:
         times = self.rows["captured_s"]
         first = int(np.searchsorted(times, began_s, "left"))
         return self.rows[max(0, first - 1) : int(np.searchsorted(times, ended_s, "right")) + 1]
+
+
+def _area_px(rows: Rows) -> Floats:
+    left, top, right, bottom = rows["xyxy_px"].T.astype(np.float64)
+    area_px: Floats = (right - left) * (bottom - top)
+    return area_px
 
 
 def sighting(row: Any) -> Sighting:
