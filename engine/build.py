@@ -19,7 +19,7 @@ from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
 from engine.evidence import FileProsecutor, Means, Origin, Scene, stored_cases
-from engine.geometry import CameraGeometry, FootModel
+from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.ingest import FileSource, RtspSource
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
@@ -159,4 +159,6 @@ def geometry(site: Site) -> CameraGeometry:
         covariance=None if calibration.covariance is None else np.reshape(calibration.covariance, (9, 9)),
         relative_sigma=calibration.relative_sigma,
         foot=FootModel(calibration.camera_m) if calibration.camera_m else None,
+        lens=Lens(lens.focal_px, lens.centre_px, lens.k1, lens.k2) if (lens := calibration.lens) else None,
+        readout_s=calibration.readout_s,
     )
