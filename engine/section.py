@@ -1,8 +1,9 @@
 """Section control: the mean speed of a vehicle between two cameras, from a surveyed length and two clocks.
 
 The same plate is read at an entry and at an exit; the speed is length over time. Each instant errs by its camera's
-clock and by not knowing the moment the plate was over the line; the length by the survey. The quotient's standard uncertainty
-is first-order (GUM, 5.1.3). The length is that of the shortest way a vehicle can take, so the result is a lower bound.
+clock and by not knowing the moment the plate was over the line; the length by the survey. The quotient's standard
+uncertainty is first-order (GUM, 5.1.3). The length is that of the shortest way a vehicle can take, so the result is a
+lower bound.
 """
 
 from __future__ import annotations
