@@ -14,7 +14,19 @@ from engine.errors import CaseConflict, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
 from engine.stages import Decoder, Detector, Prosecutor, Register, Rulebook, Speedometer, Tracker
-from engine.types import Case, Detections, Entry, FrameBatch, Motion, Segment, Tracks, Violation
+from engine.types import (
+    TRACK_BITS,
+    Case,
+    Detections,
+    Entry,
+    FrameBatch,
+    Ints,
+    Ints32,
+    Motion,
+    Segment,
+    Tracks,
+    Violation,
+)
 
 log = structlog.get_logger()
 
@@ -182,11 +194,14 @@ class Pipeline:
         of_camera = detections.frames.camera[detections.frame]
         for camera, name in self._present(of_camera):
             self._metrics.detections.labels(name).inc(int((of_camera == camera).sum()))
+        ended = tracks.ended >> TRACK_BITS
+        for camera, name in self._present(ended):
+            self._metrics.tracks.labels(name).inc(int((ended == camera).sum()))
         for violation in violations:
             name = self._cameras[violation.camera]
             self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
 
-    def _present(self, cameras: np.ndarray[tuple[int], np.dtype[np.int32]]) -> Iterator[tuple[int, str]]:
+    def _present(self, cameras: Ints | Ints32) -> Iterator[tuple[int, str]]:
         for camera in np.unique(cameras):
             yield int(camera), self._cameras[int(camera)]
 

@@ -27,7 +27,7 @@ from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
 from engine.site import Place, Site, load_site
-from engine.types import Entry, Measurable, Motion, Segment, VehicleClass
+from engine.types import TRACK_BITS, Entry, Measurable, Motion, Segment, VehicleClass
 
 CAMERA = 0
 MPS_TO_KMH = 3.6
@@ -142,7 +142,12 @@ def _caption(motion: Motion, row: int) -> str:
     kind = VehicleClass(tracks.class_id[row]).name.lower()
     speed_mps = float(np.hypot(*motion.velocity_mps[row]))
     speed = f" {speed_mps * MPS_TO_KMH:.0f} km/h" if motion.sigma_mps[row] < SHOWN_SIGMA_MPS else ""
-    return f"{tracks.track[row] & 0xFFFFFF} {kind}{speed}"
+    return f"{number(int(tracks.track[row]))} {kind}{speed}"
+
+
+def number(track: int) -> int:
+    """The camera's own count of an identity."""
+    return track & ((1 << TRACK_BITS) - 1)
 
 
 @contextmanager
@@ -220,7 +225,7 @@ def _track_table(logbook: Logbook) -> Table:
     began_s = min((t.first_s for t in logbook.tracks.values()), default=0.0)
     for track, t in sorted(logbook.tracks.items()):
         times = (f"{t.first_s - began_s:.1f}", f"{t.last_s - began_s:.1f}")
-        table.add_row(str(track & 0xFFFFFF), t.class_id.name.lower(), *times, str(t.sightings), t.speed)
+        table.add_row(str(number(track)), t.class_id.name.lower(), *times, str(t.sightings), t.speed)
     return table
 
 

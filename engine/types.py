@@ -28,6 +28,10 @@ Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 
+TRACK_BITS = 40
+"""An identity is `camera << TRACK_BITS | number`, the number counting the camera's own tracks."""
+
+
 class Clock(enum.IntEnum):
     """How the capture times of a segment were obtained, and so how far they can be trusted."""
 
@@ -213,7 +217,7 @@ class Tracks:
     frame: Ints32
     """(T,) i4: row of `frames`, ascending."""
     track: Ints
-    """(T,) i8: identity, never used twice in a process, by no other camera either."""
+    """(T,) i8: identity (`TRACK_BITS`), never used twice in a process, by no other camera either."""
     xyxy_px: Floats32
     """(T, 4) f4: the box, image pixels."""
     score: Floats32

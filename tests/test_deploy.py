@@ -49,3 +49,17 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
         assert load_site(camera.site).image_size_px
     assert "secret" in config.cameras[0].url
     assert "secret" not in repr(config)
+
+
+def test_the_handbook_lists_every_metric_with_its_meaning() -> None:
+    handbook = (DEPLOY.parent / "docs" / "operations.md").read_text()
+    for family in Metrics().registry.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        assert f"| `{name}` | {family.type} | {family.documentation} |" in handbook
+
+
+def test_the_handbook_knows_every_alarm() -> None:
+    handbook = (DEPLOY.parent / "docs" / "operations.md").read_text()
+    alarms = re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text())
+    assert alarms
+    assert all(f"| {alarm} |" in handbook for alarm in alarms)

@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.track import KalmanTracker, TrackerParameters
-from engine.types import Detections, Frames, Tracks, VehicleClass
+from engine.types import TRACK_BITS, Detections, Frames, Tracks, VehicleClass
+from kernels.nouns.track import CAMERA_SHIFT
 
 Sighting = tuple[int, float, float, float, float, VehicleClass]
 """camera, time, centre x, centre y, score, class; every vehicle is 40 x 30 pixels."""
@@ -298,3 +299,7 @@ def test_frames_that_make_no_sense_are_refused() -> None:
     backwards = dataclasses.replace(detections(drive([0.0, 0.1])), frame=np.array([1, 0], np.int32))
     with pytest.raises(ValueError, match="does not ascend"):
         KalmanTracker().track(backwards)
+
+
+def test_an_identity_tells_its_camera() -> None:
+    assert CAMERA_SHIFT == TRACK_BITS
