@@ -103,6 +103,37 @@ def watch(
 
 
 @app.command()
+def calibrate(
+    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="What was measured on the road (TOML).")],
+    name: Annotated[str, typer.Option("--id", help="Name of the calibration, for the site file and every case.")],
+    days: Annotated[int, typer.Option(min=1, help="How long it may be used.")] = 365,
+    error: Annotated[float, typer.Option(help="Draw the area where lengths are known to this share (k = 1).")] = 0.01,
+    readout_s: Annotated[float, typer.Option(help="Rolling shutter: seconds from the first row to the last.")] = 0.0,
+    still: Annotated[Path | None, typer.Option(help="A picture of the camera, for --grid.")] = None,
+    grid: Annotated[Path | None, typer.Option(help="Write the still with the ground's grid laid over it.")] = None,
+) -> None:
+    """Make the [calibration] of a site from SURVEY: prints what was found, then the table for the site file."""
+    from engine.survey import Wish, solve
+
+    solve(survey, Wish(name, days, error, readout_s, still, grid), Console(highlight=False, soft_wrap=True))
+
+
+@app.command()
+def verify(
+    case: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Folders of cases.")],
+) -> None:
+    """Check that every byte of the cases is as it was written. Status 1 if one is not."""
+    from engine.evidence import verify_case
+
+    problems = {folder: verify_case(folder) for folder in case}
+    console = Console(highlight=False, soft_wrap=True)
+    for folder, lines in problems.items():
+        console.print(f"{folder}: " + ("; ".join(lines) or "whole"))
+    if any(problems.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=0, help="Run this long; 0: until interrupted.")] = 90.0,
     state: Annotated[Path, typer.Option(help="Folder for the register and the evidence.")] = Path("var/demo"),
