@@ -53,7 +53,8 @@ def _picture(found: Calibrated, size_px: tuple[int, int], still: Path | None, ar
     if still is None:
         return grid_picture(found, Image.new("RGB", size_px, (128, 128, 128)), area=area_px)
     try:
-        picture = Image.open(still)
+        with Image.open(still) as opened:
+            picture = opened.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise ConfigError(f"{still}: {error}") from error
     if picture.size != tuple(size_px):

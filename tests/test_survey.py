@@ -65,7 +65,8 @@ def test_the_grid_is_laid_over_the_still(survey: Path, tmp_path: Path) -> None:
     still, grid = tmp_path / "still.png", tmp_path / "grid.png"
     Image.new("RGB", (1280, 720), (90, 90, 90)).save(still)
     printed(survey, Wish("avenue-2", 365, 0.01, 0.0, still, grid))
-    pixels = np.asarray(Image.open(grid))
+    with Image.open(grid) as drawn:
+        pixels = np.asarray(drawn)
     assert pixels.shape == (720, 1280, 3)
     assert (pixels != 90).any(axis=2).mean() > 0.01
 
