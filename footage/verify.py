@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from footage.offences import inside
+
 Bytes8 = NDArray[np.uint8]
+Floats32 = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 Json = dict[str, Any]
 
-_BACKGROUND_FRAMES = 40
+_BACKGROUND_FRAMES = 24
 _LATE_S = 0.002
 _CHANGED = 26
 """Difference to the still background, of 255, that counts as something there."""
 _SHADE_BELOW, _SHADE_SPREAD = 0.85, 0.15
 _LEAST_SIDE_PX = 24
-_EDGE_PX = 4.0
-"""How far the upper edge of a vehicle may be from the edge of its box."""
+_EDGE_REACHED, _EDGE_PASSED = 0.08, 0.5
+"""Share of a box's width at which something must be at its upper edge, and share of the rows above that may differ."""
 _LEAST_CHANGED = 0.3
 _SHARE_THAT_FITS = 0.95
 
@@ -48,9 +52,21 @@ def verify(clip: Path) -> list[str]:
     for k, (time_s, picture) in enumerate(read_clip(clip)):
         times.append(time_s)
         if k % step == 0:
-            some.append(picture)
-    problems = list(_outer(truth, some[0], times))
-    return problems or list(_boxes(truth, clip, np.median(some, axis=0).astype(np.int16)))
+            some.append((picture, truth["frames"][min(k, len(truth["frames"]) - 1)]))
+    problems = list(_outer(truth, some[0][0], times))
+    return problems or list(_boxes(truth, clip, _background(some)))
+
+
+def _background(some: list[tuple[Bytes8, Json]]) -> Floats32:
+    """(H, W, 3): median of every pixel over the frames in which no vehicle's box holds it."""
+    free = [picture.astype(np.float32) for picture, _ in some]
+    for picture, (_, frame) in zip(free, some, strict=True):
+        for row in frame["vehicles"] + frame["persons"]:
+            left, top, right, bottom = (int(v) for v in row["xyxy_px"])
+            picture[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.stack([np.nanmedian([picture[y] for picture in free], axis=0) for y in range(len(free[0]))])
 
 
 def _outer(truth: Json, picture: Bytes8, times: list[float]) -> Iterator[str]:
@@ -64,29 +80,30 @@ def _outer(truth: Json, picture: Bytes8, times: list[float]) -> Iterator[str]:
         yield f"a frame is {late:.3f} s off its time"
 
 
-def _boxes(truth: Json, clip: Path, background: NDArray[np.int16]) -> Iterator[str]:
+def _boxes(truth: Json, clip: Path, background: Floats32) -> Iterator[str]:
+    area = next(zone["polygon_m"] for zone in truth["zones"] if zone["kind"] == "measured")
     pictures = (picture for _, picture in read_clip(clip))
     frames = zip(truth["frames"], pictures, strict=True)
-    fits = [fit for frame, picture in frames for fit in _fits(frame, picture, background)]
+    fits = [fit for frame, picture in frames for fit in _fits(frame, picture, background, area)]
     share = sum(fits) / max(len(fits), 1)
     if share < _SHARE_THAT_FITS:
         yield f"only {share:.1%} of {len(fits)} boxes hold a vehicle up to their upper edge"
 
 
-def _fits(frame: Json, picture: Bytes8, background: NDArray[np.int16]) -> Iterator[bool]:
-    """For every vehicle that stands free in the picture: does something begin where its box does?"""
-    changed = np.abs(picture.astype(np.int16) - background).max(axis=2) > _CHANGED
+def _fits(frame: Json, picture: Bytes8, background: Floats32, area_m: list[Any]) -> Iterator[bool]:
+    """For every vehicle that stands free on the road: does it fill its box, reach its upper edge, and end there?"""
+    changed = np.abs(picture - background).max(axis=2) > _CHANGED
     lit = changed & ~_shade(picture, background)
     for row in frame["vehicles"]:
-        left, top, right, bottom = row["xyxy_px"]
-        if row["visible"] > 0.99 and min(right - left, bottom - top) > _LEAST_SIDE_PX and _free(row, frame["vehicles"]):
-            inside = changed[int(top) : int(bottom), int(left) : int(right)]
-            strip = lit[max(0, int(top) - 12) : int(bottom), int(left) + 2 : int(right) - 2]
-            first = int(np.argmax(strip.mean(axis=1) > 0.25)) + max(0, int(top) - 12)
-            yield bool(inside.mean() > _LEAST_CHANGED and abs(first - top) <= _EDGE_PX)
+        left, top, right, bottom = (round(v) for v in row["xyxy_px"])
+        large = row["visible"] > 0.99 and min(right - left, bottom - top) > _LEAST_SIDE_PX
+        if large and _free(row, frame["vehicles"]) and inside(area_m, np.array([row["position_m"]]))[0]:
+            above, edge = lit[max(0, top - 9) : max(1, top - 4), left:right], lit[top : top + 4, left:right]
+            filled = changed[top:bottom, left:right].mean() > _LEAST_CHANGED
+            yield bool(filled and edge.any(axis=0).mean() > _EDGE_REACHED and above.mean() < _EDGE_PASSED)
 
 
-def _shade(picture: Bytes8, background: NDArray[np.int16]) -> Flags:
+def _shade(picture: Bytes8, background: Floats32) -> Flags:
     """Is it the background, only darker by the same share in every colour?"""
     share = (picture + 1.0) / (background + 1.0)
     return np.asarray((share.max(axis=2) < _SHADE_BELOW) & (np.ptp(share, axis=2) < _SHADE_SPREAD))
