@@ -78,6 +78,7 @@ CALIBRATION = Calibration(
     image_to_ground=tuple(map(tuple, image_to_ground().tolist())),
     residual_m=0.02,
     area_px=area(-7, 12.5, 7, 115),
+    camera_m=(0.0, 0.0, HEIGHT_M),
 )
 CERTIFICATE = Certificate(
     number="KZ-17", issued=dt.datetime(2026, 2, 1, tzinfo=dt.UTC), expires=dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
@@ -87,6 +88,8 @@ WRONG_WAY = WrongWayRule(name="oneway", zone="road", direction_px=(project(0, 30
 NO_STOPPING = IllegalStopRule(name="nostop", zone="kerb", dwell_s=20.0)
 NO_PARKING = IllegalParkingRule(name="nopark", zone="kerb", dwell_s=330.0)
 LIMIT = Limit(kmh=60.0)
+CAR_M, LORRY_M = (1.8, 4.5, 1.5), (2.5, 9.0, 3.6)
+"""Width, length, height."""
 
 
 def site(*rules: AnyRule, **changes: object) -> Site:
@@ -114,7 +117,7 @@ class Vehicle:
     begin_s: float = 0.0
     end_s: float = math.inf
     class_of: Callable[[float], VehicleClass] = lambda t: VehicleClass.CAR
-    size_m: tuple[float, float, float] = (1.8, 4.5, 1.5)
+    size_m: tuple[float, float, float] = CAR_M
     """Width, length, height."""
     box_of: Callable[[float, np.ndarray], np.ndarray] = lambda t, box: box
     """What the detector makes of the true box."""

@@ -15,10 +15,12 @@ from engine.site import Limit, Site
 from engine.types import Clock, Measurable, VehicleClass, Violation
 from tests.rules_stage import (
     CALIBRATION,
+    CAR_M,
     CERTIFICATE,
     KMH,
     KZ,
     LIMIT,
+    LORRY_M,
     NOON_S,
     SPEEDING,
     Drive,
@@ -34,7 +36,7 @@ EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 def drive(kmh: float, where: Site | None = None, **changes: object) -> list[Violation]:
     """A vehicle passes once at an even speed."""
-    vehicle = {name: changes.pop(name) for name in ("class_of", "way") if name in changes}
+    vehicle = {name: changes.pop(name) for name in ("class_of", "way", "size_m") if name in changes}
     car = Vehicle(**({"track": 1, "way": straight(0, 16, kmh), "end_s": 80 / (kmh / KMH)} | vehicle))
     return judged(where or site(SPEEDING), car, **({"lasts_s": 8.0} | changes))
 
@@ -103,9 +105,28 @@ CLASS_LIMITS = site(SPEEDING, limits=(Limit(kmh=50.0, classes=("truck", "bus")),
 
 
 def test_a_truck_is_held_to_the_limit_of_trucks_and_a_car_is_not() -> None:
-    (truck,) = drive(75, CLASS_LIMITS, class_of=lambda t: VehicleClass.TRUCK)
+    (truck,) = drive(75, CLASS_LIMITS, class_of=lambda t: VehicleClass.TRUCK, size_m=LORRY_M)
     assert truck.measurement.limit_kmh == 50
     assert drive(75, CLASS_LIMITS) == []
+
+
+VAN_M = (2.0, 5.9, 2.6)
+
+
+@pytest.mark.parametrize("size_m", [CAR_M, VAN_M])
+def test_what_is_called_a_truck_but_is_no_larger_than_a_van_is_held_to_the_limit_of_cars(
+    size_m: tuple[float, float, float],
+) -> None:
+    assert drive(75, CLASS_LIMITS, class_of=lambda t: VehicleClass.TRUCK, size_m=size_m) == []
+    (case,) = drive(95, CLASS_LIMITS, class_of=lambda t: VehicleClass.TRUCK, size_m=size_m)
+    assert case.measurement.limit_kmh == 70
+    assert any("uncertain (car or truck)" in reason for reason in case.reasons)
+
+
+def test_without_the_camera_s_place_nobody_can_tell_a_lorry_and_the_limit_of_cars_holds() -> None:
+    placeless = msgspec.structs.replace(CALIBRATION, camera_m=None)
+    where = msgspec.structs.replace(CLASS_LIMITS, calibration=placeless)
+    assert drive(75, where, class_of=lambda t: VehicleClass.TRUCK, size_m=LORRY_M) == []
 
 
 def test_with_an_uncertain_class_the_most_lenient_limit_is_applied_and_said() -> None:

@@ -18,8 +18,10 @@ from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, VehicleClass, Violation
 from tests.rules_stage import (
     CALIBRATION,
+    CAR_M,
     KMH,
     KZ,
+    LORRY_M,
     NO_PARKING,
     NO_STOPPING,
     NOON_S,
@@ -90,6 +92,7 @@ def passing(kmh: float, x: float = 0.0, class_id: VehicleClass = VehicleClass.CA
         begin_s=begin_s,
         end_s=begin_s + 115 / (kmh / KMH),
         class_of=lambda t: class_id,
+        size_m=LORRY_M if class_id is VehicleClass.TRUCK else CAR_M,
     )
 
 

@@ -15,6 +15,7 @@ import math
 from engine.rules.catalogue import Kind, Part
 from engine.rules.kind import Law, Offence, Scene, doubts, require_calibration
 from engine.rules.limits import Limits
+from engine.rules.size import HEAVY, is_heavy
 from engine.rules.trail import Reading, Rows, Trail
 from engine.site import SpeedingRule
 from engine.types import Clock, Measurable, Measurement
@@ -66,12 +67,18 @@ class Speeding:
         if kind is None or not in_time or not self.law.accuses(trail, kind):
             return None
         rows = trail.between(reading.began_s, reading.ended_s)
-        limit_kmh = self.limits.most_lenient(rows, trail.plausible)
+        classes = self._classes(trail, rows)
+        limit_kmh = self.limits.most_lenient(rows, classes)
         if limit_kmh is None:
             return None
         held = self._measurement(reading, limit_kmh)
         part = kind.tier(held.enforced_kmh - limit_kmh)
-        return None if part is None else self._offence(trail, rows, kind, part, held)
+        return None if part is None else self._offence(classes, rows, kind, part, held)
+
+    def _classes(self, trail: Trail, rows: Rows) -> frozenset[str]:
+        """What the vehicle may be: by the detector's vote, and a car where it is not seen to be larger than one."""
+        heavy = not trail.plausible & HEAVY or is_heavy(rows, self.law.scene.site.calibration)
+        return trail.plausible if heavy else trail.plausible | {"car"}
 
     def _measurement(self, reading: Reading, limit_kmh: float) -> Measurement:
         tolerance_kmh = self.rule.tolerance_kmh
@@ -86,9 +93,9 @@ class Speeding:
             length_m=reading.length_m,
         )
 
-    def _offence(self, trail: Trail, rows: Rows, kind: Kind, part: Part, held: Measurement) -> Offence:
+    def _offence(self, classes: frozenset[str], rows: Rows, kind: Kind, part: Part, held: Measurement) -> Offence:
         obstacles = (*self._paper_obstacles(held.ended_s), *_clock_obstacles(rows))
-        reasons = (_account(held), *_class_doubt(trail, held), *obstacles, *doubts(part))
+        reasons = (_account(held), *_class_doubt(classes, held), *obstacles, *doubts(part))
         return Offence(
             kind=kind,
             part=part,
@@ -171,8 +178,8 @@ def _account(held: Measurement) -> str:
     )
 
 
-def _class_doubt(trail: Trail, held: Measurement) -> tuple[str, ...]:
-    if len(trail.plausible) == 1:
+def _class_doubt(classes: frozenset[str], held: Measurement) -> tuple[str, ...]:
+    if len(classes) == 1:
         return ()
-    classes = " or ".join(sorted(trail.plausible))
-    return (f"The class is uncertain ({classes}): the most lenient limit, {held.limit_kmh:g} km/h, was applied.",)
+    named = " or ".join(sorted(classes))
+    return (f"The class is uncertain ({named}): the most lenient limit, {held.limit_kmh:g} km/h, was applied.",)
