@@ -68,6 +68,15 @@ class Metrics:
         self.unjudged = Counter(
             "qyran_frames_unjudged_total", "Frames that no rule was applied to", ["camera", "reason"], registry=registry
         )
+        self.view_drift_px = Gauge(
+            "qyran_view_drift_pixels", "Drift against the calibration's still", ["camera"], registry=registry
+        )
+        self.camera_moved = Gauge(
+            "qyran_camera_moved", "1 while a camera's measured kinds are suspended", ["camera"], registry=registry
+        )
+        self.view_unclear = Counter(
+            "qyran_view_unclear_total", "Looks that could not tell the drift", ["camera"], registry=registry
+        )
         self.violations = Counter(
             "qyran_violations_total", "Violations judged", ["camera", "kind", "outcome"], registry=registry
         )
@@ -130,6 +139,9 @@ class Metrics:
             self.frames,
             self.detections,
             self.tracks,
+            self.view_drift_px,
+            self.camera_moved,
+            self.view_unclear,
             self.unproved,
             self.conflicts,
             self.latency_s,

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
 from msgspec import Meta
+from PIL import Image
 
 from engine import tomlfile
 from engine.config import Count, Name, Positive, Strict
@@ -79,6 +81,12 @@ class Calibration(Strict, frozen=True):
     readout_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
     """A rolling shutter reads the last row of a picture so much later than the first; 0 for a global shutter. From the
     camera's data sheet: 13 ms left out cost 1 % of the speed."""
+    still: Path | None = None
+    """The picture that it was made on, without traffic, relative to the site file: whether the camera has moved is told
+    against it (`engine.steady`); None: nobody notices."""
+    most_drift_px: Positive | None = None
+    """Drift of the calibrated area's corners against the still beyond which nothing is measured, in pixels of the
+    picture; None: 0.2 % of its width."""
 
     def __post_init__(self) -> None:
         if self.expires <= self.made:
@@ -219,4 +227,20 @@ def load_site(path: Path) -> Site:
     for place, points in places:
         if not all(math.isfinite(value) for point in points for value in point):
             raise ConfigError(f"{path}: {place}: a point is not a number")
-    return site
+    return _with_still(site, path)
+
+
+def _with_still(site: Site, path: Path) -> Site:
+    """The site with its still's path made absolute; raises ConfigError where it is no picture of the site's size."""
+    if site.calibration is None or site.calibration.still is None:
+        return site
+    still = (path.parent / site.calibration.still).resolve()
+    try:
+        with Image.open(still) as picture:
+            width, height = picture.size
+    except OSError as error:
+        raise ConfigError(f"{path}: calibration.still: {error}") from error
+    if (width, height) != site.image_size_px:
+        expected = "x".join(map(str, site.image_size_px))
+        raise ConfigError(f"{path}: calibration.still: {still} is {width}x{height}, the site is drawn on {expected}")
+    return msgspec.structs.replace(site, calibration=msgspec.structs.replace(site.calibration, still=still))

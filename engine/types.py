@@ -78,6 +78,8 @@ class Measurable(enum.IntEnum):
     """The sightings do not fit the motion of one vehicle: a switch of identity, or a detector's noise."""
     UNCERTAIN = 9
     """The stated uncertainty came out above the bound for a measurement."""
+    MOVED = 10
+    """The camera does not look where it looked when it was calibrated."""
 
 
 def _require(condition: bool, what: str) -> None:

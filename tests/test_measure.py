@@ -288,6 +288,17 @@ def test_another_geometry_begins_afresh() -> None:
     assert meter.measure(batch(TIMES[20:], {1: way[20:]})).speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
 
 
+def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_again() -> None:
+    meter = GroundSpeedometer({0: geometry()})
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    assert meter.measure(batch(TIMES[:20], {1: way[:20]})).speeds.measurable.tolist() == [Measurable.YES]
+    meter.suspend(frozenset({0}))
+    assert meter.measure(batch(TIMES[20:23], {1: way[20:23]})).speeds.measurable.tolist() == [Measurable.MOVED]
+    meter.suspend(frozenset({5}))
+    both = meter.measure(batch(TIMES, {1: way, 2: way})).speeds
+    assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

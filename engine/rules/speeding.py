@@ -31,8 +31,8 @@ SETTLED_S = 3.0
 """So is one that has not become better for this long."""
 LEFT_ROWS = 3
 """So is that of a vehicle whose latest sightings, this many, are out of the zone."""
-DOUBTFUL = frozenset({Measurable.INCONSISTENT, Measurable.OCCLUDED, Measurable.CLOCK_UNSTABLE})
-"""What was measured before could belong to another vehicle, or to no time: it is thrown away."""
+DOUBTFUL = frozenset({Measurable.INCONSISTENT, Measurable.OCCLUDED, Measurable.CLOCK_UNSTABLE, Measurable.MOVED})
+"""What was measured before could belong to another vehicle, to no time, or to no place: it is thrown away."""
 
 
 def enforced_kmh(speed_mps: float, sigma_mps: float, tolerance_kmh: float) -> int:

@@ -1,0 +1,206 @@
+"""Does a camera still look where it looked when it was calibrated? Now and then a key frame against its still."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import structlog
+from PIL import Image
+
+from engine.errors import ConfigError, DecodeError
+from engine.metrics import Metrics
+from engine.site import Site
+from engine.steady.align import Background, Field, Grey, Points, edge_directions, reduced, reduction
+from engine.types import Bytes8, Floats, Segment
+
+log = structlog.get_logger()
+
+DRIFT_SHARE = 0.002
+"""Drift that is borne where the site states none, as a share of the picture's width: 4 pixels of 1920. Seen from a
+gantry, at 40 m, the picture so much lower makes every speed about 1 % wrong."""
+CLEAR_SHARE = 0.5
+"""Share of the background's tiles in which a picture must show edges before it is said to show something else."""
+
+
+class Still(Protocol):
+    @property
+    def rgb(self) -> Bytes8:
+        """(H, W, 3) u1: a whole frame."""
+
+
+Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
+"""`engine.decode.second_look.look`: the frames nearest to the instants; raises DecodeError."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a camera's view is held against."""
+
+    rgb: Bytes8
+    """(H, W, 3) u1: the still that it was calibrated with."""
+    area_px: Floats
+    """(K, 2) f8: corners of the calibrated area in the image: drift is told there, where it is largest."""
+    most_drift_px: float
+    """Drift beyond this suspends what is measured; pixels of the camera's own picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often is looked, and how many looks it takes to change the answer."""
+
+    every_s: float = 20.0
+    """Capture time between two looks at one camera."""
+    looks_a_batch: int = 2
+    """Looks in one call at the most, so that many cameras spread themselves over time."""
+    needed: int = 3
+    of: int = 4
+    """So many of the last looks that could tell must agree against the answer so far: one lorry proves nothing."""
+
+
+def references(sites: Mapping[int, Site]) -> dict[int, Reference]:
+    """By camera index, for every site whose calibration has a still. Raises ConfigError for one that does not load."""
+    return {index: found for index, site in sites.items() if (found := _reference(site)) is not None}
+
+
+def _reference(site: Site) -> Reference | None:
+    calibration = site.calibration
+    if calibration is None or calibration.still is None:
+        return None
+    try:
+        with Image.open(calibration.still) as picture:
+            rgb = np.asarray(picture.convert("RGB"))
+    except OSError as error:
+        raise ConfigError(f"{calibration.still}: still of calibration {calibration.id}: {error}") from error
+    most_drift_px = calibration.most_drift_px or DRIFT_SHARE * site.image_size_px[0]
+    return Reference(rgb, np.array(calibration.area_px), most_drift_px)
+
+
+def key_frame(segment: Segment) -> Segment:
+    """The first packet of a segment as a segment: one frame, the cheapest to decode."""
+    return dataclasses.replace(
+        segment,
+        payload=segment.payload[: segment.size_bytes[0]],
+        **{name: getattr(segment, name)[:1] for name in ("size_bytes", "pts", "dts", "key", "captured_s")},
+    )
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is known of one camera's view."""
+
+    reference: Reference
+    kept: int
+    """Looks that are remembered."""
+    moved: bool = False
+    looked_s: float = -math.inf
+    """Capture time of the latest look."""
+    beyond: deque[bool] = field(init=False)
+    """Of the latest looks that could tell: was the drift beyond the bound?"""
+    background: Background = field(init=False)
+    corners: Points = field(init=False)
+    _strange: Background | None = field(init=False, default=None)
+    """The latest look, where it showed something else than the background."""
+
+    def __post_init__(self) -> None:
+        area_px = self.reference.area_px / reduction(self.reference.rgb.shape[1])
+        self.background = Background(reduced(self.reference.rgb))
+        self.corners = area_px @ np.array([1.0, 1j])
+        self.beyond = deque(maxlen=self.kept)
+
+    def drift_px(self, rgb: Bytes8) -> float | None:
+        """How far the calibrated area's corners have moved in a picture, the farthest of them, in its pixels.
+
+        Infinite where another scene is seen, clearly and still; None where it cannot be told.
+        """
+        if rgb.shape != self.reference.rgb.shape:
+            return None
+        grey = reduced(rgb)
+        now, scale = edge_directions(grey), reduction(rgb.shape[1])
+        found = self.background.seen_in(now)
+        if found is None:
+            return math.inf if self._elsewhere(grey, now) else None
+        self._strange = None
+        farthest = np.abs(found.of(self.corners)).argmax()
+        known = found.sigma_px(self.corners)[farthest] * scale < self.reference.most_drift_px / 3
+        return float(np.abs(found.of(self.corners)[farthest]) * scale) if known else None
+
+    def _elsewhere(self, grey: Grey, now: Field) -> bool:
+        """Is it something else that is seen, and stands still? Night, noise, rain and fog are not."""
+        before, self._strange = self._strange, None
+        if self.background.clear_in(now) < CLEAR_SHARE:
+            return False
+        self._strange = Background(grey)
+        return before is not None and before.seen_in(now) is not None
+
+    def judge(self, drift_px: float, needed: int) -> bool:
+        """Take a look's drift in; True where that changes the answer."""
+        self.beyond.append(drift_px > self.reference.most_drift_px)
+        against = sum(beyond != self.moved for beyond in self.beyond)
+        self.moved ^= against >= needed
+        return against >= needed
+
+
+class ViewGuard:
+    """Watches the cameras that have a reference. Called from one thread.
+
+    look   decodes one frame (`Look`)
+    names  the name of every camera index, for metrics and the log
+    """
+
+    def __init__(
+        self,
+        references: Mapping[int, Reference],
+        look: Look,
+        metrics: Metrics,
+        names: Mapping[int, str],
+        pace: Pace = Pace(),
+    ) -> None:
+        self._watched = {camera: Watch(reference, pace.of) for camera, reference in references.items()}
+        self._look, self._metrics, self._names, self._pace = look, metrics, names, pace
+
+    def check(self, segments: Sequence[Segment]) -> frozenset[int]:
+        """Look at the cameras whose turn it is; gives all that have moved, whether in this batch or not."""
+        due = {segment.camera: segment for segment in reversed(segments) if self._due(segment)}
+        longest_ago = sorted(due, key=lambda camera: self._watched[camera].looked_s)
+        for camera in longest_ago[: self._pace.looks_a_batch]:
+            self._look_at(camera, due[camera])
+        return frozenset(camera for camera, watch in self._watched.items() if watch.moved)
+
+    def _due(self, segment: Segment) -> bool:
+        """A clock that was set back makes it due as well."""
+        watch = self._watched.get(segment.camera)
+        return watch is not None and not 0 <= segment.began_s - watch.looked_s < self._pace.every_s
+
+    def _look_at(self, camera: int, segment: Segment) -> None:
+        watch, name = self._watched[camera], self._names[camera]
+        watch.looked_s = segment.began_s
+        drift_px = self._drift_px(watch, segment)
+        if drift_px is None:
+            self._metrics.view_unclear.labels(name).inc()
+            return
+        self._metrics.view_drift_px.labels(name).set(drift_px)
+        if watch.judge(drift_px, self._pace.needed):
+            self._metrics.camera_moved.labels(name).set(watch.moved)
+            _tell(name, watch, drift_px)
+
+    def _drift_px(self, watch: Watch, segment: Segment) -> float | None:
+        try:
+            [still] = self._look([key_frame(segment)], [float(segment.captured_s[0])])
+        except DecodeError:
+            return None
+        return watch.drift_px(still.rgb)
+
+
+def _tell(name: str, watch: Watch, drift_px: float) -> None:
+    bound_px = watch.reference.most_drift_px
+    facts = {"camera": name, "drift_px": round(drift_px, 1), "most_drift_px": round(bound_px, 1)}
+    if watch.moved:
+        log.warning("the camera has moved: what is measured is suspended", **facts)
+    else:
+        log.info("the camera looks where it was calibrated again", **facts)
