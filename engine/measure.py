@@ -97,6 +97,7 @@ class GroundSpeedometer:
     bounds: SpeedBounds = field(default_factory=SpeedBounds)
     _table: GeometryTable = field(init=False)
     _history: dict[int, Sightings] = field(init=False, default_factory=dict)
+    _moved: list[int] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
@@ -106,6 +107,10 @@ class GroundSpeedometer:
         self.geometry = geometry
         self._table = GeometryTable(geometry)
         self._history.clear()
+
+    def suspend(self, cameras: frozenset[int]) -> None:
+        """State no speed of what these cameras see from now on, and of others again: the answer of `engine.steady`."""
+        self._moved = sorted(cameras)
 
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
@@ -167,6 +172,7 @@ class GroundSpeedometer:
         margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
+            (np.isin(tracks.camera, self._moved), Measurable.MOVED),
             (geometry < 0, Measurable.NOT_CALIBRATED),
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),
@@ -256,6 +262,7 @@ class GroundSpeedometer:
         astray = (fit.inliers < bounds.fewest_inliers) | (fit.sway_m > bounds.widest_sway_m)
         wide = np.maximum(bounds.widest_sigma_mps, bounds.widest_sigma_share * fit.speed_mps)
         reasons = [
+            (tally[:, Measurable.MOVED] > 0, Measurable.MOVED),
             (tally[:, Measurable.CLOCK_UNSTABLE] > 0, Measurable.CLOCK_UNSTABLE),
             (hidden > bounds.most_hidden_sightings * (hidden + usable), Measurable.OCCLUDED),
             (fit.gap_s > bounds.longest_gap_s, Measurable.OCCLUDED),
@@ -282,7 +289,7 @@ def _rows(table: Floats, row: Ints32) -> Floats:
 
 
 def _tally(reason: Bytes8, offset: Ints) -> Ints:
-    """(N, 10) how many sightings of every track carry every `Measurable`."""
+    """(N, 11) how many sightings of every track carry every `Measurable`."""
     track, kinds = np.repeat(np.arange(len(offset) - 1), np.diff(offset)), len(Measurable)
     counts = np.bincount(track * kinds + reason, minlength=(len(offset) - 1) * kinds)
     return np.asarray(counts.reshape(-1, kinds))
