@@ -3,6 +3,10 @@
 The plane-induced homography (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 2.3) takes the homogeneous
 image point q = (u, v, 1) to (X, Y, W) = H q and to the ground point (X, Y) / W. H is scaled so that W > 0 on the
 visible road; where W <= 0 the pixel looks at or above the horizon and has no ground point (nan).
+
+A kernel is one loop over its points or tracks, `..._some`, that begins and steps as its `stride` says. The kernels here
+run it over all; a thread of `kernels.cuda` runs the same loop from its own number on, in steps of the number of threads
+(a grid-stride loop), so that both have one source.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ Ints = NDArray[np.int64]
 Ints32 = NDArray[np.int32]
 
 UNDISTORT_ROUNDS = 10
+Stride = tuple[int, int]
+"""The first index and the step of a loop."""
+ALL: Stride = (0, 1)
 
 
 @njit(cache=True, nogil=True)
@@ -28,17 +35,9 @@ def project(h: Floats, u: float, v: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, nogil=True)
-def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
-    """Move image points to where a lens without radial distortion would show them, in place.
-
-    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); straight where k1 = k2 = 0
-    geometry  (P,) i4: lens of a point; negative: none
-    point_px  (P, 2) f8, in place
-
-    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`; it contracts for the
-    few per cent of distortion that a traffic camera has.
-    """
-    for i in range(len(geometry)):
+def undistort_some(stride: Stride, lens: Floats, geometry: Ints32, point_px: Floats) -> None:
+    """`undistort` of some points."""
+    for i in range(stride[0], len(geometry), stride[1]):
         if geometry[i] < 0:
             continue
         focal, u, v, k1, k2 = lens[geometry[i]]
@@ -54,6 +53,38 @@ def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
 
 
 @njit(cache=True, nogil=True)
+def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
+    """Move image points to where a lens without radial distortion would show them, in place.
+
+    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); straight where k1 = k2 = 0
+    geometry  (P,) i4: lens of a point; negative: none
+    point_px  (P, 2) f8, in place
+
+    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`; it contracts for the
+    few per cent of distortion that a traffic camera has.
+    """
+    undistort_some(ALL, lens, geometry, point_px)
+
+
+@njit(cache=True, nogil=True)
+def to_ground_some(
+    stride: Stride, image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
+) -> None:
+    """`to_ground` of some points."""
+    for i in range(stride[0], len(geometry), stride[1]):
+        position_m[i] = np.nan
+        jacobian[i] = np.nan
+        if geometry[i] < 0:
+            continue
+        h = image_to_ground[geometry[i]]
+        x, y, w = project(h, point_px[i, 0], point_px[i, 1])
+        position_m[i, 0], position_m[i, 1] = x, y
+        for k in range(2):
+            jacobian[i, 0, k] = (h[0, k] - x * h[2, k]) / w
+            jacobian[i, 1, k] = (h[1, k] - y * h[2, k]) / w
+
+
+@njit(cache=True, nogil=True)
 def to_ground(
     image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
 ) -> None:
@@ -65,17 +96,35 @@ def to_ground(
     position_m       (P, 2) f8, out: ground points; nan without a homography and above the horizon
     jacobian         (P, 2, 2) f8, out: d position / d point, metres per pixel; nan like `position_m`
     """
-    for i in range(len(geometry)):
-        position_m[i] = np.nan
-        jacobian[i] = np.nan
-        if geometry[i] < 0:
+    to_ground_some(ALL, image_to_ground, geometry, point_px, position_m, jacobian)
+
+
+@njit(cache=True, nogil=True)
+def _all_known(row: Floats) -> bool:
+    known = True
+    for k in range(len(row)):
+        known = known and not np.isnan(row[k])
+    return known
+
+
+@njit(cache=True, nogil=True)
+def onto_road_some(stride: Stride, foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
+    """`onto_road` of some points."""
+    for i in range(stride[0], len(geometry), stride[1]):
+        by_clearance[i] = 0.0
+        if geometry[i] < 0 or not _all_known(foot[geometry[i]]):
             continue
-        h = image_to_ground[geometry[i]]
-        x, y, w = project(h, point_px[i, 0], point_px[i, 1])
-        position_m[i, 0], position_m[i, 1] = x, y
-        for k in range(2):
-            jacobian[i, 0, k] = (h[0, k] - x * h[2, k]) / w
-            jacobian[i, 1, k] = (h[1, k] - y * h[2, k]) / w
+        x, y, height, clearance, overhang = foot[geometry[i]]
+        dx, dy = position_m[i, 0] - x, position_m[i, 1] - y
+        distance = np.hypot(dx, dy)
+        if not distance > 0.0:
+            continue
+        bumper = distance * clearance / height
+        share = min(bumper, overhang) / distance
+        position_m[i, 0] -= share * dx
+        position_m[i, 1] -= share * dy
+        if bumper < overhang:
+            by_clearance[i, 0], by_clearance[i, 1] = -dx / height, -dy / height
 
 
 @njit(cache=True, nogil=True)
@@ -94,21 +143,39 @@ def onto_road(foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: 
     position_m    (P, 2) f8, in place: ground points
     by_clearance  (P, 2) f8, out: d position / d clearance, zero where the tyre is seen or nothing is known
     """
-    for i in range(len(geometry)):
-        by_clearance[i] = 0.0
-        if geometry[i] < 0 or np.isnan(foot[geometry[i]]).any():
+    onto_road_some(ALL, foot, geometry, position_m, by_clearance)
+
+
+@njit(cache=True, nogil=True)
+def speed_by_homography_some(
+    stride: Stride,
+    image_to_ground: Floats,
+    offset: Ints,
+    geometry: Ints32,
+    point_px: Floats,
+    gain: Floats,
+    heading_rad: Floats,
+    out: Floats,
+) -> None:
+    """`speed_by_homography` of some tracks."""
+    for n in range(stride[0], len(geometry), stride[1]):
+        out[n] = np.nan
+        if geometry[n] < 0:
             continue
-        x, y, height, clearance, overhang = foot[geometry[i]]
-        dx, dy = position_m[i, 0] - x, position_m[i, 1] - y
-        distance = np.hypot(dx, dy)
-        if not distance > 0.0:
-            continue
-        bumper = distance * clearance / height
-        share = min(bumper, overhang) / distance
-        position_m[i, 0] -= share * dx
-        position_m[i, 1] -= share * dy
-        if bumper < overhang:
-            by_clearance[i, 0], by_clearance[i, 1] = -dx / height, -dy / height
+        out[n] = 0.0
+        h = image_to_ground[geometry[n]]
+        cosine, sine = np.cos(heading_rad[n]), np.sin(heading_rad[n])
+        for i in range(offset[n], offset[n + 1]):
+            if gain[i] == 0.0:
+                continue
+            u, v = point_px[i, 0], point_px[i, 1]
+            x, y, w = project(h, u, v)
+            share = gain[i] / w
+            along = -share * (cosine * x + sine * y)
+            for row, factor in ((0, share * cosine), (3, share * sine), (6, along)):
+                out[n, row] += factor * u
+                out[n, row + 1] += factor * v
+                out[n, row + 2] += factor
 
 
 @njit(cache=True, nogil=True)
@@ -133,21 +200,4 @@ def speed_by_homography(
     heading_rad      (N,) f8: direction of travel on the ground
     out              (N, 9) f8, out: d speed / d H in row-major order; nan without a homography
     """
-    for n in range(len(geometry)):
-        out[n] = np.nan
-        if geometry[n] < 0:
-            continue
-        out[n] = 0.0
-        h = image_to_ground[geometry[n]]
-        cosine, sine = np.cos(heading_rad[n]), np.sin(heading_rad[n])
-        for i in range(offset[n], offset[n + 1]):
-            if gain[i] == 0.0:
-                continue
-            u, v = point_px[i, 0], point_px[i, 1]
-            x, y, w = project(h, u, v)
-            share = gain[i] / w
-            along = -share * (cosine * x + sine * y)
-            for row, factor in ((0, share * cosine), (3, share * sine), (6, along)):
-                out[n, row] += factor * u
-                out[n, row + 1] += factor * v
-                out[n, row + 2] += factor
+    speed_by_homography_some(ALL, image_to_ground, offset, geometry, point_px, gain, heading_rad, out)

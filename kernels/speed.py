@@ -10,6 +10,8 @@ is modelled as exponential in time, AR(1) for equal steps, estimated at lag one 
 trend taken out (Kendall 1954; Marriott and Pope 1954), and the variance of the slope sums over all pairs of points.
 
 A track depends on nothing but its own points: alone or among thousands, the result is the same to the last bit.
+`fit_speed_at` fits one track and `momentary_velocity_some` does some tracks: here all, in `kernels.cuda` those of one
+thread (see `kernels.ground`).
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+
+from kernels.ground import ALL, Stride
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -65,16 +69,57 @@ class Fits(NamedTuple):
     """(P,) 1/s: the weight of every point in its track's speed; zero for points that were not used."""
 
 
+class Points(NamedTuple):
+    """The points of all tracks, one track after the other."""
+
+    t_s: Floats
+    """(P,) f8"""
+    position_m: Floats
+    """(P, 2) f8"""
+    jacobian: Floats
+    """(P, 2, 2) f8"""
+    chosen: Flags
+    """(P,) bool: those that may be used in a fit, or whose velocity is asked for."""
+
+
+WORK_ROWS = 7
+"""Scratch numbers that a fit needs of every point."""
 COLUMNS = len(Fits._fields) - 1
 SPEED, SIGMA, HEADING, DRIFT, DRIFT_SIGMA, SCATTER, INLIERS, MEMORY, SWAY, BEGAN, ENDED, LENGTH, GAP = range(COLUMNS)
 
 
 @njit(cache=True, nogil=True)
+def _part(values: Floats, place: int) -> None:
+    """Reorder so that no value before `place` is larger than the one there, and none behind it smaller.
+
+    Hoare's FIND (1961, Algorithm 65): no memory of its own, in linear time on average.
+    """
+    low, high = 0, len(values) - 1
+    while low < high:
+        pivot, i, j = values[place], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i, j = i + 1, j - 1
+        low = i if j < place else low
+        high = j if place < i else high
+
+
+@njit(cache=True, nogil=True)
 def _median(scratch: Floats) -> float:
     """Median of an array that may be put in another order."""
-    n = len(scratch)
-    scratch.sort()
-    return float(0.5 * (scratch[(n - 1) // 2] + scratch[n // 2]))
+    half = len(scratch) // 2
+    _part(scratch, half)
+    below = scratch[half]
+    if len(scratch) % 2 == 0:
+        below = scratch[0]
+        for i in range(1, half):
+            below = max(below, scratch[i])
+    return float(0.5 * (below + scratch[half]))
 
 
 @njit(cache=True, nogil=True)
@@ -322,6 +367,20 @@ def _fit_track(
     _uncertainty(row, t, x, sigma, weight, gain, scale)
 
 
+@njit(cache=True, nogil=True)
+def fit_speed_at(
+    n: int, offset: Ints, points: Points, noise: tuple[float, float], work: Floats, table: Floats, gain: Floats
+) -> None:
+    """`fit_speed` of track n.
+
+    work   (WORK_ROWS, P) f8: scratch memory; a track writes between its offsets only
+    table  (N, COLUMNS) f8, out; gain (P,) f8, out: as in `Fits`
+    """
+    span = (offset[n], offset[n + 1])
+    _fit_track(span, points.t_s, points.position_m, points.jacobian, points.chosen, noise, work, table[n])
+    _spread_out(span, points.chosen, work[6], gain)
+
+
 def _fit_tracks(
     offset: Ints,
     t_s: Floats,
@@ -332,11 +391,9 @@ def _fit_tracks(
     table: Floats,
     gain: Floats,
 ) -> None:
-    work = np.empty((7, len(t_s)))
+    work = np.empty((WORK_ROWS, len(t_s)))
     for n in prange(len(offset) - 1):
-        span = (offset[n], offset[n + 1])
-        _fit_track(span, t_s, position_m, jacobian, usable, noise, work, table[n])
-        _spread_out(span, usable, work[6], gain)
+        fit_speed_at(n, offset, Points(t_s, position_m, jacobian, usable), noise, work, table, gain)
 
 
 _fit_serial = njit(cache=True, nogil=True)(_fit_tracks)
@@ -383,10 +440,24 @@ def momentary_velocity(
     velocity_mps  (P, 2) f8, out: velocity; nan with fewer than three points or without an answer wanted
     sigma_mps     (P,) f8, out: standard error of the speed if the points erred independently; nan likewise
     """
-    velocity_mps[:] = np.nan
-    sigma_mps[:] = np.nan
-    for n in range(len(offset) - 1):
+    momentary_velocity_some(ALL, offset, Points(t_s, position_m, jacobian, wanted), setting, velocity_mps, sigma_mps)
+
+
+@njit(cache=True, nogil=True)
+def momentary_velocity_some(
+    stride: Stride,
+    offset: Ints,
+    points: Points,
+    setting: tuple[float, float, float],
+    velocity_mps: Floats,
+    sigma_mps: Floats,
+) -> None:
+    """`momentary_velocity` at the chosen points of some tracks."""
+    t_s, position_m, jacobian, wanted = points
+    for n in range(stride[0], len(offset) - 1, stride[1]):
         for i in range(offset[n], offset[n + 1]):
+            velocity_mps[i] = np.nan
+            sigma_mps[i] = np.nan
             if wanted[i]:
                 _velocity_at(i, offset[n], t_s, position_m, jacobian, setting, velocity_mps[i], sigma_mps[i : i + 1])
 

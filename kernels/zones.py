@@ -2,6 +2,9 @@
 
 Areas and lines lie in the image. Those of several sites share one table and are grouped, so that a whole batch of
 cameras is answered in one call and no camera's answer depends on the others.
+
+`inside_some` and `crossed_some` do each `step`-th row from `first` on: here all of them, in `kernels.cuda` those of one
+thread (see `kernels.ground`).
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from kernels.ground import ALL, Stride
 
 Floats = NDArray[np.float64]
 Ints32 = NDArray[np.int32]
@@ -81,6 +86,16 @@ def _holds(polygons: Polygons, zone: int, x: float, y: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def inside_some(stride: Stride, point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> None:
+    """`inside` of some points."""
+    for row in range(stride[0], len(point_px), stride[1]):
+        out[row] = False
+        begin = polygons.first[group[row]]
+        for zone in range(begin, polygons.first[group[row] + 1]):
+            out[row, zone - begin] = _holds(polygons, zone, point_px[row, 0], point_px[row, 1])
+
+
+@njit(cache=True, nogil=True)
 def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> None:
     """Which polygons of its group does every point lie in?
 
@@ -91,17 +106,40 @@ def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> N
 
     Crossing number test (Shimrat 1962, Algorithm 112), even-odd for polygons that cross themselves.
     """
-    for row in range(len(point_px)):
-        out[row] = False
-        begin = polygons.first[group[row]]
-        for zone in range(begin, polygons.first[group[row] + 1]):
-            out[row, zone - begin] = _holds(polygons, zone, point_px[row, 0], point_px[row, 1])
+    inside_some(ALL, point_px, group, polygons, out)
 
 
 @njit(cache=True, nogil=True)
 def _turn(ax: float, ay: float, bx: float, by: float, x: float, y: float) -> float:
     """Twice the area of a, b, point: positive right of the way from a to b, in axes whose y points down."""
     return (bx - ax) * (y - ay) - (by - ay) * (x - ax)
+
+
+@njit(cache=True, nogil=True)
+def crossed_some(
+    stride: Stride,
+    from_px: Floats,
+    to_px: Floats,
+    group: Ints32,
+    segments: Segments,
+    fraction: Floats,
+    direction: Signs,
+) -> None:
+    """`crossed` of some steps."""
+    for row in range(stride[0], len(from_px), stride[1]):
+        fraction[row], direction[row] = np.nan, 0
+        begin = segments.first[group[row]]
+        x0, y0 = from_px[row]
+        x1, y1 = to_px[row]
+        for line in range(begin, segments.first[group[row] + 1]):
+            ax, ay, bx, by = segments.end_px[line]
+            before, after = _turn(ax, ay, bx, by, x0, y0), _turn(ax, ay, bx, by, x1, y1)
+            if np.isnan(before) or np.isnan(after) or (before >= 0) == (after >= 0):
+                continue
+            along_a, along_b = _turn(x0, y0, x1, y1, ax, ay), _turn(x0, y0, x1, y1, bx, by)
+            if (along_a >= 0) != (along_b >= 0):
+                fraction[row, line - begin] = before / (before - after)
+                direction[row, line - begin] = 1 if after >= 0 else -1
 
 
 @njit(cache=True, nogil=True)
@@ -119,20 +157,7 @@ def crossed(
     The crossing instant is that share of the time between the two frames: straight and even motion is assumed for
     the length of one step only.
     """
-    for row in range(len(from_px)):
-        fraction[row], direction[row] = np.nan, 0
-        begin = segments.first[group[row]]
-        x0, y0 = from_px[row]
-        x1, y1 = to_px[row]
-        for line in range(begin, segments.first[group[row] + 1]):
-            ax, ay, bx, by = segments.end_px[line]
-            before, after = _turn(ax, ay, bx, by, x0, y0), _turn(ax, ay, bx, by, x1, y1)
-            if np.isnan(before) or np.isnan(after) or (before >= 0) == (after >= 0):
-                continue
-            along_a, along_b = _turn(x0, y0, x1, y1, ax, ay), _turn(x0, y0, x1, y1, bx, by)
-            if (along_a >= 0) != (along_b >= 0):
-                fraction[row, line - begin] = before / (before - after)
-                direction[row, line - begin] = 1 if after >= 0 else -1
+    crossed_some(ALL, from_px, to_px, group, segments, fraction, direction)
 
 
 @njit(cache=True, nogil=True)
