@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine.errors import ConfigError
 from engine.site import IllegalStopRule, SpeedingRule, WrongWayRule, load_site
@@ -118,3 +119,26 @@ def test_a_second_zone_of_the_same_name_is_refused(tmp_path: Path) -> None:
     twice = SITE + '\n[[zones]]\nname = "road"\npolygon_px = [[0, 0], [9, 0], [9, 9]]\n'
     with pytest.raises(ConfigError, match="two zones are called 'road'"):
         loaded(tmp_path, twice)
+
+
+def test_a_still_is_found_beside_the_site_file(tmp_path: Path) -> None:
+    (tmp_path / "stills").mkdir()
+    Image.new("RGB", (1280, 720)).save(tmp_path / "stills" / "gate.png")
+    site = loaded(tmp_path, SITE + CALIBRATION + 'still = "stills/gate.png"\nmost_drift_px = 2.0\n')
+    assert site.calibration is not None
+    assert site.calibration.still == tmp_path / "stills" / "gate.png"
+    assert site.calibration.most_drift_px == 2.0
+
+
+@pytest.mark.parametrize(
+    ("still", "message"),
+    [
+        ("gone.png", r"site\.toml: calibration\.still: .*gone\.png"),
+        ("site.toml", r"site\.toml: calibration\.still: .*cannot identify"),
+        ("small.png", r"site\.toml: calibration\.still: .*small\.png is 640x360, the site is drawn on 1280x720"),
+    ],
+)
+def test_a_still_that_does_not_fit_is_refused(tmp_path: Path, still: str, message: str) -> None:
+    Image.new("RGB", (640, 360)).save(tmp_path / "small.png")
+    with pytest.raises(ConfigError, match=message):
+        loaded(tmp_path, SITE + CALIBRATION + f'still = "{still}"\n')
