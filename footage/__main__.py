@@ -1,4 +1,4 @@
-"""python -m footage render | bodies | truth | site | encode | verify | sheet: see `--help` of each."""
+"""python -m footage render | bodies | truth | site | encode | ship | verify | sheet: see `--help` of each."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path
 import msgspec
 
 from footage import bodies, encode, sites, truth, verify
-from footage.scene import SceneError, load
+from footage.scene import Scene, SceneError, load
 
 _SCENES = Path(__file__).parent / "scenes"
 _BODIES = Path(__file__).parent / "bodies.npz"
+
+
+_DEMO = Path(__file__).parent.parent / "engine" / "demo"
 
 
 def main() -> int:
@@ -41,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     site.add_argument("--variant", choices=sites.VARIANTS, help="with another calibration than the exact one")
     site.set_defaults(run=_site)
     _add_encode(commands)
+    ship = commands.add_parser("ship", help="encode, truth, site and verify, into the demo's folders")
+    ship.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
+    ship.add_argument("--frames-in", type=Path, required=True, help="working folder of the scene's frames")
+    ship.set_defaults(run=_ship)
     check = commands.add_parser("verify", help="check a clip against the truth beside it")
     check.add_argument("clip", type=Path)
     check.set_defaults(run=_verify)
@@ -103,8 +110,12 @@ def _bodies(_: argparse.Namespace) -> None:
 
 
 def _truth(arguments: argparse.Namespace) -> None:
-    document = truth.truth(load(arguments.scene), bodies.load(_BODIES))
-    arguments.out.write_bytes(msgspec.json.encode(document) + b"\n")
+    _write_truth(load(arguments.scene), arguments.out)
+
+
+def _write_truth(scene: Scene, target: Path) -> None:
+    document = truth.truth(scene, bodies.load(_BODIES))
+    target.write_bytes(msgspec.json.encode(document) + b"\n")
 
 
 def _site(arguments: argparse.Namespace) -> None:
@@ -119,9 +130,22 @@ def _encode(arguments: argparse.Namespace) -> None:
     encode.encode(chosen, arguments.out, scene.fps, scene.quality.crf, arguments.codec)
 
 
+def _ship(arguments: argparse.Namespace) -> int:
+    scene = load(arguments.scene)
+    clip = _DEMO / "footage" / f"{scene.name}.mp4"
+    encode.encode(encode.frame_paths(arguments.frames_in, scene.frame_count), clip, scene.fps, scene.quality.crf)
+    _write_truth(scene, clip.with_suffix(".truth.json"))
+    (_DEMO / "sites" / f"{scene.name}.toml").write_text(sites.site(scene), encoding="utf-8")
+    return _report(clip)
+
+
 def _verify(arguments: argparse.Namespace) -> int:
-    problems = verify.verify(arguments.clip)
-    _say("\n".join(problems) or f"{arguments.clip} shows what its truth says")
+    return _report(arguments.clip)
+
+
+def _report(clip: Path) -> int:
+    problems = verify.verify(clip)
+    _say("\n".join(problems) or f"{clip} shows what its truth says")
     return 1 if problems else 0
 
 
