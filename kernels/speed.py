@@ -16,6 +16,7 @@ thread (see `kernels.ground`).
 
 from __future__ import annotations
 
+from math import exp, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -184,7 +185,7 @@ def _memory(t: Floats, residual: Floats, weight: Floats) -> float:
         return 0.0
     alike = shared / power
     alike = min(alike + (2.0 + 4.0 * alike) / n, 0.98)
-    return -(step / n) / np.log(alike) if alike > 0.01 else 0.0
+    return -(step / n) / log(alike) if alike > 0.01 else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -195,7 +196,7 @@ def _variance(t: Floats, gain: Floats, sigma: Floats, memory_s: float) -> float:
         own = gain[i] * sigma[i]
         total += own * (own + 2.0 * tail)
         if i > 0:
-            tail = (tail + own) * np.exp(-(t[i] - t[i - 1]) / memory_s) if memory_s > 0.0 else 0.0
+            tail = (tail + own) * exp(-(t[i] - t[i - 1]) / memory_s) if memory_s > 0.0 else 0.0
     return max(total, 0.0)
 
 
@@ -259,10 +260,10 @@ def _uncertainty(row: Floats, t: Floats, s: Floats, sigma: Floats, weight: Float
     lasting_s = row[ENDED] - row[BEGAN]
     if power > 0.0 and slope != 0.0:
         row[DRIFT] = bend * lasting_s / slope
-        row[DRIFT_SIGMA] = scale * np.sqrt(_variance(t, gain, sigma, memory_s)) * lasting_s / abs(slope)
+        row[DRIFT_SIGMA] = scale * sqrt(_variance(t, gain, sigma, memory_s)) * lasting_s / abs(slope)
     for i in range(len(t)):
         gain[i] = weight[i] * (t[i] - t_mean) / spread
-    row[SIGMA] = scale * np.sqrt(_variance(t, gain, sigma, memory_s))
+    row[SIGMA] = scale * sqrt(_variance(t, gain, sigma, memory_s))
     row[MEMORY] = memory_s
 
 
@@ -284,7 +285,7 @@ def _deviation(jacobian: Floats, along: tuple[float, float], noise_px: float, wo
     """Expected standard deviation of a position along a direction."""
     u = along[0] * jacobian[0, 0] + along[1] * jacobian[1, 0]
     v = along[0] * jacobian[0, 1] + along[1] * jacobian[1, 1]
-    return float(np.sqrt((u * u + v * v) * noise_px**2 + wobble_m**2))
+    return float(sqrt((u * u + v * v) * noise_px**2 + wobble_m**2))
 
 
 @njit(cache=True, nogil=True)
@@ -322,7 +323,7 @@ def _across(t: Floats, y: Floats, weight: Floats) -> tuple[float, float]:
     for i in range(len(t)):
         power += weight[i] * (y[i] - y_mean - side * (t[i] - t_mean)) ** 2
         total += weight[i]
-    return side, np.sqrt(power / total)
+    return side, sqrt(power / total)
 
 
 @njit(cache=True, nogil=True)
@@ -503,4 +504,4 @@ def _velocity_at(
     for i in range(begin, last + 1):
         if not np.isnan(position_m[i, 0]):
             power += ((t_s[i] - t_mean) * _deviation(jacobian[i], along, setting[1], setting[2])) ** 2
-    sigma[0] = np.sqrt(power) / spread
+    sigma[0] = sqrt(power) / spread

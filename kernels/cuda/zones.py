@@ -1,0 +1,38 @@
+"""`kernels.zones` on the card: a thread a point, or a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import cuda
+
+from kernels import zones
+from kernels.cuda.source import launch, on_device
+from kernels.zones import Polygons, Segments
+
+_inside_some = on_device(zones.inside_some)
+_crossed_some = on_device(zones.crossed_some)
+
+
+@cuda.jit
+def _inside(point_px: Any, group: Any, corner_px: Any, first_corner: Any, first: Any, out: Any) -> None:
+    polygons = Polygons(corner_px, first_corner, first)
+    _inside_some((cuda.grid(1), cuda.gridsize(1)), point_px, group, polygons, out)
+
+
+@cuda.jit
+def _crossed(from_px: Any, to_px: Any, group: Any, end_px: Any, first: Any, fraction: Any, direction: Any) -> None:
+    stride = (cuda.grid(1), cuda.gridsize(1))
+    _crossed_some(stride, from_px, to_px, group, Segments(end_px, first), fraction, direction)
+
+
+def inside(point_px: Any, group: Any, polygons: Polygons, out: Any, stream: Any = 0) -> None:
+    """`kernels.zones.inside`; the arrays of `polygons` are the card's too."""
+    launch(_inside, len(group), stream, point_px, group, *polygons, out)
+
+
+def crossed(
+    from_px: Any, to_px: Any, group: Any, segments: Segments, fraction: Any, direction: Any, stream: Any = 0
+) -> None:
+    """`kernels.zones.crossed`; the arrays of `segments` are the card's too."""
+    launch(_crossed, len(group), stream, from_px, to_px, group, *segments, fraction, direction)
