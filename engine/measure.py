@@ -82,6 +82,9 @@ class SpeedBounds:
     """Expected noise of a foot point, each axis."""
     wobble_m: float = 0.15
     """Expected noise of the outline against the vehicle, along the road."""
+    outline_m: float = 0.3
+    """Standard uncertainty of where the outline ends on the road, at either end of the stretch, alike for neighbouring
+    frames: a detector's box holds more of the shadow nearby than far away, and another part of it in another region."""
     momentary_s: float = 1.0
     """Length of the window of the momentary velocity."""
     most_sightings: int = 400
@@ -236,7 +239,7 @@ class GroundSpeedometer:
         )
 
     def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:
-        """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale and clearance."""
+        """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale, clearance and outline."""
         geometry = np.maximum.reduceat(np.append(seen["geometry"], -1), offset[:-1]).astype(np.int32)
         by_homography = np.empty((len(fit.speed_mps), 9))
         foot_px = np.ascontiguousarray(seen["foot_px"])
@@ -249,7 +252,10 @@ class GroundSpeedometer:
         lifted = fit.gain * (seen["by_clearance"] * toward).sum(axis=1)
         clearance = np.add.reduceat(np.append(lifted, 0.0), offset[:-1]) * _rows(table.clearance_sigma_m, geometry)
         scale = _rows(table.relative_sigma, geometry) * fit.speed_mps
-        return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2))
+        outline = (
+            np.sqrt(2.0) * self.bounds.outline_m * fit.speed_mps / np.maximum(fit.length_m, self.bounds.shortest_m)
+        )
+        return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2 + outline**2))
 
     def _judge(self, fit: Fits, sigma_mps: Floats, tally: Ints) -> Bytes8:
         """(N,) `Measurable` of every track, the gravest reason first."""

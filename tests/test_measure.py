@@ -139,12 +139,22 @@ def test_the_stated_uncertainty_covers_the_scatter_of_a_noisy_detector() -> None
     assert abs(np.mean(errors)) < 0.1
 
 
+def test_a_short_stretch_is_less_certain_than_a_long_one_by_what_the_outline_may_shift() -> None:
+    far, near = straight(TIMES, (1.0, 60.0), (0.0, -16.0)), straight(TIMES[:10], (1.0, 60.0), (0.0, -16.0))
+    _, _, long_sigma = only(batch(TIMES, {1: far}))
+    _, _, short_sigma = only(batch(TIMES[:10], {1: near}))
+    assert short_sigma > 2 * long_sigma
+    shifted = GroundSpeedometer({0: geometry()}, SpeedBounds(outline_m=1.0))
+    assert only(batch(TIMES, {1: far}), shifted)[2] > 2 * long_sigma
+
+
 def test_scale_covariance_passes_to_the_speed() -> None:
     h = np.linalg.inv(ground_to_image())
     ground_scale = np.concatenate([h[0], h[1], np.zeros(3)])
     tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
     covariance = np.outer(ground_scale, ground_scale) * 0.02**2
-    _, speed, sigma = only(tracks, covariance=covariance, relative_sigma=0.0)
+    exact = SpeedBounds(outline_m=0.0)
+    _, speed, sigma = only(tracks, GroundSpeedometer({0: geometry(covariance=covariance, relative_sigma=0.0)}, exact))
     assert sigma == pytest.approx(0.02 * speed, rel=0.05)
 
 
