@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 
 from engine.errors import ConfigError
@@ -167,16 +168,19 @@ class _Matcher:
         return self.exit.alone(finding, exit_)
 
     def _exits_of(self, entry: Passage) -> list[Passage]:
-        """The candidates of an entry. Written as `_entries_of` is, so that rounding cannot part the two."""
+        """The candidates of an entry, two at the most: more say no more.
+
+        The comparison is written as in `_entries_of`, so that rounding cannot part the two.
+        """
         from_s, longest_s = entry.captured_s, self.section.longest_s
         nearby = self.exit.between(from_s, from_s + longest_s + SPARE_S)
-        in_time = [exit_ for exit_ in nearby if exit_.captured_s - longest_s <= from_s < exit_.captured_s]
-        return [exit_ for exit_ in in_time if one_misread_apart(entry.plate, exit_.plate)]
+        in_time = (exit_ for exit_ in nearby if exit_.captured_s - longest_s <= from_s < exit_.captured_s)
+        return list(islice((exit_ for exit_ in in_time if one_misread_apart(entry.plate, exit_.plate)), 2))
 
     def _entries_of(self, exit_: Passage) -> list[Passage]:
-        """The candidates of an exit."""
+        """The candidates of an exit, two at the most."""
         nearby = self.entry.between(exit_.captured_s - self.section.longest_s, exit_.captured_s)
-        return [entry for entry in nearby if one_misread_apart(entry.plate, exit_.plate)]
+        return list(islice((entry for entry in nearby if one_misread_apart(entry.plate, exit_.plate)), 2))
 
     def _unmatched(self, passage: Passage) -> Finding:
         at_s = passage.captured_s
