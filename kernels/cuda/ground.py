@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import cuda
-
 from kernels import ground
-from kernels.cuda.source import launch, on_device
+from kernels.cuda.source import cuda, launch, on_device
 
 _undistort_some = on_device(ground.undistort_some)
 _to_ground_some = on_device(ground.to_ground_some)

@@ -6,8 +6,11 @@ from functools import cache
 from types import FunctionType
 from typing import Any
 
-from numba import cuda
+import numba.cuda
 from numba.core.dispatcher import Dispatcher
+
+cuda: Any = numba.cuda
+"""Numba's CUDA target, or its simulator; without types, which Numba does not state for what works inside a kernel."""
 
 
 @cache

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import cuda
-
 from kernels import speed
-from kernels.cuda.source import launch, on_device
+from kernels.cuda.source import cuda, launch, on_device
 from kernels.speed import Points
 
 _fit_speed_at = on_device(speed.fit_speed_at)

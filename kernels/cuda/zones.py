@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import cuda
-
 from kernels import zones
-from kernels.cuda.source import launch, on_device
+from kernels.cuda.source import cuda, launch, on_device
 from kernels.zones import Polygons, Segments
 
 _inside_some = on_device(zones.inside_some)
