@@ -245,7 +245,7 @@ def report(city: City, minutes: float, seed: int) -> dict[str, object]:
         "entries": len(in_register),
         "watched_exactly_once": exactly_once,
         "segments_corrupt": corrupt,
-        "resident_mib": [round(life[-1][1]) for life in city.lives if life],
+        "resident_mib_by_minute": [[round(mib) for _, mib in life[::60]] for life in city.lives if life],
         "growth_mib_per_minute": [round(value, 2) for value in growth],
         "passed": exactly_once and city.crashes == 0 and status == 0 and len(in_register) > 0,
     }
