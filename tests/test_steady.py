@@ -94,10 +94,10 @@ def watch(still: Bytes8) -> Watch:
 
 @pytest.mark.parametrize("clip", ["avenue.mp4", "kerbside.mp4"])
 def test_a_camera_that_hangs_still_does_not_drift_whatever_drives_through(clip: str) -> None:
-    pictures = list(frames(FOOTAGE / clip, 0.7))
+    pictures = list(frames(FOOTAGE / clip, 1.0))
     unmoved = Watch(reference(median(pictures[::3])), kept=4)
     drifts_px = [unmoved.drift_px(picture) for picture in pictures]
-    assert len(drifts_px) > 15
+    assert len(drifts_px) >= 12
     assert all(drift_px is not None and drift_px < 0.3 for drift_px in drifts_px)
 
 
@@ -113,7 +113,9 @@ def test_a_camera_that_hangs_still_does_not_drift_whatever_drives_through(clip: 
         {"turn_deg": 0.2},
         {"turn_deg": 0.5},
         {"turn_deg": -1.0},
-        {"zoom": 1.01},
+        {"turn_deg": 2.0},
+        {"zoom": 1.005},
+        {"zoom": 1.03},
         {"zoom": 0.99, "turn_deg": 0.4, "shift_px": (3.0, 5.0)},
     ],
 )
@@ -121,7 +123,7 @@ def test_the_drift_is_told_in_pixels_of_the_picture(
     watch: Watch, avenue: list[Bytes8], motion: dict[str, object]
 ) -> None:
     picture, true_px = warped(avenue[7], **motion)  # type: ignore[arg-type]
-    assert watch.drift_px(picture) == pytest.approx(true_px, rel=0.08, abs=0.2)
+    assert watch.drift_px(picture) == pytest.approx(true_px, rel=0.03, abs=0.25)
 
 
 def jpeg(rgb: Bytes8, rng: np.random.Generator) -> np.ndarray:
@@ -438,4 +440,4 @@ def test_real_streets_raise_no_alarm_and_a_real_drift_is_found(videos: Path, vid
     assert all(drift_px is not None and drift_px < bound_px / 2 for drift_px in drifts_px)
     for picture in pictures[::6]:
         moved, true_px = warped(picture, shift_px=(1.6, 1.0), turn_deg=0.2)
-        assert street.drift_px(moved) == pytest.approx(true_px, rel=0.15, abs=0.2)
+        assert street.drift_px(moved) == pytest.approx(true_px, rel=0.1, abs=0.25)

@@ -26,8 +26,12 @@ Field = NDArray[np.complex64]
 Points = NDArray[np.complex128]
 
 WIDEST_PX = 1280
-"""Pictures are compared at the first whole fraction of their size that is no wider."""
+"""Pictures are compared at the first whole fraction of their size that is no wider; where that tells nothing (out of
+focus, turned far), at half of it."""
 TILE_PX = 48
+MARGIN_PX = 8
+"""A tile is searched for in a window that is wider by this on every side; not found there, it has no vote."""
+WINDOW_PX = TILE_PX + 2 * MARGIN_PX
 MOST_TILES = 64
 """Tiles that are asked, spread evenly over those that hold something."""
 SMOOTH_PX = 1.2
@@ -40,8 +44,6 @@ MOST_PARALLEL = 0.9
 """A tile whose directions are all parallel (1) shows one straight edge, and not how far it shifted along it."""
 LEAST_MATCH = 0.25
 """Correlation of a tile with its counterpart (1: the same) from which on it has a vote."""
-FARTHEST_PX = TILE_PX / 4
-"""A tile found farther than this from where it was looked for has no vote."""
 AGREED_PX = 0.75
 """Votes this near to the common motion agree."""
 FEWEST_AGREED = 8
@@ -61,14 +63,14 @@ def edge_directions(grey: Grey) -> Field:
     return gradient
 
 
-def reduction(width_px: int) -> int:
-    """How many pixels of the picture, along each side, become one of its field."""
-    return -(-width_px // WIDEST_PX)
+def reductions(width_px: int) -> tuple[int, int]:
+    """How many pixels of a picture, along each side, become one at the two sizes of comparison: fine, then coarse."""
+    fine = -(-width_px // WIDEST_PX)
+    return fine, 2 * fine
 
 
-def reduced(rgb: Bytes8) -> Grey:
-    """A picture (H, W, 3) u1 at the size of comparison: its green, averaged over whole blocks; the rest is cut off."""
-    by = reduction(rgb.shape[1])
+def reduced(rgb: Bytes8, by: int) -> Grey:
+    """A picture (H, W, 3) u1, smaller: its green, averaged over whole blocks; the rest is cut off."""
     height, width = rgb.shape[0] // by, rgb.shape[1] // by
     total = np.zeros((height, width), np.float32)
     for row, column in np.ndindex(by, by):
@@ -112,7 +114,7 @@ class Background:
         good = np.flatnonzero((edges >= LEAST_EDGES) & (_parallel(tiles) <= MOST_PARALLEL))
         chosen = good[np.linspace(0, len(good), min(MOST_TILES, len(good)), endpoint=False).astype(np.int64)]
         self._corners, self._edges = corners[chosen], edges[chosen]
-        self._spectra = fft.fft2(tiles[chosen]).conj()
+        self._spectra = fft.fft2(np.pad(tiles[chosen], ((0, 0), (MARGIN_PX,) * 2, (MARGIN_PX,) * 2))).conj()
 
     def __len__(self) -> int:
         """How many tiles there are to recognise it by."""
@@ -137,18 +139,21 @@ class Background:
 
     def _looked_for(self, field: Field, offset: Ints) -> Shift | None:
         """The motion that most tiles agree on, each looked for at an offset (K, 2), row and column."""
-        place = self._corners + offset
-        inside = ((place >= 0) & (place + TILE_PX <= field.shape)).all(axis=1)
-        residual, match = _found(self._spectra[inside], self._edges[inside], _cut(field, place[inside]))
-        votes = (match >= LEAST_MATCH) & (np.abs(residual) <= FARTHEST_PX)
+        place = self._corners + offset - MARGIN_PX
+        inside = ((place >= 0) & (place + WINDOW_PX <= field.shape)).all(axis=1)
+        windows = _cut(field, place[inside], WINDOW_PX)
+        residual, match = _found(self._spectra[inside], self._edges[inside], windows)
+        votes = (match >= LEAST_MATCH) & (np.abs(residual) <= MARGIN_PX)
         moved = residual + offset[inside] @ np.array([1j, 1.0])
         fewest = max(FEWEST_AGREED, LEAST_AGREEMENT * len(self))
         return _agreement(_middles(self._corners[inside])[votes], moved[votes], fewest)
 
 
 def _corners(shape: tuple[int, ...]) -> Ints:
-    """(N, 2) row and column of the first pixel of every tile that lies whole in a picture, one beside the other."""
-    rows, columns = (np.arange((size % TILE_PX) // 2, size - TILE_PX + 1, TILE_PX) for size in shape)
+    """(N, 2) row and column of the first pixel of every tile whose window lies in a picture, one beside the other."""
+    first = MARGIN_PX + (np.array(shape) - 2 * MARGIN_PX) % TILE_PX // 2
+    last = np.array(shape) - MARGIN_PX - TILE_PX
+    rows, columns = (np.arange(a, b + 1, TILE_PX) for a, b in zip(first, last, strict=True))
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
@@ -157,12 +162,12 @@ def _middles(corners: Ints) -> Points:
     return np.asarray((corners + TILE_PX / 2) @ np.array([1j, 1.0]))
 
 
-def _cut(field: Field, corners: Ints) -> Field:
-    """(N, TILE_PX, TILE_PX) the tiles at these corners."""
+def _cut(field: Field, corners: Ints, size_px: int = TILE_PX) -> Field:
+    """(N, size_px, size_px) the squares at these corners."""
     if len(corners) == 0:
-        return np.empty((0, TILE_PX, TILE_PX), np.complex64)
-    windows = np.lib.stride_tricks.sliding_window_view(field, (TILE_PX, TILE_PX))
-    return np.asarray(windows[corners[:, 0], corners[:, 1]])
+        return np.empty((0, size_px, size_px), np.complex64)
+    squares = np.lib.stride_tricks.sliding_window_view(field, (size_px, size_px))
+    return np.asarray(squares[corners[:, 0], corners[:, 1]])
 
 
 def _edges(tiles: Field) -> Floats32:
@@ -179,28 +184,26 @@ def _common_shift(before: Field, now: Field) -> Ints:
     """(2,) rows and columns by which the whole picture fits best."""
     surface = fft.ifft2(fft.fft2(now) * fft.fft2(before).conj()).real
     peak = np.array(np.unravel_index(int(surface.argmax()), surface.shape))
-    size = np.array(surface.shape)
-    return np.asarray((peak + size // 2) % size - size // 2)
+    return _signed(peak, np.array(surface.shape))
 
 
-def _found(spectra: Field, edges: Floats32, tiles: Field) -> tuple[Points, Floats]:
-    """(N,) how far every tile has shifted, and (N,) its correlation there with the background's."""
-    if len(tiles) == 0:
+def _found(spectra: Field, edges: Floats32, windows: Field) -> tuple[Points, Floats]:
+    """(N,) how far every tile lies from the middle of its window, and (N,) how well it matches there."""
+    if len(windows) == 0:
         return np.empty(0, np.complex128), np.empty(0)
-    surface = fft.ifft2(fft.fft2(tiles) * spectra).real
-    peak = surface.reshape(len(tiles), -1).argmax(axis=1)
-    row, column = np.divmod(peak, TILE_PX)
-    every, size = np.arange(len(tiles)), TILE_PX
+    surface = fft.ifft2(fft.fft2(windows) * spectra).real
+    row, column = np.divmod(surface.reshape(len(windows), -1).argmax(axis=1), WINDOW_PX)
+    every = np.arange(len(windows))
     top = surface[every, row, column]
-    down = _vertex(surface[every, row - 1, column], top, surface[every, (row + 1) % size, column])
-    right = _vertex(surface[every, row, column - 1], top, surface[every, row, (column + 1) % size])
-    match = top / (np.sqrt(edges * _edges(tiles)) * size**2 + 1e-9)
-    return _signed(column) + right + 1j * (_signed(row) + down), match
+    down = _vertex(surface[every, row - 1, column], top, surface[every, (row + 1) % WINDOW_PX, column])
+    right = _vertex(surface[every, row, column - 1], top, surface[every, row, (column + 1) % WINDOW_PX])
+    match = top / (np.sqrt(edges * _edges(windows)) * TILE_PX**2 + 1e-9)
+    return _signed(column, WINDOW_PX) + right + 1j * (_signed(row, WINDOW_PX) + down), match
 
 
-def _signed(index: Ints) -> Ints:
+def _signed(index: Ints, size: Ints | int) -> Ints:
     """The shift that a place in a circular correlation stands for."""
-    return np.asarray((index + TILE_PX // 2) % TILE_PX - TILE_PX // 2)
+    return np.asarray((index + size // 2) % size - size // 2)
 
 
 def _vertex(before: Floats, top: Floats, after: Floats) -> Floats:

@@ -16,7 +16,7 @@ from PIL import Image
 from engine.errors import ConfigError, DecodeError
 from engine.metrics import Metrics
 from engine.site import Site
-from engine.steady.align import Background, Field, Grey, Points, edge_directions, reduced, reduction
+from engine.steady.align import Background, Field, Grey, Shift, edge_directions, reduced, reductions
 from engine.types import Bytes8, Floats, Segment
 
 log = structlog.get_logger()
@@ -102,15 +102,14 @@ class Watch:
     """Capture time of the latest look."""
     beyond: deque[bool] = field(init=False)
     """Of the latest looks that could tell: was the drift beyond the bound?"""
-    background: Background = field(init=False)
-    corners: Points = field(init=False)
+    _levels: list[tuple[int, Background]] = field(init=False)
+    """By how much the still was reduced, and what came of it: fine, then coarse."""
     _strange: Background | None = field(init=False, default=None)
-    """The latest look, where it showed something else than the background."""
+    """The latest look, coarse, where it showed something else than the background."""
 
     def __post_init__(self) -> None:
-        area_px = self.reference.area_px / reduction(self.reference.rgb.shape[1])
-        self.background = Background(reduced(self.reference.rgb))
-        self.corners = area_px @ np.array([1.0, 1j])
+        rgb = self.reference.rgb
+        self._levels = [(by, Background(reduced(rgb, by))) for by in reductions(rgb.shape[1])]
         self.beyond = deque(maxlen=self.kept)
 
     def drift_px(self, rgb: Bytes8) -> float | None:
@@ -120,20 +119,26 @@ class Watch:
         """
         if rgb.shape != self.reference.rgb.shape:
             return None
-        grey = reduced(rgb)
-        now, scale = edge_directions(grey), reduction(rgb.shape[1])
-        found = self.background.seen_in(now)
-        if found is None:
-            return math.inf if self._elsewhere(grey, now) else None
-        self._strange = None
-        farthest = np.abs(found.of(self.corners)).argmax()
-        known = found.sigma_px(self.corners)[farthest] * scale < self.reference.most_drift_px / 3
-        return float(np.abs(found.of(self.corners)[farthest]) * scale) if known else None
+        for by, background in self._levels:
+            grey = reduced(rgb, by)
+            now = edge_directions(grey)
+            if found := background.seen_in(now):
+                self._strange = None
+                return self._told(found, by)
+        return math.inf if self._elsewhere(background, grey, now) else None
 
-    def _elsewhere(self, grey: Grey, now: Field) -> bool:
+    def _told(self, found: Shift, by: int) -> float | None:
+        """The drift, where it is known on which side of the bound it is."""
+        corners = self.reference.area_px @ np.array([1.0, 1j]) / by
+        drift_px, sigma_px = np.abs(found.of(corners)) * by, found.sigma_px(corners) * by
+        farthest = drift_px.argmax()
+        margin_px = abs(drift_px[farthest] - self.reference.most_drift_px)
+        return float(drift_px[farthest]) if margin_px > 3 * sigma_px[farthest] else None
+
+    def _elsewhere(self, background: Background, grey: Grey, now: Field) -> bool:
         """Is it something else that is seen, and stands still? Night, noise, rain and fog are not."""
         before, self._strange = self._strange, None
-        if self.background.clear_in(now) < CLEAR_SHARE:
+        if background.clear_in(now) < CLEAR_SHARE:
             return False
         self._strange = Background(grey)
         return before is not None and before.seen_in(now) is not None
