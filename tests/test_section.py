@@ -338,12 +338,16 @@ def test_a_passage_that_cannot_be_is_refused(fields: dict[str, Any], what: str) 
         entry(**fields)
 
 
+def edits(plate: str) -> set[str]:
+    cuts = [(plate[:n], plate[n:]) for n in range(len(plate) + 1)]
+    found = {plate} | {head + tail[1:] for head, tail in cuts}
+    return found | {head + letter + tail[skip:] for head, tail in cuts for letter in "ABC01" for skip in (0, 1)}
+
+
 @given(st.text("ABC01", max_size=5), st.text("ABC01", max_size=5))
 def test_one_misread_is_one_edit(plate: str, other: str) -> None:
-    cuts = [(plate[:n], plate[n:]) for n in range(len(plate) + 1)]
-    edits = {plate} | {head + tail[1:] for head, tail in cuts}
-    edits |= {head + letter + tail[skip:] for head, tail in cuts for letter in "ABC01" for skip in (0, 1)}
-    assert one_misread_apart(plate, other) == (other in edits)
+    assert one_misread_apart(plate, other) == (other in edits(plate))
+    assert all(one_misread_apart(plate, near) and one_misread_apart(near, plate) for near in edits(plate))
 
 
 # ------------------------------------------------------------------------------------------------------ any input
@@ -559,6 +563,7 @@ def test_the_file_is_what_it_says(section: Section) -> None:
         ("clocks = { synchronised = { sigma_s = 0.1 }, arrival = { sigma_s = 0.5 } }", "clocks = {}", "no state"),
         ("kmh = 110.0", 'kmh = 110.0\nzone = "road"', "a section has no zone"),
         ("kmh = 110.0", "kmh = 30.0", "not between slowest_kmh 30"),
+        ("kmh = 110.0", "kmh = 300.0", "not between slowest_kmh 30"),
         ("kmh = 110.0", 'kmh = 110.0\nclasses = ["bus", "truck"]', "same classes and hours"),
         ("kmh = 110.0", "kmh = 110.0\nlane = 2", "unknown field `lane`"),
         ("length_m = 5000.0", "length_km = 5.0\nlength_m = 5000.0", "unknown field `length_km`"),
@@ -578,6 +583,9 @@ def test_two_sections_may_not_share_a_name_or_an_end(tmp_path: Path) -> None:
     longer = FILE.replace("a3-km12-km17", "longer").replace("km-17", "km-21")
     with pytest.raises(ConfigError, match="punished twice"):
         read(FILE + longer, tmp_path)
+    joining = FILE.replace("a3-km12-km17", "joining").replace("km-12", "km-9")
+    with pytest.raises(ConfigError, match="punished twice"):
+        read(FILE + joining, tmp_path)
     later = longer.replace("valid_from = 2026", "valid_from = 2027")
     before = FILE.replace("\ncertificate", "\nvalid_to = 2027-01-01T00:00:00+05:00\ncertificate")
     assert len(read(before + later, tmp_path)) == 2
