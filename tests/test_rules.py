@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from engine.rules.trail import MOST_ROWS, row_dtype
 from engine.site import IllegalParkingRule, Zone
 from engine.types import Frames, Motion, Speeds, Tracks, Violation
 from tests.rules_stage import (
+    CALIBRATION,
     KZ,
     NO_PARKING,
     NO_STOPPING,
@@ -208,7 +210,10 @@ def test_an_unknown_variant_and_a_parking_dwell_that_is_a_stop_are_refused() -> 
 
 def test_a_good_site_raises_no_doubt_and_a_doubtful_one_says_each() -> None:
     sound = site(SPEEDING, NO_STOPPING, zones=(Zone(name="road", polygon_px=area(-7, 12.6, 7, 115)), *ALL.zones[1:]))
-    assert check_site(sound, KZ, IN_JUNE) == []
+    [unwatched] = check_site(sound, KZ, IN_JUNE)
+    assert unwatched == "calibration cal-1 has no still: nobody notices when the camera is knocked"
+    watched = msgspec.structs.replace(CALIBRATION, still=Path("still.png"))
+    assert check_site(msgspec.structs.replace(sound, calibration=watched), KZ, IN_JUNE) == []
     sparse = site(
         SPEEDING,
         WRONG_WAY,

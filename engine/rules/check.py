@@ -65,6 +65,8 @@ def _dates(site: Site, at_s: float) -> list[str]:
         found.append("no verification certificate: speeding gives indications, never fines")
     elif not in_force(certificate.issued, certificate.expires, at_s):
         found.append(f"certificate {certificate.number} is not valid now: speeding gives indications, never fines")
+    if calibration and calibration.still is None:
+        found.append(f"calibration {calibration.id} has no still: nobody notices when the camera is knocked")
     return found
 
 
