@@ -30,7 +30,7 @@ _EDGE_REACHED, _EDGE_PASSED, _EDGES_THAT_FIT = 0.08, 0.3, 2
 """Share of an edge at which something must be, share of what lies beyond it that may differ, and how many of the upper
 and the two side edges must fit: shadows and neighbours spoil one."""
 _LEAST_CHANGED = 0.3
-_SHARE_THAT_FITS = 0.8
+_SHARE_THAT_FITS = 0.75
 """Boxes ten pixels beside their vehicles fit at two thirds, nine below them at a quarter."""
 
 
