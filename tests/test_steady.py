@@ -173,7 +173,7 @@ def test_weather_light_and_traffic_are_no_drift(watch: Watch, avenue: list[Bytes
     for number in range(2):
         spoilt = SPOILS[what](avenue[number], np.random.default_rng(number))
         drift_px = watch.drift_px(spoilt.clip(0, 255).astype(np.uint8))
-        assert drift_px is None or drift_px < 0.6 * watch.reference.most_drift_px
+        assert drift_px is None or drift_px < 0.6 * watch.most_drift_px
 
 
 @pytest.mark.parametrize("what", ["dusk", "night and gain", "noise", "rain", "traffic jam", "shadows"])
@@ -435,7 +435,7 @@ def videos() -> Path:
 def test_real_streets_raise_no_alarm_and_a_real_drift_is_found(videos: Path, video: str) -> None:
     pictures = list(frames(videos / video, 1.0))
     street = Watch(reference(median(pictures[:15])), kept=4)
-    bound_px = street.reference.most_drift_px
+    bound_px = street.most_drift_px
     drifts_px = [street.drift_px(picture) for picture in pictures]
     assert all(drift_px is not None and drift_px < bound_px / 2 for drift_px in drifts_px)
     for picture in pictures[::6]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,8 +22,8 @@ from engine.types import Bytes8, Floats, Segment
 log = structlog.get_logger()
 
 DRIFT_SHARE = 0.002
-"""Drift that is borne where the site states none, as a share of the picture's width: 4 pixels of 1920. Seen from a
-gantry, at 40 m, the picture so much lower makes every speed about 1 % wrong."""
+"""Drift that is borne where the site states none, as a share of the picture's width: 4 pixels of 1920. At 40 m,
+seen from 8 m up through a lens of 1900 pixels' focal length, a picture so much lower makes a speed 2 % wrong."""
 CLEAR_SHARE = 0.5
 """Share of the background's tiles in which a picture must show edges before it is said to show something else."""
 
@@ -90,34 +90,31 @@ def key_frame(segment: Segment) -> Segment:
     )
 
 
-@dataclass(slots=True)
 class Watch:
-    """What is known of one camera's view."""
+    """What is known of one camera's view; of the still, only what is needed to recognise it is kept.
 
-    reference: Reference
-    kept: int
-    """Looks that are remembered."""
-    moved: bool = False
-    looked_s: float = -math.inf
-    """Capture time of the latest look."""
-    beyond: deque[bool] = field(init=False)
-    """Of the latest looks that could tell: was the drift beyond the bound?"""
-    _levels: list[tuple[int, Background]] = field(init=False)
-    """By how much the still was reduced, and what came of it: fine, then coarse."""
-    _strange: Background | None = field(init=False, default=None)
-    """The latest look, coarse, where it showed something else than the background."""
+    kept  how many looks are remembered
+    """
 
-    def __post_init__(self) -> None:
-        rgb = self.reference.rgb
-        self._levels = [(by, Background(reduced(rgb, by))) for by in reductions(rgb.shape[1])]
-        self.beyond = deque(maxlen=self.kept)
+    def __init__(self, reference: Reference, kept: int) -> None:
+        self.most_drift_px = reference.most_drift_px
+        self.moved = False
+        self.looked_s = -math.inf
+        """Capture time of the latest look."""
+        self._beyond: deque[bool] = deque(maxlen=kept)
+        """Of the latest looks that could tell: was the drift beyond the bound?"""
+        self._shape, self._area_px = reference.rgb.shape, reference.area_px
+        self._levels = [(by, Background(reduced(reference.rgb, by))) for by in reductions(self._shape[1])]
+        """By how much the still was reduced, and what came of it: fine, then coarse."""
+        self._strange: Background | None = None
+        """The latest look, coarse, where it showed something else than the background."""
 
     def drift_px(self, rgb: Bytes8) -> float | None:
         """How far the calibrated area's corners have moved in a picture, the farthest of them, in its pixels.
 
         Infinite where another scene is seen, clearly and still; None where it cannot be told.
         """
-        if rgb.shape != self.reference.rgb.shape:
+        if rgb.shape != self._shape:
             return None
         for by, background in self._levels:
             grey = reduced(rgb, by)
@@ -129,10 +126,10 @@ class Watch:
 
     def _told(self, found: Shift, by: int) -> float | None:
         """The drift, where it is known on which side of the bound it is."""
-        corners = self.reference.area_px @ np.array([1.0, 1j]) / by
+        corners = self._area_px @ np.array([1.0, 1j]) / by
         drift_px, sigma_px = np.abs(found.of(corners)) * by, found.sigma_px(corners) * by
         farthest = drift_px.argmax()
-        margin_px = abs(drift_px[farthest] - self.reference.most_drift_px)
+        margin_px = abs(drift_px[farthest] - self.most_drift_px)
         return float(drift_px[farthest]) if margin_px > 3 * sigma_px[farthest] else None
 
     def _elsewhere(self, background: Background, grey: Grey, now: Field) -> bool:
@@ -145,8 +142,8 @@ class Watch:
 
     def judge(self, drift_px: float, needed: int) -> bool:
         """Take a look's drift in; True where that changes the answer."""
-        self.beyond.append(drift_px > self.reference.most_drift_px)
-        against = sum(beyond != self.moved for beyond in self.beyond)
+        self._beyond.append(drift_px > self.most_drift_px)
+        against = sum(beyond != self.moved for beyond in self._beyond)
         self.moved ^= against >= needed
         return against >= needed
 
@@ -203,7 +200,7 @@ class ViewGuard:
 
 
 def _tell(name: str, watch: Watch, drift_px: float) -> None:
-    bound_px = watch.reference.most_drift_px
+    bound_px = watch.most_drift_px
     facts = {"camera": name, "drift_px": round(drift_px, 1), "most_drift_px": round(bound_px, 1)}
     if watch.moved:
         log.warning("the camera has moved: what is measured is suspended", **facts)
