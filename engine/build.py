@@ -31,6 +31,7 @@ from engine.runner import Runner
 from engine.serve import Service
 from engine.site import Site, load_site
 from engine.stages import Prosecutor, Register, Source
+from engine.steady import ViewGuard, references
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import Entry
 
@@ -110,6 +111,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         yield Stages(
             decoder=decoder,
+            guard=ViewGuard(references(by_index), look, metrics, names),
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=GroundSpeedometer(geometries(by_index)),

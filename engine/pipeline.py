@@ -13,7 +13,7 @@ import structlog
 from engine.errors import CaseConflict, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
-from engine.stages import Decoder, Detector, Prosecutor, Register, Rulebook, Speedometer, Tracker
+from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Speedometer, Tracker
 from engine.types import (
     TRACK_BITS,
     Case,
@@ -42,12 +42,21 @@ class Stages:
     """One of each, as `engine.build` or a test puts them together."""
 
     decoder: Decoder
+    guard: Guard
     detector: Detector
     tracker: Tracker
     speedometer: Speedometer
     rulebook: Rulebook
     prosecutor: Prosecutor
     register: Register
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A batch, and which cameras had moved when it was filmed."""
+
+    batch: FrameBatch
+    moved: frozenset[int]
 
 
 class Pipeline:
@@ -96,15 +105,18 @@ class Pipeline:
         """Everything that one batch brings about, from packets to the register."""
         return self.settle(self.see(self.decode(segments)))
 
-    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+    def decode(self, segments: Sequence[Segment]) -> Decoded:
+        """From packets to pixels; now and then a look whether the cameras stand still."""
+        moved = self._stages.guard.check(segments)
         batch = self._decode(segments)
         self._count_frames(batch)
-        return batch
+        return Decoded(batch, moved)
 
-    def see(self, batch: FrameBatch) -> Sequence[Violation]:
+    def see(self, decoded: Decoded) -> Sequence[Violation]:
         """From pixels to violations."""
-        self._forget_the_silent(batch)
-        detections = self._detect(batch)
+        self._forget_the_silent(decoded.batch)
+        self._stages.speedometer.suspend(decoded.moved)
+        detections = self._detect(decoded.batch)
         tracks = self._track(detections)
         motion = self._measure(tracks)
         violations = self._judge(motion)
@@ -130,8 +142,8 @@ class Pipeline:
 
         Every stage still belongs to one thread: decoding, seeing and settling each have their own.
         """
-        frames = prefetch(map(self.decode, batches), depth=1, name="decode")
-        violations = prefetch(map(self.see, frames), depth=1, name="see")
+        decoded = prefetch(map(self.decode, batches), depth=1, name="decode")
+        violations = prefetch(map(self.see, decoded), depth=1, name="see")
         yield from map(self.settle, violations)
         yield self.finish()
 
@@ -146,7 +158,7 @@ class Pipeline:
         """End every track, judge what that completes, prove what still waits, and record it."""
         for camera in self._cameras:
             self._stages.tracker.forget(camera)
-        entries = [*self.settle(self.see(self._stages.decoder.decode(())))]
+        entries = [*self.settle(self.see(self.decode(())))]
         self._unrecorded += self._stages.prosecutor.close()
         return [*entries, *self._record()]
 

@@ -43,6 +43,11 @@ class Decoder(Protocol):
     def close(self) -> None: ...
 
 
+class Guard(Protocol):
+    def check(self, segments: Sequence[Segment]) -> frozenset[int]:
+        """The cameras, of all that are watched, that do not look where they looked when they were calibrated."""
+
+
 class Detector(Protocol):
     @property
     def model(self) -> ModelRecord: ...
@@ -62,6 +67,9 @@ class Tracker(Protocol):
 
 
 class Speedometer(Protocol):
+    def suspend(self, cameras: frozenset[int]) -> None:
+        """State no speed of what these cameras see from now on, and of all others again."""
+
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
 

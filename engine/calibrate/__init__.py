@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine.calibrate.camera import RoadCamera
 from engine.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
-from engine.calibrate.moved import MovedBounds, View, ViewGuard
 from engine.calibrate.report import area_px, describe, grid_picture, length_sigma
 from engine.calibrate.result import Calibrated, MarkResidual
 from engine.calibrate.solve import calibrate
@@ -18,11 +17,8 @@ __all__ = [
     "GroundPoint",
     "Mark",
     "MarkResidual",
-    "MovedBounds",
     "RoadCamera",
     "VanishingPoint",
-    "View",
-    "ViewGuard",
     "area_px",
     "calibrate",
     "describe",
