@@ -1,0 +1,61 @@
+"""Writes the table of docs/kernels.md from the committed result: `python -m benchmarks kernel_table`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "kernels.md"
+RESULT = ROOT / "benchmarks" / "results" / "kernels.json"
+BEGIN, END = "<!-- kernels:begin -->", "<!-- kernels:end -->"
+
+
+def main(argv: list[str]) -> int:
+    """Rewrite the page in place."""
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
+    return 0
+
+
+def with_table(text: str, result: dict[str, Any]) -> str:
+    """The page's text with the table made anew. Raises ValueError without the two marks."""
+    before, _, rest = text.partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise ValueError(f"{BEGIN} ... {END} is missing")
+    return f"{before}{BEGIN}\n{table(result)}{END}{after}"
+
+
+def table(result: dict[str, Any]) -> str:
+    """A Markdown table of the kernels, and a sentence on what was measured where."""
+    limits, machine = result["limits"], result["machine"]
+    rows = "".join(f"| `{name}` | {_cells(row)} |\n" for name, row in result["kernels"].items())
+    return (
+        "| kernel | load | ms | twin, ms | ratio | per second | GB/s | of copy | Gop/s | of product |\n"
+        f"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
+        f"Medians of {result['parameters']['rounds']} rounds, one thread of {machine['processor']}, "
+        f"Python {machine['python']}, NumPy {machine['packages']['numpy']}, Numba {machine['packages']['numba']}. "
+        f"Limits of the same thread in the same rounds: copy {limits['copy_bytes_per_s'] / 1e9:.1f} GB/s, "
+        f"product {limits['operations_per_s'] / 1e9:.1f} Gop/s.\n"
+    )
+
+
+def _cells(row: dict[str, Any]) -> str:
+    cells = [
+        row["load"],
+        f"{row['kernel_ms']:.2f}",
+        f"{row['twin_ms']:.1f}",
+        f"{row['ratio']:.0f}" if row["ratio"] >= 10 else f"{row['ratio']:.1f}",
+        f"{row['items_per_s']:,} {_plural(row['unit'])}",
+        f"{row['bytes_per_s'] / 1e9:.2f}",
+        f"{row['share_of_copy']:.0%}",
+    ]
+    if "operations_per_s" in row:
+        return " | ".join([*cells, f"{row['operations_per_s'] / 1e9:.1f}", f"{row['share_of_operations']:.0%}"])
+    return " | ".join([*cells, "", ""])
+
+
+def _plural(unit: str) -> str:
+    return f"{unit}es" if unit.endswith("x") else f"{unit}s"
