@@ -28,6 +28,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
+from engine import logs
 from engine.build import open_stages
 from engine.cards import ModelCard
 from engine.config import CameraConfig, EngineConfig
@@ -71,6 +72,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--detect-fps", type=float, default=8.0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
+    logs.configure(level="warning")
     result = measure(options.rounds, options.detect_fps)
     print(json.dumps(result, indent=2) if options.json else table(result))
     return 0

@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from engine import logs
 from engine.build import open_stages
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
 from engine.demo.city import FOOTAGE, city_config
@@ -155,6 +156,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--card", default="ssd_mobilenet_v3_large", help="model card: a shipped name or a file")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
+    logs.configure(level="warning")
     clips = {camera.name: play(camera, options.card) for camera in filmed_cameras()}
     total = sum(clips.values(), Score())
     result = {

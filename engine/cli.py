@@ -119,6 +119,20 @@ def calibrate(
 
 
 @app.command()
+def still(
+    config: _Config,
+    camera: Annotated[str, typer.Argument(metavar="CAMERA", help="Name of the camera in CONFIG.")],
+    out: Annotated[Path, typer.Option(help="The picture to write (PNG).")],
+    seconds: Annotated[float, typer.Option(min=5, help="Watch this long: traffic vanishes in the median.")] = 30.0,
+) -> None:
+    """Take the empty road of CAMERA as the still of its calibration."""
+    from engine.config import load_config
+    from engine.still import save_still
+
+    save_still(load_config(config), camera, out, seconds)
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Folders of cases.")],
 ) -> None:

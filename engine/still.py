@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Timer
 
 import numpy as np
+from PIL import Image
 
-from engine.config import CameraConfig
+from engine.config import CameraConfig, EngineConfig
 from engine.decode.second_look import look
-from engine.errors import BadStream, DecodeError
+from engine.errors import BadStream, ConfigError, DecodeError
 from engine.ingest import FileSource, RtspSource, probe
 from engine.metrics import Metrics
 from engine.steady import key_frame
@@ -73,3 +75,12 @@ def _segments(camera: CameraConfig, seconds: float) -> Iterator[Segment]:
     finally:
         patience.cancel()
         source.close()
+
+
+def save_still(config: EngineConfig, camera: str, out: Path, seconds: float) -> None:
+    """Take a camera's still and write it. Raises ConfigError for a name that the configuration does not have."""
+    found = next((one for one in config.cameras if one.name == camera), None)
+    if found is None:
+        names = ", ".join(one.name for one in config.cameras)
+        raise ConfigError(f"no camera is called {camera!r}; there are: {names}")
+    Image.fromarray(take_still(found, seconds)).save(out)

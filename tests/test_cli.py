@@ -78,3 +78,21 @@ def test_replay_of_a_missing_video_says_so(tmp_path: Path) -> None:
     done = qyran("replay", tmp_path / "none.mp4")
     assert done.returncode == 2
     assert "none.mp4: no such file" in done.stderr
+
+
+def test_still_takes_the_empty_road(tmp_path: Path) -> None:
+    done = qyran("still", config_of(tmp_path, str(AVENUE)), "gate", "--out", tmp_path / "still.png", "--seconds", "12")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "still.png").stat().st_size > 100_000
+
+
+def test_still_of_an_unknown_camera_names_those_there_are(tmp_path: Path) -> None:
+    done = qyran("still", config_of(tmp_path, str(AVENUE)), "gat", "--out", tmp_path / "still.png")
+    assert done.returncode == 2
+    assert "no camera is called 'gat'; there are: gate" in done.stderr
+
+
+def test_verify_finds_a_case_that_is_none(tmp_path: Path) -> None:
+    done = qyran("verify", tmp_path)
+    assert done.returncode == 1
+    assert "manifest.json: cannot be read" in done.stdout
