@@ -11,13 +11,14 @@ import numpy as np
 import kernels.reference.assign as plain_assign
 import kernels.reference.ground as plain_ground
 import kernels.reference.letterbox as plain_letterbox
+import kernels.reference.momentary as plain_momentary
 import kernels.reference.occlusion as plain_occlusion
 import kernels.reference.overlap as plain_overlap
 import kernels.reference.speed as plain_speed
 import kernels.reference.track as plain_track
 import kernels.reference.zones as plain_zones
 from engine.track import TrackerParameters
-from kernels import assign, ground, letterbox, occlusion, overlap, speed, track, zones
+from kernels import assign, ground, letterbox, momentary, occlusion, overlap, speed, track, zones
 from kernels.assign import FREE, Edges, matching
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
 from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
@@ -214,8 +215,8 @@ def _speeds() -> Iterable[Case]:
         f"{load}, half of them asked for",
         "point",
         int(wanted.sum()),
-        speed.momentary_velocity,
-        plain_speed.momentary_velocity,
+        momentary.momentary_velocity,
+        plain_momentary.momentary_velocity,
         lambda: (offset, t_s, position_m, jacobian, wanted, (1.0, *noise), *room),
     )
     gain, heading, out = rng.normal(0, 1, POINTS), rng.uniform(-3, 3, TRACKS), np.empty((TRACKS, 9))

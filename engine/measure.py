@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from engine.geometry import CameraGeometry, FootModel, GeometryTable, Lens
 from engine.types import Bytes8, Clock, Flags, Floats, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
+from kernels.momentary import momentary_velocity
 from kernels.occlusion import hidden_share
-from kernels.speed import Fits, fit_speed, momentary_velocity
+from kernels.speed import Fits, fit_speed
 from kernels.zones import inside
 
 SIGHTING = np.dtype(

@@ -11,6 +11,8 @@ run it over all; a thread of `kernels.cuda` runs the same loop from its own numb
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -97,6 +99,14 @@ def to_ground(
     jacobian         (P, 2, 2) f8, out: d position / d point, metres per pixel; nan like `position_m`
     """
     to_ground_some(ALL, image_to_ground, geometry, point_px, position_m, jacobian)
+
+
+@njit(cache=True, nogil=True)
+def deviation(jacobian: Floats, along: tuple[float, float], noise_px: float, wobble_m: float) -> float:
+    """Expected standard deviation of a position along a direction."""
+    u = along[0] * jacobian[0, 0] + along[1] * jacobian[1, 0]
+    v = along[0] * jacobian[0, 1] + along[1] * jacobian[1, 1]
+    return float(sqrt((u * u + v * v) * noise_px**2 + wobble_m**2))
 
 
 @njit(cache=True, nogil=True)

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import kernels.ground as fast_ground
 import kernels.reference.ground as plain_ground
+import kernels.reference.momentary as plain_momentary
 import kernels.reference.occlusion as plain_occlusion
 import kernels.reference.speed as plain_speed
+from kernels import momentary as fast_momentary
 from kernels import occlusion as fast_occlusion
 from kernels import speed as fast_speed
 
@@ -156,7 +158,7 @@ def test_momentary_velocity_equals_its_twin(tracks: int) -> None:
     rng = np.random.default_rng(tracks)
     offset, t, position, jacobian, _ = ragged(rng, tracks)
     wanted, results = rng.random(len(t)) < 0.5, []
-    for module in (fast_speed, plain_speed):
+    for module in (fast_momentary, plain_momentary):
         velocity, sigma = np.zeros((len(t), 2)), np.zeros(len(t))
         module.momentary_velocity(offset, t, position, jacobian, wanted, (1.0, 1.0, 0.1), velocity, sigma)
         results.append((velocity, sigma))

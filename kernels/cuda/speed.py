@@ -1,4 +1,4 @@
-"""`kernels.speed` on the card: a thread a track.
+"""`kernels.speed` and `kernels.momentary` on the card: a thread a track.
 
 Tracks are independent and short, so a thread fits its own from beginning to end: no shared memory, no barrier. What a
 thread needs lies side by side, as on the CPU; neighbouring threads therefore read far apart and rely on the cache.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kernels import speed
+from kernels import momentary, speed
 from kernels.cuda.source import cuda, launch, on_device
 from kernels.speed import Points
 
 _fit_speed_at = on_device(speed.fit_speed_at)
-_momentary_velocity_some = on_device(speed.momentary_velocity_some)
+_momentary_velocity_some = on_device(momentary.momentary_velocity_some)
 
 
 class FitResult(NamedTuple):
@@ -57,5 +57,5 @@ def momentary_velocity(
     sigma_mps: Any,
     stream: Any = 0,
 ) -> None:
-    """`kernels.speed.momentary_velocity`; `points.chosen` are the wanted ones."""
+    """`kernels.momentary.momentary_velocity`; `points.chosen` are the wanted ones."""
     launch(_momentary_velocity, len(offset) - 1, stream, offset, *points, setting, velocity_mps, sigma_mps)

@@ -67,3 +67,9 @@ def speed_by_homography(
         along = (toward[0] * x + toward[1] * y) / w
         by_row = [q * toward[0], q * toward[1], -q * along[:, None]]
         out[n] = np.concatenate([(gain[rows] / w) @ part for part in by_row])
+
+
+def deviation(jacobian: Floats, along: Floats, noise: tuple[float, ...]) -> Floats:
+    """Twin of `kernels.ground.deviation`, of many positions."""
+    pixel = np.einsum("k,pkj->pj", along, jacobian)
+    return np.asarray(np.sqrt((pixel**2).sum(axis=1) * noise[0] ** 2 + noise[1] ** 2))

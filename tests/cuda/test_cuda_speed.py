@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import kernels.cuda.speed as card
+import kernels.momentary
+import kernels.reference.momentary
 import kernels.reference.speed as twin
 import kernels.speed as kernel
 from kernels.speed import COLUMNS, WORK_ROWS, Fits, Points
@@ -64,7 +66,7 @@ def test_momentary_velocity(tracks: int) -> None:
         card.momentary_velocity(offset, to_card(asked), setting, velocity_mps, sigma_mps)
 
     _, velocity_mps, sigma_mps = on_card(answer, offset, np.zeros((count, 2)), np.zeros(count))
-    for module in (kernel, twin):
+    for module in (kernels.momentary, kernels.reference.momentary):
         velocity, sigma = np.zeros((count, 2)), np.zeros(count)
         module.momentary_velocity(offset, *asked, setting, velocity, sigma)
         np.testing.assert_allclose(velocity_mps, velocity, rtol=1e-9, atol=1e-9)
