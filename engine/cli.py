@@ -109,7 +109,7 @@ def calibrate(
     days: Annotated[int, typer.Option(min=1, help="How long it may be used.")] = 365,
     error: Annotated[float, typer.Option(help="Draw the area where lengths are known to this share (k = 1).")] = 0.01,
     readout_s: Annotated[float, typer.Option(help="Rolling shutter: seconds from the first row to the last.")] = 0.0,
-    still: Annotated[Path | None, typer.Option(help="A picture of the camera, for --grid.")] = None,
+    still: Annotated[Path | None, typer.Option(help="The calibration's still; names it in the table, too.")] = None,
     grid: Annotated[Path | None, typer.Option(help="Write the still with the ground's grid laid over it.")] = None,
 ) -> None:
     """Make the [calibration] of a site from SURVEY: prints what was found, then the table for the site file."""

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from rich.console import Console
@@ -43,7 +44,7 @@ def solve(path: Path, wish: Wish, console: Console) -> None:
     )
     console.print(describe(found), markup=False)
     console.print()
-    console.print(site_section(made), markup=False)
+    console.print(site_section(msgspec.structs.replace(made, still=wish.still)), markup=False)
     if wish.grid:
         _picture(found, survey.image_size_px, wish.still, np.array(made.area_px)).save(wish.grid)
 

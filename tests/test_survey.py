@@ -64,7 +64,9 @@ def test_the_printed_table_is_the_calibration_of_the_camera(survey: Path) -> Non
 def test_the_grid_is_laid_over_the_still(survey: Path, tmp_path: Path) -> None:
     still, grid = tmp_path / "still.png", tmp_path / "grid.png"
     Image.new("RGB", (1280, 720), (90, 90, 90)).save(still)
-    printed(survey, Wish("avenue-2", 365, 0.01, 0.0, still, grid))
+    text = printed(survey, Wish("avenue-2", 365, 0.01, 0.0, still, grid))
+    found = tomlfile.parse(text[text.index("[calibration]") :], Section, source="printed").calibration
+    assert found.still == still
     with Image.open(grid) as drawn:
         pixels = np.asarray(drawn)
     assert pixels.shape == (720, 1280, 3)

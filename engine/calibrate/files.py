@@ -179,6 +179,8 @@ def site_section(calibration: Calibration) -> str:
         lines.append(f"covariance = {list(calibration.covariance)!r}")
     if calibration.camera_m is not None:
         lines.append(f"camera_m = {list(calibration.camera_m)!r}")
+    if calibration.still is not None:
+        lines.append(f'still = "{calibration.still}"')
     if (lens := calibration.lens) is not None:
         lines += ["[calibration.lens]", f"focal_px = {lens.focal_px!r}", f"centre_px = {list(lens.centre_px)!r}"]
         lines += [f"k1 = {lens.k1!r}", f"k2 = {lens.k2!r}"]
