@@ -28,6 +28,7 @@ lock: $(VENV)/test.stamp  ## write the versions of this environment to constrain
 	$(BIN)/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.txt
 
 clean:
+	find kernels -name "*.nb[ic]" -delete
 	rm -rf $(VENV) build dist *.egg-info var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/bin/python:
