@@ -76,7 +76,9 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         service = Service(register, config.evidence_root, config.service, metrics)
         service.start()
         stack.callback(service.stop)
-        runner = _runner(config, Pipeline(stages, names, metrics), stages.prosecutor, metrics)
+        pipeline = Pipeline(stages, names, metrics)
+        pipeline.step(())  # compiles the kernels before the first camera is opened
+        runner = _runner(config, pipeline, stages.prosecutor, metrics)
         yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
 
 

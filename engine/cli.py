@@ -57,7 +57,7 @@ def check(
     from engine.check import check as check_engine
 
     logs.configure(level="error")
-    if not check_engine(config, Console(), offline=offline):
+    if not check_engine(config, _console(), offline=offline):
         raise typer.Exit(1)
 
 
@@ -81,7 +81,7 @@ def replay(
 
     logs.configure(level="warning")
     wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
-    play(wanted, Console())
+    play(wanted, _console())
 
 
 @app.command()
@@ -156,7 +156,13 @@ def demo(
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, Console())
+    show_city(state, seconds, _console())
+
+
+def _console() -> Console:
+    """Wide enough for the tables where there is no terminal to ask."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
 
 
 def _raise_interrupt() -> None:
