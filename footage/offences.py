@@ -7,70 +7,18 @@ of the clip; they may lie outside of 0 to its duration for a vehicle that is on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from footage.bodies import Body
 from footage.motion import Mover
-from footage.scene import Line, Scene, Vehicle, Zone
+from footage.scene import Line, Scene, Zone
 from footage.states import lamp_at, laps
+from footage.ways import STEP_S, Flags, Offence, Way, inside, runs, way
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-
-_STEP_S = 0.01
 _STILL_MPS = 0.3
 _SPEEDING_TIERS = ((60.0, "60+", "592 p.3-1"), (40.0, "40-60", "592 p.3"), (20.0, "20-40", "592 p.2"))
 _LEAST_OVER_KMH = 10.0
-
-
-@dataclass(frozen=True)
-class Offence:
-    """One offence of one vehicle."""
-
-    kind: str
-    vehicle: str
-    began_s: float
-    ended_s: float
-    decisive_s: float
-    article: str
-    details: dict[str, float | str]
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Way:
-    """A vehicle's whole way, sampled at `time_s`."""
-
-    vehicle: Vehicle
-    body: Body
-    time_s: Floats
-    xy_m: Floats
-    heading_rad: Floats
-    speed_mps: Floats
-
-    @property
-    def nose_m(self) -> Floats:
-        """(N, 2): its foremost point on the ground."""
-        ahead = np.stack([np.cos(self.heading_rad), np.sin(self.heading_rad)], axis=1)
-        return self.xy_m + ahead * self.body.front_m
-
-    def offence(self, kind: str, article: str, where: Flags, decisive: int, **details: float | str) -> Offence:
-        """An offence that lasts from the first to the last instant of `where`."""
-        times = self.time_s[where]
-        return Offence(
-            kind,
-            self.vehicle.name,
-            round(float(times[0]), 2),
-            round(float(times[-1]), 2),
-            round(float(self.time_s[decisive]), 2),
-            article,
-            details,
-        )
 
 
 def offences(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body]) -> list[Offence]:
@@ -89,45 +37,8 @@ def offences(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body]) ->
     return sorted(found, key=lambda offence: offence.decisive_s)
 
 
-def way(vehicle: Vehicle, mover: Mover, body: Body) -> Way:
-    """Sample a mover from its start to its end, or for ten minutes."""
-    began, ended = _stay(mover)
-    times = np.arange(began, ended, _STEP_S)
-    poses = [pose for pose in map(mover.pose, times.tolist()) if pose is not None]
-    rows = np.array([(p.x_m, p.y_m, p.heading_rad, p.speed_mps) for p in poses])
-    return Way(vehicle, body, times[: len(rows)], rows[:, :2], rows[:, 2], rows[:, 3])
-
-
-def _stay(mover: Mover) -> tuple[float, float]:
-    """The instants between which it is on its route."""
-    times = np.arange(-300.0, 300.0, 0.1)
-    along = np.array([mover.along_m(t) for t in times.tolist()])
-    on = times[(along >= 0.0) & (along <= mover.route.length_m)]
-    return float(on[0]), float(on[-1])
-
-
-def inside(polygon_m: list[tuple[float, float]], points_m: Floats) -> Flags:
-    """(N,) is each of the (N, 2) points in the polygon? Even-odd rule."""
-    x, y = points_m[:, 0], points_m[:, 1]
-    result = np.zeros(len(points_m), bool)
-    for (x0, y0), (x1, y1) in zip(polygon_m, polygon_m[1:] + polygon_m[:1], strict=True):
-        if y0 != y1:
-            result ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return result
-
-
-def runs(flags: Flags, least: int) -> Iterator[Flags]:
-    """Every run of at least so many true flags, as flags of its own."""
-    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
-    for start, end in edges.reshape(-1, 2):
-        if end - start >= least:
-            one = np.zeros(len(flags), bool)
-            one[start:end] = True
-            yield one
-
-
 def _steps(seconds: float) -> int:
-    return round(seconds / _STEP_S)
+    return round(seconds / STEP_S)
 
 
 def _zones(scene: Scene, kind: str) -> Iterator[Zone]:
@@ -182,7 +93,7 @@ def illegal_stop(scene: Scene, way: Way) -> Iterator[Offence]:
 
 
 def _lasted(run: Flags) -> float:
-    return round(float(run.sum()) * _STEP_S, 2)
+    return round(float(run.sum()) * STEP_S, 2)
 
 
 def bus_lane(scene: Scene, way: Way) -> Iterator[Offence]:

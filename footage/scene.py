@@ -14,8 +14,8 @@ import msgspec
 
 from footage.camera import Camera
 from footage.motion import Mover, Route, SpeedProfile
+from footage.scenery import Kerb, Label, Marking, Point, Row, Sign, Surface, Table
 
-Point = tuple[float, float]
 Body = Literal["sedan", "hatchback", "suv", "van", "truck", "bus", "motorcycle"]
 Lamp = Literal["red", "amber", "green"]
 
@@ -34,11 +34,7 @@ class SceneError(ValueError):
     """A scene file is wrong; the message names the file and the place."""
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class CameraTable(_Table, frozen=True, kw_only=True):
+class CameraTable(Table, frozen=True, kw_only=True):
     position_m: tuple[float, float, float]
     target_m: tuple[float, float, float]
     focal_length_mm: float
@@ -47,7 +43,7 @@ class CameraTable(_Table, frozen=True, kw_only=True):
     height_px: int = 720
 
 
-class Light(_Table, frozen=True, kw_only=True):
+class Light(Table, frozen=True, kw_only=True):
     sun_elevation_deg: float = 38.0
     sun_azimuth_deg: float = 60.0
     """Clockwise from the y axis."""
@@ -59,7 +55,7 @@ class Light(_Table, frozen=True, kw_only=True):
     """Emission of the vehicles' head lamps."""
 
 
-class Quality(_Table, frozen=True, kw_only=True):
+class Quality(Table, frozen=True, kw_only=True):
     background_samples: int = 64
     samples: int = 8
     noise: float = 0.008
@@ -67,61 +63,7 @@ class Quality(_Table, frozen=True, kw_only=True):
     crf: int = 20
 
 
-class Surface(_Table, frozen=True, kw_only=True):
-    material: Literal["asphalt", "paving", "grass", "concrete"]
-    polygon_m: list[Point]
-    height_m: float = 0.0
-
-
-class Marking(_Table, frozen=True, kw_only=True):
-    """A painted line; a zebra crossing is a wide one with short dashes."""
-
-    from_m: Point
-    to_m: Point
-    width_m: float = 0.12
-    dash_m: float = 0.0
-    """Length of the strokes; 0 for a solid line."""
-    gap_m: float = 0.0
-    colour: Literal["white", "yellow"] = "white"
-
-
-class Kerb(_Table, frozen=True, kw_only=True):
-    from_m: Point
-    to_m: Point
-    height_m: float = 0.15
-
-
-class Row(_Table, frozen=True, kw_only=True):
-    """Scenery along a line: one thing every `spacing_m`, moved and turned at random by up to `jitter_m`."""
-
-    of: Literal["tree", "street_lamp", "building"]
-    from_m: Point
-    to_m: Point
-    spacing_m: float
-    jitter_m: float = 0.0
-    facing_deg: float = 0.0
-
-
-class Sign(_Table, frozen=True, kw_only=True):
-    """A no-stopping sign on a post."""
-
-    position_m: Point
-    facing_deg: float
-
-
-class Label(_Table, frozen=True, kw_only=True):
-    """Letters painted on the road."""
-
-    text: str
-    position_m: Point
-    height_m: float
-    heading_deg: float
-    """Upright for who drives this way."""
-    width: float = 0.5
-    """Times the width of the letters' ordinary shape: letters on roads are drawn out."""
-
-
-class Zone(_Table, frozen=True, kw_only=True):
+class Zone(Table, frozen=True, kw_only=True):
     name: str
     kind: Literal[
         "measured", "lane", "bus_lane", "no_stopping", "shoulder", "crossing", "junction_box", "approach", "exit"
@@ -135,7 +77,7 @@ class Zone(_Table, frozen=True, kw_only=True):
     """Whose green must not find anyone standing here, of a junction box."""
 
 
-class Turn(_Table, frozen=True, kw_only=True):
+class Turn(Table, frozen=True, kw_only=True):
     """A turn that is forbidden: from one zone to another."""
 
     name: str
@@ -143,7 +85,7 @@ class Turn(_Table, frozen=True, kw_only=True):
     to_zone: str
 
 
-class Line(_Table, frozen=True, kw_only=True):
+class Line(Table, frozen=True, kw_only=True):
     name: str
     kind: Literal["stop_line"]
     from_m: Point
@@ -151,12 +93,12 @@ class Line(_Table, frozen=True, kw_only=True):
     signal: str | None = None
 
 
-class Phase(_Table, frozen=True, kw_only=True):
+class Phase(Table, frozen=True, kw_only=True):
     lamp: Lamp
     lasts_s: float
 
 
-class Signal(_Table, frozen=True, kw_only=True):
+class Signal(Table, frozen=True, kw_only=True):
     """A signal head on its post; the phases repeat for ever from t = 0."""
 
     name: str
@@ -166,13 +108,13 @@ class Signal(_Table, frozen=True, kw_only=True):
     phases: list[Phase]
 
 
-class RouteTable(_Table, frozen=True, kw_only=True):
+class RouteTable(Table, frozen=True, kw_only=True):
     name: str
     points_m: list[Point]
     corner_radius_m: float = 6.0
 
 
-class _MoverTable(_Table, frozen=True, kw_only=True):
+class _MoverTable(Table, frozen=True, kw_only=True):
     name: str
     route: str
     at_s: float = 0.0
@@ -180,7 +122,7 @@ class _MoverTable(_Table, frozen=True, kw_only=True):
     """How far along the route it is at the instant `at_s`."""
     speed_kmh: float | None = None
     """A constant speed; or else `profile`."""
-    profile: list[tuple[float, float]] = []
+    profile: tuple[tuple[float, float], ...] = ()
     """(instant in s, speed in km/h), linear between, constant outside."""
 
 
@@ -198,14 +140,14 @@ class Person(_MoverTable, frozen=True, kw_only=True):
     coat: str = "blue"
 
 
-class Expected(_Table, frozen=True, kw_only=True):
+class Expected(Table, frozen=True, kw_only=True):
     """An offence that the scene is meant to contain; the truth is refused if it does not, or if it contains another."""
 
     kind: str
     vehicle: str
 
 
-class Place(_Table, frozen=True, kw_only=True):
+class Place(Table, frozen=True, kw_only=True):
     """Where the camera is said to be; an invented place."""
 
     address: dict[str, str]
@@ -214,7 +156,7 @@ class Place(_Table, frozen=True, kw_only=True):
     longitude: float
 
 
-class Scene(_Table, frozen=True, kw_only=True):
+class Scene(Table, frozen=True, kw_only=True):
     name: str
     about: str
     fps: float
@@ -225,21 +167,21 @@ class Scene(_Table, frozen=True, kw_only=True):
     camera: CameraTable
     light: Light = Light()
     quality: Quality = Quality()
-    limits_kmh: dict[str, float] = {}
-    surface: list[Surface] = []
-    marking: list[Marking] = []
-    kerb: list[Kerb] = []
-    row: list[Row] = []
-    sign: list[Sign] = []
-    label: list[Label] = []
-    zone: list[Zone] = []
-    line: list[Line] = []
-    prohibited_turn: list[Turn] = []
-    signal: list[Signal] = []
-    route: list[RouteTable] = []
-    vehicle: list[Vehicle] = []
-    person: list[Person] = []
-    expected: list[Expected] = []
+    limits_kmh: dict[str, float] = msgspec.field(default_factory=dict)
+    surface: tuple[Surface, ...] = ()
+    marking: tuple[Marking, ...] = ()
+    kerb: tuple[Kerb, ...] = ()
+    row: tuple[Row, ...] = ()
+    sign: tuple[Sign, ...] = ()
+    label: tuple[Label, ...] = ()
+    zone: tuple[Zone, ...] = ()
+    line: tuple[Line, ...] = ()
+    prohibited_turn: tuple[Turn, ...] = ()
+    signal: tuple[Signal, ...] = ()
+    route: tuple[RouteTable, ...] = ()
+    vehicle: tuple[Vehicle, ...] = ()
+    person: tuple[Person, ...] = ()
+    expected: tuple[Expected, ...] = ()
 
     @property
     def frame_count(self) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from footage.offences import inside
+from footage.ways import inside
 
 Bytes8 = NDArray[np.uint8]
 Floats32 = NDArray[np.float32]

@@ -17,8 +17,9 @@ from footage import bodies, scene, silhouette, sites, truth
 from footage.camera import Camera, transform
 from footage.crops import Crop, blend, merged
 from footage.motion import Mover, Pose, Route, SpeedProfile
-from footage.offences import offences, runs
+from footage.offences import offences
 from footage.states import lamp_at, states
+from footage.ways import runs
 
 ROOT = Path(__file__).parent.parent
 SCENES = sorted((ROOT / "footage" / "scenes").glob("*.toml"))

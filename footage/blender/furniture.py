@@ -14,7 +14,8 @@ from footage.blender.plates import letters
 from footage.bodies import Floats
 from footage.motion import Pose
 from footage.people import REACH_M, figure
-from footage.scene import Label, Lamp, Sign, Signal
+from footage.scene import Lamp, Signal
+from footage.scenery import Label, Sign
 from footage.signals import DEPTH_M, LAMPS, lamp_centre_m
 
 _LENS_M = 0.15

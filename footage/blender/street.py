@@ -14,7 +14,8 @@ from mathutils import Matrix, Vector, noise
 from footage.blender.furniture import label, sign
 from footage.blender.materials import FACADES, material
 from footage.blender.mesh import MeshBuilder, link
-from footage.scene import Kerb, Marking, Row, Scene, Surface
+from footage.scene import Scene
+from footage.scenery import Kerb, Marking, Row, Surface
 
 _PAINT_M = 0.004
 """Height of painted lines above the road."""
