@@ -9,7 +9,6 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- costs:begin -->", "<!-- costs:end -->"
 SHOWN = {
     "decode": "decode and scale to the model's input",
     "libavcodec": "… of which libavcodec",
@@ -22,18 +21,45 @@ SHOWN = {
 
 
 def main(argv: list[str]) -> int:
-    text = README.read_text(encoding="utf-8")
-    README.write_text(with_costs(text, json.loads((RESULTS / "pipeline.json").read_text())), encoding="utf-8")
+    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
-def with_costs(text: str, result: dict[str, Any]) -> str:
-    """The README's text with the table of costs made anew. Raises ValueError without the two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
+def renewed(text: str) -> str:
+    """The README's text with its tables made anew from the results. Raises ValueError where a mark is missing."""
+    text = _between(text, "costs", costs(_result("pipeline")))
+    return _between(text, "world", world(_result("world")))
+
+
+def _result(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+def _between(text: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = text.partition(begin)
+    _, mark, after = rest.partition(end)
     if not mark:
-        raise ValueError(f"{BEGIN} ... {END} is missing")
-    return f"{before}{BEGIN}\n{costs(result)}{END}{after}"
+        raise ValueError(f"{begin} ... {end} is missing")
+    return f"{before}{begin}\n{table}{end}{after}"
+
+
+def world(result: dict[str, Any]) -> str:
+    """A Markdown table of what the whole engine makes of every clip."""
+    rows = "".join(_clip(name, score) for name, score in [*result["clips"].items(), ("**total**", result["total"])])
+    return (
+        "| clip | offences | found | cases | wrong | speeds | mean error km/h | p95 | worst | 95 % interval holds |\n"
+        f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
+    )
+
+
+def _clip(name: str, score: dict[str, Any]) -> str:
+    found = round((score["recall"] or 0) * score["offences"])
+    wrong = score["cases"] - round((score["precision"] or 0) * score["cases"])
+    errors = " | ".join(f"{score[key]:.2f}" for key in ("speed_mean_kmh", "speed_p95_kmh", "speed_worst_kmh"))
+    counts = f"{score['offences']} | {found} | {score['cases']} | {wrong} | {score['speeds']}"
+    return f"| {name} | {counts} | {errors} | {100 * score['coverage_95']:.0f} % |\n"
 
 
 def costs(result: dict[str, Any]) -> str:

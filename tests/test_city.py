@@ -1,0 +1,27 @@
+"""The demo's clips through the whole engine: planted offences are found, innocents are not accused."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.world import Score, filmed_cameras, play
+
+JUDGED = {"avenue": 4, "kerbside": 2}
+"""Planted offences of the kinds that rules exist for."""
+
+
+@pytest.fixture(scope="module", params=sorted(JUDGED))
+def clip(request: pytest.FixtureRequest) -> tuple[str, Score]:
+    (camera,) = [camera for camera in filmed_cameras() if camera.name == request.param]
+    return request.param, play(camera, "ssd_mobilenet_v3_large")
+
+
+def test_every_planted_offence_is_found_once_and_no_innocent_is_accused(clip: tuple[str, Score]) -> None:
+    name, score = clip
+    assert (score.found, score.wrong) == (JUDGED[name], 0)
+
+
+def test_speeds_are_near_the_truth(clip: tuple[str, Score]) -> None:
+    _, score = clip
+    assert len(score.errors) >= 6
+    assert max(abs(error) for error, _ in score.errors) < 4.0
