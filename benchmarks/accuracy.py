@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "accuracy.md"
-PLOT = ROOT / "docs" / "speed_errors.svg"
-RESULT = ROOT / "benchmarks" / "results" / "speed.json"
-BEGIN, END = "<!-- speed:begin -->", "<!-- speed:end -->"
+from benchmarks import pages
+
+PAGE = pages.ROOT / "docs" / "accuracy.md"
+PLOT = pages.ROOT / "docs" / "speed_errors.svg"
+RESULT = pages.RESULTS / "speed.json"
 COLUMNS = {
     "measured": "{:d}",
     "share_of_true": "{:.0%}",
@@ -34,11 +34,7 @@ def main(argv: list[str]) -> int:
 
 def with_tables(page: str, result: dict[str, Any]) -> str:
     """The page with its tables made anew. Raises ValueError without the two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{BEGIN} ... {END} is missing")
-    return f"{before}{BEGIN}\n{tables(result)}{END}{after}"
+    return pages.between(page, "speed", tables(result))
 
 
 def tables(result: dict[str, Any]) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-PAGE = ROOT / "docs" / "kernels.md"
-RESULT = ROOT / "benchmarks" / "results" / "kernels.json"
-BEGIN, END = "<!-- kernels:begin -->", "<!-- kernels:end -->"
+from benchmarks import pages
+
+PAGE = pages.ROOT / "docs" / "kernels.md"
+RESULT = pages.RESULTS / "kernels.json"
 
 
 def main(argv: list[str]) -> int:
@@ -21,11 +20,7 @@ def main(argv: list[str]) -> int:
 
 def with_table(text: str, result: dict[str, Any]) -> str:
     """The page's text with the table made anew. Raises ValueError without the two marks."""
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{BEGIN} ... {END} is missing")
-    return f"{before}{BEGIN}\n{table(result)}{END}{after}"
+    return pages.between(text, "kernels", table(result))
 
 
 def table(result: dict[str, Any]) -> str:

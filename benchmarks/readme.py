@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.pages import ROOT, between, result
+
 README = ROOT / "README.md"
-RESULTS = ROOT / "benchmarks" / "results"
 SHOWN = {
     "decode": "decode and scale to the model's input",
     "libavcodec": "… of which libavcodec",
@@ -27,27 +25,13 @@ def main(argv: list[str]) -> int:
 
 def renewed(text: str) -> str:
     """The README's text with its tables made anew from the results. Raises ValueError where a mark is missing."""
-    text = _between(text, "costs", costs(_result("pipeline")))
-    return _between(text, "world", world(_result("world")))
+    text = between(text, "costs", costs(result("pipeline")))
+    return between(text, "world", world(result("world")))
 
 
-def _result(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
-    return found
-
-
-def _between(text: str, name: str, table: str) -> str:
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    before, _, rest = text.partition(begin)
-    _, mark, after = rest.partition(end)
-    if not mark:
-        raise ValueError(f"{begin} ... {end} is missing")
-    return f"{before}{begin}\n{table}{end}{after}"
-
-
-def world(result: dict[str, Any]) -> str:
+def world(found: dict[str, Any]) -> str:
     """A Markdown table of what the whole engine makes of every clip."""
-    rows = "".join(_clip(name, score) for name, score in [*result["clips"].items(), ("**total**", result["total"])])
+    rows = "".join(_clip(name, score) for name, score in [*found["clips"].items(), ("**total**", found["total"])])
     return (
         "| clip | offences | found | cases | wrong | speeds | mean error km/h | p95 | worst | 95 % interval holds |\n"
         f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
@@ -62,16 +46,16 @@ def _clip(name: str, score: dict[str, Any]) -> str:
     return f"| {name} | {counts} | {errors} | {100 * score['coverage_95']:.0f} % |\n"
 
 
-def costs(result: dict[str, Any]) -> str:
+def costs(found: dict[str, Any]) -> str:
     """A Markdown table and a sentence on what was measured where."""
-    machine, parameters, spent = result["machine"], result["parameters"], result["cpu_ms_per_frame"]
+    machine, parameters, spent = found["machine"], found["parameters"], found["cpu_ms_per_frame"]
     rows = "".join(f"| {title} | {spent[what]:.2f} |\n" for what, title in SHOWN.items())
     return (
         "| stage | CPU ms per frame looked at |\n|---|---:|\n"
         f"{rows}\n"
-        f"A case costs {result['cpu_ms_per_case']:.0f} ms more (second look, stills, clip, disk). "
-        f"Outside libavcodec and ONNX Runtime the hot path spends {100 * result['share_outside_libraries']:.1f} %. "
+        f"A case costs {found['cpu_ms_per_case']:.0f} ms more (second look, stills, clip, disk). "
+        f"Outside libavcodec and ONNX Runtime the hot path spends {100 * found['share_outside_libraries']:.1f} %. "
         f"Measured on {machine['cores']} cores of {machine['processor']}, the demo's avenue clip (1280x720 H.264), "
         f"{parameters['detect_fps']:g} frames a second looked at in {parameters['regions']} regions, "
-        f"{result['frames']} frames: `python -m benchmarks pipeline --json`.\n"
+        f"{found['frames']} frames: `python -m benchmarks pipeline --json`.\n"
     )

@@ -12,8 +12,9 @@ import pytest
 
 import kernels
 from benchmarks.kernel_cases import Case, cases
-from benchmarks.kernel_table import END, PAGE, RESULT, with_table
+from benchmarks.kernel_table import PAGE, RESULT, with_table
 from benchmarks.kernels import measure, nbytes
+from benchmarks.pages import between
 
 RESULTS = json.loads(RESULT.read_text(encoding="utf-8"))
 
@@ -25,7 +26,9 @@ def test_the_table_on_the_page_is_that_of_the_committed_result() -> None:
 
 def test_a_page_without_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="is missing"):
-        with_table("text " + END, {})
+        between("text <!-- kernels:end -->", "kernels", "table")
+    with pytest.raises(ValueError, match="is missing"):
+        between("text <!-- kernels:begin -->", "kernels", "table")
 
 
 def test_every_case_there_is_was_measured() -> None:
