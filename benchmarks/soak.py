@@ -3,8 +3,8 @@
     python -m benchmarks soak --minutes 10 --json
 
 Needs Debian's gst-rtsp-server (gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good and -bad) and ffmpeg. What must
-come out: the engine never crashes, its memory stays flat, every camera that comes back is counted (`connects_at_most` is
-one too many for every camera that was away while the engine died), and the watcher's file holds every entry of the
+come out: the engine never crashes, its memory stays flat, every camera that comes back is counted (`connects_at_most`
+is one too many for every camera that was away while the engine died), and the watcher's file holds every entry of the
 register exactly once.
 """
 
