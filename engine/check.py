@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,25 +22,26 @@ _PARALLEL = 32
 def check(path: Path, console: Console, *, offline: bool = False) -> bool:
     """Print what was found; False if a camera cannot be watched. Raises ConfigError for a wrong file."""
     config = load_config(path)
-    warnings = check_files(config)
+    sites = [load_site(camera.site) for camera in config.cameras]
+    warnings = check_files(config, sites)
     console.print(f"{path}: {len(config.cameras)} camera(s), catalogue and sites are well formed")
     if not offline:
         results = probe_all(config)
         console.print(_table(config, results))
-        warnings += size_warnings(config, results)
+        warnings += size_warnings(config, sites, results)
     for warning in warnings:
         console.print(f"[yellow]warning:[/] {warning}", highlight=False)
     return offline or not any(isinstance(result, SourceError) for result in results)
 
 
-def check_files(config: EngineConfig) -> list[str]:
-    """Load every file that the configuration names; what is allowed but doubtful comes back as warnings."""
+def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
+    """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
     catalogue = load_catalogue(config.catalogue)
     find_card(config.detector.card)
     return [
         f"camera {camera.name}: {warning}"
-        for camera in config.cameras
-        for warning in check_site(load_site(camera.site), catalogue)
+        for camera, site in zip(config.cameras, sites, strict=True)
+        for warning in check_site(site, catalogue)
     ]
 
 
@@ -49,18 +51,14 @@ def probe_all(config: EngineConfig) -> list[Probe | SourceError]:
         return list(pool.map(_try, config.cameras))
 
 
-def size_warnings(config: EngineConfig, results: list[Probe | SourceError]) -> list[str]:
+def size_warnings(config: EngineConfig, sites: Sequence[Site], results: Sequence[Probe | SourceError]) -> list[str]:
     """Cameras whose picture is not the one that their site was drawn on."""
     return [
         f"camera {camera.name}: sends {result.width_px}x{result.height_px}, its site is drawn on "
         f"{site.image_size_px[0]}x{site.image_size_px[1]}: nothing will be judged"
-        for camera, result in zip(config.cameras, results, strict=True)
-        if isinstance(result, Probe) and (site := _site(camera)).image_size_px != (result.width_px, result.height_px)
+        for camera, site, result in zip(config.cameras, sites, results, strict=True)
+        if isinstance(result, Probe) and site.image_size_px != (result.width_px, result.height_px)
     ]
-
-
-def _site(camera: CameraConfig) -> Site:
-    return load_site(camera.site)
 
 
 def _try(camera: CameraConfig) -> Probe | SourceError:

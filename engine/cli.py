@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -170,9 +170,8 @@ def _raise_interrupt() -> None:
 
 
 @contextmanager
-def _interruptible(stop: object) -> Iterator[None]:
+def _interruptible(stop: Callable[[], None]) -> Iterator[None]:
     """SIGINT and SIGTERM call `stop` once; a second SIGINT ends the process at once."""
-    assert callable(stop)
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
