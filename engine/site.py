@@ -20,6 +20,7 @@ from PIL import Image
 from engine import tomlfile
 from engine.config import Count, Name, Positive, Strict
 from engine.errors import ConfigError
+from engine.sitesignals import Lamp, Signal
 
 PointPx = tuple[float, float]
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
@@ -193,12 +194,17 @@ class Site(Strict, frozen=True):
     certificate: Certificate | None = None
     zones: tuple[Zone, ...] = ()
     lines: tuple[Line, ...] = ()
+    signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
     rules: tuple[AnyRule, ...] = ()
 
     def __post_init__(self) -> None:
         zones = _unique("zones", (zone.name for zone in self.zones))
         _unique("lines", (line.name for line in self.lines))
+        _unique("signals", (signal.name for signal in self.signals))
+        for signal in self.signals:
+            for lamp in signal.lamps:
+                _within(f"signal {signal.name}: the {lamp.colour} lamp", lamp, self.image_size_px)
         _unique("rules", (rule.name for rule in self.rules))
         owners = [(f"rule {rule.name}", rule.zone) for rule in self.rules]
         owners += [(f"limit {limit.kmh:g}", limit.zone) for limit in self.limits if limit.zone]
@@ -215,6 +221,13 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
             raise ValueError(f"two {what} are called {name!r}")
         seen.add(name)
     return seen
+
+
+def _within(owner: str, lamp: Lamp, size_px: tuple[int, int]) -> None:
+    """Raises ValueError for a lens that is not wholly in the picture."""
+    for at, size in zip(lamp.centre_px, size_px, strict=True):
+        if not lamp.radius_px <= at <= size - lamp.radius_px:
+            raise ValueError(f"{owner} reaches out of the picture")
 
 
 def load_site(path: Path) -> Site:
