@@ -375,6 +375,32 @@ class Violation:
 
 
 @dataclass(frozen=True, slots=True)
+class Plate:
+    """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
+
+    text: str
+    """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
+    country: str
+    """ISO 3166-1 alpha-2; empty where it is not known: a foreign plate is kept as it was read."""
+    region: str
+    """The country's own code, e.g. `02` for Almaty; empty where unknown."""
+    form: str
+    """Name of the grammar that the text fits, e.g. `private_2012`; empty where none does."""
+    confidence: float
+    """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """Other texts with their share of the vote, the likeliest first."""
+    notes: tuple[str, ...] = ()
+    """What was decided while reading, a sentence each: every character that the form resolved stands here."""
+    frames: int = 1
+    """Frames in which it was read."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
+        _require(0.0 <= self.confidence <= 1.0, f"plate confidence {self.confidence} is not between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceFile:
     """One file of a case's folder."""
 
