@@ -13,7 +13,7 @@ import structlog
 from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
-from engine.decode import lamps
+from engine.decode.lamps import lamps_of, read_lamps, unread
 from engine.decode.picture import colour, encoding, layout, picture, readable
 from engine.decode.regions import place
 from engine.decode.sampling import Schedule
@@ -113,7 +113,8 @@ class CpuDecoder:
             batch.region_xyxy_px[row] = placement.region_xyxy_px
             letterbox(planes, placement.geometry, values, batch.pixels[row])
         first_lamp = task.first_lamp + place_in_task * len(task.view.lamps)
-        lamps.read(task.view, planes, layout(subsampling, encoding(frame)), batch.lamps, first_lamp)
+        looks = batch.lamps.look[first_lamp : first_lamp + len(task.view.lamps)]
+        read_lamps(task.view, planes, layout(subsampling, encoding(frame)), looks)
 
 
 def _in_order(task: _Task) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -140,7 +141,7 @@ def _empty(tasks: Sequence[_Task], model: ModelInput) -> FrameBatch:
         frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
         model_to_image=np.zeros((rows, 4), np.float32),
         region_xyxy_px=np.zeros((rows, 4), np.float32),
-        lamps=lamps.dark([len(task.view.lamps) for task in tasks for _ in task.wanted]),
+        lamps=unread([len(task.view.lamps) for task in tasks for _ in task.wanted]),
     )
 
 
@@ -163,7 +164,7 @@ def _without(corrupt: Sequence[_Task], batch: FrameBatch) -> FrameBatch:
         frame=place[batch.frame[rows]],
         model_to_image=batch.model_to_image[rows],
         region_xyxy_px=batch.region_xyxy_px[rows],
-        lamps=lamps.those(frames[batch.lamps.frame], place, batch.lamps),
+        lamps=lamps_of(frames, place, batch.lamps),
     )
 
 

@@ -10,24 +10,18 @@ import numpy as np
 from engine.decode.camera import CameraView
 from engine.sitesignals import Lamp
 from engine.types import Flags, Floats, Floats32, Ints32, Lamps
-from kernels.lamp import BURNT, COLUMNS, COVER, HOUSING, VALUE, Layout, lamps
+from kernels.lamp import COLUMNS, Layout, lamps
 from kernels.letterbox import Picture
 
 
-def unread(counts: Sequence[int]) -> tuple[Lamps, Floats32]:
-    """Room for so many lamps of every frame, all nan, and the kernel's table that it is a view of."""
+def unread(counts: Sequence[int]) -> Lamps:
+    """Room for the lamps of every frame, `counts` (F,) of them."""
     frame = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     lamp = np.concatenate([np.empty(0, np.int32), *(np.arange(count, dtype=np.int32) for count in counts)])
-    look = np.full((len(frame), COLUMNS), np.nan, np.float32)
-    return viewed(frame, lamp, look), look
+    return Lamps(frame, lamp, np.full((len(frame), COLUMNS), np.nan, np.float32))
 
 
-def viewed(frame: Ints32, lamp: Ints32, look: Floats32) -> Lamps:
-    """The kernel's table (L, COLUMNS) as the noun."""
-    return Lamps(frame, lamp, look[:, :3], look[:, VALUE], look[:, HOUSING], look[:, COVER], look[:, BURNT])
-
-
-def read(view: CameraView, picture: Picture, layout: Layout, out: Floats32) -> None:
+def read_lamps(view: CameraView, picture: Picture, layout: Layout, out: Floats32) -> None:
     """Look at the lamps of one frame; `out` (lamps, COLUMNS) stays as it is where the picture is of another size."""
     if view.lamps and (layout.width_px, layout.height_px) == view.lamps_size_px:
         lamps(picture, layout, circles(view.lamps), out)
@@ -36,18 +30,10 @@ def read(view: CameraView, picture: Picture, layout: Layout, out: Floats32) -> N
 @lru_cache(maxsize=1024)
 def circles(some: tuple[Lamp, ...]) -> Floats:
     """(L, 3) f8: what the kernel knows of the lamps."""
-    return np.array([(*lamp.centre_px, lamp.radius_px) for lamp in some], np.float64).reshape(-1, 3)
+    return np.array([(*lamp.centre_px, lamp.radius_px) for lamp in some], np.float64)
 
 
-def those(keep: Flags, place: Ints32, some: Lamps) -> Lamps:
-    """The lamps of the kept frames; `keep` (F,) and the new row `place` (F,) of every frame."""
+def lamps_of(keep: Flags, place: Ints32, some: Lamps) -> Lamps:
+    """The lamps of the frames that are kept: `keep` (F,), and the row `place` (F,) that every frame has then."""
     rows = keep[some.frame]
-    return Lamps(
-        place[some.frame[rows]],
-        some.lamp[rows],
-        some.rgb[rows],
-        some.value[rows],
-        some.housing[rows],
-        some.cover[rows],
-        some.burnt[rows],
-    )
+    return Lamps(place[some.frame[rows]], some.lamp[rows], some.look[rows])
