@@ -54,7 +54,7 @@ def test_the_same_case_again_is_ignored_and_takes_no_number(register: SqlRegiste
 def test_a_case_that_was_sealed_anew_is_the_case_that_is_there(register: SqlRegister):
     seal = EvidenceFile("seal.json", "application/json", 1, "00")
     (entry,) = register.append([make_case(1, files=(seal,))])
-    assert register.append([make_case(1, files=(replace(seal, sha256="11"),))]) == []
+    assert register.append([make_case(1, files=(replace(seal, sha256="11"),))]) == ()
     assert register.get("gate-000001").case.files == entry.case.files == (seal,)
 
 
