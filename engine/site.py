@@ -22,14 +22,21 @@ from engine.config import Count, Name, Positive, Strict
 from engine.errors import ConfigError
 from engine.siterules import (
     AnyRule,
+    BusLaneRule,
     ClassName,
     HoursText,
     IllegalParkingRule,
     IllegalStopRule,
+    MarkingRule,
+    OncomingLaneRule,
+    OvertakingRule,
     PointPx,
     Rule,
+    ShoulderRule,
     SpeedingRule,
+    TurnRule,
     WrongWayRule,
+    YieldRule,
 )
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
@@ -39,6 +46,7 @@ Aware = Annotated[dt.datetime, Meta(tz=True)]
 
 __all__ = [
     "Aware",
+    "BusLaneRule",
     "Calibration",
     "Certificate",
     "ClassName",
@@ -47,13 +55,19 @@ __all__ = [
     "IllegalStopRule",
     "Limit",
     "Line",
+    "MarkingRule",
+    "OncomingLaneRule",
+    "OvertakingRule",
     "Place",
     "PointPx",
     "Polygon",
     "Rule",
+    "ShoulderRule",
     "Site",
     "SpeedingRule",
+    "TurnRule",
     "WrongWayRule",
+    "YieldRule",
     "Zone",
     "load_site",
 ]
