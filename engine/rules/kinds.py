@@ -20,7 +20,7 @@ from engine.rules.turn import Turn
 from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
 from engine.rules.yielding import Yielding
-from engine.site import (
+from engine.siterules import (
     BusLaneRule,
     IllegalParkingRule,
     IllegalStopRule,
