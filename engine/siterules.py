@@ -205,6 +205,8 @@ class OvertakingRule(Rule, frozen=True, kw_only=True, tag="overtaking_or_positio
     manoeuvre: Literal["overtaking", "position"]
     direction_px: tuple[PointPx, PointPx] | None = None
     """overtaking: an arrow in the image along the own side of the road; the zone is the oncoming side."""
+    own_zone: str = ""
+    """overtaking: the own side of the road."""
     clear_m: Positive = 2.0
     """overtaking: so far behind the other before, and so far before it after."""
     moving_kmh: Positive = 10.0
@@ -214,10 +216,14 @@ class OvertakingRule(Rule, frozen=True, kw_only=True, tag="overtaking_or_positio
     at_least_s: Positive = 1.5
 
     def __post_init__(self) -> None:
-        if (self.manoeuvre == "overtaking") != (self.direction_px is not None):
-            raise ValueError(f"rule {self.name}: direction_px belongs to overtaking, and overtaking needs it")
+        if {self.manoeuvre == "overtaking"} != {self.direction_px is not None, bool(self.own_zone)}:
+            raise ValueError(f"rule {self.name}: direction_px and own_zone belong to overtaking, which needs both")
         if self.direction_px is not None:
             _require_arrow(self, self.direction_px)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return (self.zone, self.own_zone) if self.own_zone else (self.zone,)
 
     @property
     def points_px(self) -> tuple[PointPx, ...]:

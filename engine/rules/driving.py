@@ -47,9 +47,9 @@ class Stay:
         """When both had been reached; None where they were not, or where the box moved less than a box's errors do."""
         since_s = self.way.captured_s - self.way.captured_s[0]
         reached = np.flatnonzero((self.driven_m >= at_least_m) & (since_s >= at_least_s))
-        if not len(reached) or not moved_by_its_height(self.way.rows[: reached[0] + 1]):
-            return None
-        return float(self.way.captured_s[reached[0]])
+        moved = (row for row in reached.tolist() if moved_by_its_height(self.way.rows[: row + 1]))
+        row = next(moved, None)
+        return None if row is None else float(self.way.captured_s[row])
 
 
 def stays_in(scene: Scene, ground: Ground, way: Way, zone: str, open_zones: Sequence[str] = ()) -> Iterator[Stay]:

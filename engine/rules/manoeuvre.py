@@ -14,7 +14,7 @@ import numpy as np
 from engine.rules.by_trail import ByTrail
 from engine.rules.kind import Offence
 from engine.rules.trail import Trail
-from engine.rules.way import Way, moved_by_its_height, stays
+from engine.rules.way import Way, moved_as_a_whole, stays
 from engine.siterules import TurnRule
 from engine.types import Floats, Ints
 
@@ -67,7 +67,7 @@ class Manoeuvre(ByTrail[TurnRule]):
     def _offence(self, trail: Trail, way: Way, *rows: int) -> Offence | None:
         began_s, old_s, new_s, proved_s = (float(way.captured_s[row]) for row in rows)
         old, new = way.part(rows[0], rows[1]), way.part(rows[2], rows[3])
-        if not (moved_by_its_height(old.rows) and moved_by_its_height(new.rows)):
+        if not (moved_as_a_whole(old.rows) and moved_as_a_whole(new.rows)):
             return None
         charge = self.law.charge(trail, began_s, proved_s)
         instants = {"approach": began_s, "turning": old_s, "turned": new_s, "proved": proved_s}

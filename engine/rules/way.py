@@ -25,6 +25,10 @@ NEIGHBOURS = 2
 """Positions are medians of a sighting and so many on either side: a false box does not move them."""
 MOST_OF_HEIGHT = 0.75
 """A vehicle of which more than this is hidden is hardly seen at all."""
+SOME_OF_HEIGHT = 0.25
+"""The foot point of a vehicle that moved as a whole did so by this share of its height at least,"""
+TOP_SHARE = 0.15
+"""and the upper edge by this share of that: a lorry's, near the camera's height, moves no more."""
 FASTEST_MPS = 60.0
 JUMP_M = 4.0
 """A step of more than this and what the fastest vehicle drives in its time is the track's jump to another vehicle."""
@@ -86,6 +90,20 @@ def moved_by_its_height(rows: Rows) -> bool:
     way = np.median(foot[-3:], axis=0) - np.median(foot[:3], axis=0)
     height = (rows["xyxy_px"][:, 3] - rows["xyxy_px"][:, 1]).max()
     return bool(np.hypot(*way) >= MOST_OF_HEIGHT * height)
+
+
+def moved_as_a_whole(rows: Rows) -> bool:
+    """Did the upper edge of the box go along with the foot point, and that by more than a box's errors?
+
+    Of a standing vehicle whose lower part is hidden, or comes into sight, the upper edge stays. A shorter way proves
+    more by this than by `moved_by_its_height`.
+    """
+    box = rows["xyxy_px"].astype(np.float64)
+    top = np.stack([(box[:, 0] + box[:, 2]) / 2, box[:, 1]], axis=1)
+    foot_way, top_way = (np.median(p[-3:], axis=0) - np.median(p[:3], axis=0) for p in (foot_px(rows), top))
+    length_px = float(np.hypot(*foot_way))
+    far = length_px >= SOME_OF_HEIGHT * (box[:, 3] - box[:, 1]).min()
+    return bool(far and foot_way @ top_way >= TOP_SHARE * length_px**2)
 
 
 def stays(within: Flags) -> Iterator[tuple[int, int]]:
