@@ -1,4 +1,4 @@
-"""The rules of a site file: what belongs to a kind is asked for, what does not is refused, what is not there is named."""
+"""The rules of a site file: what belongs to a kind is asked for, what does not is refused, what is not there named."""
 
 from __future__ import annotations
 
