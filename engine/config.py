@@ -65,6 +65,17 @@ class DetectorConfig(Strict, frozen=True):
     """Threads of the network; 0: as many as cores."""
 
 
+class DecoderConfig(Strict, frozen=True):
+    """Where packets become pictures. The number of threads and of segments in a batch are `PipelineConfig`'s."""
+
+    backend: Literal["auto", "cpu", "dali"] = "auto"
+    """`dali` is NVIDIA's decoder and wants a GPU; `auto` takes it where the library and a GPU are there."""
+    device: Annotated[int, Meta(ge=0)] | Literal["cpu"] = 0
+    """Index of the GPU; `cpu` is DALI without one, which has no decoder for H.264 and H.265: for tests."""
+    memory_mb: Count = 4096
+    """Memory of the GPU that one run may take, about; beyond, a batch is decoded in several runs."""
+
+
 class PipelineConfig(Strict, frozen=True):
     batch_segments: Count = 4
     """Segments in one batch at the most."""
@@ -112,6 +123,7 @@ class EngineConfig(Strict, frozen=True):
     """Name of a shipped rule catalogue, or the path of one relative to the configuration file."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
+    decoder: DecoderConfig = DecoderConfig()
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()

@@ -1,0 +1,229 @@
+"""The decoder on a device: batches of segments to DALI, and to the CPU what the device does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+import torch
+
+from engine import remux
+from engine.cards import ModelInput
+from engine.decode.camera import CameraView
+from engine.decode.cpu import CpuDecoder
+from engine.decode.dali import Sample
+from engine.decode.formats import Format, Formats, is_regular, shown
+from engine.decode.picture import recolour
+from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of, joined
+from engine.decode.regions import cut
+from engine.errors import DecodeError, EvidenceError, OutOfDeviceMemory
+from engine.metrics import Metrics
+from engine.types import FrameBatch, Ints, Segment
+
+log = structlog.get_logger()
+
+REFUSALS = 3
+"""So many segments of a camera refused in a row, and the device is not asked again until its format changes."""
+_RESERVE_FRAMES = 20
+"""Full-size RGB frames beside the wanted ones that a segment takes while it is decoded: DALI's reorder buffer (8), and
+NVDEC's surfaces (up to 20 of half the size)."""
+
+
+class Graph(Protocol):
+    """`dali.Graph`."""
+
+    def run(self, samples: Sequence[Sample]) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """What the device is asked to decode of one segment."""
+
+    choice: Choice
+    sample: Sample
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes of the device's memory."""
+        segment, frames = self.choice.segment, len(self.choice.wanted)
+        return 3 * segment.width_px * segment.height_px * (frames + _RESERVE_FRAMES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Refused:
+    """What the device is not asked to decode, or could not."""
+
+    choice: Choice
+    reason: str
+    """One of `metrics.FALLBACK_REASONS`."""
+
+
+class DeviceDecoder:
+    """Decodes the segments of a batch on a device, as many at a time as its memory holds; the others on the CPU.
+
+    cpu           decodes what the device does not; closed by whoever made it
+    open_graph    makes the graph for so many samples at the most
+    budget_bytes  memory of the device that a run may take, about
+    most          segments in one run at the most
+    """
+
+    def __init__(
+        self,
+        cameras: Mapping[int, CameraView],
+        model: ModelInput,
+        metrics: Metrics,
+        *,
+        cpu: CpuDecoder,
+        formats: Formats,
+        open_graph: Callable[[int], Graph],
+        budget_bytes: int,
+        most: int,
+    ) -> None:
+        self._planner = Planner(cameras)
+        self._model = model
+        self._metrics = metrics
+        self._cpu = cpu
+        self._formats = formats
+        self._open_graph = open_graph
+        self._budget_bytes = budget_bytes
+        self._most = 0
+        self._refusals: dict[int, int] = {}
+        self._limit(most)
+        self._graph: Graph | None = open_graph(self._most)
+
+    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+        """Sample and scale the frames of the segments, which come in the order of capture for every camera.
+
+        What the device does not take is counted with the reason and decoded by the CPU's decoder, which counts, logs
+        and leaves out what does not decode at all. Raises DeviceLost.
+        """
+        done = list(self._decoded(self._planner.choose(segments)))
+        parts = [one for one in done if isinstance(one, Part)]
+        refused = [one.choice for one in done if isinstance(one, _Refused)]
+        if refused or not parts:
+            parts.append(self._cpu.decode_chosen(refused))
+        return joined(parts, _end_to_end([part.batch.pixels for part in parts]))
+
+    def close(self) -> None:
+        """Let go of the device's memory."""
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+
+    def _decoded(self, choices: Sequence[Choice]) -> Iterator[Part | _Refused]:
+        prepared = [self._prepared(choice) for choice in choices if len(choice.wanted)]
+        for one in prepared:
+            if isinstance(one, _Refused):
+                yield self._told(one)
+        for chunk in self._chunks([one for one in prepared if isinstance(one, _Job)]):
+            yield from self._attempt(chunk)
+
+    def _prepared(self, choice: Choice) -> _Job | _Refused:
+        try:
+            found = self._formats.of(choice.segment)
+            if found.refused:
+                return _Refused(choice, found.refused)
+            if not is_regular(choice.segment):
+                return _Refused(choice, "packets")
+            return _Job(choice, sample(choice.segment, choice.wanted, found, self._model, choice.view))
+        except (DecodeError, EvidenceError):
+            return _Refused(choice, "packets")
+
+    def _chunks(self, jobs: Sequence[_Job]) -> Iterator[Sequence[_Job]]:
+        """Runs of a power of two of jobs that fit the budget, at least one."""
+        while jobs:
+            total = np.cumsum([job.size_bytes for job in jobs[: self._most]])
+            count = _power_of_two(max(1, int((total <= self._budget_bytes).sum())))
+            yield jobs[:count]
+            jobs = jobs[count:]
+
+    def _attempt(self, jobs: Sequence[_Job]) -> Iterator[Part | _Refused]:
+        """Decode the jobs in one run, or where the device refuses that, in two; alone refused, a job is the CPU's."""
+        try:
+            yield self._run(jobs)
+        except OutOfDeviceMemory as error:
+            log.warning("the device's memory is too small for the batch", segments=len(jobs), error=str(error))
+            self.close()
+            self._limit(len(jobs) // 2)
+            yield from self._halves(jobs, "memory")
+        except DecodeError as error:
+            if len(jobs) == 1:
+                log.warning("the device does not decode a segment", camera=jobs[0].choice.view.name, error=str(error))
+            self.close()  # DALI: after an error the pipeline object is no longer valid
+            yield from self._halves(jobs, "device")
+
+    def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[Part | _Refused]:
+        if len(jobs) == 1:
+            yield self._told(_Refused(jobs[0].choice, reason))
+            return
+        middle = len(jobs) // 2
+        for half in (jobs[:middle], jobs[middle:]):
+            yield from self._attempt(half)
+
+    def _run(self, jobs: Sequence[_Job]) -> Part:
+        self._graph = self._graph or self._open_graph(self._most)
+        pixels = self._graph.run([job.sample for job in jobs])
+        self._metrics.decode_batch.observe(len(jobs))
+        for job in jobs:
+            self._refusals.pop(job.choice.segment.camera, None)
+        return Part(_batch(jobs, pixels), indices_of(job.choice for job in jobs))
+
+    def _limit(self, most: int) -> None:
+        self._most = _power_of_two(max(1, most))
+        self._metrics.decode_batch_limit.set(self._most)
+
+    def _told(self, refused: _Refused) -> _Refused:
+        """Count it; a camera that the device refuses again and again is left to the CPU."""
+        camera = refused.choice.segment.camera
+        self._metrics.fallbacks.labels(refused.choice.view.name, refused.reason).inc()
+        if refused.reason == "device":
+            self._refusals[camera] = self._refusals.get(camera, 0) + 1
+            if self._refusals[camera] >= REFUSALS:
+                self._formats.refuse(camera)
+        return refused
+
+
+def sample(segment: Segment, wanted: Ints, found: Format, model: ModelInput, view: CameraView) -> Sample:
+    """The segment as the device takes it. Raises EvidenceError where its packets go into no container."""
+    matrix, shift = recolour(found.encoding, model)
+    size_px = (segment.width_px, segment.height_px)
+    return Sample(
+        container=remux.to_mp4([segment]),
+        shown=shown(segment)[wanted],
+        matrix=matrix,
+        shift=shift,
+        cuts=tuple(cut(size_px, region, model) for region in view.regions),
+    )
+
+
+def _power_of_two(count: int) -> int:
+    """The largest that is not above `count`."""
+    return 1 << (count.bit_length() - 1)
+
+
+def _batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
+    """What the graph gave, with its rows explained: job by job, cut by cut, frame by frame."""
+    frames = frames_of([job.choice for job in jobs])
+    frame, to_image, regions = [], [], []
+    first = 0
+    for job in jobs:
+        segment, count, cuts = job.choice.segment, len(job.choice.wanted), job.sample.cuts
+        frames.size_px[first : first + count] = segment.width_px, segment.height_px
+        frame.append(np.tile(np.arange(first, first + count, dtype=np.int32), len(cuts)))
+        to_image.append(np.repeat(np.array([one.model_to_image for one in cuts], np.float32), count, axis=0))
+        regions.append(np.repeat(np.array([one.region_xyxy_px for one in cuts], np.float32), count, axis=0))
+        first += count
+    return FrameBatch(frames, pixels, np.concatenate(frame), np.concatenate(to_image), np.concatenate(regions))
+
+
+def _end_to_end(pixels: Sequence[Any]) -> Any:
+    """The parts' pixels as one array: where there is one part, that very array, else on the device."""
+    if len(pixels) == 1:
+        return pixels[0]
+    device = next((one.device for one in pixels if isinstance(one, torch.Tensor)), None)
+    return torch.cat([torch.as_tensor(one, device=device) for one in pixels])
