@@ -22,8 +22,9 @@ from engine.demo.city import FOOTAGE
 from engine.errors import OutOfDeviceMemory
 from engine.ingest import FileSource
 from engine.metrics import Metrics
+from engine.sitesignals import Lamp
 from engine.types import FrameBatch, Segment
-from tests.videos import FPS, cut, make_segment, number_of
+from tests.videos import FPS, SIZE_PX, cut, make_segment, number_of
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
@@ -35,10 +36,13 @@ CODECS = FOOTAGE / "codecs"
 MODEL = ModelInput(name="x", width_px=96, height_px=96)
 FAR = (0.25, 0.25, 0.75, 0.75)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+LAMPS = tuple(Lamp(colour="red", centre_px=at, radius_px=4) for at in ((2.0, 90.0), (60.5, 80.0), (75.0, 100.25)))
 CAMERAS = {
     0: CameraView("north", 8.0),
     1: CameraView("south", 100.0),
     2: CameraView("east", 5.0, (WHOLE, FAR, (0.5, 0.0, 1.0, 0.5))),
+    3: CameraView("lamps", 8.0, lamps=LAMPS, lamps_size_px=SIZE_PX),
+    4: CameraView("moved lamps", 8.0, lamps=LAMPS, lamps_size_px=(640, 480)),
 }
 
 
@@ -75,7 +79,7 @@ def decoders(
     metrics = Metrics()
 
     def open_graph(most: int) -> Graph:
-        return Graph(model, None, most=most, regions=3, threads=2)
+        return Graph(model, None, most=most, regions=3, lamps=True, threads=2)
 
     with ExitStack() as stack:
         fallback, cpu = CpuDecoder(CAMERAS, model, metrics, 1), CpuDecoder(CAMERAS, model, Metrics(), 2)
@@ -195,6 +199,20 @@ def test_colours_are_what_the_stream_says_though_dali_takes_all_for_bt601() -> N
     middles = (..., slice(8, 24), slice(8, 24))
     assert np.ptp(wanted[middles], axis=1).min() > 100
     assert np.abs(found - wanted)[middles].max() < 3
+
+
+def test_lamps_look_as_they_do_on_the_cpu(streams: Mapping[str, Segment]) -> None:
+    """A bar passes behind them; the CPU's decoder reads them out of the planes, without interpolating the colours."""
+    batch = [of(streams["vp9"], 3), of(streams["h264"], 3), of(streams["mjpeg"], 4), of(streams["mjpeg"], 0)]
+    with decoders() as (dali, cpu, _):
+        found, wanted = dali.decode(batch).lamps, cpu.decode(batch).lamps
+    np.testing.assert_array_equal(found.frame, wanted.frame)
+    np.testing.assert_array_equal(found.lamp, wanted.lamp)
+    np.testing.assert_array_equal(np.isnan(found.value), np.isnan(wanted.value))
+    assert np.isnan(found.value).sum() == 8 * len(LAMPS)
+    np.testing.assert_allclose(found.look[:, :5], wanted.look[:, :5], atol=3)
+    np.testing.assert_allclose(found.look[:, 5:], wanted.look[:, 5:], atol=0.1)
+    assert np.ptp(found.value[found.lamp == 1][:8]) > 50
 
 
 def test_what_the_device_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: Mapping[str, Segment]) -> None:

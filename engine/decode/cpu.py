@@ -13,7 +13,8 @@ import structlog
 from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
-from engine.decode.picture import colour, encoding, picture, readable
+from engine.decode.lamps import lamps_of, read_lamps, unread
+from engine.decode.picture import colour, encoding, layout, picture, readable
 from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of
 from engine.decode.regions import place
 from engine.errors import DecodeError
@@ -31,6 +32,7 @@ class _Task:
     choice: Choice
     first_frame: int
     first_row: int
+    first_lamp: int
 
     @property
     def frames(self) -> slice:
@@ -39,6 +41,10 @@ class _Task:
     @property
     def rows(self) -> slice:
         return slice(self.first_row, self.first_row + len(self.choice.wanted) * len(self.choice.view.regions))
+
+    @property
+    def lamps(self) -> slice:
+        return slice(self.first_lamp, self.first_lamp + len(self.choice.wanted) * len(self.choice.view.lamps))
 
 
 class CpuDecoder:
@@ -98,13 +104,17 @@ class CpuDecoder:
             batch.model_to_image[row] = placement.cut.model_to_image
             batch.region_xyxy_px[row] = placement.cut.region_xyxy_px
             letterbox(planes, placement.geometry, values, batch.pixels[row])
+        lamps = len(task.choice.view.lamps)
+        first_lamp = task.first_lamp + place_in_task * lamps
+        looks = batch.lamps.look[first_lamp : first_lamp + lamps]
+        read_lamps(task.choice.view, planes, layout(subsampling, encoding(frame)), looks)
 
 
 def _tasks(choices: Sequence[Choice]) -> list[_Task]:
-    tasks, frame, row = [], 0, 0
+    tasks, frame, row, lamp = [], 0, 0, 0
     for choice in choices:
-        tasks.append(_Task(choice, frame, row))
-        frame, row = tasks[-1].frames.stop, tasks[-1].rows.stop
+        tasks.append(_Task(choice, frame, row, lamp))
+        frame, row, lamp = tasks[-1].frames.stop, tasks[-1].rows.stop, tasks[-1].lamps.stop
     return tasks
 
 
@@ -125,6 +135,7 @@ def _empty(choices: Sequence[Choice], model: ModelInput) -> FrameBatch:
         frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
         model_to_image=np.zeros((rows, 4), np.float32),
         region_xyxy_px=np.zeros((rows, 4), np.float32),
+        lamps=unread([len(choice.view.lamps) for choice in choices for _ in choice.wanted]),
     )
 
 
@@ -141,12 +152,14 @@ def _without(corrupt: Sequence[_Task], part: Part) -> Part:
     frames, rows = np.ones(len(batch.frames), np.bool_), np.ones(len(batch.frame), np.bool_)
     for task in corrupt:
         frames[task.frames] = rows[task.rows] = False
+    place = np.cumsum(frames, dtype=np.int32) - 1
     sound = FrameBatch(
         frames=_those(frames, batch.frames),
         pixels=batch.pixels[rows],
-        frame=(np.cumsum(frames, dtype=np.int32) - 1)[batch.frame[rows]],
+        frame=place[batch.frame[rows]],
         model_to_image=batch.model_to_image[rows],
         region_xyxy_px=batch.region_xyxy_px[rows],
+        lamps=lamps_of(frames, place, batch.lamps),
     )
     return Part(sound, part.index[frames])
 

@@ -54,6 +54,18 @@ class Sample:
     shift: Floats32
     cuts: tuple[Cut, ...]
     """The regions of every frame, at least one."""
+    lamps_px: tuple[int, int, int, int] | None = None
+    """Left, top, right, bottom of what is wanted of every frame as it is, for its signal lamps; pixels of the image."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """What one run of the graph gave."""
+
+    pixels: torch.Tensor
+    """(N, 3, H, W) on the device: sample by sample, cut by cut, the frames in their order. No copy of DALI's output."""
+    lamps: Sequence[Bytes8]
+    """By sample (W, h, w, 3) u1 in host memory: R, G, B as DALI makes them of `lamps_px`; (0, 1, 1, 3) without."""
 
 
 class Graph:
@@ -61,27 +73,36 @@ class Graph:
 
     most     samples in one run at the most
     regions  cuts of one sample at the most
+    lamps    does any sample want them?
     threads  of the host: each works on one segment at a time
     """
 
-    def __init__(self, model: ModelInput, device: Device, *, most: int, regions: int, threads: int) -> None:
+    def __init__(
+        self, model: ModelInput, device: Device, *, most: int, regions: int, lamps: bool, threads: int
+    ) -> None:
         self._model = model
         self._regions = regions
+        self._lamps = lamps
         self._pipe = _pipeline(device, most, threads)
         with self._pipe:
             video, colour = _video(device), _colour()
             parts = [_scaled(video, colour, model, region) for region in range(regions)]
             rows = fn.cat(*parts, axis_name="F") if regions > 1 else parts[0]
-            self._pipe.set_outputs(fn.transpose(rows, perm=[0, 3, 1, 2]) if model.layout == "nchw" else rows)
+            rows = fn.transpose(rows, perm=[0, 3, 1, 2]) if model.layout == "nchw" else rows
+            self._pipe.set_outputs(rows, *([_lamps(video)] if lamps else []))
         self._pipe.build()
 
-    def run(self, samples: Sequence[Sample]) -> torch.Tensor:
-        """(N, 3, H, W) on the device: sample by sample, cut by cut, the frames in their order. No copy is made.
+    def run(self, samples: Sequence[Sample]) -> Decoded:
+        """Decode at least one sample. Raises DecodeError where the device does not decode one of them,
+        OutOfDeviceMemory, DeviceLost."""
+        inputs = [_inputs(samples), *(_cut_inputs(region, self._model, samples) for region in range(self._regions))]
+        if not self._lamps:
+            return Decoded(self._view(_run(self._pipe, *inputs)[0], samples), [])
+        rows, lamps = _run(self._pipe, *inputs, _lamp_inputs(samples))
+        return Decoded(self._view(rows, samples), [np.array(some) for some in lamps])
 
-        Raises DecodeError where the device does not decode one of them, OutOfDeviceMemory, DeviceLost.
-        """
-        cuts = [_cut_inputs(region, self._model, samples) for region in range(self._regions)]
-        (rows,) = _run(self._pipe, _inputs(samples), *cuts)
+    def _view(self, rows: Any, samples: Sequence[Sample]) -> torch.Tensor:
+        """DALI's list of samples as one tensor in the order (N, 3, H, W), wherever its memory is."""
         count = sum(len(sample.shown) * len(sample.cuts) for sample in samples)
         height, width = self._model.height_px, self._model.width_px
         if self._model.layout == "nchw":
@@ -107,6 +128,11 @@ class StillGraph:
         """(H, W, 3) u1 of every wanted frame; its `cuts` do not count. Raises as `Graph.run`."""
         (frames,) = _run(self._pipe, _inputs([sample]))
         return list(np.array(frames.as_cpu()[0]))
+
+    def close(self) -> None:
+        """Give the memory back to the device."""
+        del self._pipe
+        ReleaseUnusedMemory()
 
 
 def _pipeline(device: Device, most: int, threads: int) -> Pipeline:
@@ -155,6 +181,12 @@ def _scaled(video: Any, colour: dict[str, Any], model: ModelInput, region: int) 
     )
 
 
+def _lamps(video: Any) -> Any:
+    """The part of every frame in which lamps are, as it was decoded, in host memory: it is small."""
+    start, shape = _input("lamps_start", types.INT32), _input("lamps_shape", types.INT32)
+    return fn.slice(video, start, shape, axis_names="FHW").cpu()
+
+
 def _input(name: str, dtype: types.DALIDataType, axes: int = 1) -> Any:
     return fn.external_source(name=name, dtype=dtype, ndim=axes)
 
@@ -190,6 +222,16 @@ def _cut_inputs(region: int, model: ModelInput, samples: Sequence[Sample]) -> In
         frames = len(sample.shown) if has else 0
         inputs[f"shape{region}"].append(np.array((frames, model.height_px, model.width_px), np.int32))
     return inputs
+
+
+def _lamp_inputs(samples: Sequence[Sample]) -> Inputs:
+    starts, shapes = [], []
+    for sample in samples:
+        left, top, right, bottom = sample.lamps_px or (0, 0, 1, 1)
+        frames = len(sample.shown) if sample.lamps_px else 0
+        starts.append(np.array((0, top, left), np.int32))
+        shapes.append(np.array((frames, bottom - top, right - left), np.int32))
+    return {"lamps_start": starts, "lamps_shape": shapes}
 
 
 def _run(pipe: Pipeline, *inputs: Inputs) -> tuple[Any, ...]:

@@ -14,19 +14,22 @@ from engine import remux
 from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.dali import Sample
-from engine.decode.formats import Format, Formats, is_regular, shown
+from engine.decode.dali import Decoded, Sample
+from engine.decode.formats import Formats, is_regular, shown
+from engine.decode.lamps import lamp_box, read_lamps_in_crop, unread
 from engine.decode.picture import recolour
 from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of, joined
 from engine.decode.regions import cut
 from engine.errors import DecodeError, EvidenceError, OutOfDeviceMemory
 from engine.metrics import Metrics
-from engine.types import FrameBatch, Ints, Segment
+from engine.types import FrameBatch, Ints, Lamps, Segment
 
 log = structlog.get_logger()
 
 REFUSALS = 3
 """So many segments of a camera refused in a row, and the device is not asked again until its format changes."""
+RGB = ModelInput(name="", width_px=1, height_px=1)
+"""Values as they are seen: red, green, blue, 0 to 255. The size does not count."""
 _RESERVE_FRAMES = 20
 """Full-size RGB frames beside the wanted ones that a segment takes while it is decoded: DALI's reorder buffer (8), and
 NVDEC's surfaces (up to 20 of half the size)."""
@@ -35,7 +38,7 @@ NVDEC's surfaces (up to 20 of half the size)."""
 class Graph(Protocol):
     """`dali.Graph`."""
 
-    def run(self, samples: Sequence[Sample]) -> Any: ...
+    def run(self, samples: Sequence[Sample]) -> Decoded: ...
 
     def close(self) -> None: ...
 
@@ -124,15 +127,8 @@ class DeviceDecoder:
             yield from self._attempt(chunk)
 
     def _prepared(self, choice: Choice) -> _Job | _Refused:
-        try:
-            found = self._formats.of(choice.segment)
-            if found.refused:
-                return _Refused(choice, found.refused)
-            if not is_regular(choice.segment):
-                return _Refused(choice, "packets")
-            return _Job(choice, sample(choice.segment, choice.wanted, found, self._model, choice.view))
-        except (DecodeError, EvidenceError):
-            return _Refused(choice, "packets")
+        made = asked(choice.segment, choice.wanted, self._formats, self._model, choice.view)
+        return _Job(choice, made) if isinstance(made, Sample) else _Refused(choice, made)
 
     def _chunks(self, jobs: Sequence[_Job]) -> Iterator[Sequence[_Job]]:
         """Runs of a power of two of jobs that fit the budget, at least one."""
@@ -167,11 +163,25 @@ class DeviceDecoder:
 
     def _run(self, jobs: Sequence[_Job]) -> Part:
         self._graph = self._graph or self._open_graph(self._most)
-        pixels = self._graph.run([job.sample for job in jobs])
+        decoded = self._graph.run([job.sample for job in jobs])
         self._metrics.decode_batch.observe(len(jobs))
         for job in jobs:
             self._refusals.pop(job.choice.segment.camera, None)
-        return Part(_batch(jobs, pixels), indices_of(job.choice for job in jobs))
+        batch = _batch(jobs, decoded.pixels)
+        self._read_lamps(jobs, decoded, batch.lamps)
+        return Part(batch, indices_of(job.choice for job in jobs))
+
+    def _read_lamps(self, jobs: Sequence[_Job], decoded: Decoded, out: Lamps) -> None:
+        first = 0
+        for job, crops in zip(jobs, decoded.lamps, strict=False):
+            view, box = job.choice.view, job.sample.lamps_px
+            looks = out.look[first : first + len(job.choice.wanted) * len(view.lamps)]
+            first += len(looks)
+            if box is None:
+                continue
+            to_rgb = np.column_stack(recolour(self._formats.of(job.choice.segment).encoding, RGB)).astype(np.float64)
+            for crop, look in zip(crops, np.split(looks, len(crops)), strict=True):
+                read_lamps_in_crop(view, box, crop, to_rgb, look)
 
     def _limit(self, most: int) -> None:
         self._most = _power_of_two(max(1, most))
@@ -188,17 +198,19 @@ class DeviceDecoder:
         return refused
 
 
-def sample(segment: Segment, wanted: Ints, found: Format, model: ModelInput, view: CameraView) -> Sample:
-    """The segment as the device takes it. Raises EvidenceError where its packets go into no container."""
-    matrix, shift = recolour(found.encoding, model)
+def asked(segment: Segment, wanted: Ints, formats: Formats, model: ModelInput, view: CameraView) -> Sample | str:
+    """The segment as the device takes it, or why the device is not asked: one of `metrics.FALLBACK_REASONS`."""
+    try:
+        found = formats.of(segment)
+        if found.refused or not is_regular(segment):
+            return found.refused or "packets"
+        container = remux.to_mp4([segment])
+    except (DecodeError, EvidenceError):
+        return "packets"
     size_px = (segment.width_px, segment.height_px)
-    return Sample(
-        container=remux.to_mp4([segment]),
-        shown=shown(segment)[wanted],
-        matrix=matrix,
-        shift=shift,
-        cuts=tuple(cut(size_px, region, model) for region in view.regions),
-    )
+    cuts = tuple(cut(size_px, region, model) for region in view.regions)
+    colour = recolour(found.encoding, model)
+    return Sample(container, shown(segment)[wanted], *colour, cuts, lamp_box(view, size_px))
 
 
 def _power_of_two(count: int) -> int:
@@ -218,7 +230,14 @@ def _batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
         to_image.append(np.repeat(np.array([one.model_to_image for one in cuts], np.float32), count, axis=0))
         regions.append(np.repeat(np.array([one.region_xyxy_px for one in cuts], np.float32), count, axis=0))
         first += count
-    return FrameBatch(frames, pixels, np.concatenate(frame), np.concatenate(to_image), np.concatenate(regions))
+    return FrameBatch(
+        frames=frames,
+        pixels=pixels,
+        frame=np.concatenate(frame),
+        model_to_image=np.concatenate(to_image),
+        region_xyxy_px=np.concatenate(regions),
+        lamps=unread([len(job.choice.view.lamps) for job in jobs for _ in job.choice.wanted]),
+    )
 
 
 def _end_to_end(pixels: Sequence[Any]) -> Any:

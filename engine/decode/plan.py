@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.decode.camera import CameraView
 from engine.decode.sampling import Schedule
-from engine.types import FrameBatch, Frames, Ints, Ints32, Segment
+from engine.types import FrameBatch, Frames, Ints, Ints32, Lamps, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,15 @@ def joined(parts: Sequence[Part], pixels: Any) -> FrameBatch:
         frame=place[frame],
         model_to_image=np.concatenate([batch.model_to_image for batch in batches]),
         region_xyxy_px=np.concatenate([batch.region_xyxy_px for batch in batches]),
+        lamps=_lamps([batch.lamps for batch in batches], begins, place),
     )
+
+
+def _lamps(parts: Sequence[Lamps], begins: Ints, place: Ints32) -> Lamps:
+    frame = place[np.concatenate([lamps.frame + begin for lamps, begin in zip(parts, begins, strict=True)])]
+    rows = np.argsort(frame, kind="stable")
+    lamp, look = (np.concatenate([getattr(lamps, name) for lamps in parts])[rows] for name in ("lamp", "look"))
+    return Lamps(frame[rows], lamp, look)
 
 
 def _ordered(parts: Sequence[Frames], order: Ints) -> Frames:
