@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -14,46 +12,19 @@ import numpy as np
 import pytest
 
 from engine.cards import ModelInput
-from engine.config import CameraConfig
-from engine.decode.camera import CameraView
-from engine.decode.cpu import CpuDecoder
-from engine.decode.formats import ON_DALI_CPU, Formats
 from engine.demo.city import FOOTAGE
 from engine.errors import OutOfDeviceMemory
-from engine.ingest import FileSource
-from engine.metrics import Metrics
-from engine.sitesignals import Lamp
-from engine.types import FrameBatch, Segment
-from tests.videos import FPS, SIZE_PX, cut, make_segment, number_of
+from engine.types import Segment
+from tests.videos import FPS, cut, make_segment, number_of
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
 
 from engine.decode.dali import Graph
-from engine.decode.device import REFUSALS, DeviceDecoder
+from engine.decode.device import REFUSALS
+from tests.dali import LAMPS, Open, assert_same, decoders, fallbacks, first_segment, of
 
 CODECS = FOOTAGE / "codecs"
-MODEL = ModelInput(name="x", width_px=96, height_px=96)
-FAR = (0.25, 0.25, 0.75, 0.75)
-WHOLE = (0.0, 0.0, 1.0, 1.0)
-LAMPS = tuple(Lamp(colour="red", centre_px=at, radius_px=4) for at in ((2.0, 90.0), (60.5, 80.0), (75.0, 100.25)))
-CAMERAS = {
-    0: CameraView("north", 8.0),
-    1: CameraView("south", 100.0),
-    2: CameraView("east", 5.0, (WHOLE, FAR, (0.5, 0.0, 1.0, 0.5))),
-    3: CameraView("lamps", 8.0, lamps=LAMPS, lamps_size_px=SIZE_PX),
-    4: CameraView("moved lamps", 8.0, lamps=LAMPS, lamps_size_px=(640, 480)),
-}
-
-
-def of(segment: Segment, camera: int) -> Segment:
-    return dataclasses.replace(segment, camera=camera)
-
-
-def footage(name: str) -> Segment:
-    """A real clip's first segment."""
-    config = CameraConfig(name=name, url=str(CODECS / name), site=Path(name))
-    return next(iter(FileSource(0, config, Metrics(), start_s=1.78e9, realtime=False).read()))
 
 
 @pytest.fixture(scope="module")
@@ -68,69 +39,12 @@ def streams() -> Mapping[str, Segment]:
     }
 
 
-Open = Callable[[int], Any]
-
-
-@contextmanager
-def decoders(
-    model: ModelInput = MODEL, *, wrap: Callable[[Open], Open] = lambda it: it, most: int = 8, budget: int = 1 << 30
-) -> Iterator[tuple[DeviceDecoder, CpuDecoder, Metrics]]:
-    """A decoder on DALI, one on the CPU to hold it against, and the metrics of the first."""
-    metrics = Metrics()
-
-    def open_graph(most: int) -> Graph:
-        return Graph(model, None, most=most, regions=3, lamps=True, threads=2)
-
-    with ExitStack() as stack:
-        fallback, cpu = CpuDecoder(CAMERAS, model, metrics, 1), CpuDecoder(CAMERAS, model, Metrics(), 2)
-        stack.callback(fallback.close)
-        stack.callback(cpu.close)
-        formats = Formats(ON_DALI_CPU)
-        dali = DeviceDecoder(
-            CAMERAS, model, metrics, cpu=fallback, formats=formats, open_graph=wrap(open_graph),
-            budget_bytes=budget, most=most,
-        )  # fmt: skip
-        stack.callback(dali.close)
-        yield dali, cpu, metrics
-
-
-def fallbacks(metrics: Metrics) -> dict[tuple[str, str], float]:
-    """By camera and reason."""
-    return {
-        (sample.labels["camera"], sample.labels["reason"]): sample.value
-        for sample in metrics.fallbacks.collect()[0].samples
-        if sample.name.endswith("_total") and sample.value
-    }
-
-
-def by_region(batch: FrameBatch) -> dict[tuple[int, float, tuple[float, ...]], np.ndarray]:
-    """Every row's pixels by its camera, instant and region: decoders may order rows as they like."""
-    frames = batch.frames
-    return {
-        (int(frames.camera[f]), float(frames.captured_s[f]), tuple(region)): np.asarray(row)
-        for f, region, row in zip(batch.frame, batch.region_xyxy_px.tolist(), batch.pixels, strict=True)
-    }
-
-
-def assert_same(found: FrameBatch, wanted: FrameBatch, *, mean: float, p99: float) -> None:
-    """The same frames and rows; pixels that differ by `mean` on average, and by less than `p99` in 99 of 100."""
-    for name in ("camera", "captured_s", "size_px", "clock"):
-        np.testing.assert_array_equal(getattr(found.frames, name), getattr(wanted.frames, name))
-    ours, theirs = by_region(found), by_region(wanted)
-    assert ours.keys() == theirs.keys()
-    np.testing.assert_array_equal(np.sort(found.model_to_image, axis=0), np.sort(wanted.model_to_image, axis=0))
-    for place, row in ours.items():
-        apart = np.abs(row.astype(float) - theirs[place].astype(float))
-        assert apart.mean() <= mean, place
-        assert np.percentile(apart, 99) <= p99, place
-
-
 @pytest.mark.parametrize("name", ["avenue-vp9.webm", "avenue-mjpeg.avi"])
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
 def test_real_footage_comes_out_as_from_the_cpu_but_for_the_filter(name: str, resize: str) -> None:
     """Grey levels of 255. DALI scales by a Gaussian where the kernel takes means, and rounds after its own colours."""
     model = ModelInput(name="x", width_px=320, height_px=320, resize=resize, align="centre")  # type: ignore[arg-type]
-    segment = of(footage(name), 2)
+    segment = of(first_segment(CODECS / name), 2)
     with decoders(model) as (dali, cpu, metrics):
         assert_same(dali.decode([segment]), cpu.decode([segment]), mean=1.2, p99=9.0)
         assert fallbacks(metrics) == {}
@@ -308,7 +222,7 @@ def test_out_of_memory_halves_the_batch_instead_of_losing_it(
 def test_the_budget_bounds_what_is_decoded_at_once(streams: Mapping[str, Segment]) -> None:
     batch = [of(streams["mjpeg"], 0)] * 5
     one = 3 * 192 * 128 * (8 + 20)
-    with decoders(budget=2 * one) as (dali, _, metrics):
+    with decoders(budget_bytes=2 * one) as (dali, _, metrics):
         assert len(dali.decode(batch).frames) > 0
         assert metrics.registry.get_sample_value("qyran_decode_batch_segments_count") >= 2
 
