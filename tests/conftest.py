@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +20,10 @@ def data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"QYRAN_DATA names no folder: {folder}")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for this run of the tests; the test is skipped, saying so, where there is none."""
+    with running_server() as server:
+        yield server
