@@ -31,6 +31,7 @@ from engine.siterules import (
     SpeedingRule,
     WrongWayRule,
 )
+from engine.sitesignals import Lamp, Signal
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
 Row3 = tuple[float, float, float]
@@ -45,12 +46,14 @@ __all__ = [
     "HoursText",
     "IllegalParkingRule",
     "IllegalStopRule",
+    "Lamp",
     "Limit",
     "Line",
     "Place",
     "PointPx",
     "Polygon",
     "Rule",
+    "Signal",
     "Site",
     "SpeedingRule",
     "WrongWayRule",
@@ -170,18 +173,24 @@ class Site(Strict, frozen=True):
     certificate: Certificate | None = None
     zones: tuple[Zone, ...] = ()
     lines: tuple[Line, ...] = ()
+    signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
     rules: tuple[AnyRule, ...] = ()
 
     def __post_init__(self) -> None:
         zones = _unique("zones", (zone.name for zone in self.zones))
         lines = _unique("lines", (line.name for line in self.lines))
+        signals = _unique("signals", (signal.name for signal in self.signals))
+        for signal in self.signals:
+            for lamp in signal.lamps:
+                _within(f"signal {signal.name}: the {lamp.colour} lamp", lamp, self.image_size_px)
         _unique("rules", (rule.name for rule in self.rules))
         for limit in self.limits:
             _known(f"limit {limit.kmh:g}", "zone", (limit.zone,) if limit.zone else (), zones)
         for rule in self.rules:
             _known(f"rule {rule.name}", "zone", rule.zones, zones)
             _known(f"rule {rule.name}", "line", rule.lines, lines)
+            _known(f"rule {rule.name}", "signal", rule.signals, signals)
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:
@@ -192,6 +201,13 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
             raise ValueError(f"two {what} are called {name!r}")
         seen.add(name)
     return seen
+
+
+def _within(owner: str, lamp: Lamp, size_px: tuple[int, int]) -> None:
+    """Raises ValueError for a lens that is not wholly in the picture."""
+    for at, size in zip(lamp.centre_px, size_px, strict=True):
+        if not lamp.radius_px <= at <= size - lamp.radius_px:
+            raise ValueError(f"{owner} reaches out of the picture")
 
 
 def _known(owner: str, what: str, named: Iterable[str], there: set[str]) -> None:

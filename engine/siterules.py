@@ -1,7 +1,7 @@
 """The rules of a site file: one struct a kind. What a kind means and how it is judged is in `engine.rules`.
 
 Every rule names the zone in which it is watched; what else it names (lines, more zones, arrows) it tells by `lines`,
-`zones` and `points_px`, so that a site can refuse what is not there.
+`zones`, `signals` and `points_px`, so that a site can refuse what is not there.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Rule(Strict, frozen=True, kw_only=True, tag_field="kind"):
     @property
     def lines(self) -> tuple[str, ...]:
         """Names of all lines that the rule speaks of."""
+        return ()
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Names of all signals that the rule speaks of."""
         return ()
 
     @property
