@@ -69,7 +69,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
+        register = stack.enter_context(closing(SqlRegister(config.register_at)))
         stages = stack.enter_context(open_stages(config, sites, register, metrics))
         _recover(register, config.evidence_root)
         service = Service(register, config.evidence_root, config.service, metrics)

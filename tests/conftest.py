@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,10 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"QYRAN_REQUIRE_GPU=1, but it was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for this run of the tests; the test is skipped, saying so, where there is none."""
+    with running_server() as server:
+        yield server
