@@ -13,8 +13,7 @@ import structlog
 
 from engine.config import CameraConfig, EngineConfig, split_address
 from engine.decode.camera import CameraView
-from engine.decode.cpu import CpuDecoder
-from engine.decode.second_look import look
+from engine.decode.opening import open_decoding
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
@@ -70,7 +69,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
+        register = stack.enter_context(closing(SqlRegister(config.register_at)))
         stages = stack.enter_context(open_stages(config, sites, register, metrics))
         _recover(register, config.evidence_root)
         service = Service(register, config.evidence_root, config.service, metrics)
@@ -108,12 +107,12 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
-        decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
-        stack.callback(decoder.close)
+        views = _views(config.cameras)
+        decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         yield Stages(
-            decoder=decoder,
-            guard=ViewGuard(references(by_index), look, metrics, names),
+            decoder=decoding.decoder,
+            guard=ViewGuard(references(by_index), decoding.look, metrics, names),
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=GroundSpeedometer(geometries(by_index)),
@@ -127,7 +126,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
                 config.evidence,
                 config.evidence_root,
                 Origin(scenes, config.device_serial, detector.model, _key(config)),
-                Means(look, StillDetector(detector, card.input)),
+                Means(decoding.look, StillDetector(detector, card.input)),
                 metrics,
             ),
             register=register,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +65,17 @@ class DetectorConfig(Strict, frozen=True):
     """Threads of the network; 0: as many as cores."""
 
 
+class DecoderConfig(Strict, frozen=True):
+    """Where packets become pictures. The number of threads and of segments in a batch are `PipelineConfig`'s."""
+
+    backend: Literal["auto", "cpu", "dali"] = "auto"
+    """`dali` is NVIDIA's decoder and wants a GPU; `auto` takes it where the library and a GPU are there."""
+    device: Annotated[int, Meta(ge=0)] | Literal["cpu"] = 0
+    """Index of the GPU; `cpu` is DALI without one, which has no decoder for H.264 and H.265: for tests."""
+    memory_mb: Count = 4096
+    """Memory of the GPU that one run may take, about; beyond, a batch is decoded in several runs."""
+
+
 class PipelineConfig(Strict, frozen=True):
     batch_segments: Count = 4
     """Segments in one batch at the most."""
@@ -88,6 +99,19 @@ class EvidenceConfig(Strict, frozen=True):
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
     signing_key: Path | None = None
     """Private key that cases are signed with (`qyran keys new`), relative to the configuration file; None: unsigned."""
+
+
+class RegisterConfig(Strict, frozen=True):
+    url: str = ""
+    """postgresql://USER@HOST/DATABASE of a server that several nodes share; empty: SQLite in the state folder.
+
+    ${NAME} is taken from the environment.
+    """
+    password_file: Path | None = None
+    """File whose first line is the password of `url`, relative to the configuration file."""
+
+    def __repr__(self) -> str:
+        return f"RegisterConfig(url={redact(self.url)!r})"
 
 
 class ServiceConfig(Strict, frozen=True):
@@ -114,9 +138,11 @@ class EngineConfig(Strict, frozen=True):
     """Name of a shipped rule catalogue, or the path of one relative to the configuration file."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
+    decoder: DecoderConfig = DecoderConfig()
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    register: RegisterConfig = RegisterConfig()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
 
@@ -136,6 +162,11 @@ class EngineConfig(Strict, frozen=True):
     def evidence_root(self) -> Path:
         return self.state / "evidence"
 
+    @property
+    def register_at(self) -> Path | str:
+        """Where the register is: a file of SQLite or the URL of a server."""
+        return self.register.url or self.state / "register.db"
+
 
 def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> EngineConfig:
     """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced from `variables`.
@@ -150,6 +181,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
         detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
         catalogue=_locate(config.catalogue, here),
+        register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
     )
 
@@ -157,6 +189,20 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
 def _with_key(evidence: EvidenceConfig, here: Path) -> EvidenceConfig:
     key = evidence.signing_key
     return msgspec.structs.replace(evidence, signing_key=here / key) if key else evidence
+
+
+def _with_secrets(register: RegisterConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RegisterConfig:
+    """The URL with what the environment and the password's file say."""
+    url = tomlfile.expand(register.url, variables, source=f"{source}: register.url")
+    if register.password_file:
+        url = _with_password(url, tomlfile.read_secret(here / register.password_file))
+    return msgspec.structs.replace(register, url=url)
+
+
+def _with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{host}"))
 
 
 def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:

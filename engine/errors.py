@@ -11,6 +11,9 @@ QyranError
 │   ├── BadStream            what arrives is not the protocol or the container it says it is
 │   └── TimedOut             nothing arrived within the time-out
 ├── DecodeError              a segment does not decode; costs that segment
+├── DeviceError              the GPU
+│   ├── OutOfDeviceMemory    a batch did not fit into its memory; a smaller one may
+│   └── DeviceLost           the card or its driver gave up: this process can do nothing more with it
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
 ├── EvidenceError            the proof of a case could not be made or does not verify
@@ -67,6 +70,18 @@ class TimedOut(SourceError):
 
 class DecodeError(QyranError):
     """A segment does not decode."""
+
+
+class DeviceError(QyranError):
+    """The GPU failed."""
+
+
+class OutOfDeviceMemory(DeviceError):
+    """A batch did not fit into the GPU's memory."""
+
+
+class DeviceLost(DeviceError):
+    """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
 
 
 class ModelError(QyranError):

@@ -547,6 +547,8 @@ class Entry:
     recorded_s: float
     """When it was appended, Unix seconds UTC of this host's clock."""
     case: Case
+    removed_s: float | None = None
+    """When retention removed its document and evidence; None: it did not."""
 
 
 @dataclass(frozen=True, slots=True)
