@@ -96,14 +96,11 @@ def sentences(module: ast.Module) -> Iterator[str]:
 
 def failures(module: ast.Module) -> Iterator[str]:
     """What is given to `miss` and `attempt`, which end it themselves."""
+    ends = {"miss": ".", "attempt": ": X."}
     for node in ast.walk(module):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in ("miss", "attempt")
-        ):
-            end = "." if node.func.attr == "miss" else ": X."
-            yield from (text + end for part in node.args[:1] if (text := text_of(part)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ends:
+            text = text_of(node.args[0])
+            yield from [text + ends[node.func.attr]] if text.strip("X: ") else []
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "failure":
             yield text_of(node.value) + ": X."
 
