@@ -13,6 +13,7 @@ QyranError
 ├── DecodeError              a segment does not decode; costs that segment
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
+├── SignalError              a controller's report contradicts itself, an earlier one, or the time
 ├── EvidenceError            the proof of a case could not be made or does not verify
 └── RegisterError            the register could not append or read
     └── CaseConflict         the same case id with another content
@@ -75,6 +76,10 @@ class ModelError(QyranError):
 
 class CalibrationError(QyranError):
     """Marks that cannot make a calibration: degenerate, contradictory or too few. The message says which."""
+
+
+class SignalError(QyranError):
+    """A controller's report that cannot be believed. The message begins with the name of the field."""
 
 
 class EvidenceError(QyranError):
