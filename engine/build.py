@@ -29,6 +29,7 @@ from engine.register import SqlRegister
 from engine.rules import SiteRulebook, load_catalogue
 from engine.runner import Runner
 from engine.serve import Service
+from engine.signals import SignalBook
 from engine.site import Site, load_site
 from engine.stages import Prosecutor, Register, Source
 from engine.steady import ViewGuard, references
@@ -71,7 +72,8 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
         register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
-        stages = stack.enter_context(open_stages(config, sites, register, metrics))
+        signals = SignalBook(dict(enumerate(sites)), names, metrics)
+        stages = stack.enter_context(open_stages(config, sites, register, metrics, signals))
         _recover(register, config.evidence_root)
         service = Service(register, config.evidence_root, config.service, metrics)
         service.start()
@@ -102,18 +104,29 @@ def _runner(config: EngineConfig, pipeline: Pipeline, prosecutor: Prosecutor, me
 
 
 @contextmanager
-def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Stages]:
-    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register."""
+def open_stages(
+    config: EngineConfig,
+    sites: Sequence[Site],
+    register: Register,
+    metrics: Metrics,
+    signals: SignalBook | None = None,
+) -> Iterator[Stages]:
+    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register.
+
+    `signals` where somebody else reports to it, too.
+    """
     by_index, names = dict(enumerate(sites)), config.camera_names
+    signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
-        decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
+        decoder = CpuDecoder(_views(config.cameras, sites), card.input, metrics, config.pipeline.decode_threads)
         stack.callback(decoder.close)
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         yield Stages(
             decoder=decoder,
             guard=ViewGuard(references(by_index), look, metrics, names),
+            signals=signals,
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=GroundSpeedometer(geometries(by_index)),
@@ -121,6 +134,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
                 by_index,
                 names,
                 load_catalogue(config.catalogue),
+                signals=signals,
                 unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
             ),
             prosecutor=FileProsecutor(
@@ -134,8 +148,11 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
         )
 
 
-def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:
-    return {index: CameraView(c.name, c.detect_fps, c.regions) for index, c in enumerate(cameras)}
+def _views(cameras: Sequence[CameraConfig], sites: Sequence[Site]) -> dict[int, CameraView]:
+    return {
+        index: CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
+        for index, (camera, site) in enumerate(zip(cameras, sites, strict=True))
+    }
 
 
 def _source(index: int, camera: CameraConfig, metrics: Metrics) -> Source:

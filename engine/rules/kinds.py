@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.rules.junction_blocking import JunctionBlocking
 from engine.rules.kind import Judge, Scene
+from engine.rules.red_light import RailCrossing, RedLight
 from engine.rules.speeding import Speeding
 from engine.rules.standing import Standing
+from engine.rules.stop_line import OverStopLine
 from engine.rules.wrong_way import WrongWay
 from engine.site import IllegalParkingRule, IllegalStopRule, Rule, SpeedingRule, WrongWayRule
+from engine.sitesignals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 
 JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     SpeedingRule: Speeding,
     WrongWayRule: WrongWay,
     IllegalStopRule: Standing,
     IllegalParkingRule: Standing,
+    RedLightRule: RedLight,
+    StopLineRule: OverStopLine,
+    RailCrossingRule: RailCrossing,
+    JunctionBlockingRule: JunctionBlocking,
 }
 
 

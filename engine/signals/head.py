@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.signals.timeline import LONGEST_GAP_S, Span, Timeline
 from engine.sitesignals import LampColour
-from engine.types import Flags, Floats32, Ints, Lamps, Phase
+from engine.types import Flags, Floats, Floats32, Ints, Lamps, Phase
 
 LIT, DARK, UNCLEAR = 1, 0, -1
 BRIGHT = 60.0
@@ -24,6 +24,10 @@ DIM = 30.0
 threshold."""
 COVER = 0.4
 """Share of a lit lens that shines: less is hidden by something, or a reflection."""
+FAINTEST = 0.08
+"""Least saturation of a light that has a colour: a camera that is exposed for the road washes a lamp out."""
+_HUE_DEG = {"red": (-30.0, 28.0), "amber": (10.0, 65.0), "green": (90.0, 200.0)}
+"""What a camera may make of the colours of EN 12368, washed out, which turns red and amber towards yellow."""
 FLASH_S = 1.0
 """Longest time that a flashing lamp stays lit or dark: it flashes once a second or so."""
 _FLASHING = {
@@ -52,15 +56,19 @@ def lit(some: Lamps, colour: Sequence[LampColour]) -> Ints:
 
 
 def _has(rgb: Floats32, colour: np.ndarray) -> Flags:
-    """(L,) does the light have the lens's colour? Wide bounds: which lens it is tells the colour, this who else shines.
+    """(L,) does the light have the lens's colour? Which lens it is tells the colour; this tells who else shines."""
+    hue_deg, saturation = _hue(rgb.astype(np.float64))
+    low_deg, high_deg = np.array([_HUE_DEG[name] for name in colour.tolist()]).reshape(-1, 2).T
+    return np.asarray((saturation >= FAINTEST) & (low_deg <= hue_deg) & (hue_deg <= high_deg))
 
-    Lamps by EN 12368 are far inside; what a camera makes of them is washed out towards white.
-    """
+
+def _hue(rgb: Floats) -> tuple[Floats, Floats]:
+    """(L,) hue in degrees, -60 to 300 with red at 0, and saturation, 0 to 1; nan where there is no colour."""
+    highest, lowest = rgb.max(axis=1), rgb.min(axis=1)
     red, green, blue = rgb.T
-    as_red = np.maximum(green, blue) <= 0.8 * red
-    as_amber = (blue <= 0.8 * red) & (green >= 0.35 * red) & (green <= 1.1 * red)
-    as_green = (red <= 0.85 * green) & (blue <= 1.15 * green)
-    return np.select([colour == "red", colour == "amber", colour == "green"], [as_red, as_amber, as_green], False)
+    spread = np.where(highest > lowest, highest - lowest, np.nan)
+    sector = [(green - blue) / spread, 2 + (blue - red) / spread, 4 + (red - green) / spread]
+    return 60 * np.choose(np.nan_to_num(rgb).argmax(axis=1), sector), spread / np.where(highest > 0, highest, np.nan)
 
 
 def shown(states: Sequence[int], colours: Sequence[LampColour]) -> Phase:
