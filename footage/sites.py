@@ -13,7 +13,14 @@ from footage.camera import transform
 from footage.scene import Lamp, Line, Scene, Signal, Zone
 from footage.signals import LAMPS, LENS_M, faces, lamp_centre_m
 
-_WATCHED = {"measured": "speeding", "lane": "wrong_way", "no_stopping": "illegal_stop"}
+_WATCHED = {
+    "measured": "speeding",
+    "lane": "wrong_way",
+    "no_stopping": "illegal_stop",
+    "bus_lane": "bus_lane",
+    "shoulder": "shoulder_or_sidewalk",
+    "crossing": "fail_to_yield_pedestrian",
+}
 _ARROW_M = 6.0
 _WITHIN_LENS = 0.85
 """Share of a lens's radius that a site draws: the codec smears its edge."""
@@ -57,6 +64,7 @@ def site(scene: Scene, variant: Variant = EXACT) -> str:
         *_signals(scene),
         *_limits(scene),
         *_rules(scene),
+        *_turns(scene),
         *_signal_rules(scene),
     ]
     return "\n\n".join(tables) + "\n"
@@ -144,8 +152,14 @@ def _rules(scene: Scene) -> Iterator[str]:
     for zone in scene.zone:
         kind = _WATCHED.get(zone.kind)
         if kind:
-            extra = {"wrong_way": _direction, "illegal_stop": _dwell, "speeding": _tolerance}[kind](scene, zone)
+            extra = _EXTRAS.get(kind, _nothing)(scene, zone)
             yield "[[rules]]\n" + _pairs(kind=kind, name=f"{kind}-{zone.name}", zone=zone.name, **extra)
+
+
+def _turns(scene: Scene) -> Iterator[str]:
+    for turn in scene.prohibited_turn:
+        names = {"kind": "prohibited_turn", "name": turn.name, "zone": turn.from_zone, "exits": [turn.to_zone]}
+        yield "[[rules]]\n" + _pairs(**names)
 
 
 def _direction(scene: Scene, zone: Zone) -> dict[str, object]:
@@ -161,3 +175,10 @@ def _dwell(_: Scene, zone: Zone) -> dict[str, object]:
 
 def _tolerance(_: Scene, __: Zone) -> dict[str, object]:
     return {"tolerance_kmh": 1.0}
+
+
+def _nothing(_: Scene, __: Zone) -> dict[str, object]:
+    return {}
+
+
+_EXTRAS = {"wrong_way": _direction, "illegal_stop": _dwell, "speeding": _tolerance}

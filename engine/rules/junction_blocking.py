@@ -1,7 +1,7 @@
 """`junction_blocking`: stands inside the junction while the cross traffic has green.
 
 The stand is followed as for `illegal_stop` (`kernels.zones.dwell`). It counts only where the signal of the cross
-traffic was surely green for the whole of the dwell: who stands there while all have red, or nobody knows, blocks nobody.
+traffic was surely green for the whole of the dwell: nobody is accused while all have red, or the phase is unknown.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.rules.kind import Scene, image_to_ground
 from engine.rules.trail import Rows, Trail
-from engine.rules.wrong_way import smoothed
+from engine.rules.way import smoothed
 from engine.sitesignals import SignalLineRule
 from engine.types import Floats
 

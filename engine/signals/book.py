@@ -70,23 +70,33 @@ class SignalBook:
     def __init__(self, sites: Mapping[int, Site], names: Mapping[int, str], metrics: Metrics) -> None:
         """`sites` and `names` by camera index."""
         self._metrics = metrics
-        self._controllers = {
-            name: Controller(name)
-            for name in sorted({signal.controller for site in sites.values() for signal in site.signals} - {""})
-        }
-        self._cameras = {camera: self._open(names[camera], site) for camera, site in sites.items() if site.signals}
-        for name in self._controllers:
-            metrics.signal_reported_s.labels(name)
+        self._controllers: dict[str, Controller] = {}
+        self._cameras: dict[int, _Camera] = {}
+        for camera, site in sites.items():
+            self.admit(camera, names[camera], site)
 
-    def _open(self, name: str, site: Site) -> _Camera:
+    def admit(self, camera: int, name: str, site: Site) -> None:
+        """Watch the signals of one more camera."""
+        if not site.signals:
+            return
         watched, first = {}, 0
         for signal in site.signals:
             self._metrics.add_signal(name, signal.name)
             head = Head() if signal.lamps else None
-            watched[signal.name] = _Watched(signal, head, self._controllers.get(signal.controller), first)
+            watched[signal.name] = _Watched(signal, head, self._controller(signal.controller), first)
             first += len(signal.lamps)
-        colours = tuple(lamp.colour for signal in site.signals for lamp in signal.lamps)
-        return _Camera(name, watched, colours)
+        self._cameras[camera] = _Camera(name, watched, tuple(lamp.colour for lamp in site.lamps))
+
+    def release(self, camera: int) -> None:
+        """Forget a camera. Its controller is still listened to: other cameras may look at the same junction."""
+        self._cameras.pop(camera, None)
+
+    def _controller(self, name: str) -> Controller | None:
+        """The controller of this name, the same for all cameras; none for the empty name."""
+        if name and name not in self._controllers:
+            self._metrics.signal_reported_s.labels(name)
+            self._controllers[name] = Controller(name)
+        return self._controllers.get(name)
 
     # -- what comes in
 
@@ -111,7 +121,7 @@ class SignalBook:
 
     def observe(self, batch: FrameBatch, moved: frozenset[int]) -> None:
         """Take in the lamps of the next frames. Of a camera that has moved they are not where the site says."""
-        for index, camera in self._cameras.items():
+        for index, camera in list(self._cameras.items()):
             clocks = batch.frames.clock[batch.frames.camera == index]
             if len(clocks):
                 camera.clock = Clock(int(clocks.max()))
