@@ -15,7 +15,7 @@ twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{on
 
 @twins
 def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path) -> None:
-    (case,) = cases(twins.guilty, twins.where(), tmp_path, lasts_s=twins.lasts_s, fps=twins.fps)
+    (case,) = cases(twins.guilty, twins.where(), tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=twins.phases)
     assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
     assert case.reasons
     assert case.incomplete == ()
@@ -26,8 +26,9 @@ def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path)
 
 @twins
 def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
-    where = twins.innocent_where or twins.where
-    assert cases(twins.innocent, where(), tmp_path, lasts_s=twins.lasts_s, fps=twins.fps) == []
+    where = (twins.innocent_where or twins.where)()
+    phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
+    assert cases(twins.innocent, where, tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=phases) == []
 
 
 def test_every_judged_kind_has_its_twins() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from engine.site import Line, Site, Zone
+from engine.site import Line, Signal, Site, Zone
 from engine.siterules import (
     BusLaneRule,
     MarkingRule,
@@ -20,7 +20,8 @@ from engine.siterules import (
     TurnRule,
     YieldRule,
 )
-from engine.types import VehicleClass
+from engine.sitesignals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
+from engine.types import Phase, VehicleClass
 from tests.rules_stage import (
     KERB,
     KMH,
@@ -40,7 +41,7 @@ from tests.rules_stage import (
     straight,
     walking,
 )
-from tests.world_stage import FPS, Traffic
+from tests.world_stage import FPS, Phases, Traffic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,9 @@ class Twins:
     fps: int = FPS
     innocent_where: Callable[[], Site] | None = None
     """Where the changed fact is one of the site."""
+    phases: Phases = field(default_factory=dict)
+    innocent_phases: Phases | None = None
+    """What the signals show to the innocent, where that is the changed fact."""
 
 
 OWN, OTHER = area(0.3, 14, 6, 105), area(-6, 14, -0.3, 105)
@@ -75,18 +79,22 @@ ZONES = (
     Zone(name="left", polygon_px=area(-24, 44, -7, 64)),
     Zone(name="right", polygon_px=area(6, 48, 20, 66)),
     Zone(name="square", polygon_px=area(-12, 14, 12, 80)),
+    Zone(name="junction", polygon_px=area(-12, 42, 12, 70)),
     Zone(name="zebra", polygon_px=area(-6, 30, 6, 34)),
 )
 LINES = (
     Line(name="middle", from_px=project(0, 22), to_px=project(0, 70)),
     Line(name="stop", from_px=project(7, 40), to_px=project(-7, 40)),
 )
+SIGNALS = tuple(Signal(name=name, controller="c", group=name) for name in ("main", "cross"))
+RED, GREEN = {"main": [(Phase.RED, -5.0)]}, {"main": [(Phase.GREEN, -5.0)]}
+CROSS_GREEN, CROSS_RED = {"cross": [(Phase.GREEN, -5.0)]}, {"cross": [(Phase.RED, -5.0)]}
 AHEAD, BACK = (project(3, 30), project(3, 60)), (project(-3, 60), project(-3, 30))
 
 
 def road(*rules) -> Callable[[], Site]:
     """The site of a scene, made when it is needed."""
-    return lambda: site(*rules, zones=ZONES, lines=LINES)
+    return lambda: site(*rules, zones=ZONES, lines=LINES, signals=SIGNALS)
 
 
 def one(way: Way, **facts: object) -> Traffic:
@@ -284,5 +292,45 @@ WORLD: tuple[Twins, ...] = (
         where=road(YieldRule(name="zebra", zone="zebra")),
         guilty=Traffic([Vehicle(track=1, way=COMES)], [STEPS_OUT]),
         innocent=Traffic([Vehicle(track=1, way=lambda t: (0, max(36.5, 74 - 12.5 * t)))], [STEPS_OUT]),
+    ),
+    Twins(
+        kind="red_light",
+        name="red",
+        fact="the signal shows green",
+        where=road(RedLightRule(name="red", zone="junction", line="stop", signal=("main",))),
+        guilty=one(straight(0, 17, 50)),
+        innocent=one(straight(0, 17, 50)),
+        phases=RED,
+        innocent_phases=GREEN,
+    ),
+    Twins(
+        kind="stop_line",
+        name="beyond the line",
+        fact="stops before the line",
+        where=road(StopLineRule(name="over", zone="junction", line="stop", signal=("main",), beyond_m=0.0)),
+        guilty=one(lambda t: (0.0, min(40.0, 17 + 10 * t))),
+        innocent=one(lambda t: (0.0, min(33.0, 17 + 10 * t))),
+        phases=RED,
+    ),
+    Twins(
+        kind="rail_crossing",
+        name="closed",
+        fact="the crossing is open: its lamps are dark",
+        where=road(RailCrossingRule(name="rail", zone="junction", line="stop", signal=("main",))),
+        guilty=one(straight(0, 17, 50)),
+        innocent=one(straight(0, 17, 50)),
+        phases={"main": [(Phase.RED_FLASHING, -5.0)]},
+        innocent_phases={"main": [(Phase.DARK, -5.0)]},
+    ),
+    Twins(
+        kind="junction_blocking",
+        name="cross traffic",
+        fact="the cross traffic has red",
+        where=road(JunctionBlockingRule(name="box", zone="junction", cross_signal="cross", dwell_s=5.0)),
+        guilty=one(lambda t: (0.0, min(50.0, 17 + 8 * t))),
+        innocent=one(lambda t: (0.0, min(50.0, 17 + 8 * t))),
+        phases=CROSS_GREEN,
+        innocent_phases=CROSS_RED,
+        lasts_s=16.0,
     ),
 )

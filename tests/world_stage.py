@@ -7,7 +7,7 @@ evidence can be made of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,12 +27,15 @@ from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
 from engine.rules import SiteRulebook
 from engine.scripted import ScriptedDecoder, ScriptedDetector
+from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
-from engine.types import Clock, Detections, Frames, Segment, VehicleClass
+from engine.types import Clock, Detections, Frames, Phase, Segment, VehicleClass
 from tests.evidence_bench import nobody
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 
+Phases = Mapping[str, Sequence[tuple[Phase, float]]]
+"""What a controller's groups show, each phase from a second of the drive on."""
 FPS = 12
 SMALLEST_PX = 8.0
 """A smaller box is not found."""
@@ -82,19 +85,23 @@ class Still:
         return frozenset()
 
 
-def cases(traffic: Traffic, where: Site, root: Path, *, lasts_s: float, fps: int = FPS) -> list[document.Document]:
+def cases(
+    traffic: Traffic, where: Site, root: Path, *, lasts_s: float, fps: int = FPS, phases: Phases | None = None
+) -> list[document.Document]:
     """What the register holds after the traffic has passed: the whole way from boxes, the evidence on the disk."""
     metrics = Metrics()
     metrics.add_camera("cam")
+    signals = _signals(where, phases or {}, metrics)
     detector = ScriptedDetector(Eyes(traffic))
     with closing(SqlRegister(root / "register.db")) as register:
         stages = Stages(
             decoder=ScriptedDecoder(),
             guard=Still(),
+            signals=signals,
             detector=detector,
             tracker=KalmanTracker(),
             speedometer=GroundSpeedometer(geometries({0: where})),
-            rulebook=SiteRulebook({0: where}, {0: "cam"}, KZ),
+            rulebook=SiteRulebook({0: where}, {0: "cam"}, KZ, signals=signals),
             prosecutor=FileProsecutor(
                 EvidenceConfig(keep_s=lasts_s + 10),
                 root / "evidence",
@@ -106,6 +113,14 @@ def cases(traffic: Traffic, where: Site, root: Path, *, lasts_s: float, fps: int
         )
         list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps)))
         return [document.decode(entry.case.document, source="case.json") for entry in register.read(0, 1000)]
+
+
+def _signals(where: Site, phases: Phases, metrics: Metrics) -> SignalBook:
+    """Everything that the controller `c` will say, in one report."""
+    book = SignalBook({0: where}, {0: "cam"}, metrics)
+    changes = [Change(group, phase, NOON_S + at_s) for group, run in phases.items() for phase, at_s in run]
+    book.report(Report("c", 1, NOON_S + 600.0, tuple(changes)))
+    return book
 
 
 @functools.cache
