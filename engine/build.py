@@ -19,7 +19,7 @@ from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
-from engine.detect.stills import StillDetector
+from engine.detect.stills import StillDetector, sensitive
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
@@ -165,7 +165,7 @@ def size_warnings(site: Site, seen: Probe) -> list[str]:
 
 def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
     """`engine.fleet.fleet.Check`."""
-    warnings = examine(site, load_catalogue(config.catalogue))
+    warnings = examine(site, load_catalogue(config.catalogue, config.review))
     return warnings + (size_warnings(site, look_at(camera)) if probe else [])
 
 
@@ -199,6 +199,7 @@ def open_crew(
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
+        watchful = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
         }
@@ -215,7 +216,7 @@ def open_crew(
                 rulebook := SiteRulebook(
                     by_index,
                     names,
-                    load_catalogue(config.catalogue),
+                    load_catalogue(config.catalogue, config.review),
                     signals=signals,
                     unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
                 )
@@ -225,7 +226,7 @@ def open_crew(
                     config.evidence,
                     config.evidence_root,
                     Origin(scenes, config.device_serial, detector.model, _key(config)),
-                    Means(decoding.look, StillDetector(detector, card.input)),
+                    Means(decoding.look, StillDetector(watchful, card.input)),
                     metrics,
                 )
             ),
