@@ -110,6 +110,37 @@ class Point(Record, frozen=True):
     position_m: tuple[float, float] | None
 
 
+class PlateReading(Record, frozen=True):
+    """A text that the plate may hold as well."""
+
+    text: str
+    confidence: float
+
+
+class PlateRecord(Record, frozen=True):
+    """The vehicle's number plate, as it was read in several frames."""
+
+    text: str
+    """Upper case, without spaces."""
+    country: str
+    """ISO 3166-1 alpha-2; empty where unknown: no foreign plate is forced into a form."""
+    region: str
+    """The country's own code, e.g. `02`; empty where unknown."""
+    form: str
+    """Name of the grammar that the text fits; empty where none does."""
+    confidence: float
+    """The calibrated probability that the whole text is right."""
+    frames: int
+    """Frames in which it was read."""
+    alternatives: tuple[PlateReading, ...]
+    notes: tuple[str, ...]
+    """What was decided while reading, a sentence each."""
+    still: str | None
+    """The file that shows it, cut out; None where there is none."""
+    marks: tuple[str, ...]
+    """What the operator's lists say of it: `stolen`, `exempt`."""
+
+
 class Instant(Record, frozen=True):
     """A named instant of proof and the still that shows it."""
 
@@ -154,6 +185,8 @@ class Document(Record, frozen=True):
     trajectory: tuple[Point, ...]
     files: tuple[EvidenceFile, ...]
     """The stills, the overlay and the clip; the manifest holds these and this document."""
+    plate: PlateRecord | None = None
+    """None where none was read."""
 
 
 def encode(document: Document) -> bytes:

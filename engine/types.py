@@ -93,6 +93,10 @@ def _require_rows(name: str, rows: int, /, **columns: NDArray[Any]) -> None:
             raise ValueError(f"{name}.{column} has {len(values)} rows, expected {rows}")
 
 
+def _foot_px(xyxy_px: Floats32) -> Floats32:
+    return np.stack([(xyxy_px[:, 0] + xyxy_px[:, 2]) / 2, xyxy_px[:, 3]], axis=1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """A run of one camera's compressed packets that begins at a key frame and decodes by itself.
@@ -212,6 +216,33 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Persons:
+    """Anonymous boxes of people: where somebody is in one frame, and nothing that ties two frames together.
+
+    They have no identity and no way to get one: rules may ask whether a vehicle gave way, no case is about them.
+    """
+
+    frame: Ints32
+    """(P,) i4: row of `frames`, ascending."""
+    xyxy_px: Floats32
+    """(P, 4) f4: the box, image pixels."""
+
+    def __post_init__(self) -> None:
+        _require_rows("Persons", len(self.frame), xyxy_px=self.xyxy_px)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def foot_px(self) -> Floats32:
+        """(P, 2) f4: middle of the lower edge of the box."""
+        return _foot_px(self.xyxy_px)
+
+
+NOBODY = Persons(np.empty(0, np.int32), np.empty((0, 4), np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
     """Sightings of vehicles with identity, ordered by frame: only boxes that a detection supports, none invented."""
 
@@ -228,6 +259,8 @@ class Tracks:
     """(T,) i4: `VehicleClass` by the vote of all sightings so far."""
     ended: Ints
     """(E,) i8: identities that ended with this batch, ascending: nothing more will be said of them."""
+    persons: Persons = NOBODY
+    """Whom the detector saw in the frames; never tracked."""
 
     def __post_init__(self) -> None:
         _require_rows(
@@ -250,7 +283,7 @@ class Tracks:
     @property
     def foot_px(self) -> Floats32:
         """(T, 2) f4: middle of the lower edge of the box, taken as the point where the vehicle meets the road."""
-        return np.stack([(self.xyxy_px[:, 0] + self.xyxy_px[:, 2]) / 2, self.xyxy_px[:, 3]], axis=1)
+        return _foot_px(self.xyxy_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -301,8 +334,11 @@ class Motion:
     """(T,) f8: standard uncertainty of the momentary speed; nan where unknown."""
     speeds: Speeds
     """The measurement that may stand in a case."""
+    persons_m: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    """(P, 2) f8: where the persons of `tracks` stand on the ground; nan where the camera has no valid calibration."""
 
     def __post_init__(self) -> None:
+        _require_rows("Motion", len(self.tracks.persons), persons_m=self.persons_m)
         _require_rows(
             "Motion",
             len(self.tracks),
@@ -372,6 +408,32 @@ class Violation:
 
     def __post_init__(self) -> None:
         _require(len(self.sightings) > 0, "a violation has at least one sighting")
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
+
+    text: str
+    """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
+    country: str
+    """ISO 3166-1 alpha-2; empty where it is not known: a foreign plate is kept as it was read."""
+    region: str
+    """The country's own code, e.g. `02` for Almaty; empty where unknown."""
+    form: str
+    """Name of the grammar that the text fits, e.g. `private_2012`; empty where none does."""
+    confidence: float
+    """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """Other texts with their share of the vote, the likeliest first."""
+    notes: tuple[str, ...] = ()
+    """What was decided while reading, a sentence each: every character that the form resolved stands here."""
+    frames: int = 1
+    """Frames in which it was read."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
+        _require(0.0 <= self.confidence <= 1.0, f"plate confidence {self.confidence} is not between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def _told(document: doc.Document) -> pb.Case:
         place=_place(document.place),
         vehicle_class=_value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class),
         measurement=_measurement(document.measurement) if document.measurement else None,
+        plate=_plate(document.plate) if document.plate else None,
     )
 
 
@@ -115,6 +116,18 @@ def _place(place: doc.Where) -> pb.Place:
         latitude=place.latitude,
         longitude=place.longitude,
         direction=place.direction,
+    )
+
+
+def _plate(plate: doc.PlateRecord) -> pb.Plate:
+    return pb.Plate(
+        text=plate.text,
+        country=plate.country,
+        region=plate.region,
+        form=plate.form,
+        confidence=plate.confidence,
+        alternatives=[pb.PlateAlternative(text=one.text, confidence=one.confidence) for one in plate.alternatives],
+        marks=plate.marks,
     )
 
 

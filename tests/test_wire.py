@@ -52,6 +52,28 @@ def test_the_message_repeats_what_the_document_says():
     assert wire.seconds(message.occurred_at) == EPOCH_S + 7
 
 
+def test_the_message_names_the_plate_of_the_document_and_none_where_none_was_read():
+    plate = doc.PlateRecord(
+        text="123ABC02",
+        country="KZ",
+        region="02",
+        form="private_2012",
+        confidence=0.97,
+        frames=5,
+        alternatives=(doc.PlateReading(text="128ABC02", confidence=0.02),),
+        notes=(),
+        still="plate.jpg",
+        marks=("stolen",),
+    )
+    case = make_case()
+    assert not wire.case_to_message(case).HasField("plate")
+    read = Case(case.id, "gate", "speeding", EPOCH_S, doc.encode(make_document(plate=plate)), (), "")
+    message = wire.case_to_message(read).plate
+    assert (message.text, message.country, message.region) == ("123ABC02", "KZ", "02")
+    assert [(one.text, one.confidence) for one in message.alternatives] == [("128ABC02", 0.02)]
+    assert list(message.marks) == ["stolen"]
+
+
 def test_a_kind_without_a_measurement_has_none():
     record = make_document(measurement=None)
     case = Case(record.id, "gate", "wrong_way", EPOCH_S, doc.encode(record), (), "")

@@ -154,6 +154,7 @@ class Case(_message.Message):
     FILES_FIELD_NUMBER: _builtins.int
     FOLDER_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    PLATE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Deterministic: the same offence has the same id, whatever was restarted or sent again. The key for idempotence."""
     kind: _builtins.str
@@ -192,6 +193,10 @@ class Case(_message.Message):
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]:
         """Every file of the evidence, case.json and manifest.json included."""
 
+    @_builtins.property
+    def plate(self) -> Global___Plate:
+        """Absent where no plate was read; then the outcome is an officer's."""
+
     def __init__(
         self,
         *,
@@ -210,14 +215,87 @@ class Case(_message.Message):
         files: _abc.Iterable[Global___EvidenceFile] | None = ...,
         folder: _builtins.str = ...,
         document: _builtins.bytes = ...,
+        plate: Global___Plate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["measurement", b"measurement", "occurred_at", b"occurred_at", "place", b"place"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["measurement", b"measurement", "occurred_at", b"occurred_at", "place", b"place", "plate", b"plate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "camera", b"camera", "clock", b"clock", "document", b"document", "files", b"files", "folder", b"folder", "id", b"id", "incomplete", b"incomplete", "kind", b"kind", "measurement", b"measurement", "occurred_at", b"occurred_at", "outcome", b"outcome", "place", b"place", "reasons", b"reasons", "vehicle_class", b"vehicle_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "camera", b"camera", "clock", b"clock", "document", b"document", "files", b"files", "folder", b"folder", "id", b"id", "incomplete", b"incomplete", "kind", b"kind", "measurement", b"measurement", "occurred_at", b"occurred_at", "outcome", b"outcome", "place", b"place", "plate", b"plate", "reasons", b"reasons", "vehicle_class", b"vehicle_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Case: _TypeAlias = Case  # noqa: Y015
+
+@_typing.final
+class Plate(_message.Message):
+    """A number plate as several frames agree on it. What was read, never what should be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    MARKS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """Upper case, without spaces."""
+    country: _builtins.str
+    """ISO 3166-1 alpha-2; empty where unknown."""
+    region: _builtins.str
+    """The country's own code of the region, e.g. `02`; empty where unknown."""
+    form: _builtins.str
+    """Name of the grammar that the text fits; empty where none does."""
+    confidence: _builtins.float
+    """0 to 1: the calibrated probability that the whole text is right."""
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlateAlternative]:
+        """Other texts that it may be, the likeliest first."""
+
+    @_builtins.property
+    def marks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the operator's lists say of it: `stolen`, `exempt`."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        country: _builtins.str = ...,
+        region: _builtins.str = ...,
+        form: _builtins.str = ...,
+        confidence: _builtins.float = ...,
+        alternatives: _abc.Iterable[Global___PlateAlternative] | None = ...,
+        marks: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "confidence", b"confidence", "country", b"country", "form", b"form", "marks", b"marks", "region", b"region", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Plate: _TypeAlias = Plate  # noqa: Y015
+
+@_typing.final
+class PlateAlternative(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    confidence: _builtins.float
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        confidence: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlateAlternative: _TypeAlias = PlateAlternative  # noqa: Y015
 
 @_typing.final
 class Place(_message.Message):
