@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,7 @@ from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
 from engine import logs
 from engine.build import open_stages
+from engine.cards import load_card
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
 from engine.demo.city import FOOTAGE, city_config
 from engine.ingest import FileSource
@@ -40,6 +42,7 @@ from engine.register import SqlRegister
 from engine.site import load_site
 from engine.types import Entry, Measurable, Motion
 
+CARDS = Path(__file__).parent / "cards"
 MPS_TO_KMH = 3.6
 NOTHING = hota.Counts(*np.zeros((4, len(hota.THRESHOLDS))))
 
@@ -135,20 +138,34 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="world", description=__doc__)
     parser.add_argument("clips", nargs="*", help="names of clips; all of them by default")
     parser.add_argument("--card", default="ssd_mobilenet_v3_large", help="model card: a shipped name or a file")
+    parser.add_argument("--models", type=Path, help="folder of the public detectors to compare (benchmarks/cards)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="warning")
     cameras = [camera for camera in filmed_cameras() if not options.clips or camera.name in options.clips]
     clips = {camera.name: play(camera, options.card) for camera in cameras}
-    total = sum(clips.values(), Score())
     result = {
         "machine": describe_machine(),
         "parameters": {"card": options.card, "same_iou": SAME_IOU},
         "clips": {name: score.as_dict() for name, score in clips.items()},
-        "total": total.as_dict(),
+        "total": sum(clips.values(), Score()).as_dict(),
+        "cards": {
+            card: sum((play(camera, file) for camera in cameras), Score()).as_dict()
+            for card, file in (public_cards(options.models) if options.models else ())
+        },
     }
     print(json.dumps(result, indent=2))
     return 0
+
+
+def public_cards(models: Path) -> Iterator[tuple[str, str]]:
+    """Name and card file of every public detector whose model is in the folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for card in sorted(CARDS.glob("*.toml")):
+            model = load_card(card).file.name
+            if (models / model).exists():
+                (Path(folder) / model).symlink_to((models / model).resolve())
+                yield card.stem, shutil.copy(card, folder)
 
 
 def filmed_cameras() -> list[CameraConfig]:
