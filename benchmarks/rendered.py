@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import hota
+from engine.signals import Change, Report
+from engine.types import Phase
 
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 """Capture time of every clip's first frame."""
@@ -53,6 +55,17 @@ class Truth:
         span = np.arange(began_s, ended_s + 1e-6, 1 / self.document["fps"])
         speeds = [row["speed_mps"] for at_s in span for row in self.vehicles_at(at_s) if key_of(row) == vehicle]
         return float(np.mean(speeds)) if speeds else float("nan")
+
+    def reports(self) -> Iterator[Report]:
+        """What the scene's controller says of the signals that no lamp tells: one report at the end of the clip."""
+        signals, length_s = self.document["signals"], self.document["duration_s"]
+        changes = tuple(
+            Change(signal["name"], Phase[phase["lamp"].upper()], START_S + phase["from_s"])
+            for signal in signals
+            for phase in signal["phases"]
+        )
+        if signals:
+            yield Report(self.document["scene"], 1, START_S + length_s, changes)
 
     @property
     def offences(self) -> set[tuple[str, str]]:

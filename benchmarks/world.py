@@ -39,6 +39,7 @@ from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
+from engine.signals import SignalBook
 from engine.site import load_site
 from engine.types import Entry, Measurable, Motion
 
@@ -184,7 +185,11 @@ def play(camera: CameraConfig, card: str) -> Score:
     observer, metrics = Observer(truth), Metrics()
     with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
-        with open_stages(config, [load_site(camera.site)], register, metrics) as stages:
+        site = load_site(camera.site)
+        signals = SignalBook({0: site}, config.camera_names, metrics)
+        for report in truth.reports():
+            signals.report(report)
+        with open_stages(config, [site], register, metrics, signals) as stages:
             pipeline = Pipeline(stages, config.camera_names, metrics, watch=observer)
             recording = FileSource(0, camera, metrics, start_s=START_S, realtime=False).read()
             entries = [entry for step in pipeline.play(recording) for entry in step]

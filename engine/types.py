@@ -82,6 +82,28 @@ class Measurable(enum.IntEnum):
     """The camera does not look where it looked when it was calibrated."""
 
 
+class Phase(enum.IntEnum):
+    """What a signal shows to the traffic that it is for."""
+
+    UNKNOWN = 0
+    """Nobody can tell. It never convicts."""
+    DARK = 1
+    """No lamp is lit, or none of them can be seen."""
+    RED = 2
+    RED_AMBER = 3
+    """Red and amber together: still prohibits, green is about to come."""
+    GREEN = 4
+    GREEN_FLASHING = 5
+    """Permits, and is about to end."""
+    AMBER = 6
+    AMBER_FLASHING = 7
+    """The signal regulates nothing."""
+    RED_FLASHING = 8
+    """Prohibits, as at a level crossing."""
+    BARRIER_CLOSED = 9
+    """A barrier is down or going down; only a controller says so."""
+
+
 def _require(condition: bool, what: str) -> None:
     if not condition:
         raise ValueError(what)
@@ -173,6 +195,53 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lamps:
+    """What the signal lamps looked like in the frames of a batch: one row a lamp and frame, ordered by frame."""
+
+    frame: Ints32
+    """(L,) i4: row of the batch's `frames`."""
+    lamp: Ints32
+    """(L,) i4: which lamp, counted through the signals of the camera's site in the order of the file."""
+    look: Floats32
+    """(L, 7) f4, a row a lamp: the columns are named below; nan where nobody could look."""
+
+    def __post_init__(self) -> None:
+        _require_rows("Lamps", len(self.frame), lamp=self.lamp, look=self.look)
+        _require(self.look.shape[1] == 7, "Lamps.look has seven columns")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def rgb(self) -> Floats32:
+        """(L, 3) f4: mean colour of the lens, 0 to 255, without its burnt pixels; nan where all of them are."""
+        return self.look[:, :3]
+
+    @property
+    def value(self) -> Floats32:
+        """(L,) f4: mean brightness of the lens, that of a pixel being the largest of red, green and blue."""
+        return self.look[:, 3]
+
+    @property
+    def housing(self) -> Floats32:
+        """(L,) f4: the same of the ring around the lens."""
+        return self.look[:, 4]
+
+    @property
+    def cover(self) -> Floats32:
+        """(L,) f4: share of the lens that is clearly brighter than the ring."""
+        return self.look[:, 5]
+
+    @property
+    def burnt(self) -> Floats32:
+        """(L,) f4: share of the lens that is white at the sensor's end, so that its colour is lost."""
+        return self.look[:, 6]
+
+
+NO_LAMPS = Lamps(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 7), np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
     """Pictures ready for the detector: one row a region of interest of a frame."""
 
@@ -186,6 +255,8 @@ class FrameBatch:
     """(N, 4) f4: scale_x, scale_y, offset_x, offset_y; image = model * scale + offset."""
     region_xyxy_px: Floats32
     """(N, 4) f4: the region in image pixels, clipped to the picture."""
+    lamps: Lamps = NO_LAMPS
+    """The signal lamps of the cameras that have any."""
 
     def __post_init__(self) -> None:
         _require_rows(
@@ -460,10 +531,13 @@ class Case:
     """Instant the offence is dated to, Unix seconds UTC."""
     document: bytes
     """`case.json`: UTF-8, the whole case as the register stores it."""
-    files: tuple[EvidenceFile, ...]
-    """Every file of the evidence, `case.json` and `manifest.json` included."""
+    files: tuple[EvidenceFile, ...] = field(compare=False)
+    """Every file of the evidence, by name: the document, the manifest and the seal included. Two cases are not
+    told apart by them: the document names what proves it by hash, and a seal's number depends on what came before."""
     folder: str
     """Path of the evidence folder, relative to the evidence root."""
+    area: str = ""
+    """District or other part of the city; empty where the site names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +549,8 @@ class Entry:
     recorded_s: float
     """When it was appended, Unix seconds UTC of this host's clock."""
     case: Case
+    removed_s: float | None = None
+    """When retention removed its document and evidence; None: it did not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,9 @@ def show_city(state: Path, seconds: float, console: Console, interruptible: Inte
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
         stack.enter_context(interruptible(engine.stop))
-        count = sum(len(entries) for entries in show(console, Board(engine.metrics, engine.cameras), engine.run()))
+        count = sum(
+            len(entries) for entries in show(console, Board(engine.metrics, engine.fleet.watched), engine.run())
+        )
     console.print(f"\n{count} new case(s); each has a folder with stills, clip and case.json in {state / 'evidence'}")
 
 
