@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar
@@ -10,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
-from engine.errors import CaseConflict, RegisterError
+from engine.errors import CaseConflict, DeviceLost, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
 from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Speedometer, Tracker
@@ -134,17 +135,32 @@ class Pipeline:
 
     def plain(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
         """One batch after the other: the oracle of `overlapped`."""
-        yield from map(self.step, batches)
-        yield self.finish()
+        yield from self._to_the_end(map(self.step, batches))
 
     def overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
         """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen.
 
-        Every stage still belongs to one thread: decoding, seeing and settling each have their own.
+        Every stage still belongs to one thread: decoding, seeing and settling each have their own. How the pixels of a
+        GPU get safely from one to the next is said in `engine.decode.dali`, Note [Frame lifetime across streams].
         """
-        decoded = prefetch(map(self.decode, batches), depth=1, name="decode")
-        violations = prefetch(map(self.see, decoded), depth=1, name="see")
-        yield from map(self.settle, violations)
+        yield from self._to_the_end(self._overlapped(batches))
+
+    def _overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
+        with (
+            closing(prefetch(map(self.decode, batches), depth=1, name="decode")) as decoded,
+            closing(prefetch(map(self.see, decoded), depth=1, name="see")) as violations,
+        ):
+            yield from map(self.settle, violations)
+
+    def _to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+        """The steps, then what still waits. Where the GPU is lost on the way, what was seen until then is settled all
+        the same: that takes none."""
+        try:
+            yield from steps
+        except DeviceLost as error:
+            log.critical("the GPU is lost: what was seen is settled, then this process ends", error=str(error))
+            yield self.finish()
+            raise
         yield self.finish()
 
     def play(self, recording: Iterable[Segment]) -> Iterator[Sequence[Entry]]:

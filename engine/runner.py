@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import structlog
 
-from engine.errors import SourceError
+from engine.errors import DeviceLost, SourceError
 from engine.mailbox import Mailbox
 from engine.pipeline import Pipeline
 from engine.stages import Prosecutor, Source
@@ -86,9 +86,13 @@ class Runner:
         self._overlap = overlap
         self._feeders = [Feeder(name, source, prosecutor, mailbox) for name, source in sources.items()]
         self._stopping = threading.Event()
+        self._lost: DeviceLost | None = None
 
     def run(self) -> Iterator[Sequence[Entry]]:
-        """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled."""
+        """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled.
+
+        Raises DeviceLost, when all that was seen is settled.
+        """
         with ExitStack() as stack:
             for feeder in self._feeders:
                 feeder.start()
@@ -100,9 +104,16 @@ class Runner:
         """Ask the engine to end: cameras first, then what waits is worked off. From any thread, signal handlers too."""
         self._stopping.set()
 
+    def lose(self, error: DeviceLost) -> None:
+        """The GPU is lost: settle what was seen and let `run` raise the error. From any thread."""
+        self._lost = error
+        self._stopping.set()
+
     def _batches(self) -> Iterator[list[Segment]]:
         while not self._stopping.is_set():
             yield self._mailbox.take(self._batch_segments, timeout_s=_IDLE_S)
+        if self._lost is not None:
+            raise self._lost
         self._stop_feeders()
         while segments := self._mailbox.take(self._batch_segments, timeout_s=0.0):
             yield segments

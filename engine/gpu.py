@@ -1,0 +1,146 @@
+"""The health of a GPU, as NVIDIA's management library (NVML) tells it: memory, load, and the errors called Xid.
+
+Numbers are read when the metrics are. A thread listens for Xids: a card that has fallen off the bus often lets calls
+hang instead of failing, and then nobody but this thread could end the process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+
+from engine.errors import DeviceLost
+from engine.metrics import Metrics
+
+log = structlog.get_logger()
+
+EXIT_STATUS = 75
+"""Of a process that has lost its GPU (EX_TEMPFAIL, sysexits.h): it did all it could, a fresh one may do better."""
+FATAL_XIDS = {
+    48: "double bit ECC error",
+    62: "internal micro-controller halt",
+    79: "the GPU has fallen off the bus",
+    95: "uncontained ECC error",
+    119: "GSP RPC timeout",
+    120: "GSP error",
+}
+"""After which a card does nothing more until it is reset (NVIDIA GPU Debug Guidelines, Xid errors)."""
+FUSE_S = 60.0
+"""So long a process may take to end by itself after its GPU was lost."""
+_LISTEN_S = 1.0
+
+
+class Card(Protocol):
+    """One GPU. The numbers are nan where the card or its partition (MIG) does not tell them."""
+
+    def memory_used_bytes(self) -> float: ...
+
+    def memory_total_bytes(self) -> float: ...
+
+    def busy_computing(self) -> float:
+        """Share of the last moments in which its multiprocessors were busy, 0 to 1."""
+
+    def busy_decoding(self) -> float:
+        """The same of its video decoders."""
+
+    def wait_for_xid(self, timeout_s: float) -> int | None:
+        """The next Xid, or None when there was none in the time."""
+
+    def close(self) -> None: ...
+
+
+class NvmlCard:
+    """The card of this index among those that CUDA lets this process see. Raises DeviceLost where NVML has no answer."""
+
+    def __init__(self, index: int, uuid: str) -> None:
+        import pynvml
+
+        self._nvml = pynvml
+        try:
+            pynvml.nvmlInit()
+            self._handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+            self._events = pynvml.nvmlEventSetCreate()
+            pynvml.nvmlDeviceRegisterEvents(self._handle, pynvml.nvmlEventTypeXidCriticalError, self._events)
+        except pynvml.NVMLError as error:
+            raise DeviceLost(f"NVML: GPU {index}: {error}") from error
+
+    def memory_used_bytes(self) -> float:
+        return self._told(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+
+    def memory_total_bytes(self) -> float:
+        return self._told(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total)
+
+    def busy_computing(self) -> float:
+        return self._told(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu / 100)
+
+    def busy_decoding(self) -> float:
+        return self._told(lambda: self._nvml.nvmlDeviceGetDecoderUtilization(self._handle)[0] / 100)
+
+    def wait_for_xid(self, timeout_s: float) -> int | None:
+        try:
+            return int(self._nvml.nvmlEventSetWait_v2(self._events, int(1000 * timeout_s)).eventData)
+        except self._nvml.NVMLError_Timeout:
+            return None
+        except self._nvml.NVMLError as error:
+            log.warning("NVML tells of no more Xids", error=str(error))
+            return 79 if isinstance(error, self._nvml.NVMLError_GpuIsLost) else None
+
+    def close(self) -> None:
+        self._nvml.nvmlEventSetFree(self._events)
+        self._nvml.nvmlShutdown()
+
+    def _told(self, ask: Callable[[], float]) -> float:
+        try:
+            return float(ask())
+        except self._nvml.NVMLError:
+            return math.nan
+
+
+@contextmanager
+def watched(card: Card, name: str, metrics: Metrics, lost: Callable[[DeviceLost], None]) -> Iterator[None]:
+    """Show the card's numbers in the metrics as GPU `name`, and listen for its Xids, for as long as this is open.
+
+    lost  is called once, from another thread, when the card can do nothing more. If this is still open `FUSE_S` later,
+          the process ends at once with `EXIT_STATUS`.
+    """
+    for state, read in (("used", card.memory_used_bytes), ("total", card.memory_total_bytes)):
+        metrics.gpu_memory.labels(name, state).set_function(read)
+    for engine, read in (("sm", card.busy_computing), ("nvdec", card.busy_decoding)):
+        metrics.gpu_busy.labels(name, engine).set_function(read)
+    closed = threading.Event()
+    listener = threading.Thread(target=_listen, args=(card, name, metrics, lost, closed), name="xid", daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        listener.join()
+        card.close()
+
+
+def _listen(
+    card: Card, name: str, metrics: Metrics, lost: Callable[[DeviceLost], None], closed: threading.Event
+) -> None:
+    while not closed.is_set():
+        xid = card.wait_for_xid(_LISTEN_S)
+        if xid is None:
+            continue
+        metrics.gpu_xids.labels(name, str(xid)).inc()
+        log.error("Xid", gpu=name, xid=xid, meaning=FATAL_XIDS.get(xid, "see the kernel's log"))
+        if xid in FATAL_XIDS:
+            lost(DeviceLost(f"GPU {name}: Xid {xid}, {FATAL_XIDS[xid]}"))
+            _burn(closed)
+            return
+
+
+def _burn(closed: threading.Event) -> None:
+    """Give the process its time; then end it, whatever it hangs in."""
+    if not closed.wait(FUSE_S):
+        log.critical("the process does not end by itself after its GPU was lost", waited_s=FUSE_S)
+        os._exit(EXIT_STATUS)
