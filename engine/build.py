@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.geometry import CameraGeometry, FootModel, Lens
+from engine.gpu import open_card, watched
 from engine.ingest import FileSource, RtspSource
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
@@ -78,7 +79,15 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         pipeline = Pipeline(stages, names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
         runner = _runner(config, pipeline, stages.prosecutor, metrics)
+        stack.enter_context(_watched_gpu(config, metrics, runner))
         yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
+
+
+def _watched_gpu(config: EngineConfig, metrics: Metrics, runner: Runner) -> AbstractContextManager[None]:
+    """Shows the health of the GPU, where there is one, and tells the runner when it is lost."""
+    index = config.decoder.device
+    card = open_card(index) if isinstance(index, int) else None
+    return watched(card, str(index), metrics, runner.lose) if card else nullcontext()
 
 
 def _recover(register: SqlRegister, evidence_root: Path) -> None:

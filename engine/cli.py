@@ -28,22 +28,35 @@ _LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warnin
 
 
 def main() -> None:
-    """Entry point: an error raised on purpose is one line on standard error and exit status 2."""
+    """Entry point: an error raised on purpose is one line on standard error and the error's exit status."""
     try:
         app()
     except QyranError as error:
         Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {error}", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(error.exit_status)
 
 
 @app.command()
-def run(config: _Config, log_level: _LogLevel = "info") -> None:
-    """Watch the cameras of CONFIG until interrupted."""
-    from engine.build import build
+def run(
+    config: _Config,
+    log_level: _LogLevel = "info",
+    gpu: Annotated[
+        str, typer.Option(metavar="N/M", help="Use GPU N of M, and watch every M-th camera; one such worker a GPU.")
+    ] = "",
+) -> None:
+    """Watch the cameras of CONFIG until interrupted. Status 75 where the GPU was lost: start it again."""
     from engine.config import load_config
+    from engine.share import parse_share, see_one_gpu, share_of
 
     logs.configure(level=log_level)
-    with build(load_config(config)) as engine, _interruptible(engine.stop):
+    loaded = load_config(config)
+    if gpu:
+        share = parse_share(gpu)
+        see_one_gpu(share)
+        loaded = share_of(loaded, share)
+    from engine.build import build
+
+    with build(loaded) as engine, _interruptible(engine.stop):
         for _ in engine.run():
             pass
 

@@ -11,17 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Protocol
 
 import structlog
 
-from engine.errors import DeviceLost
+from engine.errors import DeviceError, DeviceLost
 from engine.metrics import Metrics
 
 log = structlog.get_logger()
 
-EXIT_STATUS = 75
-"""Of a process that has lost its GPU (EX_TEMPFAIL, sysexits.h): it did all it could, a fresh one may do better."""
 FATAL_XIDS = {
     48: "double bit ECC error",
     62: "internal micro-controller halt",
@@ -55,10 +54,36 @@ class Card(Protocol):
     def close(self) -> None: ...
 
 
-class NvmlCard:
-    """The card of this index among those that CUDA lets this process see. Raises DeviceLost where NVML has no answer."""
+def open_card(index: int) -> Card | None:
+    """The GPU that CUDA shows to this process under this index: None where there is none, or, with a line in the log,
+    where NVML does not know it: then nobody watches it."""
+    uuid = _uuid(index)
+    if uuid is None:
+        return None
+    try:
+        return NvmlCard(uuid)
+    except ImportError as error:
+        log.warning("the GPU is not watched: nvidia-ml-py is not installed", error=str(error))
+    except DeviceError as error:
+        log.warning("the GPU is not watched", error=str(error))
+    return None
 
-    def __init__(self, index: int, uuid: str) -> None:
+
+def _uuid(index: int) -> str | None:
+    """CUDA and NVML count cards differently, but name them alike."""
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        return None
+    return str(torch.cuda.get_device_properties(index).uuid)
+
+
+class NvmlCard:
+    """The card of this UUID. Raises ImportError without nvidia-ml-py, DeviceError where the library says no."""
+
+    def __init__(self, uuid: str) -> None:
         import pynvml
 
         self._nvml = pynvml
@@ -68,7 +93,7 @@ class NvmlCard:
             self._events = pynvml.nvmlEventSetCreate()
             pynvml.nvmlDeviceRegisterEvents(self._handle, pynvml.nvmlEventTypeXidCriticalError, self._events)
         except pynvml.NVMLError as error:
-            raise DeviceLost(f"NVML: GPU {index}: {error}") from error
+            raise DeviceError(f"NVML, GPU {uuid}: {error}") from error
 
     def memory_used_bytes(self) -> float:
         return self._told(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
@@ -107,7 +132,7 @@ def watched(card: Card, name: str, metrics: Metrics, lost: Callable[[DeviceLost]
     """Show the card's numbers in the metrics as GPU `name`, and listen for its Xids, for as long as this is open.
 
     lost  is called once, from another thread, when the card can do nothing more. If this is still open `FUSE_S` later,
-          the process ends at once with `EXIT_STATUS`.
+          the process ends at once with `DeviceLost.exit_status`.
     """
     for state, read in (("used", card.memory_used_bytes), ("total", card.memory_total_bytes)):
         metrics.gpu_memory.labels(name, state).set_function(read)
@@ -143,4 +168,4 @@ def _burn(closed: threading.Event) -> None:
     """Give the process its time; then end it, whatever it hangs in."""
     if not closed.wait(FUSE_S):
         log.critical("the process does not end by itself after its GPU was lost", waited_s=FUSE_S)
-        os._exit(EXIT_STATUS)
+        os._exit(DeviceLost.exit_status)
