@@ -17,8 +17,14 @@ QyranError
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
 ├── EvidenceError            the proof of a case could not be made or does not verify
+├── AuditError               the audit log could not be written: what it was about is not done
+├── NoCamera                 there is no camera of that name
+├── Stopped                  the engine is ending and takes no more orders
 └── RegisterError            the register could not append or read
-    └── CaseConflict         the same case id with another content
+    ├── CaseConflict         the same case id with another content
+    ├── RecordConflict       a record that contradicts one that stands already
+    ├── OutOfDate            a change made for a version that is not the newest
+    └── NotOwned             a consumer's cursor that belongs to another credential
 
 Degraded operation is no exception: it is a value with a reason (`types.Measurable`, `types.Clock`), and a metric.
 """
@@ -102,9 +108,33 @@ class EvidenceError(QyranError):
     """The proof of a case could not be made, or does not verify."""
 
 
+class AuditError(QyranError):
+    """The audit log could not be read or written."""
+
+
+class NoCamera(QyranError):
+    """There is no camera of that name."""
+
+
+class Stopped(QyranError):
+    """The engine is ending: it takes no more orders."""
+
+
 class RegisterError(QyranError):
     """The register could not append or read."""
 
 
 class CaseConflict(RegisterError):
     """A case id is in the register already, with another content."""
+
+
+class RecordConflict(RegisterError):
+    """What was sent contradicts what is recorded already."""
+
+
+class OutOfDate(RegisterError):
+    """A change was made for a version that is not the newest any more."""
+
+
+class NotOwned(RegisterError):
+    """A consumer's cursor belongs to another credential."""

@@ -127,45 +127,63 @@ class NvmlCard:
             return math.nan
 
 
+Lost = Callable[[], DeviceLost | None]
+"""Asks whether the GPU is lost, and how."""
+
+
 @contextmanager
-def watched(card: Card, name: str, metrics: Metrics, lost: Callable[[DeviceLost], None]) -> Iterator[None]:
+def watching(index: int, metrics: Metrics) -> Iterator[Lost]:
+    """`watching_card` of the GPU that CUDA shows under this index; where there is none, none is ever lost."""
+    card = open_card(index)
+    if card is None:
+        yield lambda: None
+        return
+    with watching_card(card, str(index), metrics) as lost:
+        yield lost
+
+
+@contextmanager
+def watching_card(card: Card, name: str, metrics: Metrics) -> Iterator[Lost]:
     """Show the card's numbers in the metrics as GPU `name`, and listen for its Xids, for as long as this is open.
 
-    lost  is called once, from another thread, when the card can do nothing more. If this is still open `FUSE_S` later,
-          the process ends at once with `DeviceLost.exit_status`.
+    Open it around all that uses the card: where it is lost and this is still open `FUSE_S` later, because some call
+    hangs, the process is ended with `DeviceLost.exit_status`.
     """
     for state, read in (("used", card.memory_used_bytes), ("total", card.memory_total_bytes)):
         metrics.gpu_memory.labels(name, state).set_function(read)
-    for engine, read in (("sm", card.busy_computing), ("nvdec", card.busy_decoding)):
-        metrics.gpu_busy.labels(name, engine).set_function(read)
-    closed = threading.Event()
-    listener = threading.Thread(target=_listen, args=(card, name, metrics, lost, closed), name="xid", daemon=True)
-    listener.start()
+    for part, read in (("sm", card.busy_computing), ("nvdec", card.busy_decoding)):
+        metrics.gpu_busy.labels(name, part).set_function(read)
+    listener = _Listener(card, name, metrics)
     try:
-        yield
+        yield lambda: listener.lost
     finally:
-        closed.set()
-        listener.join()
+        listener.close()
         card.close()
 
 
-def _listen(
-    card: Card, name: str, metrics: Metrics, lost: Callable[[DeviceLost], None], closed: threading.Event
-) -> None:
-    while not closed.is_set():
-        xid = card.wait_for_xid(_LISTEN_S)
-        if xid is None:
-            continue
-        metrics.gpu_xids.labels(name, str(xid)).inc()
-        log.error("Xid", gpu=name, xid=xid, meaning=FATAL_XIDS.get(xid, "see the kernel's log"))
+class _Listener:
+    def __init__(self, card: Card, name: str, metrics: Metrics) -> None:
+        self.lost: DeviceLost | None = None
+        self._card, self._name, self._metrics = card, name, metrics
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="xid", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.is_set() and self.lost is None:
+            xid = self._card.wait_for_xid(_LISTEN_S)
+            if xid is not None:
+                self._take(xid)
+        if not self._closed.wait(FUSE_S if self.lost else None):
+            log.critical("the process does not end by itself after its GPU was lost", waited_s=FUSE_S)
+            os._exit(DeviceLost.exit_status)
+
+    def _take(self, xid: int) -> None:
+        self._metrics.gpu_xids.labels(self._name, str(xid)).inc()
+        log.error("Xid", gpu=self._name, xid=xid, meaning=FATAL_XIDS.get(xid, "see the kernel's log"))
         if xid in FATAL_XIDS:
-            lost(DeviceLost(f"GPU {name}: Xid {xid}, {FATAL_XIDS[xid]}"))
-            _burn(closed)
-            return
-
-
-def _burn(closed: threading.Event) -> None:
-    """Give the process its time; then end it, whatever it hangs in."""
-    if not closed.wait(FUSE_S):
-        log.critical("the process does not end by itself after its GPU was lost", waited_s=FUSE_S)
-        os._exit(DeviceLost.exit_status)
+            self.lost = DeviceLost(f"GPU {self._name}: Xid {xid}, {FATAL_XIDS[xid]}")

@@ -135,6 +135,20 @@ class Metrics:
         # service
         self.register_sequence = Gauge("qyran_register_sequence", "Sequence of the newest entry", registry=registry)
         self.watchers = Gauge("qyran_watchers", "Open watch streams", registry=registry)
+        self.sent = Counter("qyran_entries_sent_total", "Entries sent to watchers", registry=registry)
+        self.consumer_lag = Gauge(
+            "qyran_consumer_lag_entries",
+            "Entries not acknowledged yet",
+            ["consumer"],
+            registry=registry,
+        )
+        self.auth_failures = Counter(
+            "qyran_auth_failures_total", "Calls without a valid credential or role", registry=registry
+        )
+        self.rate_limited = Counter("qyran_rate_limited_total", "Calls refused as too many", registry=registry)
+        self.certificate_ends_s = Gauge(
+            "qyran_certificate_expiry_timestamp_seconds", "End of the service's certificate", registry=registry
+        )
         for stage in STAGES:
             self.stage_s.labels(stage)
 

@@ -134,27 +134,31 @@ class Pipeline:
     # -- many batches
 
     def plain(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
-        """One batch after the other: the oracle of `overlapped`."""
-        yield from self._to_the_end(map(self.step, batches))
+        """One batch after the other to the finish: the oracle of `overlapped`."""
+        yield from self.to_the_end(self.flow(batches, overlap=False))
 
     def overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
-        """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen.
+        """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen."""
+        yield from self.to_the_end(self.flow(batches, overlap=True))
 
-        Every stage still belongs to one thread: decoding, seeing and settling each have their own. How the pixels of a
-        GPU get safely from one to the next is said in `engine.decode.dali`, Note [Frame lifetime across streams].
+    def flow(self, batches: Iterable[Sequence[Segment]], *, overlap: bool) -> Iterator[Sequence[Entry]]:
+        """What every batch appended. At the end every stage is idle and remembers: it may go on with more batches.
+
+        Overlapped, every stage still belongs to one thread: decoding, seeing and settling each have their own. How the
+        pixels of a GPU get safely from one to the next: `engine.decode.dali`, Note [Frame lifetime across streams].
         """
-        yield from self._to_the_end(self._overlapped(batches))
-
-    def _overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
+        if not overlap:
+            yield from map(self.step, batches)
+            return
         with (
             closing(prefetch(map(self.decode, batches), depth=1, name="decode")) as decoded,
             closing(prefetch(map(self.see, decoded), depth=1, name="see")) as violations,
         ):
             yield from map(self.settle, violations)
 
-    def _to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+    def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
         """The steps, then what still waits. Where the GPU is lost on the way, what was seen until then is settled all
-        the same: that takes none."""
+        the same, which takes none; then DeviceLost is raised."""
         try:
             yield from steps
         except DeviceLost as error:
@@ -169,6 +173,14 @@ class Pipeline:
             self._stages.prosecutor.keep(segment)
             yield self.step([segment])
         yield self.finish()
+
+    def leave(self, camera: int) -> Sequence[Entry]:
+        """End the tracks of a camera that sends no more, and settle what that completes; while every stage is idle."""
+        self._heard_s.pop(camera, None)
+        self._stages.tracker.forget(camera)
+        entries = [*self.settle(self.see(self.decode(())))]
+        self._unrecorded += self._stages.prosecutor.release(camera)
+        return [*entries, *self._record()]
 
     def finish(self) -> Sequence[Entry]:
         """End every track, judge what that completes, prove what still waits, and record it."""

@@ -41,8 +41,11 @@ def parse_share(text: str) -> Share:
 def share_of(config: EngineConfig, share: Share) -> EngineConfig:
     """What the worker of one GPU runs: every `of`-th camera of the file, from its own number on.
 
-    A camera that is added at the end of the file moves no other camera. Raises ConfigError where none is left.
+    A camera that is added at the end of the file moves no other camera. Raises ConfigError where none is left, and for
+    a register on a server, which would give every worker the cameras of all.
     """
+    if config.register.url:
+        raise ConfigError(f"--gpu {share}: workers of one host keep a register each below `state`: no register.url")
     cameras = config.cameras[share.gpu :: share.of]
     if not cameras:
         raise ConfigError(f"--gpu {share}: the configuration has {len(config.cameras)} camera(s), none is left for it")

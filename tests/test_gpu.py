@@ -12,7 +12,7 @@ import pytest
 
 from engine import gpu
 from engine.errors import DeviceLost
-from engine.gpu import open_card, watched
+from engine.gpu import open_card, watching_card
 from engine.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def until(true: object, seconds: float = 5.0) -> bool:
 
 def test_the_cards_numbers_are_read_when_the_metrics_are() -> None:
     metrics, card = Metrics(), RecordedCard()
-    with watched(card, "0", metrics, lambda error: None):
+    with watching_card(card, "0", metrics):
         assert value(metrics, "qyran_gpu_memory_bytes", state="used") == 3e9
         card.used_bytes = 4e9
         assert value(metrics, "qyran_gpu_memory_bytes", state="used") == 4e9
@@ -72,21 +72,22 @@ def test_the_cards_numbers_are_read_when_the_metrics_are() -> None:
 
 
 def test_an_xid_of_some_program_is_counted_and_costs_nothing() -> None:
-    metrics, card, told = Metrics(), RecordedCard(), []
-    with watched(card, "0", metrics, told.append):
+    metrics, card = Metrics(), RecordedCard()
+    with watching_card(card, "0", metrics) as lost:
         card.xids.put(31)
         assert until(lambda: value(metrics, "qyran_gpu_xids_total", xid="31") == 1)
         card.xids.put(31)
         assert until(lambda: value(metrics, "qyran_gpu_xids_total", xid="31") == 2)
-    assert told == []
+        assert lost() is None
 
 
 def test_a_card_that_fell_off_the_bus_is_lost() -> None:
-    metrics, card, told = Metrics(), RecordedCard(), list[DeviceLost]()
-    with watched(card, "0", metrics, told.append):
+    card = RecordedCard()
+    with watching_card(card, "0", Metrics()) as lost:
         card.xids.put(79)
-        assert until(lambda: told)
-    assert "Xid 79, the GPU has fallen off the bus" in str(told[0])
+        assert until(lost)
+        assert "Xid 79, the GPU has fallen off the bus" in str(lost())
+    assert card.closed
 
 
 def test_a_process_that_hangs_in_its_lost_card_is_ended_with_the_status_of_one() -> None:
@@ -96,7 +97,7 @@ def test_a_process_that_hangs_in_its_lost_card_is_ended_with_the_status_of_one()
         "from engine.metrics import Metrics\n"
         "from tests.test_gpu import RecordedCard\n"
         "card = RecordedCard(); card.xids.put(79)\n"
-        "with gpu.watched(card, '0', Metrics(), lambda error: None): time.sleep(60)\n"
+        "with gpu.watching_card(card, '0', Metrics()): time.sleep(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert done.returncode == DeviceLost.exit_status == 75, done.stderr

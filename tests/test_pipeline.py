@@ -17,9 +17,11 @@ from engine.config import EngineConfig
 from engine.demo.city import FOOTAGE, city_config
 from engine.errors import DeviceLost, RegisterError
 from engine.ingest import FileSource
+from engine.mailbox import Mailbox
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
+from engine.runner import Runner
 from engine.site import load_site
 from engine.stages import Decoder
 from engine.types import Case, Entry, FrameBatch, Segment
@@ -161,3 +163,20 @@ def test_what_was_seen_before_the_gpu_was_lost_is_settled(turn: Turn, ended: lis
                 entries += step
     assert entries
     assert [(e.case.kind, e.case.occurred_s) for e in entries] == [(e.case.kind, e.case.occurred_s) for e in ended]
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_runner_that_is_told_of_the_lost_gpu_ends_with_it(overlap: bool, tmp_path: Path) -> None:
+    config, metrics = city(tmp_path), Metrics()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    told = iter([None, DeviceLost("GPU 0: Xid 79")])
+    with (
+        closing(SqlRegister(tmp_path / "register.db")) as register,
+        open_stages(config, sites, register, metrics) as stages,
+    ):
+        pipeline, mailbox = Pipeline(stages, config.camera_names, metrics), Mailbox(8, 8, metrics)
+        runner = Runner(
+            pipeline, stages.prosecutor, mailbox, batch_segments=1, overlap=overlap, lost=lambda: next(told)
+        )
+        with pytest.raises(DeviceLost, match="Xid 79"):
+            list(runner.run())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
+from engine.config import CameraConfig, EngineConfig, MetricsConfig, RegisterConfig, ServiceConfig
 from engine.errors import ConfigError
 from engine.share import Share, parse_share, see_one_gpu, share_of
 
@@ -45,6 +46,12 @@ def test_workers_share_no_folder_and_no_port() -> None:
 def test_a_worker_without_a_camera_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"--gpu 2/3: the configuration has 2 camera"):
         share_of(config(2), Share(2, 3))
+
+
+def test_a_register_that_workers_would_share_is_an_error() -> None:
+    shared = msgspec.structs.replace(config(4), register=RegisterConfig(url="postgresql://register/qyran"))
+    with pytest.raises(ConfigError, match=r"no register\.url"):
+        share_of(shared, Share(0, 2))
 
 
 @pytest.mark.parametrize("text", ["4/4", "1", "1/0", "-1/2", "a/b", "1/2/3"])

@@ -36,13 +36,18 @@ class Decoding:
     decoder: Decoder
     look: Callable[[Sequence[Segment], Sequence[float]], list[Still]]
     """`second_look.look`; from any thread."""
+    renew: Callable[[], None] = lambda: None
+    """Call it when a camera has come to the mapping that this was opened with; between two batches."""
 
 
 @contextmanager
 def open_decoding(
     config: DecoderConfig, sizes: PipelineConfig, cameras: Mapping[int, CameraView], model: ModelInput, metrics: Metrics
 ) -> Iterator[Decoding]:
-    """Open what `config` asks for; closes it. Raises ConfigError where DALI is asked for and cannot run."""
+    """Open what `config` asks for; closes it. Cameras may come to `cameras` and go between two batches.
+
+    Raises ConfigError where DALI is asked for and cannot run.
+    """
     cpu = CpuDecoder(cameras, model, metrics, sizes.decode_threads)
     try:
         if not _on_device(config):
@@ -72,8 +77,6 @@ def _device_decoding(
     from engine.decode.device_look import DeviceLook
 
     codecs = ON_DALI_CPU if device is None else ON_GPU
-    regions = max(len(view.regions) for view in cameras.values())
-    lamps = any(view.lamps for view in cameras.values())
     threads = sizes.decode_threads
     decoder = DeviceDecoder(
         cameras,
@@ -81,13 +84,20 @@ def _device_decoding(
         metrics,
         cpu=cpu,
         formats=Formats(codecs),
-        open_graph=lambda most: Graph(model, device, most=most, regions=regions, lamps=lamps, threads=threads),
+        open_graph=lambda most: Graph(
+            model,
+            device,
+            most=most,
+            regions=max((len(view.regions) for view in cameras.values()), default=1),
+            lamps=any(view.lamps for view in cameras.values()),
+            threads=threads,
+        ),
         budget_bytes=config.memory_mb * _MEGABYTE,
         most=sizes.batch_segments,
     )
     device_look = DeviceLook(cameras, Formats(codecs), lambda: StillGraph(device, 1), metrics)
     try:
-        yield Decoding(decoder, device_look)
+        yield Decoding(decoder, device_look, renew=decoder.close)
     finally:
         device_look.close()
         decoder.close()

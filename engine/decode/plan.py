@@ -30,7 +30,7 @@ class Planner:
 
     def __init__(self, cameras: Mapping[int, CameraView]) -> None:
         self._cameras = cameras
-        self._schedules = {index: Schedule(view.detect_fps) for index, view in cameras.items()}
+        self._schedules: dict[int, Schedule] = {}
 
     def choose(self, segments: Sequence[Segment]) -> list[Choice]:
         """What is looked at of every segment, in their order; of some perhaps nothing."""
@@ -39,10 +39,17 @@ class Planner:
                 index,
                 segment,
                 self._cameras[segment.camera],
-                self._schedules[segment.camera].choose(segment.captured_s),
+                self._schedule(segment.camera).choose(segment.captured_s),
             )
             for index, segment in enumerate(segments)
         ]
+
+    def _schedule(self, camera: int) -> Schedule:
+        """Made at the camera's first segment; those of cameras that went are dropped then."""
+        if camera not in self._schedules:
+            self._schedules = {known: one for known, one in self._schedules.items() if known in self._cameras}
+            self._schedules[camera] = Schedule(self._cameras[camera].detect_fps)
+        return self._schedules[camera]
 
 
 def frames_of(choices: Sequence[Choice]) -> Frames:
