@@ -14,7 +14,7 @@ import structlog
 from engine.errors import CaseConflict, DeviceLost, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
-from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Speedometer, Tracker
+from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Signals, Speedometer, Tracker
 from engine.types import (
     TRACK_BITS,
     Case,
@@ -44,6 +44,7 @@ class Stages:
 
     decoder: Decoder
     guard: Guard
+    signals: Signals
     detector: Detector
     tracker: Tracker
     speedometer: Speedometer
@@ -117,6 +118,7 @@ class Pipeline:
         """From pixels to violations."""
         self._forget_the_silent(decoded.batch)
         self._stages.speedometer.suspend(decoded.moved)
+        self._stages.signals.observe(decoded.batch, decoded.moved)
         detections = self._detect(decoded.batch)
         tracks = self._track(detections)
         motion = self._measure(tracks)
