@@ -89,7 +89,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         database = register.database
         records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
         security = Security(Tokens(database), Audit(config.state / "audit"))
-        service = Service(records, fleet, security, config.service, metrics)
+        service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")

@@ -162,6 +162,23 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def report(
+    case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of a case.")],
+    lang: Annotated[str, typer.Option(help="ru, kk or en.")] = "ru",
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
+    embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page, to send it alone.")] = False,
+) -> None:
+    """Make the report of a case anew from its case.json: the same bytes as in its folder, by the same version."""
+    from engine.report import make_report
+
+    content = make_report(case, lang, embed=embed)
+    if out is None:
+        typer.echo(content, nl=False)
+    else:
+        out.write_bytes(content)
+
+
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
 
