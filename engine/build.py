@@ -16,8 +16,8 @@ from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.second_look import look
 from engine.detect.cards import find_card
-from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
+from engine.detectors import open_detector
 from engine.evidence import FileProsecutor, Means, Origin, Scene, stored_cases
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.ingest import FileSource, RtspSource
@@ -107,7 +107,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
     by_index, names = dict(enumerate(sites)), config.camera_names
     card = find_card(config.detector.card)
     with ExitStack() as stack:
-        detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
+        detector = stack.enter_context(closing(open_detector(card, config.detector, metrics)))
         decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
         stack.callback(decoder.close)
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}

@@ -147,6 +147,25 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command(name="build-engine")
+def build_engine(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
+    card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "",
+    batch: Annotated[int, typer.Option(min=0, help="Pictures at once, at the most.")] = 0,
+    sm: Annotated[list[int] | None, typer.Option(help="Compute capability, 89 for 8.9; repeatable.")] = None,
+    plans: Annotated[Path | None, typer.Option(help="Folder of the plans.")] = None,
+    footage: Annotated[list[Path] | None, typer.Option(help="Video of your cameras; repeatable.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even where a plan is there.")] = False,
+) -> None:
+    """Build TensorRT's plan of the detector: for the GPU of this machine, or with --sm for others, without a GPU."""
+    from engine.build_engine import Order, build_plans, ordered
+
+    logs.configure(level="warning")
+    wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
+    build_plans(Order(wish, tuple(sm or ()), force), _console())
+
+
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=0, help="Run this long; 0: until interrupted.")] = 90.0,
