@@ -36,18 +36,21 @@ Progress = Callable[[str, int, int], None]
 _INSTALL = "pip install 'qyran[gpu]'"
 
 
-def open_detector(card: ModelCard, config: DetectorConfig, metrics: Metrics) -> Detector:
-    """The detector that `config` asks for. Raises ConfigError that says what is missing, or ModelError."""
+def open_detector(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int = 0) -> Detector:
+    """The detector that `config` asks for, on the GPU of that index, if on any.
+
+    Raises ConfigError that says what is missing, or ModelError.
+    """
     if config.runtime != "auto":
-        return _told(_OPENERS[config.runtime](card, config, metrics), metrics, fallback=False)
+        return _told(_OPENERS[config.runtime](card, config, metrics, gpu), metrics, fallback=False)
     passed_over = 0
     for runtime in ("tensorrt", "torch") if has_driver() else ():
         try:
-            return _told(_OPENERS[runtime](card, config, metrics), metrics, fallback=passed_over > 0)
+            return _told(_OPENERS[runtime](card, config, metrics, gpu), metrics, fallback=passed_over > 0)
         except (ConfigError, ModelError) as error:
             passed_over += 1
             log.warning("detector passed over", runtime=runtime, reason=str(error))
-    return _told(_open_onnx(card, config, metrics), metrics, fallback=passed_over > 0)
+    return _told(_open_onnx(card, config, metrics, gpu), metrics, fallback=passed_over > 0)
 
 
 def has_driver() -> bool:
@@ -66,36 +69,36 @@ def _told(detector: Detector, metrics: Metrics, *, fallback: bool) -> Detector:
     return detector
 
 
-def _open_onnx(card: ModelCard, config: DetectorConfig, metrics: Metrics) -> Detector:
+def _open_onnx(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int) -> Detector:
     return OnnxDetector(card, config.threads)
 
 
-def _open_torch(card: ModelCard, config: DetectorConfig, metrics: Metrics) -> Detector:
+def _open_torch(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int) -> Detector:
     need_modules("torch")
     from engine.detect.bound import BoundNetwork
     from engine.detect.device import DeviceDetector
 
-    network = BoundNetwork(card, verified(card), "fp32", this_gpu().device, config.batch)
+    network = BoundNetwork(card, verified(card), "fp32", this_gpu(gpu).device, config.batch)
     return DeviceDetector(card, network, metrics.left_out.inc)
 
 
-def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics) -> Detector:
+def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int) -> Detector:
     """A plan that is not there yet is built first; one that has not run on this GPU yet has to prove itself."""
     need_modules("torch", "onnx")
     from engine.detect.device import DeviceDetector
     from engine.detect.plan_network import PlanNetwork
 
-    gpu, folder = this_gpu(), PlanFolder(config.plans)
-    key = plan_key(card, config, gpu.sm, gpu.name)
-    plan = folder.find(key) or make_plan(card, config, key, gpu.sm, _log_progress)
-    network = PlanNetwork(card, plan.content, config.precision, gpu.device, folder.path(key).with_suffix(".jit"))
+    here, folder = this_gpu(gpu), PlanFolder(config.plans)
+    key = plan_key(card, config, here.sm, here.name)
+    plan = folder.find(key) or make_plan(card, config, key, here.sm, _log_progress)
+    network = PlanNetwork(card, plan.content, config.precision, here.device, folder.path(key).with_suffix(".jit"))
     detector = DeviceDetector(card, network, metrics.left_out.inc)
     if plan.record.on_device is None:
         _prove(card, config, folder, plan, detector)
     return detector
 
 
-_OPENERS: dict[str, Callable[[ModelCard, DetectorConfig, Metrics], Detector]] = {
+_OPENERS: dict[str, Callable[[ModelCard, DetectorConfig, Metrics, int], Detector]] = {
     "onnx": _open_onnx,
     "torch": _open_torch,
     "tensorrt": _open_tensorrt,
@@ -110,16 +113,16 @@ class Gpu:
     name: str
 
 
-def this_gpu() -> Gpu:
-    """The GPU of this process: the first that CUDA_VISIBLE_DEVICES leaves. Raises ConfigError where there is none."""
+def this_gpu(index: int = 0) -> Gpu:
+    """The GPU of that index, of those that CUDA_VISIBLE_DEVICES leaves. Raises ConfigError where there is none."""
     import torch
 
-    if not torch.cuda.is_available():
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
         built = "" if torch.version.cuda else f"; torch {torch.__version__} is built without CUDA"
-        raise ConfigError(f"detector: no CUDA device is seen by torch{built}")
-    major, minor = torch.cuda.get_device_capability()
-    device = torch.device("cuda", torch.cuda.current_device())
-    return Gpu(device, 10 * major + minor, torch.cuda.get_device_name())
+        raise ConfigError(f"detector: there is no GPU {index}, torch sees {count}{built}")
+    major, minor = torch.cuda.get_device_capability(index)
+    return Gpu(torch.device("cuda", index), 10 * major + minor, torch.cuda.get_device_name(index))
 
 
 def need_modules(*names: str) -> None:

@@ -49,6 +49,8 @@ class Where(Record, frozen=True):
     latitude: float | None
     longitude: float | None
     direction: str
+    area: str = ""
+    """District or other part of the city, from the site; empty where it names none."""
 
 
 class Speed(Record, frozen=True):
@@ -90,6 +92,8 @@ class Device(Record, frozen=True):
     serial: str
     certificate: CertificateRecord | None
     calibration: CalibrationRecord | None
+    signing_key: str | None = None
+    """Id of the key that it signs its cases with; None: it has none, and nobody has signed."""
 
 
 class Versions(Record, frozen=True):

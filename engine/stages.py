@@ -48,6 +48,11 @@ class Guard(Protocol):
         """The cameras, of all that are watched, that do not look where they looked when they were calibrated."""
 
 
+class Signals(Protocol):
+    def observe(self, batch: FrameBatch, moved: frozenset[int]) -> None:
+        """Take in what the signal lamps of the frames show; of a camera that has `moved` nothing is believed."""
+
+
 class Detector(Protocol):
     @property
     def model(self) -> ModelRecord: ...
@@ -89,6 +94,9 @@ class Prosecutor(Protocol):
         A case waits until its camera's recording reaches the end of the clip, or until the camera has been silent for
         longer than the clip would take. Evidence files are on the disk, synced, before the case is returned.
         """
+
+    def release(self, camera: int) -> Sequence[Case]:
+        """Let go of a camera of which no segment will come any more; its cases still waiting, as `close` gives them."""
 
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with the evidence there is."""
