@@ -14,6 +14,10 @@ QyranError
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
 ├── EvidenceError            the proof of a case could not be made or does not verify
+├── DeliveryError            a recipient did not take a case
+│   ├── RecipientUnavailable     not now, whatever the case
+│   ├── SubmissionFailed         not this case now
+│   └── SubmissionRefused        never: the recipient says that the case is wrong
 └── RegisterError            the register could not append or read
     └── CaseConflict         the same case id with another content
 
@@ -79,6 +83,27 @@ class CalibrationError(QyranError):
 
 class EvidenceError(QyranError):
     """The proof of a case could not be made, or does not verify."""
+
+
+class DeliveryError(QyranError):
+    """A recipient did not take a case. The message never shows a credential."""
+
+
+class RecipientUnavailable(DeliveryError):
+    """Not reached, overloaded, or it does not let us in: the same case goes again later, the others wait behind it."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """How long the recipient asks to be left alone."""
+
+
+class SubmissionFailed(DeliveryError):
+    """No answer within the deadline, or one that says neither yes nor no: this case goes again later."""
+
+
+class SubmissionRefused(DeliveryError):
+    """The recipient's definitive no; the message is its reason."""
 
 
 class RegisterError(QyranError):

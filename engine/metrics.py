@@ -105,6 +105,28 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=registry,
         )
+        # delivery
+        self.deliveries = Counter(
+            "qyran_deliveries_total", "Submissions to a recipient", ["recipient", "result"], registry=registry
+        )
+        self.deliveries_pending = Gauge(
+            "qyran_deliveries_pending", "Cases that a recipient has not taken yet", ["recipient"], registry=registry
+        )
+        self.deliveries_refused = Gauge(
+            "qyran_deliveries_refused", "Cases that a recipient refused for good", ["recipient"], registry=registry
+        )
+        self.delivery_oldest_s = Gauge(
+            "qyran_delivery_oldest_pending_timestamp_seconds",
+            "When the oldest pending case was recorded; 0: none waits",
+            ["recipient"],
+            registry=registry,
+        )
+        self.delivery_breaker = Gauge(
+            "qyran_delivery_breaker",
+            "0 closed, 1 open: the recipient is down, 2 trying",
+            ["recipient"],
+            registry=registry,
+        )
         # service
         self.register_sequence = Gauge("qyran_register_sequence", "Sequence of the newest entry", registry=registry)
         self.watchers = Gauge("qyran_watchers", "Open watch streams", registry=registry)

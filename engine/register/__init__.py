@@ -7,5 +7,6 @@ its tables on `tables.metadata`, has a step in `migrations/versions` that makes 
 
 from engine.register.cases import EVERYTHING, Filter, SqlRegister
 from engine.register.database import Database
+from engine.register.outbox import Delivery, Outbox, Standing, Wish
 
-__all__ = ["EVERYTHING", "Database", "Filter", "SqlRegister"]
+__all__ = ["EVERYTHING", "Database", "Delivery", "Filter", "Outbox", "SqlRegister", "Standing", "Wish"]
