@@ -133,6 +133,26 @@ def still(
 
 
 @app.command()
+def deliver(
+    config: _Config,
+    status: Annotated[bool, typer.Option("--status", help="Say how the recipients stand, and end.")] = False,
+    retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Send again what was refused, and end.")] = False,
+    log_level: _LogLevel = "info",
+) -> None:
+    """Hand the register's cases to the recipients of CONFIG until interrupted; `qyran run` does it, too."""
+    from engine import delivery
+
+    logs.configure(level=log_level)
+    if retry_dead:
+        delivery.retry(config, _console())
+    elif status:
+        delivery.show(config, _console())
+    else:
+        with _interruptible(_raise_interrupt):
+            delivery.deliver(config)
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,

@@ -536,6 +536,8 @@ class Case:
     told apart by them: the document names what proves it by hash, and a seal's number depends on what came before."""
     folder: str
     """Path of the evidence folder, relative to the evidence root."""
+    area: str = ""
+    """District or other part of the city; empty where the site names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,16 +16,20 @@ from typing import Any
 import grpc
 from qyran.v1 import register_service_pb2 as pb
 from qyran.v1 import register_service_pb2_grpc as pb_grpc
+from qyran.v1 import violation_service_pb2 as calls_pb
 
+TAKES = ("take", "late", "dribble")
+"""Words of a rule that enter the case: and answer, answer after the deadline, answer drop by drop (over HTTP)."""
 LATE_S = 1.0
 """How long a late answer takes; give the line a shorter deadline."""
 
 
 @dataclass
 class Register:
-    """What a recipient does with a case: `rule` says `take`, `late`, or how it does not take it."""
+    """What a recipient does with cases, and what it has got."""
 
     rule: Callable[[str], str] = lambda case_id: "take"
+    """One of TAKES, or what the protocol calls the error."""
     calls: list[str] = field(default_factory=list)
     """Ids in the order they came, every attempt."""
     taken: dict[str, Any] = field(default_factory=dict)
@@ -32,6 +37,10 @@ class Register:
     duplicates: list[str] = field(default_factory=list)
     """Ids that came again after they were entered."""
     tokens: list[str] = field(default_factory=list)
+    decide: Callable[[str], calls_pb.Disposition | None] = lambda case_id: None
+    """What is decided at once."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What every answer over HTTP says besides."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def receive(self, case_id: str, request: Any, token: str) -> str:
@@ -40,7 +49,7 @@ class Register:
             self.calls.append(case_id)
             self.tokens.append(token)
             word = self.rule(case_id)
-            if word in ("take", "late"):
+            if word in TAKES:
                 if case_id in self.taken:
                     self.duplicates.append(case_id)
                 self.taken.setdefault(case_id, request)
@@ -61,10 +70,12 @@ class _RegisterService(pb_grpc.RegisterServiceServicer):
     ) -> pb.SubmitCaseResponse:
         case_id = request.entry.case.id
         word = self._register.receive(case_id, request, dict(context.invocation_metadata()).get("authorization", ""))
-        if word not in ("take", "late"):
+        if word not in TAKES:
             context.abort(grpc.StatusCode[word], f"{word} it is")
         return pb.SubmitCaseResponse(
-            receipt=self._register.receipt(case_id), duplicate=case_id in self._register.duplicates
+            receipt=self._register.receipt(case_id),
+            duplicate=case_id in self._register.duplicates,
+            disposition=self._register.decide(case_id),
         )
 
 
@@ -93,22 +104,23 @@ def plain(register: Register, request: dict[str, Any], token: str) -> tuple[int,
         return int(word), {"Retry-After": "7"}, json.dumps({"reason": f"{word} it is"}).encode()
     if word == "garbage":
         return 200, {}, b"<html>welcome"
-    receipt = {"receipt": register.receipt(request["case_id"]), "duplicate": request["case_id"] in register.duplicates}
-    return 200, {}, json.dumps(receipt).encode()
+    answer = {"receipt": register.receipt(request["case_id"]), "duplicate": request["case_id"] in register.duplicates}
+    return 200, {"Drops": "1"} if word == "dribble" else {}, json.dumps(answer | register.extra).encode()
 
 
 def erap(register: Register, request: dict[str, Any], token: str) -> tuple[int, dict[str, str], bytes]:
     """An ERAP-shaped register: always 200, the status within."""
     case_id = request["requestId"]
     word = register.receive(case_id, request, token)
-    if word not in ("take", "late"):
+    if word not in TAKES:
         return 200, {}, json.dumps({"status": "REJECTED", "reason": word}).encode()
     status = "DUPLICATE" if case_id in register.duplicates else "REGISTERED"
-    return 200, {}, json.dumps({"status": status, "registrationNumber": register.receipt(case_id)}).encode()
+    answer = {"status": status, "registrationNumber": register.receipt(case_id)}
+    return 200, {}, json.dumps(answer | register.extra).encode()
 
 
 @contextmanager
-def http_register(register: Register, respond: Respond = plain, port: int = 0) -> Iterator[int]:
+def http_register(register: Register, respond: Respond = plain, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve it on loopback; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -121,12 +133,22 @@ def http_register(register: Register, respond: Respond = plain, port: int = 0) -
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self._send([body[i : i + 1] for i in range(len(body))] if "Drops" in headers else [body])
+
+        def _send(self, parts: list[bytes]) -> None:
+            try:
+                for part in parts:
+                    self.wfile.write(part)
+                    time.sleep(0.1 if len(parts) > 1 else 0.0)
+            except OSError:
+                self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()

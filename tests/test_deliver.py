@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine.config import RecipientConfig
+from engine.decisions import Ruling
 from engine.deliver import Line, open_channel
 from engine.errors import ConfigError
 from engine.metrics import Metrics
-from engine.register import Outbox, SqlRegister
+from engine.register import Decisions, Outbox, SqlRegister
+from tests.certificates import Authority
 from tests.examples import make_case, write_case
-from tests.recipients import Register, erap, grpc_register, http_register
+from tests.recipients import Register, Respond, erap, grpc_register, http_register, plain
 
+AT = "2027-01-15T08:00:00Z"
 HOUR_S = 3600.0
 
 
@@ -165,14 +172,15 @@ def test_a_case_that_always_fails_lets_the_others_pass_and_is_not_given_up(world
 
 def test_in_no_hour_more_than_the_agreed_number_goes(world: World) -> None:
     recipient = Register()
-    world.append(*range(40))
+    world.append(*range(20))
     with grpc_register(recipient) as port:
-        line = world.line(f"grpc://127.0.0.1:{port}", per_hour=20)
-        world.rest(line, 0.98 * HOUR_S)
-        assert len(recipient.calls) == 20
-        restarted = world.line(f"grpc://127.0.0.1:{port}", per_hour=20)
-        world.rest(restarted, 0.98 * HOUR_S)
-    assert len(recipient.calls) == 40
+        line = world.line(f"grpc://127.0.0.1:{port}", per_hour=5)
+        world.rest(line, 0.99 * HOUR_S, haste=120.0)
+        first = len(recipient.calls)
+        restarted = world.line(f"grpc://127.0.0.1:{port}", per_hour=5)
+        world.rest(restarted, 0.99 * HOUR_S, haste=120.0)
+    assert first == 5
+    assert len(recipient.calls) == 10
 
 
 def test_kinds_go_in_the_order_that_was_asked_for_but_nothing_waits_for_ever(world: World) -> None:
@@ -249,16 +257,26 @@ def test_only_one_delivers_at_a_time_and_another_takes_over(world: World, monkey
 
 
 def test_over_http_the_same_holds(world: World) -> None:
-    words = iter(["take", "503", "500", "garbage", "late", "take", "422"])
+    words = iter(["take", "503", "302", "500", "garbage", "take", "422"])
     recipient, ids = Register(lambda _: next(words)), world.append(1, 2, 3)
     with http_register(recipient) as port:
-        world.work(world.line(f"http://127.0.0.1:{port}/cases", deadline_s=0.4), world.is_done)
+        world.work(world.line(f"http://127.0.0.1:{port}/cases"), world.is_done)
     assert recipient.calls == [ids[0], *[ids[1]] * 5, ids[2]]
     assert list(recipient.taken) == ids[:2]
-    assert recipient.duplicates == [ids[1]]
     assert "422: 422 it is" in world.outbox.refused(1)[0].detail
     body = recipient.taken[ids[1]]
     assert body["document"].encode() == make_case(2).document
+
+
+@pytest.mark.parametrize("word", ["late", "dribble"])
+def test_over_http_an_answer_after_the_deadline_makes_no_second_entry_either(world: World, word: str) -> None:
+    words = iter([word, "take", "take"])
+    recipient, ids = Register(lambda _: next(words)), world.append(1, 2)
+    with http_register(recipient) as port:
+        world.work(world.line(f"http://127.0.0.1:{port}/cases", deadline_s=0.4), world.is_done)
+    assert recipient.calls == [ids[0], ids[0], ids[1]]
+    assert recipient.duplicates == [ids[0]]
+    assert list(recipient.taken) == ids
 
 
 def test_what_a_recipient_asks_for_with_retry_after_is_kept_to(world: World) -> None:
@@ -304,6 +322,76 @@ def test_the_token_goes_along_and_never_shows(world: World, capsys: pytest.Captu
         world.work(line, lambda: world.outbox.standing().delivered == 2)
     assert recipient.tokens == ["Bearer s3cret"] * 4
     assert "s3cret" not in capsys.readouterr().out
+
+
+def test_what_a_recipient_decides_at_once_is_recorded_as_if_it_had_been_reported(world: World) -> None:
+    decided = calls_pb.Disposition(
+        report_id="D-1",
+        ruling=calls_pb.RULING_REJECTED,
+        reason="two plates",
+        decided_at=Timestamp(seconds=180_000_000),
+    )
+    recipient, ids = Register(decide=lambda case_id: decided if case_id.endswith("1") else None), world.append(1, 2)
+    with grpc_register(recipient) as port:
+        world.work(world.line(f"grpc://127.0.0.1:{port}"), world.is_done)
+    decisions = Decisions(world.register.database)
+    ((told,), _) = decisions.of_case(ids[0])
+    assert (told.reporter, told.report_id, told.ruling, told.reason) == ("city", "D-1", Ruling.REJECTED, "two plates")
+    assert told.decided_s == 180_000_000.0
+    assert decisions.of_case(ids[1])[0] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "respond", "extra"),
+    [
+        ("qyran", plain, {"disposition": {"report_id": "K-1", "ruling": "exempt_stolen", "decided_at": AT}}),
+        ("erap", erap, {"decision": {"number": "K-1", "ruling": "EXEMPT_STOLEN", "decidedAt": AT}}),
+    ],
+)
+def test_over_http_too(world: World, form: str, respond: Respond, extra: dict[str, object]) -> None:
+    (case_id,) = world.append(1)
+    with http_register(Register(extra=extra), respond) as port:
+        world.work(world.line(f"http://127.0.0.1:{port}", form=form), world.is_done)
+    ((told,), _) = Decisions(world.register.database).of_case(case_id)
+    assert (told.report_id, told.ruling) == ("K-1", Ruling.EXEMPT_STOLEN)
+
+
+def test_a_decision_that_cannot_be_recorded_does_not_keep_the_case_from_being_delivered(world: World) -> None:
+    (case_id,) = world.append(1)
+    with http_register(Register(extra={"disposition": {"report_id": "", "ruling": "accepted"}})) as port:
+        world.work(world.line(f"http://127.0.0.1:{port}"), world.is_done)
+    assert world.outbox.standing().delivered == 1
+    assert Decisions(world.register.database).of_case(case_id)[0] == []
+
+
+def test_with_certificates_both_sides_know_each_other(world: World, tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path), Authority(folder(tmp_path / "stranger"))
+    (certificate, key), (own, own_key) = authority.issue("register"), authority.issue("qyran")
+    ours = {"ca_file": authority.ca, "certificate_file": own, "key_file": own_key}
+    recipient, ids = Register(), world.append(1)
+    pair = [(key.read_bytes(), certificate.read_bytes())]
+    tls = grpc.ssl_server_credentials(pair, authority.ca.read_bytes(), require_client_auth=True)
+    with grpc_register(recipient, tls=tls) as port:
+        for missing in ({**ours, "ca_file": stranger.ca}, {"ca_file": authority.ca}):
+            world.rest(world.line(f"grpcs://127.0.0.1:{port}", **missing), 2.0)
+        assert recipient.calls == []
+        world.work(world.line(f"grpcs://127.0.0.1:{port}", **ours), world.is_done)
+    assert recipient.calls == ids
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.ca)
+    context.load_cert_chain(certificate, key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ids += world.append(2)
+    with http_register(recipient, tls=context) as port:
+        world.rest(world.line(f"https://127.0.0.1:{port}", **{**ours, "ca_file": stranger.ca}), 2.0)
+        assert recipient.calls == ids[:1]
+        line = world.line(f"https://127.0.0.1:{port}", **ours)
+        world.work(line, lambda: world.outbox.standing().delivered == 2)
+    assert recipient.calls == ids
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 @pytest.mark.parametrize(

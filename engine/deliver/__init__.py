@@ -2,7 +2,7 @@
 
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.channels import open_channel
-from engine.deliver.deliverer import Deliverer
+from engine.deliver.deliverer import Deliverer, open_deliverer
 from engine.deliver.line import Line
 
-__all__ = ["Channel", "Deliverer", "Line", "Receipt", "Submission", "open_channel"]
+__all__ = ["Channel", "Deliverer", "Line", "Receipt", "Submission", "open_channel", "open_deliverer"]

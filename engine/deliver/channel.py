@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engine.decisions import Disposition
 from engine.types import Entry
 
 
@@ -28,6 +29,8 @@ class Receipt:
     """Its own number of the case."""
     duplicate: bool = False
     """It had the case already: an earlier answer was lost."""
+    disposition: Disposition | None = None
+    """What it decided at once, where it did."""
 
 
 class Channel(Protocol):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 
 import structlog
 
+from engine.config import EngineConfig
+from engine.deliver.channels import open_channel
 from engine.deliver.line import Line
 from engine.errors import QyranError
+from engine.metrics import Metrics
+from engine.register import SqlRegister
 
 log = structlog.get_logger()
 
@@ -17,6 +22,20 @@ RETRY_S = 2.0
 """Pause after the register could not be used."""
 MEASURE_S = 10.0
 """How often the metrics hear how a line stands."""
+
+
+@contextmanager
+def open_deliverer(config: EngineConfig, register: SqlRegister, metrics: Metrics) -> Iterator[Deliverer]:
+    """A line to every recipient of the configuration, at work until the end. Raises ConfigError."""
+    with ExitStack() as stack:
+        lines = []
+        for recipient in config.recipients:
+            channel = stack.enter_context(closing(open_channel(recipient)))
+            lines.append(Line(recipient, register, channel, config.evidence_root, metrics))
+        deliverer = Deliverer(lines)
+        deliverer.start()
+        stack.callback(deliverer.stop)
+        yield deliverer
 
 
 class Deliverer:
@@ -40,12 +59,8 @@ class Deliverer:
             thread.join()
 
     def wait(self) -> None:
-        """Until another thread or a signal handler calls `stop_soon`."""
+        """Until `stop`."""
         self._stopped.wait()
-
-    def stop_soon(self) -> None:
-        """Ask the lines to end; returns at once."""
-        self._stopped.set()
 
     def _work(self, line: Line) -> None:
         measure_again_s = 0.0

@@ -4,7 +4,8 @@ The field names are our own reasoned design after what such registers ask for (a
 plate and its country, measurement with its uncertainty, the device and its certificate, attachments with hashes). There
 is no public description of the real interface; who has it changes this one module.
 
-The answer: {"status": "REGISTERED" | "DUPLICATE" | "REJECTED", "registrationNumber": "...", "reason": "..."}.
+The answer: {"status": "REGISTERED" | "DUPLICATE" | "REJECTED", "registrationNumber": "...", "reason": "...",
+"decision": {"number": "...", "ruling": "INSTITUTED", "reason": "...", "decidedAt": "..."}}; the status is required.
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ from typing import Literal
 import msgspec
 
 from engine import document as doc
+from engine.decisions import Disposition, Ruling
 from engine.deliver.channel import Receipt, Submission
 from engine.errors import EvidenceError, SubmissionFailed, SubmissionRefused
+
+RULINGS = {
+    "INSTITUTED": Ruling.ACCEPTED,
+    "DECLINED": Ruling.REJECTED,
+    "EXEMPT_OTHER_DRIVER": Ruling.EXEMPT_OTHER_DRIVER,
+    "EXEMPT_STOLEN": Ruling.EXEMPT_STOLEN,
+}
 
 
 class Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -93,10 +102,24 @@ class Request(Message, frozen=True):
     evidence_target: str = ""
 
 
+class Decision(msgspec.Struct, frozen=True, rename="camel"):
+    """What the register decided at once."""
+
+    number: str
+    ruling: Literal["INSTITUTED", "DECLINED", "EXEMPT_OTHER_DRIVER", "EXEMPT_STOLEN"]
+    reason: str = ""
+    decided_at: dt.datetime | None = None
+
+    def on(self, case_id: str) -> Disposition:
+        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
+        return Disposition(self.number, case_id, RULINGS[self.ruling], self.reason, self.number, decided_s)
+
+
 class Answer(msgspec.Struct, frozen=True, rename="camel"):
     status: Literal["REGISTERED", "DUPLICATE", "REJECTED"]
     registration_number: str = ""
     reason: str = ""
+    decision: Decision | None = None
 
 
 class ErapForm:
@@ -111,12 +134,13 @@ class ErapForm:
             raise SubmissionFailed(str(error)) from error
         return msgspec.json.encode(_request(submission, record))
 
-    def read(self, answer: bytes) -> Receipt:
+    def read(self, case_id: str, answer: bytes) -> Receipt:
         """Raises SubmissionRefused for a rejection."""
         said = msgspec.json.decode(answer, type=Answer)
         if said.status == "REJECTED":
             raise SubmissionRefused(said.reason or "rejected without a reason")
-        return Receipt(said.registration_number, said.status == "DUPLICATE")
+        decided = said.decision.on(case_id) if said.decision else None
+        return Receipt(said.registration_number, said.status == "DUPLICATE", decided)
 
 
 def _request(submission: Submission, record: doc.Document) -> Request:

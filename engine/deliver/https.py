@@ -31,7 +31,7 @@ class Form(Protocol):
 
     def write(self, submission: Submission) -> bytes: ...
 
-    def read(self, answer: bytes) -> Receipt:
+    def read(self, case_id: str, answer: bytes) -> Receipt:
         """Raises msgspec.DecodeError for an answer that is not of this form, SubmissionRefused for one that says no."""
 
 
@@ -66,7 +66,7 @@ class HttpsChannel:
         if not 200 <= answer.status < 300:
             raise self._error(answer)
         try:
-            return self._form.read(answer.content)
+            return self._form.read(submission.entry.case.id, answer.content)
         except msgspec.DecodeError as error:
             raise SubmissionFailed(f"{self._name}: {answer.status}, but the answer is unclear: {error}") from error
 

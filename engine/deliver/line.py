@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from engine.config import RecipientConfig
+from engine.decisions import Disposition
 from engine.deliver import attachments
-from engine.deliver.channel import Channel, Submission
+from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
-from engine.errors import RecipientUnavailable, SubmissionFailed, SubmissionRefused
+from engine.errors import RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
 from engine.metrics import Metrics
-from engine.register import Delivery, Outbox, SqlRegister, Wish
+from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 
 log = structlog.get_logger()
 
@@ -25,6 +27,8 @@ LEASE_S = 15.0
 """How long a line belongs to a process that is gone from another machine."""
 PATIENCE = 3
 """So many times a case is tried before the others are sent meanwhile."""
+REPORT_ID_LENGTH, REASON_LENGTH, REFERENCE_LENGTH = 63, 1023, 255
+"""What the table of dispositions takes."""
 LONGEST_WAIT_S = 3600.0
 """Of one case that fails while others are taken."""
 
@@ -56,6 +60,7 @@ class Line:
         self._evidence_root = evidence_root
         self._metrics = metrics
         self._clock = clock
+        self._decisions = Decisions(register.database, clock=wall)
         self._outbox = Outbox(register.database, config.name, clock=wall)
         self._wish = Wish(config.kinds, config.outcomes, config.first, config.after_sequence)
         self._breaker = Breaker(config.longest_pause_s, clock)
@@ -114,25 +119,33 @@ class Line:
             self._answered()
         except RecipientUnavailable as error:
             self._breaker.fail(error.retry_after_s)
-            self._outbox.postpone(delivery.sequence, str(error), 0.0)
+            self._outbox.note(delivery.sequence, str(error))
             self._note(delivery, "unavailable", error)
         except SubmissionFailed as error:
             self._breaker.fail()
             self._outbox.postpone(delivery.sequence, str(error), _wait_s(delivery.attempts + 1))
             self._note(delivery, "failed", error)
         else:
-            self._outbox.deliver(delivery.sequence, answer)
+            self._record(answer)
+            self._outbox.deliver(delivery.sequence, answer.reference)
             self._note(delivery, "delivered")
             self._answered()
 
-    def _submit(self, delivery: Delivery) -> str:
-        """The recipient's number of the case. Raises DeliveryError."""
+    def _submit(self, delivery: Delivery) -> Receipt:
+        """The recipient's yes. Raises DeliveryError."""
         entry = self._register.get(delivery.case_id)
         if entry is None or entry.removed_s is not None:
             raise SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
         contents = attachments.contents(entry.case, self._evidence_root, self._config.inline_bytes)
-        receipt = self._channel.submit(Submission(entry, contents, self._config.evidence_target))
-        return receipt.reference
+        return self._channel.submit(Submission(entry, contents, self._config.evidence_target))
+
+    def _record(self, receipt: Receipt) -> None:
+        """Write down what the recipient decided at once; before the delivery, so that a crash loses neither."""
+        if decided := receipt.disposition:
+            try:
+                self._decisions.report(_fitting(decided, self.name))
+            except (RecordConflict, ValueError) as error:
+                log.error("disposition left out", recipient=self.name, case=decided.case_id, error=str(error))
 
     def _answered(self) -> None:
         """The recipient lives: after an outage, what waited goes in its order."""
@@ -145,6 +158,20 @@ class Line:
         self._metrics.delivery_breaker.labels(self.name).set(self._breaker.state)
         tell = log.error if result == "refused" else log.warning if error else log.info
         tell(f"case {result}", recipient=self.name, case=delivery.case_id, **({"error": str(error)} if error else {}))
+
+
+def _fitting(decided: Disposition, recipient: str) -> Disposition:
+    """As the table takes it. Raises ValueError for a report without a usable number or without its time."""
+    if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH:
+        raise ValueError(f"report_id must have 1 to {REPORT_ID_LENGTH} characters, got {len(decided.report_id)}")
+    if decided.decided_s <= 0:
+        raise ValueError("decided_at is required")
+    return replace(
+        decided,
+        reason=decided.reason[:REASON_LENGTH],
+        reference=decided.reference[:REFERENCE_LENGTH],
+        reporter=recipient,
+    )
 
 
 def _wait_s(attempts: int) -> float:

@@ -5,7 +5,8 @@
      "files": [{"name": ..., "media_type": ..., "size_bytes": ..., "sha256": ..., "content": base64 or null}],
      "evidence_target": host:port of the gRPC service that gives the files without content}
 
-The answer: {"receipt": "...", "duplicate": false}, both optional.
+The answer: {"receipt": "...", "duplicate": false, "disposition": {"report_id": "...", "ruling": "accepted" | "rejected"
+| "exempt_other_driver" | "exempt_stolen", "reason": "...", "reference": "...", "decided_at": "..."}}, all optional.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import hashlib
 import msgspec
 
 from engine import document as doc
+from engine.decisions import Disposition, Ruling
 from engine.deliver.channel import Receipt, Submission
+from engine.errors import SubmissionFailed
 
 
 class File(msgspec.Struct, frozen=True):
@@ -41,19 +44,38 @@ class Body(msgspec.Struct, frozen=True):
     evidence_target: str
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """What the register decided at once."""
+
+    report_id: str
+    ruling: Ruling
+    reason: str = ""
+    reference: str = ""
+    decided_at: dt.datetime | None = None
+
+    def on(self, case_id: str) -> Disposition:
+        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
+        return Disposition(self.report_id, case_id, self.ruling, self.reason, self.reference, decided_s)
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Unknown fields are let pass."""
 
     receipt: str = ""
     duplicate: bool = False
+    disposition: Decided | None = None
 
 
 class PlainForm:
     """`https.Form`."""
 
     def write(self, submission: Submission) -> bytes:
-        """The request's body."""
+        """The request's body. Raises SubmissionFailed for a document that is no text."""
         entry, case = submission.entry, submission.entry.case
+        try:
+            text = case.document.decode()
+        except UnicodeDecodeError as error:
+            raise SubmissionFailed(f"case {case.id}: {error}") from error
         return msgspec.json.encode(
             Body(
                 case_id=case.id,
@@ -62,17 +84,17 @@ class PlainForm:
                 kind=case.kind,
                 camera=case.camera,
                 occurred_at=doc.moment(case.occurred_s),
-                document=case.document.decode(),
+                document=text,
                 document_sha256=hashlib.sha256(case.document).hexdigest(),
                 files=files_of(submission),
                 evidence_target=submission.evidence_target,
             )
         )
 
-    def read(self, answer: bytes) -> Receipt:
+    def read(self, case_id: str, answer: bytes) -> Receipt:
         """An empty answer is a yes without a number."""
         said = msgspec.json.decode(answer, type=Answer) if answer.strip() else Answer()
-        return Receipt(said.receipt, said.duplicate)
+        return Receipt(said.receipt, said.duplicate, said.disposition.on(case_id) if said.disposition else None)
 
 
 def files_of(submission: Submission) -> tuple[File, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 from qyran.v1 import register_service_pb2 as pb
 from qyran.v1 import register_service_pb2_grpc as pb_grpc
+from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine import wire
 from engine.deliver.channel import Receipt, Submission
@@ -23,6 +24,7 @@ UNAVAILABLE = (
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.UNIMPLEMENTED,
 )
+RULINGS = frozenset(calls_pb.Ruling.values()) - {calls_pb.RULING_UNSPECIFIED}
 OPTIONS = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -52,7 +54,7 @@ class RpcChannel:
             answer = self._stub.SubmitCase(_request(submission), timeout=self._deadline_s, metadata=metadata)
         except grpc.RpcError as error:
             raise self._error(error) from error
-        return Receipt(answer.receipt, answer.duplicate)
+        return _receipt(submission.entry.case.id, answer)
 
     def close(self) -> None:
         """A submission under way fails."""
@@ -71,6 +73,13 @@ def _open(target: str, credentials: Credentials | None) -> grpc.Channel:
     if credentials is None or not credentials.encrypted:
         return grpc.insecure_channel(target, options=OPTIONS)
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(*credentials.pem()), options=OPTIONS)
+
+
+def _receipt(case_id: str, answer: pb.SubmitCaseResponse) -> Receipt:
+    """A ruling that this version of the protocol does not know is left to ReportDisposition."""
+    known = answer.disposition.ruling in RULINGS
+    decided = wire.disposition_from_message(case_id, answer.disposition) if known else None
+    return Receipt(answer.receipt, answer.duplicate, decided)
 
 
 def _request(submission: Submission) -> pb.SubmitCaseRequest:

@@ -34,6 +34,7 @@ class Filter:
 
     kinds: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
     occurred_from_s: float | None = None
     """Occurred at or after, Unix seconds UTC."""
     occurred_to_s: float | None = None
@@ -42,11 +43,23 @@ class Filter:
     removed: bool = False
     """Also the cases that retention removed, whose documents are empty."""
 
+    def matches(self, case: Case) -> bool:
+        """Does it let a case through? As `conditions` does in the database."""
+        return (
+            (not self.kinds or case.kind in self.kinds)
+            and (not self.cameras or case.camera in self.cameras)
+            and (not self.areas or case.area in self.areas)
+            and (self.occurred_from_s is None or case.occurred_s >= self.occurred_from_s)
+            and (self.occurred_to_s is None or case.occurred_s < self.occurred_to_s)
+        )
+
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
         if self.kinds:
             yield _cases.c.kind.in_(self.kinds)
         if self.cameras:
             yield _cases.c.camera.in_(self.cameras)
+        if self.areas:
+            yield _cases.c.area.in_(self.areas)
         if not self.removed:
             yield _cases.c.removed_s.is_(None)
         yield from self.times()
@@ -199,6 +212,7 @@ def _row(entry: Entry) -> dict[str, object]:
         "document": case.document,
         "files": msgspec.json.encode(case.files),
         "folder": case.folder,
+        "area": case.area,
         "outcome": _outcome(case.document),
     }
 
@@ -212,6 +226,7 @@ def _entry(row: sa.Row[Any]) -> Entry:
         document=row.document,
         files=_files.decode(row.files),
         folder=row.folder,
+        area=row.area,
     )
     return Entry(row.sequence, row.recorded_s, case, row.removed_s)
 

@@ -135,8 +135,12 @@ class Outbox:
         """The recipient will never take the case."""
         self._settle(sequence, state=REFUSED, detail=reason)
 
+    def note(self, sequence: int, reason: str) -> None:
+        """Why the case waits, through no fault of its own."""
+        self._settle(sequence, detail=reason)
+
     def postpone(self, sequence: int, reason: str, for_s: float) -> None:
-        """The case was not taken this time; it goes again, not before `for_s` have passed."""
+        """The case failed this time; it goes again, not before `for_s` have passed."""
         self._settle(sequence, next_s=self._clock() + for_s, attempts=deliveries.c.attempts + 1, detail=reason)
 
     def hurry(self) -> None:

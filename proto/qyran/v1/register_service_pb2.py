@@ -23,21 +23,22 @@ _sym_db = _symbol_database.Default()
 
 
 from qyran.v1 import case_pb2 as qyran_dot_v1_dot_case__pb2
+from qyran.v1 import violation_service_pb2 as qyran_dot_v1_dot_violation__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqyran/v1/register_service.proto\x12\x08qyran.v1\x1a\x13qyran/v1/case.proto\"u\n\x11SubmitCaseRequest\x12\x1e\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.Entry\x12\'\n\x08\x63ontents\x18\x02 \x03(\x0b\x32\x15.qyran.v1.FileContent\x12\x17\n\x0f\x65vidence_target\x18\x03 \x01(\t\",\n\x0b\x46ileContent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"8\n\x12SubmitCaseResponse\x12\x0f\n\x07receipt\x18\x01 \x01(\t\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x32Z\n\x0fRegisterService\x12G\n\nSubmitCase\x12\x1b.qyran.v1.SubmitCaseRequest\x1a\x1c.qyran.v1.SubmitCaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fqyran/v1/register_service.proto\x12\x08qyran.v1\x1a\x13qyran/v1/case.proto\x1a qyran/v1/violation_service.proto\"u\n\x11SubmitCaseRequest\x12\x1e\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.Entry\x12\'\n\x08\x63ontents\x18\x02 \x03(\x0b\x32\x15.qyran.v1.FileContent\x12\x17\n\x0f\x65vidence_target\x18\x03 \x01(\t\",\n\x0b\x46ileContent\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"d\n\x12SubmitCaseResponse\x12\x0f\n\x07receipt\x18\x01 \x01(\t\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12*\n\x0b\x64isposition\x18\x03 \x01(\x0b\x32\x15.qyran.v1.Disposition2Z\n\x0fRegisterService\x12G\n\nSubmitCase\x12\x1b.qyran.v1.SubmitCaseRequest\x1a\x1c.qyran.v1.SubmitCaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qyran.v1.register_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBMITCASEREQUEST']._serialized_start=66
-  _globals['_SUBMITCASEREQUEST']._serialized_end=183
-  _globals['_FILECONTENT']._serialized_start=185
-  _globals['_FILECONTENT']._serialized_end=229
-  _globals['_SUBMITCASERESPONSE']._serialized_start=231
-  _globals['_SUBMITCASERESPONSE']._serialized_end=287
-  _globals['_REGISTERSERVICE']._serialized_start=289
-  _globals['_REGISTERSERVICE']._serialized_end=379
+  _globals['_SUBMITCASEREQUEST']._serialized_start=100
+  _globals['_SUBMITCASEREQUEST']._serialized_end=217
+  _globals['_FILECONTENT']._serialized_start=219
+  _globals['_FILECONTENT']._serialized_end=263
+  _globals['_SUBMITCASERESPONSE']._serialized_start=265
+  _globals['_SUBMITCASERESPONSE']._serialized_end=365
+  _globals['_REGISTERSERVICE']._serialized_start=367
+  _globals['_REGISTERSERVICE']._serialized_end=457
 # @@protoc_insertion_point(module_scope)

@@ -17,6 +17,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from qyran.v1 import case_pb2 as _case_pb2
+from qyran.v1 import violation_service_pb2 as _violation_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -89,19 +90,25 @@ class SubmitCaseResponse(_message.Message):
 
     RECEIPT_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
     receipt: _builtins.str
     """The register's own number of the case; may be empty."""
     duplicate: _builtins.bool
     """The case had been taken before."""
+    @_builtins.property
+    def disposition(self) -> _violation_service_pb2.Disposition:
+        """What the register decided at once, where it did; it counts as if it had come by ReportDisposition."""
+
     def __init__(
         self,
         *,
         receipt: _builtins.str = ...,
         duplicate: _builtins.bool = ...,
+        disposition: _violation_service_pb2.Disposition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "duplicate", b"duplicate", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
