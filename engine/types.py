@@ -28,6 +28,9 @@ Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 
+BoxPx = tuple[float, float, float, float]
+"""Left, top, right, bottom in image pixels."""
+
 TRACK_BITS = 40
 """An identity is `camera << TRACK_BITS | number`, the number counting the camera's own tracks."""
 
@@ -398,6 +401,27 @@ class Plate:
     def __post_init__(self) -> None:
         _require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
         _require(0.0 <= self.confidence <= 1.0, f"plate confidence {self.confidence} is not between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VehicleView:
+    """A vehicle in one whole frame."""
+
+    rgb: Bytes8
+    """(H, W, 3) u1: the frame in full resolution."""
+    xyxy_px: BoxPx
+    """The vehicle's box in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlateSighting:
+    """A plate, and where it was seen best."""
+
+    plate: Plate
+    view: int
+    """Index of the view that shows it largest."""
+    xyxy_px: BoxPx
+    """Where it stands in that view's frame."""
 
 
 @dataclass(frozen=True, slots=True)
