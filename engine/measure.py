@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.geometry import CameraGeometry, FootModel, GeometryTable, Lens
-from engine.types import Bytes8, Clock, Flags, Floats, Ints, Ints32, Measurable, Motion, Speeds, Tracks
+from engine.types import Bytes8, Clock, Flags, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
 from kernels.momentary import momentary_velocity
 from kernels.occlusion import hidden_share
@@ -124,7 +124,7 @@ class GroundSpeedometer:
         speeds = self._state(seen, offset)
         for track in tracks.ended.tolist():
             self._history.pop(track, None)
-        return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds)
+        return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds, self._persons_m(tracks))
 
     def remembered(self) -> dict[int, int]:
         """How many sightings are held of every live track."""
@@ -134,8 +134,7 @@ class GroundSpeedometer:
         """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
         table, rows = self._table, len(tracks)
         sighting = np.zeros(rows, SIGHTING)
-        geometry = table.row_of(tracks.camera)
-        geometry[~self._valid(tracks, geometry)] = -1
+        geometry = self._geometry(tracks.frames, tracks.frame)
         foot_px = tracks.foot_px.astype(np.float64)
         sighting["track"], sighting["row"], sighting["geometry"] = tracks.track, np.arange(rows), geometry
         sighting["exposed_s"] = tracks.captured_s + _rows(table.readout_s, geometry) * self._depth(tracks, foot_px)
@@ -153,14 +152,25 @@ class GroundSpeedometer:
         """(T,) how far down the picture a foot point is, 0 to 1."""
         return np.asarray(foot_px[:, 1] / tracks.frames.size_px[tracks.frame, 1])
 
-    def _valid(self, tracks: Tracks, geometry: Ints32) -> Flags:
-        """(T,) whether the geometry holds at the time and for the size of the picture."""
+    def _persons_m(self, tracks: Tracks) -> Floats:
+        """(P, 2) where the persons of the batch stand, by the lower edges of their boxes."""
+        table, persons = self._table, tracks.persons
+        geometry = self._geometry(tracks.frames, persons.frame)
+        foot_px, position_m = persons.foot_px.astype(np.float64), np.empty((len(persons), 2))
+        undistort(table.lens, geometry, foot_px)
+        to_ground(table.image_to_ground, geometry, foot_px, position_m, np.empty((len(persons), 2, 2)))
+        return position_m
+
+    def _geometry(self, frames: Frames, frame: Ints32) -> Ints32:
+        """(T,) the row of the table that every sighting is measured by; -1 where none holds."""
+        geometry = self._table.row_of(frames.camera[frame])
         if len(self._table.index) == 0:
-            return np.zeros(len(tracks), np.bool_)
+            return geometry
         since, until = self._table.valid_s[geometry].T
-        size_fits = (tracks.frames.size_px[tracks.frame] == self._table.image_size_px[geometry]).all(axis=1)
-        valid: Flags = (geometry >= 0) & (tracks.captured_s >= since) & (tracks.captured_s < until) & size_fits
-        return valid
+        at_s = frames.captured_s[frame]
+        size_fits = (frames.size_px[frame] == self._table.image_size_px[geometry]).all(axis=1)
+        geometry[~((geometry >= 0) & (at_s >= since) & (at_s < until) & size_fits)] = -1
+        return geometry
 
     def _reasons(self, tracks: Tracks, geometry: Ints32, foot_px: Floats) -> Bytes8:
         """(T,) `Measurable` of every sighting by itself."""

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -20,14 +20,46 @@ from PIL import Image
 from engine import tomlfile
 from engine.config import Count, Name, Positive, Strict
 from engine.errors import ConfigError
+from engine.siterules import (
+    AnyRule,
+    ClassName,
+    HoursText,
+    IllegalParkingRule,
+    IllegalStopRule,
+    PointPx,
+    Rule,
+    SpeedingRule,
+    WrongWayRule,
+)
+from engine.sitesignals import Lamp, Signal
 
-PointPx = tuple[float, float]
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
-ClassName = Literal["car", "truck", "bus", "motorcycle", "bicycle"]
 Row3 = tuple[float, float, float]
 Aware = Annotated[dt.datetime, Meta(tz=True)]
-HoursText = Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00))?$")]
-"""Local time `HH:MM-HH:MM`, may pass midnight; empty: always."""
+
+
+__all__ = [
+    "Aware",
+    "Calibration",
+    "Certificate",
+    "ClassName",
+    "HoursText",
+    "IllegalParkingRule",
+    "IllegalStopRule",
+    "Lamp",
+    "Limit",
+    "Line",
+    "Place",
+    "PointPx",
+    "Polygon",
+    "Rule",
+    "Signal",
+    "Site",
+    "SpeedingRule",
+    "WrongWayRule",
+    "Zone",
+    "load_site",
+]
 
 
 class Place(Strict, frozen=True):
@@ -129,58 +161,6 @@ class Limit(Strict, frozen=True):
     """Empty: everywhere in the picture."""
 
 
-class Rule(Strict, frozen=True, kw_only=True, tag_field="kind"):
-    """What every rule of a site has in common."""
-
-    name: Name
-    zone: str
-    """The zone in which it is watched."""
-    classes: tuple[ClassName, ...] = ()
-    """Empty: every class that the kind is about."""
-    hours: HoursText = ""
-    variant: str = ""
-    """Which part of the kind's article, by the catalogue's word for it; empty: the ordinary one."""
-
-
-class SpeedingRule(Rule, frozen=True, kw_only=True, tag="speeding"):
-    """Faster than the limit in force for the class (measured)."""
-
-    tolerance_kmh: Annotated[float, Meta(ge=0)] = 0.0
-    """Taken off the measured speed before 3 sigma are, in favour of the driver."""
-
-
-class WrongWayRule(Rule, frozen=True, kw_only=True, tag="wrong_way"):
-    """Against the legal direction."""
-
-    direction_px: tuple[PointPx, PointPx]
-    """An arrow in the image, tail and head: the legal direction in the zone."""
-    within_deg: Annotated[float, Meta(gt=90, le=180)] = 120.0
-    """Guilty only beyond this angle to the legal direction."""
-    at_least_m: Positive = 8.0
-    """And only over this stretch of road."""
-    at_least_s: Positive = 0.5
-
-    def __post_init__(self) -> None:
-        if not math.dist(*self.direction_px) > 0:
-            raise ValueError(f"rule {self.name}: direction_px has no length")
-
-
-class IllegalStopRule(Rule, frozen=True, kw_only=True, tag="illegal_stop"):
-    """Stands where stopping is forbidden. A halt of up to 5 minutes is a stop, a longer one parking."""
-
-    dwell_s: Positive
-    """Stands at least this long."""
-    still_m: Positive = 0.5
-    """Counts as standing while it stays within this distance, and what a pixel at its foot is worth besides."""
-
-
-class IllegalParkingRule(IllegalStopRule, frozen=True, kw_only=True, tag="illegal_parking"):
-    """Stands where parking is forbidden, for longer than a stop."""
-
-
-AnyRule = SpeedingRule | WrongWayRule | IllegalStopRule | IllegalParkingRule
-
-
 class Site(Strict, frozen=True):
     """The whole file."""
 
@@ -193,18 +173,24 @@ class Site(Strict, frozen=True):
     certificate: Certificate | None = None
     zones: tuple[Zone, ...] = ()
     lines: tuple[Line, ...] = ()
+    signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
     rules: tuple[AnyRule, ...] = ()
 
     def __post_init__(self) -> None:
         zones = _unique("zones", (zone.name for zone in self.zones))
-        _unique("lines", (line.name for line in self.lines))
+        lines = _unique("lines", (line.name for line in self.lines))
+        signals = _unique("signals", (signal.name for signal in self.signals))
+        for signal in self.signals:
+            for lamp in signal.lamps:
+                _within(f"signal {signal.name}: the {lamp.colour} lamp", lamp, self.image_size_px)
         _unique("rules", (rule.name for rule in self.rules))
-        owners = [(f"rule {rule.name}", rule.zone) for rule in self.rules]
-        owners += [(f"limit {limit.kmh:g}", limit.zone) for limit in self.limits if limit.zone]
-        for owner, zone in owners:
-            if zone not in zones:
-                raise ValueError(f"{owner}: there is no zone {zone!r}")
+        for limit in self.limits:
+            _known(f"limit {limit.kmh:g}", "zone", (limit.zone,) if limit.zone else (), zones)
+        for rule in self.rules:
+            _known(f"rule {rule.name}", "zone", rule.zones, zones)
+            _known(f"rule {rule.name}", "line", rule.lines, lines)
+            _known(f"rule {rule.name}", "signal", rule.signals, signals)
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:
@@ -217,12 +203,26 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
     return seen
 
 
+def _within(owner: str, lamp: Lamp, size_px: tuple[int, int]) -> None:
+    """Raises ValueError for a lens that is not wholly in the picture."""
+    for at, size in zip(lamp.centre_px, size_px, strict=True):
+        if not lamp.radius_px <= at <= size - lamp.radius_px:
+            raise ValueError(f"{owner} reaches out of the picture")
+
+
+def _known(owner: str, what: str, named: Iterable[str], there: set[str]) -> None:
+    """Raises ValueError where something is named that is not there."""
+    for name in named:
+        if name not in there:
+            raise ValueError(f"{owner}: there is no {what} {name!r}")
+
+
 def load_site(path: Path) -> Site:
     """Read a site file; raises ConfigError that names the file and the place in it."""
     site = tomlfile.load(path, Site)
     places = [(f"zone {zone.name}", zone.polygon_px) for zone in site.zones]
     places += [(f"line {line.name}", (line.from_px, line.to_px)) for line in site.lines]
-    places += [(f"rule {r.name}", r.direction_px) for r in site.rules if isinstance(r, WrongWayRule)]
+    places += [(f"rule {rule.name}", rule.points_px) for rule in site.rules]
     places += [("calibration.area_px", site.calibration.area_px)] if site.calibration else []
     for place, points in places:
         if not all(math.isfinite(value) for point in points for value in point):

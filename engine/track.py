@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.types import Detections, Floats, Floats32, Ints, Tracks, VehicleClass
+from engine.types import Detections, Floats, Floats32, Ints, Persons, Tracks, VehicleClass
 from kernels.assign import FREE
 from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 from kernels.track import desk, track_batch
+
+PERSON_SCORE = 0.5
+"""A person is passed on from this score on: one box is no proof, several frames must agree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ class KalmanTracker:
         self._forgotten: list[int] = []
 
     def track(self, detections: Detections) -> Tracks:
-        """Give identities to the vehicles; persons stay without.
+        """Give identities to the vehicles; persons stay without, and pass through as anonymous boxes.
 
         Raises ValueError for a negative camera or a capture time that is not finite.
         """
@@ -107,6 +110,7 @@ class KalmanTracker:
             score=detections.score[rows],
             class_id=out.class_id[reported],
             ended=np.sort(ended),
+            persons=_persons(detections),
         )
 
     def forget(self, camera: int) -> None:
@@ -154,6 +158,13 @@ def _vehicles(detections: Detections) -> Ints:
     box = np.isfinite(detections.xyxy_px).all(axis=1) & (right > left) & (bottom > top)
     vehicle = (detections.class_id >= 0) & (detections.class_id < VehicleClass.PERSON)
     return np.flatnonzero(box & vehicle & (detections.score > 0))
+
+
+def _persons(detections: Detections) -> Persons:
+    """Boxes of people, passed on as they are."""
+    sure = np.isfinite(detections.xyxy_px).all(axis=1) & (detections.score >= PERSON_SCORE)
+    rows = np.flatnonzero((detections.class_id == VehicleClass.PERSON) & sure)
+    return Persons(detections.frame[rows], detections.xyxy_px[rows])
 
 
 def _batch(detections: Detections, kept: Ints) -> Batch:

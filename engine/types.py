@@ -85,6 +85,28 @@ class Measurable(enum.IntEnum):
     """The camera does not look where it looked when it was calibrated."""
 
 
+class Phase(enum.IntEnum):
+    """What a signal shows to the traffic that it is for."""
+
+    UNKNOWN = 0
+    """Nobody can tell. It never convicts."""
+    DARK = 1
+    """No lamp is lit, or none of them can be seen."""
+    RED = 2
+    RED_AMBER = 3
+    """Red and amber together: still prohibits, green is about to come."""
+    GREEN = 4
+    GREEN_FLASHING = 5
+    """Permits, and is about to end."""
+    AMBER = 6
+    AMBER_FLASHING = 7
+    """The signal regulates nothing."""
+    RED_FLASHING = 8
+    """Prohibits, as at a level crossing."""
+    BARRIER_CLOSED = 9
+    """A barrier is down or going down; only a controller says so."""
+
+
 def _require(condition: bool, what: str) -> None:
     if not condition:
         raise ValueError(what)
@@ -94,6 +116,10 @@ def _require_rows(name: str, rows: int, /, **columns: NDArray[Any]) -> None:
     for column, values in columns.items():
         if len(values) != rows:
             raise ValueError(f"{name}.{column} has {len(values)} rows, expected {rows}")
+
+
+def _foot_px(xyxy_px: Floats32) -> Floats32:
+    return np.stack([(xyxy_px[:, 0] + xyxy_px[:, 2]) / 2, xyxy_px[:, 3]], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +198,53 @@ class Frames:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lamps:
+    """What the signal lamps looked like in the frames of a batch: one row a lamp and frame, ordered by frame."""
+
+    frame: Ints32
+    """(L,) i4: row of the batch's `frames`."""
+    lamp: Ints32
+    """(L,) i4: which lamp, counted through the signals of the camera's site in the order of the file."""
+    look: Floats32
+    """(L, 7) f4, a row a lamp: the columns are named below; nan where nobody could look."""
+
+    def __post_init__(self) -> None:
+        _require_rows("Lamps", len(self.frame), lamp=self.lamp, look=self.look)
+        _require(self.look.shape[1] == 7, "Lamps.look has seven columns")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def rgb(self) -> Floats32:
+        """(L, 3) f4: mean colour of the lens, 0 to 255, without its burnt pixels; nan where all of them are."""
+        return self.look[:, :3]
+
+    @property
+    def value(self) -> Floats32:
+        """(L,) f4: mean brightness of the lens, that of a pixel being the largest of red, green and blue."""
+        return self.look[:, 3]
+
+    @property
+    def housing(self) -> Floats32:
+        """(L,) f4: the same of the ring around the lens."""
+        return self.look[:, 4]
+
+    @property
+    def cover(self) -> Floats32:
+        """(L,) f4: share of the lens that is clearly brighter than the ring."""
+        return self.look[:, 5]
+
+    @property
+    def burnt(self) -> Floats32:
+        """(L,) f4: share of the lens that is white at the sensor's end, so that its colour is lost."""
+        return self.look[:, 6]
+
+
+NO_LAMPS = Lamps(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 7), np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
     """Pictures ready for the detector: one row a region of interest of a frame."""
 
@@ -185,6 +258,8 @@ class FrameBatch:
     """(N, 4) f4: scale_x, scale_y, offset_x, offset_y; image = model * scale + offset."""
     region_xyxy_px: Floats32
     """(N, 4) f4: the region in image pixels, clipped to the picture."""
+    lamps: Lamps = NO_LAMPS
+    """The signal lamps of the cameras that have any."""
 
     def __post_init__(self) -> None:
         _require_rows(
@@ -215,6 +290,33 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Persons:
+    """Anonymous boxes of people: where somebody is in one frame, and nothing that ties two frames together.
+
+    They have no identity and no way to get one: rules may ask whether a vehicle gave way, no case is about them.
+    """
+
+    frame: Ints32
+    """(P,) i4: row of `frames`, ascending."""
+    xyxy_px: Floats32
+    """(P, 4) f4: the box, image pixels."""
+
+    def __post_init__(self) -> None:
+        _require_rows("Persons", len(self.frame), xyxy_px=self.xyxy_px)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def foot_px(self) -> Floats32:
+        """(P, 2) f4: middle of the lower edge of the box."""
+        return _foot_px(self.xyxy_px)
+
+
+NOBODY = Persons(np.empty(0, np.int32), np.empty((0, 4), np.float32))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
     """Sightings of vehicles with identity, ordered by frame: only boxes that a detection supports, none invented."""
 
@@ -231,6 +333,8 @@ class Tracks:
     """(T,) i4: `VehicleClass` by the vote of all sightings so far."""
     ended: Ints
     """(E,) i8: identities that ended with this batch, ascending: nothing more will be said of them."""
+    persons: Persons = NOBODY
+    """Whom the detector saw in the frames; never tracked."""
 
     def __post_init__(self) -> None:
         _require_rows(
@@ -253,7 +357,7 @@ class Tracks:
     @property
     def foot_px(self) -> Floats32:
         """(T, 2) f4: middle of the lower edge of the box, taken as the point where the vehicle meets the road."""
-        return np.stack([(self.xyxy_px[:, 0] + self.xyxy_px[:, 2]) / 2, self.xyxy_px[:, 3]], axis=1)
+        return _foot_px(self.xyxy_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -304,8 +408,11 @@ class Motion:
     """(T,) f8: standard uncertainty of the momentary speed; nan where unknown."""
     speeds: Speeds
     """The measurement that may stand in a case."""
+    persons_m: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    """(P, 2) f8: where the persons of `tracks` stand on the ground; nan where the camera has no valid calibration."""
 
     def __post_init__(self) -> None:
+        _require_rows("Motion", len(self.tracks.persons), persons_m=self.persons_m)
         _require_rows(
             "Motion",
             len(self.tracks),

@@ -32,13 +32,14 @@ def test_the_cuda_bodies_compile_for_a_card_that_is_not_there(capability: str) -
     command = [sys.executable, ROOT / "tests" / "cuda" / "compile_for.py", capability]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 8, done.stdout
+    assert len(done.stdout.splitlines()) == 9, done.stdout
 
 
 def test_the_cpu_kernels_and_the_engine_import_without_numba_cuda() -> None:
     code = (
         "import sys\nsys.modules['numba.cuda'] = sys.modules['numba_cuda'] = None\n"
-        "import kernels.ground, kernels.speed, kernels.zones, kernels.track, kernels.letterbox, engine.build"
+        "import kernels.ground, kernels.speed, kernels.zones, kernels.track, kernels.letterbox, kernels.lamp\n"
+        "import engine.build"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

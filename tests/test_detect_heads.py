@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.cards import ModelCard, ModelInput
-from engine.detect.heads import Candidates, head_of
+from engine.detect.heads import Candidates, reader_of
 from engine.errors import ModelError
 from engine.types import VehicleClass
 from tests.networks import COCO
@@ -49,19 +49,19 @@ def test_ssd_moves_and_scales_its_anchors(ssd: ModelCard) -> None:
     scores[0, 0, 2] = 0.9
     scores[1, 1, [2, 7]] = [0.4, 0.6]
     encodings[1, 1] = [2.5, -1.0, 5 * np.log(0.5), 5 * np.log(0.25)]
-    found = head_of(ssd).read({"boxes": encodings, "scores": scores})
+    found = reader_of(ssd).read({"boxes": encodings, "scores": scores})
     boxes = [[8, 8, 24, 24], [64 * (0.4 - 0.125), 32 * 0.5, 64 * (0.4 + 0.125), 32]]
     check(found, [0, 1], boxes, [0.9, 0.6], [VehicleClass.CAR, VehicleClass.TRUCK])
 
 
 def test_ssd_says_which_anchors_are_missing(ssd: ModelCard) -> None:
     with pytest.raises(ModelError, match=r"small: anchors .*none\.npy"):
-        head_of(make_card("ssd", head_options={"anchors": "none.npy"}))
+        reader_of(make_card("ssd", head_options={"anchors": "none.npy"}))
 
 
 def test_ssd_says_that_the_anchors_are_not_the_networks(ssd: ModelCard) -> None:
     with pytest.raises(ModelError, match=r"small: 0 outputs fit as box encodings \(None, 3, 4\)"):
-        head_of(ssd).read({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 9, 10))})
+        reader_of(ssd).read({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 9, 10))})
 
 
 # -- YOLOX
@@ -74,20 +74,20 @@ def test_yolox_reads_offsets_in_cells_and_logarithms_of_sizes() -> None:
     raw[0, 41, :5] = [0, 0, 0, 0, 1]  # second cell of stride 32
     raw[0, 41, 5 + 5] = 1
     raw[0, 40, [4, 5 + 60]] = 1  # a dining table
-    found = head_of(make_card("yolox")).read({"output": raw})
+    found = reader_of(make_card("yolox")).read({"output": raw})
     check(found, [0, 0], [[20, 4, 36, 16], [16, -16, 48, 16]], [0.6, 1.0], [VehicleClass.CAR, VehicleClass.BUS])
 
 
 def test_yolox_refuses_another_number_of_cells() -> None:
     with pytest.raises(ModelError, match="small: 0 outputs fit as predictions"):
-        head_of(make_card("yolox")).read({"output": np.zeros((1, 8400, 85))})
+        reader_of(make_card("yolox")).read({"output": np.zeros((1, 8400, 85))})
 
 
 def test_strides_that_are_none_are_refused() -> None:
     with pytest.raises(ModelError, match="strides"):
-        head_of(make_card("yolox", head_options={"strides": "8 sixteen"}))
+        reader_of(make_card("yolox", head_options={"strides": "8 sixteen"}))
     with pytest.raises(ModelError, match="strides"):
-        head_of(make_card("yolox", head_options={"strides": "0"}))
+        reader_of(make_card("yolox", head_options={"strides": "0"}))
 
 
 # -- PicoDet
@@ -107,7 +107,7 @@ def test_picodet_takes_the_mean_of_every_edges_distribution() -> None:
     edges[2, [1, 2]] = 0  # right 1.5
     edges[3, 7] = 0  # bottom 7
     outputs["d8"][0, 9] = edges.ravel()
-    found = head_of(make_card("picodet")).read(outputs)
+    found = reader_of(make_card("picodet")).read(outputs)
     check(found, [0], [[12 - 8, 12, 12 + 12, 12 + 56]], [0.7], [VehicleClass.MOTORCYCLE])
 
 
@@ -115,9 +115,9 @@ def test_picodet_misses_a_stride() -> None:
     outputs = picodet_outputs()
     del outputs["d64"]
     with pytest.raises(ModelError, match=r"small: 0 outputs fit as distributions \(None, 1, 32\)"):
-        head_of(make_card("picodet")).read(outputs)
+        reader_of(make_card("picodet")).read(outputs)
     with pytest.raises(ModelError, match="expected scores and distributions"):
-        head_of(make_card("picodet")).read({"s8": np.zeros((1, 32, 80))})
+        reader_of(make_card("picodet")).read({"s8": np.zeros((1, 32, 80))})
 
 
 # -- DETR
@@ -128,14 +128,14 @@ def test_detr_logits_and_boxes_in_fractions() -> None:
     logits[1, 3, 7] = np.log(0.8 / 0.2)
     boxes = np.full((2, 5, 4), 0.5, np.float32)
     boxes[1, 3] = [0.5, 0.25, 0.25, 0.5]
-    found = head_of(make_card("detr")).read({"dets": boxes, "labels": logits})
+    found = reader_of(make_card("detr")).read({"dets": boxes, "labels": logits})
     check(found, [1], [[24, 0, 40, 16]], [0.8], [VehicleClass.TRUCK])
 
 
 def test_detr_decoded_with_labels_and_scores() -> None:
     labels, scores = np.array([[2, 61, 0]]), np.array([[0.9, 0.9, 0.2]], np.float32)
     boxes = np.array([[[1, 2, 30, 20], [0, 0, 9, 9], [0, 0, 9, 9]]], np.float32)
-    found = head_of(make_card("detr")).read({"labels": labels, "boxes": boxes, "scores": scores})
+    found = reader_of(make_card("detr")).read({"labels": labels, "boxes": boxes, "scores": scores})
     check(found, [0], [[1, 2, 30, 20]], [0.9], [VehicleClass.CAR])
 
 
@@ -144,11 +144,11 @@ def test_detr_outputs_are_told_apart_by_name_where_shapes_do_not() -> None:
     logits[0, 1, 2] = 5
     boxes = np.full((1, 5, 4), 0.5, np.float32)
     named = make_card("detr", head_options={"boxes": "b", "logits": "l"}, classes={"2": "car"})
-    assert head_of(named).read({"b": boxes, "l": logits}).class_id.tolist() == [VehicleClass.CAR]
+    assert reader_of(named).read({"b": boxes, "l": logits}).class_id.tolist() == [VehicleClass.CAR]
     with pytest.raises(ModelError, match="2 outputs fit as boxes"):
-        head_of(make_card("detr", classes={"2": "car"})).read({"b": boxes, "l": logits})
+        reader_of(make_card("detr", classes={"2": "car"})).read({"b": boxes, "l": logits})
     with pytest.raises(ModelError, match="no output is called 'b'"):
-        head_of(named).read({"x": boxes, "l": logits})
+        reader_of(named).read({"x": boxes, "l": logits})
 
 
 # -- all
@@ -156,20 +156,20 @@ def test_detr_outputs_are_told_apart_by_name_where_shapes_do_not() -> None:
 
 def test_a_class_that_the_network_does_not_have_is_an_error() -> None:
     with pytest.raises(ModelError, match="lack the classes"):
-        head_of(make_card("detr")).read({"b": np.zeros((1, 5, 4)), "l": np.zeros((1, 5, 3))})
+        reader_of(make_card("detr")).read({"b": np.zeros((1, 5, 4)), "l": np.zeros((1, 5, 3))})
     with pytest.raises(ModelError, match="class index"):
-        head_of(make_card("detr", classes={"car": "car"}))
+        reader_of(make_card("detr", classes={"car": "car"}))
 
 
 def test_boxes_that_are_not_finite_or_empty_are_left_out() -> None:
     logits = np.full((1, 4, 80), 9, np.float32)
     boxes = np.array([[[0.5, 0.5, np.nan, 0.2], [0.5, 0.5, 0, 0.1], [0.5, np.inf, 0.1, 0.1], [0.5, 0.5, 0.1, 0.1]]])
-    assert len(head_of(make_card("detr")).read({"b": boxes, "l": logits}).row) == 1
+    assert len(reader_of(make_card("detr")).read({"b": boxes, "l": logits}).row) == 1
 
 
 def test_nan_scores_give_no_box() -> None:
     logits = np.full((1, 3, 80), np.nan, np.float32)
-    assert len(head_of(make_card("detr")).read({"b": np.full((1, 3, 4), 0.5), "l": logits}).row) == 0
+    assert len(reader_of(make_card("detr")).read({"b": np.full((1, 3, 4), 0.5), "l": logits}).row) == 0
 
 
 @pytest.mark.parametrize("head", ["yolox", "picodet", "detr"])
@@ -179,4 +179,4 @@ def test_nothing_seen_is_no_candidate(head: str) -> None:
         "picodet": {name: np.repeat(value, 3, axis=0) for name, value in picodet_outputs().items()},
         "detr": {"b": np.zeros((3, 7, 4)), "l": np.full((3, 7, 80), NO_LOGIT)},
     }[head]
-    check(head_of(make_card(head)).read(outputs), [], [], [], [])
+    check(reader_of(make_card(head)).read(outputs), [], [], [], [])

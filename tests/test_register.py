@@ -218,15 +218,6 @@ def test_a_damaged_file_is_found(tmp_path: Path):
             damaged.close()
 
 
-def test_a_register_of_a_newer_schema_is_refused(tmp_path: Path):
-    SqlRegister(tmp_path / "register.db").close()
-    with sqlite3.connect(tmp_path / "register.db") as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
-    connection.close()
-    with pytest.raises(RegisterError, match="schema 99"):
-        SqlRegister(tmp_path / "register.db")
-
-
 def test_a_missing_entry_is_reported_by_check(register: SqlRegister, tmp_path: Path):
     register.append([make_case(number) for number in range(3)])
     with sqlite3.connect(tmp_path / "state" / "register.db") as connection:

@@ -142,3 +142,47 @@ def test_a_still_that_does_not_fit_is_refused(tmp_path: Path, still: str, messag
     Image.new("RGB", (640, 360)).save(tmp_path / "small.png")
     with pytest.raises(ConfigError, match=message):
         loaded(tmp_path, SITE + CALIBRATION + f'still = "{still}"\n')
+
+
+SIGNAL = """
+[[signals]]
+name = "main"
+controller = "junction-17"
+group = "K1"
+
+[[signals.lamps]]
+colour = "red"
+centre_px = [100.0, 50.0]
+radius_px = 6.0
+"""
+
+
+def test_a_signal_has_lamps_and_a_controllers_group(tmp_path: Path) -> None:
+    (signal,) = loaded(tmp_path, SITE + SIGNAL).signals
+    assert (signal.name, signal.controller, signal.group) == ("main", "junction-17", "K1")
+    assert (signal.lamps[0].colour, signal.lamps[0].radius_px) == ("red", 6.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('colour = "red"', 'colour = "blue"', r"signals\[0\].lamps\[0\].colour"),
+        ("radius_px = 6.0", "radius_px = 60.0", "signal main: the red lamp reaches out of the picture"),
+        ("[100.0, 50.0]", "[nan, 50.0]", "centre_px is not a number"),
+        ('group = "K1"', "", "signal main: controller and group go together"),
+        ("radius_px", "radius", r"unknown field `radius`"),
+    ],
+)
+def test_a_signal_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        loaded(tmp_path, SITE + SIGNAL.replace(old, new))
+
+
+def test_a_signal_that_nobody_could_tell_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="neither lamps nor a controller"):
+        loaded(tmp_path, SITE + '[[signals]]\nname = "main"\n')
+
+
+def test_two_signals_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="two signals are called 'main'"):
+        loaded(tmp_path, SITE + SIGNAL + SIGNAL)

@@ -194,6 +194,15 @@ def test_persons_and_boxes_that_are_none_are_not_tracked() -> None:
     assert len(KalmanTracker().track(broken)) == 0
 
 
+def test_persons_pass_through_as_boxes_without_identity() -> None:
+    person = [(*s[:5], VehicleClass.PERSON) for s in drive(steps(0, 1))]
+    doubtful = [(*s[:4], 0.3, VehicleClass.PERSON) for s in drive(steps(0, 1))]
+    told = KalmanTracker().track(detections(person))
+    assert len(told.persons) == len(person)
+    assert {name for name in told.persons.__slots__} == {"frame", "xyxy_px"}
+    assert len(KalmanTracker().track(detections(doubtful)).persons) == 0
+
+
 def test_nothing_in_nothing_out() -> None:
     told = KalmanTracker().track(detections([]))
     assert len(told) == 0

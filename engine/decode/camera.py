@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import WHOLE_PICTURE, Region
+from engine.sitesignals import Lamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,7 @@ class CameraView:
     """Frames a second that are looked at; a slower camera gives all of its frames."""
     regions: tuple[Region, ...] = (WHOLE_PICTURE,)
     """Left, top, right, bottom as fractions of the picture; each is scaled to a model input of its own."""
+    lamps: tuple[Lamp, ...] = ()
+    """The signal lamps that are read from every frame that is looked at."""
+    lamps_size_px: tuple[int, int] = (0, 0)
+    """Width and height of the picture that the lamps were drawn on; in a picture of another size none is read."""

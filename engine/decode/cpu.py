@@ -13,7 +13,8 @@ import structlog
 from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
-from engine.decode.picture import colour, encoding, picture, readable
+from engine.decode.lamps import lamps_of, read_lamps, unread
+from engine.decode.picture import colour, encoding, layout, picture, readable
 from engine.decode.regions import place
 from engine.decode.sampling import Schedule
 from engine.errors import DecodeError
@@ -34,6 +35,7 @@ class _Task:
     """(W,) i8: packets whose frames are looked at, ascending in capture time."""
     first_frame: int
     first_row: int
+    first_lamp: int
 
     @property
     def frames(self) -> slice:
@@ -42,6 +44,10 @@ class _Task:
     @property
     def rows(self) -> slice:
         return slice(self.first_row, self.first_row + len(self.wanted) * len(self.view.regions))
+
+    @property
+    def lamps(self) -> slice:
+        return slice(self.first_lamp, self.first_lamp + len(self.wanted) * len(self.view.lamps))
 
 
 class CpuDecoder:
@@ -74,12 +80,12 @@ class CpuDecoder:
         self._pool.shutdown()
 
     def _plan(self, segments: Sequence[Segment]) -> list[_Task]:
-        tasks, frame, row = [], 0, 0
+        tasks, frame, row, lamp = [], 0, 0, 0
         for segment in segments:
             view = self._cameras[segment.camera]
             wanted = self._schedules[segment.camera].choose(segment.captured_s)
-            tasks.append(_Task(segment, view, wanted, frame, row))
-            frame, row = tasks[-1].frames.stop, tasks[-1].rows.stop
+            tasks.append(_Task(segment, view, wanted, frame, row, lamp))
+            frame, row, lamp = tasks[-1].frames.stop, tasks[-1].rows.stop, tasks[-1].lamps.stop
         return tasks
 
     def _fill(self, task: _Task, batch: FrameBatch) -> bool:
@@ -106,6 +112,9 @@ class CpuDecoder:
             batch.model_to_image[row] = placement.model_to_image
             batch.region_xyxy_px[row] = placement.region_xyxy_px
             letterbox(planes, placement.geometry, values, batch.pixels[row])
+        first_lamp = task.first_lamp + place_in_task * len(task.view.lamps)
+        looks = batch.lamps.look[first_lamp : first_lamp + len(task.view.lamps)]
+        read_lamps(task.view, planes, layout(subsampling, encoding(frame)), looks)
 
 
 def _in_order(task: _Task) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -132,6 +141,7 @@ def _empty(tasks: Sequence[_Task], model: ModelInput) -> FrameBatch:
         frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
         model_to_image=np.zeros((rows, 4), np.float32),
         region_xyxy_px=np.zeros((rows, 4), np.float32),
+        lamps=unread([len(task.view.lamps) for task in tasks for _ in task.wanted]),
     )
 
 
@@ -147,12 +157,14 @@ def _without(corrupt: Sequence[_Task], batch: FrameBatch) -> FrameBatch:
     frames, rows = np.ones(len(batch.frames), np.bool_), np.ones(len(batch.frame), np.bool_)
     for task in corrupt:
         frames[task.frames] = rows[task.rows] = False
+    place = np.cumsum(frames, dtype=np.int32) - 1
     return FrameBatch(
         frames=_those(frames, batch.frames),
         pixels=batch.pixels[rows],
-        frame=(np.cumsum(frames, dtype=np.int32) - 1)[batch.frame[rows]],
+        frame=place[batch.frame[rows]],
         model_to_image=batch.model_to_image[rows],
         region_xyxy_px=batch.region_xyxy_px[rows],
+        lamps=lamps_of(frames, place, batch.lamps),
     )
 
 

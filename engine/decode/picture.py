@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from engine.cards import ModelInput
+from kernels.lamp import Layout
 from kernels.letterbox import Colour, Picture, Plane
 
 log = structlog.get_logger()
@@ -114,6 +115,14 @@ def colour(encoding: Encoding, model: ModelInput) -> Colour:
     shift = rounding - mean * scale
     pad = model.pad * scale + shift
     return Colour(*(np.ascontiguousarray(a, np.float32) for a in (to_rgb[order], bias[order], scale, shift, pad)))
+
+
+@lru_cache(maxsize=64)
+def layout(subsampling: Subsampling, encoding: Encoding) -> Layout:
+    """The same for the lamp kernel: how the samples lie, and their way to red, green and blue."""
+    matrix, bias = _to_rgb(encoding)
+    to_rgb = np.ascontiguousarray(np.hstack([matrix, bias[:, None]]))
+    return Layout(*subsampling.size_px, subsampling.columns, subsampling.rows, to_rgb)
 
 
 def _to_rgb(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.cards import ModelCard
 from engine.detect.heads.candidates import Candidates
-from engine.types import Detections, Flags, Floats32, FrameBatch, Ints32, VehicleClass
+from engine.types import Detections, Floats32, FrameBatch, VehicleClass
 from kernels.overlap import Limits, suppress
 
 _KIND = {
@@ -18,7 +20,7 @@ _KIND = {
     VehicleClass.PERSON: 2,
 }
 """Classes that are taken for one another: two boxes on one vehicle are one vehicle, whatever they call it."""
-_KIND_OF = np.array([_KIND[vehicle] for vehicle in VehicleClass], np.int32)
+KIND_OF = np.array([_KIND[vehicle] for vehicle in VehicleClass], np.int32)
 
 _FILLING = 0.75
 """A box that covers more of its region is no vehicle but a habit of the network (single-shot detectors have it)."""
@@ -38,38 +40,46 @@ def merged(found: Candidates, batch: FrameBatch, card: ModelCard) -> Detections:
     """
     order = np.lexsort((-found.score, batch.frame[found.row]))
     found = found.taken(order)
-    xyxy_px = _in_image(found, batch)
-    frame, kind = batch.frame[found.row], _KIND_OF[found.class_id]
-    keep = ~(_fills(xyxy_px, batch.region_xyxy_px[found.row]) | _cut(xyxy_px, found.row, batch))
-    suppress(frame, found.row, kind, xyxy_px, Limits(card.nms_iou, _ACROSS), keep)
+    place = places(batch)[found.row]
+    xyxy_px = np.ascontiguousarray(in_image(found.xyxy_model_px, place), np.float32)
+    frame = batch.frame[found.row]
+    keep = ~doubtful(xyxy_px, place)
+    suppress(frame, found.row, KIND_OF[found.class_id], xyxy_px, limits(card), keep)
     return Detections(batch.frames, frame[keep], xyxy_px[keep], found.score[keep], found.class_id[keep])
 
 
-def _in_image(found: Candidates, batch: FrameBatch) -> Floats32:
-    """(K, 4): the boxes in image pixels, clipped to their regions."""
-    scale, offset = np.split(batch.model_to_image[found.row], 2, axis=1)
-    xyxy_px = found.xyxy_model_px * np.tile(scale, 2) + np.tile(offset, 2)
-    region = batch.region_xyxy_px[found.row]
-    low, high = np.tile(region[:, :2], 2), np.tile(region[:, 2:], 2)
-    return np.ascontiguousarray(xyxy_px.clip(low, high), np.float32)
+def limits(card: ModelCard) -> Limits:
+    """How far two boxes may overlap before they are taken for one vehicle."""
+    return Limits(card.nms_iou, _ACROSS)
 
 
-def _fills(xyxy_px: Floats32, region_xyxy_px: Floats32) -> Flags:
-    """(K,): boxes that fill their region, and those that clipping to it left empty."""
-    areas = _area(xyxy_px)
-    return (areas > _FILLING * _area(region_xyxy_px)) | (areas <= 0)
+def places(batch: FrameBatch) -> Floats32:
+    """(N, 6, 4): what `in_image` and `doubtful` must know of the region that a box was found in.
+
+    Scale, offset, lowest and highest corner, the distance to each edge below which a box is cut by it (none at the
+    border of the picture), and the area above which it fills the region; each once for every side of a box.
+    """
+    scale, offset = np.split(batch.model_to_image, 2, axis=1)
+    low, high = np.split(batch.region_xyxy_px, 2, axis=1)
+    near, size = _BORDER_MODEL_PX * scale, batch.frames.size_px[batch.frame]
+    within = np.concatenate([np.where(low > 0, near, -np.inf), np.where(high < size, near, -np.inf)], axis=1)
+    filling = _FILLING * _area(batch.region_xyxy_px)[:, None]
+    columns = (np.tile(scale, 2), np.tile(offset, 2), np.tile(low, 2), np.tile(high, 2), within, np.tile(filling, 4))
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _area(xyxy: Floats32) -> Floats32:
-    area: Floats32 = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
-    return area
+def in_image(xyxy_model_px: Any, place: Any) -> Any:
+    """(..., 4): the boxes in image pixels, clipped to their regions. NumPy arrays or torch tensors, as `place` is."""
+    return (xyxy_model_px * place[..., 0, :] + place[..., 1, :]).clip(place[..., 2, :], place[..., 3, :])
 
 
-def _cut(xyxy_px: Floats32, row: Ints32, batch: FrameBatch) -> Flags:
-    """(K,): whether the box ends at a border of its region that is no border of the picture."""
-    region, size = batch.region_xyxy_px[row], batch.frames.size_px[batch.frame[row]]
-    near = _BORDER_MODEL_PX * batch.model_to_image[row, :2]
-    cut_low = (xyxy_px[:, :2] - region[:, :2] < near) & (region[:, :2] > 0)
-    cut_high = (region[:, 2:] - xyxy_px[:, 2:] < near) & (region[:, 2:] < size)
-    cut: Flags = np.any(cut_low | cut_high, axis=1)
-    return cut
+def doubtful(xyxy_px: Any, place: Any) -> Any:
+    """(...,): boxes that fill their region, that clipping to it left empty, or that it cuts within the picture."""
+    area = _area(xyxy_px)
+    cut_low = (xyxy_px - place[..., 2, :] < place[..., 4, :])[..., :2]
+    cut_high = (place[..., 3, :] - xyxy_px < place[..., 4, :])[..., 2:]
+    return (area > place[..., 5, 0]) | (area <= 0) | cut_low.any(-1) | cut_high.any(-1)
+
+
+def _area(xyxy: Any) -> Any:
+    return (xyxy[..., 2] - xyxy[..., 0]) * (xyxy[..., 3] - xyxy[..., 1])

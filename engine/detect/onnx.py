@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from engine.cards import ModelCard
-from engine.detect.heads import Candidates, head_of
+from engine.detect.heads import Candidates, reader_of
 from engine.detect.merge import merged
 from engine.errors import ModelError
 from engine.types import Detections, FrameBatch, ModelRecord
 
-_FAILURES = (
+FAILURES = (
     runtime.EPFail,
     runtime.Fail,
     runtime.InvalidArgument,
@@ -34,7 +34,7 @@ _FAILURES = (
     runtime.RuntimeException,
 )
 _ERRORS_ONLY = 3
-_TARGET_SIZES = "orig_target_sizes"
+TARGET_SIZES = "orig_target_sizes"
 """Second input of DETR exports that scale the boxes themselves: width and height to scale to, (B, 2) i8."""
 
 
@@ -46,9 +46,9 @@ class OnnxDetector:
 
     def __init__(self, card: ModelCard, threads: int) -> None:
         self._card = card
-        self._head = head_of(card)
-        self._session = _session(card, _verified(card))
-        self._constants = _check_inputs(card, self._session)
+        self._head = reader_of(card)
+        self._session = session(card, verified(card), ["CPUExecutionProvider"])
+        self._constants = check_inputs(card, self._session)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="detect")
         self._look(np.zeros(_input_shape(card), card.input.dtype))
@@ -77,12 +77,12 @@ class OnnxDetector:
         inputs = {self._session.get_inputs()[0].name: picture} | self._constants
         try:
             values = self._session.run(self._outputs, inputs)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise ModelError(f"{self._card.name}: {error}") from error
         return self._head.read(dict(zip(self._outputs, values, strict=True)))
 
 
-def _verified(card: ModelCard) -> bytes:
+def verified(card: ModelCard) -> bytes:
     """The model file's content. Raises ModelError where it cannot be read or is not the one the card is about."""
     try:
         content = card.file.read_bytes()
@@ -94,14 +94,15 @@ def _verified(card: ModelCard) -> bytes:
     return content
 
 
-def _session(card: ModelCard, content: bytes) -> onnxruntime.InferenceSession:
+def session(card: ModelCard, content: bytes, providers: Sequence[Any]) -> onnxruntime.InferenceSession:
+    """The network of a verified file. Raises ModelError where it is none."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except _FAILURES as error:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except FAILURES as error:
         raise ModelError(f"{card.name}: {card.file}: {error}") from error
 
 
@@ -110,9 +111,9 @@ def _input_shape(card: ModelCard) -> tuple[int, int, int, int]:
     return (1, 3, height, width) if card.input.layout == "nchw" else (1, height, width, 3)
 
 
-def _check_inputs(card: ModelCard, session: onnxruntime.InferenceSession) -> dict[str, NDArray[Any]]:
+def check_inputs(card: ModelCard, network: onnxruntime.InferenceSession) -> dict[str, NDArray[Any]]:
     """The inputs besides the picture. Raises ModelError where the picture's or any other input is not as expected."""
-    picture, *others = session.get_inputs()
+    picture, *others = network.get_inputs()
     expected = _input_shape(card)
     fits = len(picture.shape) == len(expected) and all(
         not isinstance(have, int) or have == want for have, want in zip(picture.shape, expected, strict=True)
@@ -120,7 +121,7 @@ def _check_inputs(card: ModelCard, session: onnxruntime.InferenceSession) -> dic
     if picture.name != card.input.name or not fits:
         wanted = f"{card.input.name!r} {expected}"
         raise ModelError(f"{card.name}: the input is {picture.name!r} {picture.shape}, its card says {wanted}")
-    if [other.name for other in others] not in ([], [_TARGET_SIZES]):
+    if [other.name for other in others] not in ([], [TARGET_SIZES]):
         raise ModelError(f"{card.name}: inputs that nobody can fill: {[other.name for other in others]}")
     return {other.name: np.array([[card.input.width_px, card.input.height_px]], np.int64) for other in others}
 

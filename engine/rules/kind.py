@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
+from engine.rules.crowd import Crowd
 from engine.rules.hours import Hours, local_minute, parse_hours
 from engine.rules.places import Places
 from engine.rules.succession import LONGEST_GAP_S
@@ -78,6 +79,7 @@ class Scene:
     departed: list[Trail] = field(init=False, default_factory=list)
     """Of the vehicles that were in the picture a moment ago."""
     places: Places = field(init=False, default_factory=Places)
+    crowd: Crowd = field(init=False, default_factory=Crowd)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.site.place.timezone)
@@ -87,6 +89,7 @@ class Scene:
         """Drop what is too old to be of use."""
         self.departed = [t for t in self.departed if now_s - t.rows["captured_s"][-1] <= LONGEST_GAP_S]
         self.places.forget(now_s)
+        self.crowd.forget(now_s)
 
     def inside(self, rows: Rows, zone: str) -> Flags:
         """(P,) whether the foot point is in the zone."""

@@ -10,6 +10,7 @@ import structlog
 from engine.rules.batch import Batches, Unjudged, latest, readings
 from engine.rules.catalogue import Catalogue
 from engine.rules.check import require
+from engine.rules.crowd import people
 from engine.rules.kind import Judge, Offence, Scene, Watch
 from engine.rules.kinds import judge_of
 from engine.rules.sightings import MOST_SIGHTINGS, chosen
@@ -76,18 +77,30 @@ class SiteRulebook:
 
     def judge(self, motion: Motion) -> Sequence[Violation]:
         """The offences that this batch completes, by camera and instant. One offence is told once."""
-        said = readings(motion.speeds)
         found: list[Violation] = []
-        for camera, track, run in self._batches.runs(motion, self._unjudged):
-            vehicle = self._vehicles.get(track) or self._appear(camera, track, run)
-            vehicle.trail.reading = said.get(track, vehicle.trail.reading)
-            found += self._look(vehicle, run)
+        self._meet(motion)
+        for vehicle, fresh in list(self._follow(motion)):
+            found += self._look(vehicle, fresh)
         for track in motion.tracks.ended.tolist():
             found += self._end(track)
         for camera, now_s in latest(motion.tracks.frames).items():
             if camera in self._cameras:
                 self._cameras[camera].scene.forget(now_s)
         return sorted(found, key=lambda violation: (violation.camera, violation.decisive_s, violation.track))
+
+    def _meet(self, motion: Motion) -> None:
+        """Let every scene know where people are."""
+        for camera, some in people(motion):
+            if camera in self._cameras:
+                self._cameras[camera].scene.crowd.meet(some)
+
+    def _follow(self, motion: Motion) -> Iterator[tuple[_Vehicle, Rows]]:
+        """Lengthen the trails by the batch's sightings; the vehicles, each with what may be judged by its time."""
+        said = readings(motion.speeds)
+        for camera, track, run in self._batches.runs(motion, self._unjudged):
+            vehicle = self._vehicles.get(track) or self._appear(camera, track, run)
+            vehicle.trail.reading = said.get(track, vehicle.trail.reading)
+            yield vehicle, vehicle.trail.extend(run)
 
     def _appear(self, camera: int, track: int, run: Rows) -> _Vehicle:
         """A vehicle with a watch of every rule; it may be one that was lost from sight a moment ago."""
@@ -100,9 +113,8 @@ class SiteRulebook:
         self._vehicles[track] = _Vehicle(home, trail, [(judge, judge.watch()) for judge in home.judges])
         return self._vehicles[track]
 
-    def _look(self, vehicle: _Vehicle, run: Rows) -> Iterator[Violation]:
-        """Add the sightings, and let every rule look."""
-        fresh = vehicle.trail.extend(run)
+    def _look(self, vehicle: _Vehicle, fresh: Rows) -> Iterator[Violation]:
+        """Let every rule look at a vehicle; the others' trails reach as far as its own."""
         for judge, watch in vehicle.watches:
             if (offence := watch.look(vehicle.trail, fresh)) is not None:
                 yield self._tell(vehicle, judge, offence)

@@ -1,7 +1,8 @@
 """The bodies of the kernels for an NVIDIA GPU, compiled from the very source of the CPU's.
 
-What a kernel does to its points or tracks is written once, in `kernels.ground`, `kernels.speed` and `kernels.zones`;
-here it is compiled a second time, for the card (`source.on_device`), and started with a thread a point or track.
+What a kernel does to its points or tracks is written once, in `kernels.ground`, `kernels.speed`, `kernels.zones` and
+`kernels.lamp`; here it is compiled a second time, for the card (`source.on_device`), and started with a thread a point,
+track or lamp.
 Nothing is allocated on the card: outputs and scratch memory are the caller's.
 
 Arrays are the card's: of `numba.cuda`, or anything with `__cuda_array_interface__` (a torch tensor), with the shapes

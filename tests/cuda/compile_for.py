@@ -15,7 +15,7 @@ from numba import cuda, types
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
-from kernels.cuda import ground, speed, zones
+from kernels.cuda import ground, lamp, speed, zones
 
 CAPABILITY = tuple(int(part) for part in sys.argv[1].split("."))
 FORMS = {
@@ -24,6 +24,8 @@ FORMS = {
     "l": types.int64,
     "b": types.boolean,
     "s": types.int8,
+    "u": types.uint8,
+    "e": types.float32,
 }
 KERNELS = {
     ground._undistort: "f2 i1 f2",
@@ -32,15 +34,18 @@ KERNELS = {
     ground._speed_by_homography: "f3 l1 i1 f2 f1 f1 f2",
     zones._inside: "f2 i1 f2 i1 i1 b2",
     zones._crossed: "f2 f2 i1 f2 i1 f2 s2",
+    lamp._lamps: "u2 u2 u2 [6] [4] f2 f2 e2",
     speed._fit_speed: "l1 f1 f2 f3 b1 (2) f2 f2 f1",
     speed._momentary_velocity: "l1 f1 f2 f3 b1 (3) f2 f1",
 }
-"""The arguments of each: dtype and dimensions of an array, or (length) of a tuple of floats."""
+"""The arguments of each: dtype and dimensions of an array, or (length) of a tuple of floats, [length] of integers."""
 
 
 def argument(form: str) -> types.Type:
     if form.startswith("("):
         return types.UniTuple(types.float64, int(form[1]))
+    if form.startswith("["):
+        return types.UniTuple(types.int64, int(form[1]))
     return types.Array(FORMS[form[0]], int(form[1]), "C")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,8 +12,20 @@ from engine.cards import ModelCard
 from engine.errors import ModelError
 from engine.types import Floats32, Ints, Ints32, VehicleClass
 
-Outputs = Mapping[str, NDArray[Any]]
-"""The network's outputs by name, the first dimension the rows of the batch."""
+Outputs = Mapping[str, Any]
+"""The network's outputs by name, NumPy arrays or torch tensors, the first dimension the rows of the batch."""
+
+
+class Arrays(NamedTuple):
+    """The library that a head computes with; heads keep to what NumPy and torch spell alike."""
+
+    xp: Any
+    """The module: numpy or torch."""
+    constant: Callable[[NDArray[Any]], Any]
+    """Takes a table of the head to where the outputs will be."""
+
+
+NUMPY = Arrays(np, np.asarray)
 
 
 class Candidates(NamedTuple):
@@ -34,32 +46,63 @@ class Candidates(NamedTuple):
 
 
 class Head(Protocol):
+    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
+        """Class scores (B, A, C), and (B, A, R) what `boxes` must know of every anchor.
+
+        Raises ModelError where the outputs do not fit.
+        """
+
+    def boxes(self, found: Any, anchor: Any) -> Any:
+        """(..., 4): left, top, right, bottom in pixels of the model's input, from (..., R) at those anchors (...)."""
+
+
+class HostReader:
+    """Reads outputs in the host's memory with a head that computes with NumPy."""
+
+    def __init__(self, head: Head, classes: ClassScores) -> None:
+        self._head = head
+        self._classes = classes
+
     def read(self, outputs: Outputs) -> Candidates:
         """The boxes of at least the card's low threshold. Raises ModelError where the outputs do not fit."""
+        scores, found = self._head.anchors(outputs)
+        row, anchor, score, class_id = self._classes.best(scores)
+        return candidates_of(row, self._head.boxes(found[row, anchor], anchor), score, class_id)
 
 
 class ClassScores:
-    """Picks the best of the classes that the card names, and the anchors where it reaches the low threshold."""
+    """Picks the best of the classes that the card names, and the anchors where it reaches the low threshold.
+
+    index      (C',) i8: the network's indices of the classes that the card names
+    class_id   (C',) i4: their `VehicleClass`es
+    threshold  the low threshold
+    """
 
     def __init__(self, card: ModelCard) -> None:
         self._name = card.name
         try:
-            self._index = np.array([int(index) for index in card.classes], np.int64)
+            self.index = np.array([int(index) for index in card.classes], np.int64)
         except ValueError as error:
             raise ModelError(f"{card.name}: classes are keyed by the network's class index: {error}") from error
-        self._class_id = np.array([VehicleClass[key.upper()] for key in card.classes.values()], np.int32)
-        self._threshold = card.low_score_threshold
+        self.class_id = np.array([VehicleClass[key.upper()] for key in card.classes.values()], np.int32)
+        self.threshold = card.low_score_threshold
+
+    def check(self, scores: Any) -> None:
+        """Raises ModelError where scores (B, A, C) lack a class that the card names."""
+        if scores.ndim != 3 or scores.shape[2] <= self.index.max(initial=-1):
+            raise ModelError(
+                f"{self._name}: scores of shape {tuple(scores.shape)} lack the classes that the card names"
+            )
 
     def best(self, scores: NDArray[Any]) -> tuple[Ints, Ints, Floats32, Ints32]:
         """Of scores (B, A, C): the rows, anchors, scores and `VehicleClass`es of the candidates, rows ascending."""
-        if scores.ndim != 3 or scores.shape[2] <= self._index.max(initial=-1):
-            raise ModelError(f"{self._name}: scores of shape {scores.shape} lack the classes that the card names")
-        named = scores[:, :, self._index]
-        row, anchor = np.nonzero(named.max(axis=2, initial=0.0) >= self._threshold)
+        self.check(scores)
+        named = scores[:, :, self.index]
+        row, anchor = np.nonzero(named.max(axis=2, initial=0.0) >= self.threshold)
         candidates = named[row, anchor]
         which = candidates.argmax(axis=1) if len(row) else np.empty(0, np.int64)
         score = candidates[np.arange(len(row)), which].astype(np.float32)
-        return row, anchor, score, self._class_id[which]
+        return row, anchor, score, self.class_id[which]
 
 
 def candidates_of(row: Ints, xyxy_model_px: NDArray[Any], score: Floats32, class_id: Ints32) -> Candidates:
@@ -71,11 +114,10 @@ def candidates_of(row: Ints, xyxy_model_px: NDArray[Any], score: Floats32, class
     )
 
 
-def centred(centre_x: NDArray[Any], centre_y: NDArray[Any], width: NDArray[Any], height: NDArray[Any]) -> Floats32:
-    """(K, 4): centre boxes as left, top, right, bottom."""
+def centred(xp: Any, centre_x: Any, centre_y: Any, width: Any, height: Any) -> Any:
+    """(..., 4): centre boxes as left, top, right, bottom."""
     edges = (centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
-    boxes: Floats32 = np.stack(edges, axis=-1).astype(np.float32)
-    return boxes
+    return xp.stack(edges, -1)
 
 
 def cells(width_px: int, height_px: int, stride: int) -> NDArray[np.float32]:
@@ -95,7 +137,7 @@ def strides_of(card: ModelCard, usual: str) -> list[int]:
     return strides
 
 
-def output(outputs: Outputs, shape: tuple[int | None, ...], card: ModelCard, what: str) -> NDArray[Any]:
+def output(outputs: Outputs, shape: tuple[int | None, ...], card: ModelCard, what: str) -> Any:
     """The one output of this shape (None: any). Raises ModelError where there is none or several."""
     fitting = [
         value
@@ -103,6 +145,6 @@ def output(outputs: Outputs, shape: tuple[int | None, ...], card: ModelCard, wha
         if value.ndim == len(shape) and all(n in (None, m) for n, m in zip(shape, value.shape, strict=True))
     ]
     if len(fitting) != 1:
-        shapes = {name: value.shape for name, value in outputs.items()}
+        shapes = {name: tuple(value.shape) for name, value in outputs.items()}
         raise ModelError(f"{card.name}: {len(fitting)} outputs fit as {what} {shape}: {shapes}")
     return fitting[0]

@@ -12,34 +12,39 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.cards import ModelCard
-from engine.detect.heads.candidates import Candidates, ClassScores, Outputs, candidates_of, centred, output
+from engine.detect.heads.candidates import Arrays, Outputs, centred, output
 from engine.errors import ModelError
 
 
 class DetrHead:
     """Options: `boxes`, `logits`, `labels`, `scores`, the outputs' names where they cannot be told by their shape."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, arrays: Arrays) -> None:
         self._card = card
-        self._classes = ClassScores(card)
-        side = card.input
-        self._size = np.array([side.width_px, side.height_px] * 2, np.float32)
+        self._xp = arrays.xp
+        self._size = arrays.constant(np.array([card.input.width_px, card.input.height_px] * 2, np.float32))
+        highest = max((int(index) for index in card.classes if index.isdecimal()), default=0)
+        self._label = arrays.constant(np.arange(highest + 1))
 
-    def read(self, outputs: Outputs) -> Candidates:
+    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
         boxes = self._named(outputs, "boxes", (None, None, 4))
         rest = {name: value for name, value in outputs.items() if value is not boxes}
         decoded = any(value.ndim == 2 for value in rest.values())
-        scores = self._one_hot(rest) if decoded else _sigmoid(self._named(rest, "logits", (None, None, None)))
+        scores = self._one_hot(rest) if decoded else self._sigmoid(self._named(rest, "logits", (None, None, None)))
         if scores.shape[:2] != boxes.shape[:2]:
-            raise ModelError(f"{self._card.name}: boxes {boxes.shape} and scores {scores.shape} do not fit together")
-        row, query, score, class_id = self._classes.best(scores)
-        found = boxes[row, query]
-        return candidates_of(row, found if decoded else centred(*found.T) * self._size, score, class_id)
+            shapes = f"boxes {tuple(boxes.shape)} and scores {tuple(scores.shape)}"
+            raise ModelError(f"{self._card.name}: {shapes} do not fit together")
+        return scores, boxes if decoded else self._corners(boxes)
 
-    def _named(self, outputs: Outputs, what: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    def boxes(self, found: Any, anchor: Any) -> Any:
+        return found
+
+    def _corners(self, boxes: Any) -> Any:
+        return centred(self._xp, *(boxes[..., column] for column in range(4))) * self._size
+
+    def _named(self, outputs: Outputs, what: str, shape: tuple[int | None, ...]) -> Any:
         name = self._card.head_options.get(what)
         if name is None:
             return output(outputs, shape, self._card, what)
@@ -47,15 +52,13 @@ class DetrHead:
             raise ModelError(f"{self._card.name}: no output is called {name!r}: {sorted(outputs)}")
         return outputs[str(name)]
 
-    def _one_hot(self, outputs: Outputs) -> NDArray[Any]:
+    def _one_hot(self, outputs: Outputs) -> Any:
         """(B, Q, C) scores of an export that has chosen one label a query."""
-        whole = {k: v for k, v in outputs.items() if np.issubdtype(v.dtype, np.integer)}
+        whole = {name: value for name, value in outputs.items() if "int" in str(value.dtype)}
         labels = self._named(whole, "labels", (None, None))
-        scores = self._named({k: v for k, v in outputs.items() if k not in whole}, "scores", (None, None))
-        highest = max(int(labels.max(initial=0)), *(int(index) for index in self._card.classes))
-        return np.where(labels[:, :, None] == np.arange(highest + 1), scores[:, :, None], 0.0)
+        rest = {name: value for name, value in outputs.items() if name not in whole}
+        scores = self._named(rest, "scores", (None, None))
+        return self._xp.where(labels[:, :, None] == self._label, scores[:, :, None], 0.0)
 
-
-def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
-    probability: NDArray[Any] = 1 / (1 + np.exp(-logits.clip(-80, 80)))
-    return probability
+    def _sigmoid(self, logits: Any) -> Any:
+        return 1 / (1 + self._xp.exp(-self._xp.clip(logits, -80, 80)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.cards import ModelCard
-from engine.detect.heads.candidates import Candidates, ClassScores, Outputs, candidates_of, centred, output
+from engine.detect.heads.candidates import Arrays, Outputs, centred, output
 from engine.errors import ModelError
 from engine.types import Floats32
 
@@ -17,30 +19,26 @@ class SsdHead:
     input; `centre_scale` and `size_scale`, the box coder's factors (10 and 5).
     """
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, arrays: Arrays) -> None:
         self._card = card
-        self._classes = ClassScores(card)
-        self._anchors = _anchors(card)
+        self._xp = arrays.xp
+        self._anchors = arrays.constant(_anchors(card))
         self._centre_scale = float(card.head_options.get("centre_scale", 10.0))
         self._size_scale = float(card.head_options.get("size_scale", 5.0))
+        self._size = arrays.constant(np.array([card.input.width_px, card.input.height_px] * 2, np.float32))
 
-    def read(self, outputs: Outputs) -> Candidates:
+    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
         anchors = len(self._anchors)
         encodings = output(outputs, (None, anchors, 4), self._card, "box encodings")
-        scores = output(
-            {k: v for k, v in outputs.items() if v is not encodings}, (None, anchors, None), self._card, "scores"
-        )
-        row, anchor, score, class_id = self._classes.best(scores)
-        boxes = self._boxes(encodings[row, anchor], self._anchors[anchor])
-        return candidates_of(row, boxes, score, class_id)
+        rest = {name: value for name, value in outputs.items() if value is not encodings}
+        return output(rest, (None, anchors, None), self._card, "scores"), encodings
 
-    def _boxes(self, encoding: Floats32, anchor: Floats32) -> Floats32:
-        y, x, height, width = anchor.T
-        centre = encoding[:, :2] / self._centre_scale
-        size = np.exp(np.minimum(encoding[:, 2:] / self._size_scale, 10.0))
-        boxes = centred(x + centre[:, 1] * width, y + centre[:, 0] * height, size[:, 1] * width, size[:, 0] * height)
-        scaled: Floats32 = boxes * np.array([self._card.input.width_px, self._card.input.height_px] * 2, np.float32)
-        return scaled
+    def boxes(self, found: Any, anchor: Any) -> Any:
+        y, x, height, width = (self._anchors[anchor][..., column] for column in range(4))
+        centre = found[..., :2] / self._centre_scale
+        size = self._xp.exp(self._xp.clip(found[..., 2:] / self._size_scale, None, 10.0))
+        moved = (x + centre[..., 1] * width, y + centre[..., 0] * height)
+        return centred(self._xp, *moved, size[..., 1] * width, size[..., 0] * height) * self._size
 
 
 def _anchors(card: ModelCard) -> Floats32:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engine.cards import ModelCard
-from engine.detect.heads.candidates import (
-    Candidates,
-    ClassScores,
-    Outputs,
-    candidates_of,
-    cells,
-    centred,
-    output,
-    strides_of,
-)
+from engine.detect.heads.candidates import Arrays, Outputs, cells, centred, output, strides_of
 
 
 class YoloxHead:
@@ -23,17 +16,20 @@ class YoloxHead:
     Option: `strides` ("8 16 32"). The network is exported without `decode_in_inference`.
     """
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, arrays: Arrays) -> None:
         self._card = card
-        self._classes = ClassScores(card)
+        self._xp = arrays.xp
         side = card.input
-        self._cells = np.concatenate([cells(side.width_px, side.height_px, s) for s in strides_of(card, "8 16 32")])
+        tables = [cells(side.width_px, side.height_px, stride) for stride in strides_of(card, "8 16 32")]
+        self._cells = arrays.constant(np.concatenate(tables))
 
-    def read(self, outputs: Outputs) -> Candidates:
+    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
         raw = output(outputs, (None, len(self._cells), None), self._card, "predictions")
-        row, anchor, score, class_id = self._classes.best(raw[:, :, 5:] * raw[:, :, 4:5])
-        box = raw[row, anchor, :4]
-        column, line, stride = self._cells[anchor].T
-        size = np.exp(np.minimum(box[:, 2:], 10.0)) * stride[:, None]
-        boxes = centred((box[:, 0] + column) * stride, (box[:, 1] + line) * stride, size[:, 0], size[:, 1])
-        return candidates_of(row, boxes, score, class_id)
+        return raw[:, :, 5:] * raw[:, :, 4:5], raw[:, :, :4]
+
+    def boxes(self, found: Any, anchor: Any) -> Any:
+        cell = self._cells[anchor]
+        stride = cell[..., 2]
+        size = self._xp.exp(self._xp.clip(found[..., 2:], None, 10.0)) * stride[..., None]
+        x, y = (found[..., 0] + cell[..., 0]) * stride, (found[..., 1] + cell[..., 1]) * stride
+        return centred(self._xp, x, y, size[..., 0], size[..., 1])

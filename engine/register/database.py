@@ -1,0 +1,134 @@
+"""The database behind the register: SQLite in a file, embedded, or a PostgreSQL server that several nodes share.
+
+SQLite runs in write-ahead mode with `synchronous=FULL`: what a transaction committed survives kill -9 and a power cut
+(https://sqlite.org/pragma.html#pragma_synchronous). One process writes at a time, any number read. PostgreSQL is asked
+for `synchronous_commit=on`, whatever the server's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from engine.errors import RegisterError
+from engine.register.schema import upgrade
+
+BUSY_S = 10.0
+"""How long a writer waits for another one."""
+
+
+class Database:
+    """The database at `where`: a path for SQLite, else a URL. Made or brought up to date when it is opened.
+
+    All methods are safe from any thread. Raises RegisterError when it is no register, of a newer schema, damaged or
+    out of reach; no message shows a password.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        url = _url(where)
+        self.name = _shown(url)
+        self.is_shared = url.get_backend_name() == "postgresql"
+        """Other machines may write to it."""
+        with self._errors("open"):
+            self._engine = _postgres(url) if self.is_shared else _sqlite(url)
+        with self.writing("open") as connection:
+            upgrade(connection, self.name)
+
+    @contextmanager
+    def reading(self, verb: str = "read") -> Iterator[sa.Connection]:
+        """A connection that reads; `verb` is what an error says could not be done. Raises RegisterError."""
+        with self._errors(verb), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, verb: str = "write") -> Iterator[sa.Connection]:
+        """A transaction that writes: committed at the end, undone where anything is raised. Raises RegisterError.
+
+        On SQLite it holds the write lock from its beginning; on PostgreSQL it reads what is committed (READ COMMITTED).
+        """
+        with self._errors(verb), self._engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let the database go."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError, msgspec.DecodeError) as error:
+            reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            raise RegisterError(f"{self.name}: cannot {verb}: {_explain(str(reason).strip())}") from error
+
+
+def _url(where: Path | str) -> sa.URL:
+    if isinstance(where, Path):
+        return sa.URL.create("sqlite", database=str(where))
+    try:
+        url = sa.make_url(where)
+    except sa.exc.ArgumentError:
+        raise RegisterError("register.url: is no database URL") from None
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise RegisterError(f"register.url: {url.get_backend_name()} is neither sqlite nor postgresql")
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
+
+
+def _shown(url: sa.URL) -> str:
+    """What messages call it: without user, password and options."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or "sqlite"
+    return sa.URL.create("postgresql", host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_S}, pool_size=8, max_overflow=32)
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """Transactions begin where `_begin_sqlite` says, not where the driver guesses; then SQLite's own settings."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """A writer takes the lock at the beginning: taking it later fails at once, whatever the time-out."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgres(url: sa.URL) -> sa.Engine:
+    try:
+        return sa.create_engine(
+            url,
+            connect_args={"connect_timeout": int(BUSY_S), "options": "-c synchronous_commit=on"},
+            pool_size=8,
+            max_overflow=32,
+            pool_pre_ping=True,
+        )
+    except ModuleNotFoundError as error:
+        raise RegisterError("register.url: PostgreSQL needs `pip install 'qyran[postgres]'`") from error
+
+
+def _explain(reason: str) -> str:
+    """The database's words, with what to do about those that an operator meets."""
+    advice = {
+        "database or disk is full": "free space, nothing was written",
+        "No space left on device": "free space, nothing was written",
+        "malformed": "the file is damaged: restore it from a backup",
+        "not a database": "the file is no register",
+        "attempt to write a readonly database": "the file or its folder cannot be written",
+        "locked": "another process writes for too long",
+    }
+    return next((f"{reason} ({what})" for words, what in advice.items() if words in reason), reason)

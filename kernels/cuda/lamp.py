@@ -1,0 +1,28 @@
+"""`kernels.lamp` on the card: a thread a lamp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernels import lamp
+from kernels.cuda.source import cuda, launch, on_device
+from kernels.lamp import Layout
+from kernels.letterbox import Picture, Plane
+
+_lamps_some = on_device(lamp.lamps_some)
+
+
+@cuda.jit
+def _lamps(first: Any, second: Any, third: Any, planes: Any, sizes: Any, to_rgb: Any, circle_px: Any, out: Any) -> None:
+    picture = Picture(
+        Plane(first, planes[0], planes[1]), Plane(second, planes[2], planes[3]), Plane(third, planes[4], planes[5])
+    )
+    layout = Layout(sizes[0], sizes[1], sizes[2], sizes[3], to_rgb)
+    _lamps_some((cuda.grid(1), cuda.gridsize(1)), picture, layout, circle_px, out)
+
+
+def lamps(picture: Picture, layout: Layout, circle_px: Any, out: Any, stream: Any = 0) -> None:
+    """`kernels.lamp.lamps`; the samples of the planes and `layout.to_rgb` are the card's too."""
+    planes = tuple(number for plane in picture for number in (plane.step, plane.offset))
+    samples = tuple(plane.samples for plane in picture)
+    launch(_lamps, len(circle_px), stream, *samples, planes, tuple(layout[:4]), layout.to_rgb, circle_px, out)
