@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from engine.config import CameraConfig, EngineConfig, split_address
+from engine.config import CameraConfig, EngineConfig, PlatesConfig, split_address
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.second_look import look
@@ -21,10 +21,15 @@ from engine.detect.stills import StillDetector
 from engine.evidence import FileProsecutor, Means, Origin, Scene, stored_cases
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.ingest import FileSource, RtspSource
+from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
+from engine.plates import Forms, load_forms
+from engine.plates.network import TextNetworks
+from engine.plates.network import installed as networks_installed
+from engine.plates.reader import TextPlateReader
 from engine.register import SqlRegister
 from engine.rules import SiteRulebook, load_catalogue
 from engine.runner import Runner
@@ -111,6 +116,13 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
         decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
         stack.callback(decoder.close)
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
+        prosecutor = FileProsecutor(
+            config.evidence,
+            config.evidence_root,
+            Origin(scenes, config.device_serial, detector.model),
+            Means(look, StillDetector(detector, card.input)),
+            metrics,
+        )
         yield Stages(
             decoder=decoder,
             guard=ViewGuard(references(by_index), look, metrics, names),
@@ -123,15 +135,37 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
                 load_catalogue(config.catalogue),
                 unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
             ),
-            prosecutor=FileProsecutor(
-                config.evidence,
-                config.evidence_root,
-                Origin(scenes, config.device_serial, detector.model),
-                Means(look, StillDetector(detector, card.input)),
-                metrics,
-            ),
+            investigator=_investigator(config.plates, by_index, names, prosecutor, metrics),
+            prosecutor=prosecutor,
             register=register,
         )
+
+
+def _investigator(
+    config: PlatesConfig,
+    sites: Mapping[int, Site],
+    names: Mapping[int, str],
+    prosecutor: FileProsecutor,
+    metrics: Metrics,
+) -> SecondLookInvestigator:
+    """Raises ConfigError or ModelError."""
+    forms = load_forms(config.forms)
+    rules = Identification(
+        country=forms.home.country,
+        least_confidence=config.least_confidence,
+        **({"is_stolen": StolenList(config.stolen)} if config.stolen else {}),
+    )
+    looks = Looks(prosecutor.kept, look, _plate_reader(config, forms), config.frames)
+    return SecondLookInvestigator(sites, names, looks, rules, metrics)
+
+
+def _plate_reader(config: PlatesConfig, forms: Forms) -> TextPlateReader | None:
+    if config.reader == "off":
+        return None
+    if config.reader == "auto" and not networks_installed():
+        log.warning("no plate reader is installed (qyran[plates]): an officer identifies every vehicle")
+        return None
+    return TextPlateReader(TextNetworks(config.threads), forms)
 
 
 def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:

@@ -88,6 +88,21 @@ class EvidenceConfig(Strict, frozen=True):
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
 
 
+class PlatesConfig(Strict, frozen=True):
+    reader: Literal["auto", "required", "off"] = "auto"
+    """`auto` reads where `qyran[plates]` is installed; without a reader an officer identifies every vehicle."""
+    forms: str = "kz"
+    """What the country's plates look like: a shipped name, or the path of a file relative to the configuration file."""
+    least_confidence: Fraction01 = 0.9
+    """Of a whole plate: below, an officer identifies the vehicle."""
+    frames: Count = 4
+    """Frames in which a plate is looked for, at the most."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """Threads of the reader's networks; 0: as many as cores."""
+    stolen: Path | None = None
+    """Text file of plates reported stolen, one a line, relative to the configuration file; read anew when it changes."""
+
+
 class ServiceConfig(Strict, frozen=True):
     listen: str = "127.0.0.1:50151"
     """Address of the gRPC service; port 0 takes a free one."""
@@ -115,6 +130,7 @@ class EngineConfig(Strict, frozen=True):
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    plates: PlatesConfig = PlatesConfig()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
 
@@ -148,7 +164,13 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
         detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
         catalogue=_locate(config.catalogue, here),
+        plates=_with_files(config.plates, here),
     )
+
+
+def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:
+    stolen = here / plates.stolen if plates.stolen else None
+    return msgspec.structs.replace(plates, forms=_locate(plates.forms, here), stolen=stolen)
 
 
 def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 DROP_REASONS = ("mailbox_full", "camera_full", "stopped")
-STAGES = ("decode", "detect", "track", "measure", "judge", "prove", "append")
+STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
@@ -83,6 +83,15 @@ class Metrics:
         self.cases = Counter(
             "qyran_cases_total", "Cases appended to the register", ["camera", "kind"], registry=registry
         )
+        self.plates = Counter(
+            "qyran_plates_total", "Plates looked for, by what came of it", ["camera", "result"], registry=registry
+        )
+        self.dropped_violations = Counter(
+            "qyran_violations_dropped_total",
+            "Violations that the second look refuted",
+            ["camera", "kind", "reason"],
+            registry=registry,
+        )
         self.unproved = Counter(
             "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
         )
@@ -117,8 +126,8 @@ class Metrics:
 
     def remove_camera(self, camera: str) -> None:
         """Take away every series of the camera."""
-        with_reasons = (self.dropped, self.reconnects, self.unjudged, self.violations, self.cases)
-        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons]
+        with_reasons = (self.dropped, self.reconnects, self.unjudged, self.violations, self.cases, self.plates)
+        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons, self.dropped_violations]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 

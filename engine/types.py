@@ -449,42 +449,6 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """One offence of one vehicle, as the rules saw it, before any evidence is gathered."""
-
-    kind: str
-    """Key of the rule catalogue, e.g. `speeding`."""
-    rule: str
-    """Name of the site's rule that was broken."""
-    camera: int
-    track: int
-    class_id: VehicleClass
-    began_s: float
-    """The earliest instant that proves it, Unix seconds UTC."""
-    ended_s: float
-    """The latest instant that proves it."""
-    decisive_s: float
-    """The instant the offence is dated to."""
-    sightings: tuple[Sighting, ...]
-    """The vehicle's way through the picture around the offence, ascending in time; at least one."""
-    instants: Mapping[str, float]
-    """Named instants of proof, e.g. {"entry": ..., "fastest": ...}; each lies within the sightings."""
-    measurement: Measurement | None
-    """Of a measured kind; None for the others."""
-    article: str
-    """Article and part of the law, from the catalogue in force at `decisive_s`."""
-    outcome: str
-    """What is proposed: `fine`, `warning` or `officer`; `indication` where a measured kind may not be issued."""
-    reasons: tuple[str, ...]
-    """Why the outcome is what it is, one sentence each."""
-    clock: Clock
-    catalogue_version: str
-
-    def __post_init__(self) -> None:
-        _require(len(self.sightings) > 0, "a violation has at least one sighting")
-
-
-@dataclass(frozen=True, slots=True)
 class Plate:
     """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
 
@@ -514,6 +478,8 @@ class Plate:
 class VehicleView:
     """A vehicle in one whole frame."""
 
+    captured_s: float
+    """Capture time of the frame, Unix seconds UTC."""
     rgb: Bytes8
     """(H, W, 3) u1: the frame in full resolution."""
     xyxy_px: BoxPx
@@ -525,10 +491,50 @@ class PlateSighting:
     """A plate, and where it was seen best."""
 
     plate: Plate
-    view: int
-    """Index of the view that shows it largest."""
+    captured_s: float
+    """Capture time of the frame that shows it largest."""
     xyxy_px: BoxPx
-    """Where it stands in that view's frame."""
+    """Where it stands in that frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One offence of one vehicle, as the rules saw it and the inquiry named it, before any evidence is gathered."""
+
+    kind: str
+    """Key of the rule catalogue, e.g. `speeding`."""
+    rule: str
+    """Name of the site's rule that was broken."""
+    camera: int
+    track: int
+    class_id: VehicleClass
+    began_s: float
+    """The earliest instant that proves it, Unix seconds UTC."""
+    ended_s: float
+    """The latest instant that proves it."""
+    decisive_s: float
+    """The instant the offence is dated to."""
+    sightings: tuple[Sighting, ...]
+    """The vehicle's way through the picture around the offence, ascending in time; at least one."""
+    instants: Mapping[str, float]
+    """Named instants of proof, e.g. {"entry": ..., "fastest": ...}; each lies within the sightings."""
+    measurement: Measurement | None
+    """Of a measured kind; None for the others."""
+    article: str
+    """Article and part of the law, from the catalogue in force at `decisive_s`."""
+    outcome: str
+    """What is proposed: `fine`, `warning` or `officer`; `indication` where a measured kind may not be issued."""
+    reasons: tuple[str, ...]
+    """Why the outcome is what it is, one sentence each."""
+    clock: Clock
+    catalogue_version: str
+    plate: PlateSighting | None = None
+    """Of the vehicle, as the inquiry read it; None before that, and where none could be read."""
+    marks: tuple[str, ...] = ()
+    """What the operator's lists say of the plate: `stolen`."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.sightings) > 0, "a violation has at least one sighting")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,9 @@ def _fit(form: Form, country: Country, glyphs: Floats, text: str) -> Fit | None:
         made += char
         if char != read:
             kind = "a digit" if char in DIGITS else "a letter"
-            notes.append(f"Character {place + 1} looks like {read} and stands where form {form.name} has {kind}: {char}.")
+            notes.append(
+                f"Character {place + 1} looks like {read} and stands where form {form.name} has {kind}: {char}."
+            )
     region = "".join(char for char, sign in zip(made, form.layout, strict=True) if sign == "R")
     if len(notes) > MOST_RESOLVED or (region and region not in country.regions):
         return None

@@ -103,4 +103,6 @@ def _below(upper: Floats, lower: Floats) -> bool:
     height = max(size_px(upper)[1], size_px(lower)[1])
     overlap = min(right_a, right_b) - max(left_a, left_b)
     gap = top_b - bottom_a
-    return -0.4 * height <= gap <= BELOW_GAP * height and overlap >= BELOW_OVERLAP * min(right_a - left_a, right_b - left_b)
+    return -0.4 * height <= gap <= BELOW_GAP * height and overlap >= BELOW_OVERLAP * min(
+        right_a - left_a, right_b - left_b
+    )

@@ -45,7 +45,7 @@ class TextNetworks:
                     "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
                 }
             )
-            self._detector, self._recogniser = engine._load_det_model(), engine._load_rec_model()
+            self._detector, self._recogniser = engine._load_det_model(), engine._load_rec_model()  # type: ignore[no-untyped-call]
             self._columns = columns(self._recogniser.postprocess_op.character)
         except Exception as error:
             raise ModelError(f"plates cannot be read: rapidocr does not load: {error}") from error

@@ -65,21 +65,21 @@ class TextPlateReader:
     def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
         """The plate that the views agree on, taken in their order until they do; None where none shows any."""
         readings: list[Reading] = []
-        shown: list[tuple[float, int, BoxPx]] = []
+        shown: list[tuple[float, float, BoxPx]] = []
         plate: Plate | None = None
-        for number, view in enumerate(views):
+        for view in views:
             candidate = self._look(view)
             if candidate is None:
                 continue
             readings += self._closer(view.rgb, candidate)
-            shown.append((candidate.reading.weight, number, bounds(*candidate.quads)))
+            shown.append((candidate.reading.weight, view.captured_s, bounds(*candidate.quads)))
             plate = self._agreed(readings, frames=len(shown))
             if len(shown) > 1 and plate is not None and plate.confidence >= ENOUGH:
                 break
         if plate is None:
             return None
-        _, number, box = max(shown)
-        return PlateSighting(plate, number, box)
+        _, captured_s, box = max(shown)
+        return PlateSighting(plate, captured_s, box)
 
     def _look(self, view: VehicleView) -> Candidate | None:
         """The likeliest plate in one frame."""
@@ -158,4 +158,3 @@ def _alternatives(outcome: Outcome, text: str) -> tuple[tuple[str, float], ...]:
             if other != text and shares[number] >= LEAST_ALTERNATIVE:
                 found.append((other, round(float(shares[number]), 4)))
     return tuple(sorted(found, key=lambda one: -one[1])[:MOST_ALTERNATIVES])
-
