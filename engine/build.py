@@ -18,7 +18,7 @@ from engine.decode.second_look import look
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
-from engine.evidence import FileProsecutor, Means, Origin, Scene, stored_cases
+from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.ingest import FileSource, RtspSource
 from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList
@@ -119,7 +119,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
         prosecutor = FileProsecutor(
             config.evidence,
             config.evidence_root,
-            Origin(scenes, config.device_serial, detector.model),
+            Origin(scenes, config.device_serial, detector.model, _key(config)),
             Means(look, StillDetector(detector, card.input)),
             metrics,
         )
@@ -166,6 +166,12 @@ def _plate_reader(config: PlatesConfig, forms: Forms) -> TextPlateReader | None:
         log.warning("no plate reader is installed (qyran[plates]): an officer identifies every vehicle")
         return None
     return TextPlateReader(TextNetworks(config.threads), forms)
+
+
+def _key(config: EngineConfig) -> SigningKey | None:
+    """What cases are signed with. Raises ConfigError."""
+    path = config.evidence.signing_key
+    return load_signing_key(path) if path else None
 
 
 def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from engine.config import CameraConfig, EngineConfig, load_config
 from engine.detect.cards import find_card
 from engine.errors import SourceError
+from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
 from engine.rules import check_site, load_catalogue
 from engine.site import Site, load_site
@@ -38,6 +39,8 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
     catalogue = load_catalogue(config.catalogue)
     find_card(config.detector.card)
+    if config.evidence.signing_key:
+        load_signing_key(config.evidence.signing_key)
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)

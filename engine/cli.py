@@ -134,17 +134,43 @@ def still(
 
 @app.command()
 def verify(
-    case: Annotated[list[Path], typer.Argument(metavar="CASE...", help="Folders of cases.")],
+    case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
+    root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,
+    key: Annotated[
+        list[Path] | None, typer.Option(help="Public key that must have signed; repeatable, for keys of other times.")
+    ] = None,
+    register: Annotated[Path | None, typer.Option(help="With --root: are all of the register's cases there?")] = None,
 ) -> None:
-    """Check that every byte of the cases is as it was written. Status 1 if one is not."""
-    from engine.evidence import verify_case
+    """Check that every byte of the cases is as it was written, and no case is missing. Status 1 if not."""
+    from engine.verify import verify as verify_evidence
 
-    problems = {folder: verify_case(folder) for folder in case}
     console = Console(highlight=False, soft_wrap=True)
-    for folder, lines in problems.items():
-        console.print(f"{folder}: " + ("; ".join(lines) or "whole"))
-    if any(problems.values()):
+    if not verify_evidence(case or (), root, key or (), register, console):
         raise typer.Exit(1)
+
+
+keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("new")
+def new_keys(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The private key; FILE.pub: the public.")],
+) -> None:
+    """Make a key: name FILE as signing_key in [evidence] of the configuration; give FILE.pub to who verifies."""
+    from engine.evidence import new_key
+
+    Console(highlight=False, soft_wrap=True).print(f"{path}: key {new_key(path).id}; public half in {path}.pub")
+
+
+@keys.command("show")
+def show_key(path: Annotated[Path, typer.Argument(metavar="FILE", help="A private key.")]) -> None:
+    """Print the public half of a private key (PEM), to be given to who shall verify."""
+    from engine.evidence import load_signing_key, public_pem
+
+    public = load_signing_key(path).public
+    typer.echo(f"# Qyran signing key {public.id}", err=True)
+    typer.echo(public_pem(public).decode(), nl=False)
 
 
 @app.command()

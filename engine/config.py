@@ -86,6 +86,8 @@ class EvidenceConfig(Strict, frozen=True):
     keep_bytes: Count = 32 * 1024 * 1024
     """The same bound in bytes, per camera."""
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
+    signing_key: Path | None = None
+    """Private key that cases are signed with (`qyran keys new`), relative to the configuration file; None: unsigned."""
 
 
 class PlatesConfig(Strict, frozen=True):
@@ -164,8 +166,14 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
         detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
         catalogue=_locate(config.catalogue, here),
+        evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
     )
+
+
+def _with_key(evidence: EvidenceConfig, here: Path) -> EvidenceConfig:
+    key = evidence.signing_key
+    return msgspec.structs.replace(evidence, signing_key=here / key) if key else evidence
 
 
 def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:

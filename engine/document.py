@@ -90,6 +90,8 @@ class Device(Record, frozen=True):
     serial: str
     certificate: CertificateRecord | None
     calibration: CalibrationRecord | None
+    signing_key: str | None = None
+    """Id of the key that it signs its cases with; None: it has none, and nobody has signed."""
 
 
 class Versions(Record, frozen=True):

@@ -95,6 +95,9 @@ class Metrics:
         self.unproved = Counter(
             "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
         )
+        self.unsigned = Counter(
+            "qyran_evidence_unsigned_total", "Cases that no key has signed", ["camera"], registry=registry
+        )
         self.stage_s = Histogram(
             "qyran_stage_seconds", "Wall time of a stage per batch", ["stage"], buckets=_STAGE_S, registry=registry
         )
@@ -152,6 +155,7 @@ class Metrics:
             self.camera_moved,
             self.view_unclear,
             self.unproved,
+            self.unsigned,
             self.conflicts,
             self.latency_s,
         )

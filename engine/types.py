@@ -561,8 +561,9 @@ class Case:
     """Instant the offence is dated to, Unix seconds UTC."""
     document: bytes
     """`case.json`: UTF-8, the whole case as the register stores it."""
-    files: tuple[EvidenceFile, ...]
-    """Every file of the evidence, `case.json` and `manifest.json` included."""
+    files: tuple[EvidenceFile, ...] = field(compare=False)
+    """Every file of the evidence, by name: the document, the manifest and the seal included. Two cases are not
+    told apart by them: the document names what proves it by hash, and a seal's number depends on what came before."""
     folder: str
     """Path of the evidence folder, relative to the evidence root."""
 

@@ -51,7 +51,14 @@ def test_the_same_case_again_is_ignored_and_takes_no_number(register: SqlRegiste
     assert register.last_sequence() == 2
 
 
-@pytest.mark.parametrize("change", [{"document": b"{}"}, {"camera": "other"}, {"files": ()}, {"occurred_s": 1.0}])
+def test_a_case_that_was_sealed_anew_is_the_case_that_is_there(register: SqlRegister):
+    seal = EvidenceFile("seal.json", "application/json", 1, "00")
+    (entry,) = register.append([make_case(1, files=(seal,))])
+    assert register.append([make_case(1, files=(replace(seal, sha256="11"),))]) == ()
+    assert register.get("gate-000001").case.files == entry.case.files == (seal,)
+
+
+@pytest.mark.parametrize("change", [{"document": b"{}"}, {"camera": "other"}, {"folder": "else"}, {"occurred_s": 1.0}])
 def test_another_content_under_a_known_id_is_a_conflict_and_appends_nothing(register: SqlRegister, change):
     case = make_case(1, files=(EvidenceFile("a.jpg", "image/jpeg", 1, "00"),))
     register.append([case])

@@ -1,7 +1,25 @@
 """Evidence: from a violation to a case, a folder of files that proves it."""
 
-from engine.evidence.folder import stored_cases, verify_case
+from engine.evidence.audit import audit
+from engine.evidence.folder import stored_cases
 from engine.evidence.identity import case_id
+from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
+from engine.evidence.manifest import verify_case
 from engine.evidence.prosecutor import FileProsecutor, Means, Origin, Scene
 
-__all__ = ["FileProsecutor", "Means", "Origin", "Scene", "case_id", "stored_cases", "verify_case"]
+__all__ = [
+    "FileProsecutor",
+    "Means",
+    "Origin",
+    "PublicKey",
+    "Scene",
+    "SigningKey",
+    "audit",
+    "case_id",
+    "load_public_key",
+    "load_signing_key",
+    "new_key",
+    "public_pem",
+    "stored_cases",
+    "verify_case",
+]

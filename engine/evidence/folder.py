@@ -1,60 +1,111 @@
 """A case on the disk: `root/YYYY/MM/DD/<case id>/`, all of it or nothing.
 
-A folder is written beside the others in `root/.incoming`, synced, and renamed into its place; so whoever sees a case
-sees the whole of it, and what a crash left half-written lies where `sweep` finds it. One engine writes below a root.
+A folder is written beside the others in `root/.incoming`, synced, sealed (its seal is committed to the chain), and
+renamed into its place; so whoever sees a case sees the whole of it. What a crash left in `.incoming` is put into its
+place at the next start where its seal was committed, and swept away where it was not. One engine writes below a root.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
-import msgspec
 import structlog
 
 from engine import document
 from engine.document import Document
 from engine.errors import EvidenceError
+from engine.evidence import manifest
+from engine.evidence.chain import CHAIN, Chain, Sealed, is_remembered
+from engine.evidence.keys import SigningKey
+from engine.evidence.manifest import CASE, MANIFEST, SEAL, SIGNATURE, Manifest, describe, read_seal, verify_case
 from engine.types import Case, EvidenceFile
 
 log = structlog.get_logger()
 
 INCOMING = ".incoming"
-CASE = "case.json"
-MANIFEST = "manifest.json"
-JSON = "application/json"
-MEDIA_TYPES = {".jpg": "image/jpeg", ".mp4": "video/mp4", ".json": JSON}
+ASIDE = ".damaged-"
+"""In the name of a folder that was put aside."""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`manifest.json`: what a case consists of."""
+class Folders:
+    """Writes and finds the cases below a root."""
 
-    schema: Literal[1]
-    case: str
-    files: tuple[EvidenceFile, ...]
-    """Every file of the folder but this one, by name."""
+    def __init__(self, root: Path, owner: str, key: SigningKey | None) -> None:
+        """Make the root, and settle what a crash left half-done; `owner` names a new chain. Raises EvidenceError."""
+        self._root = root
+        try:
+            (root / INCOMING).mkdir(parents=True, exist_ok=True)
+            self._chain = Chain(root / CHAIN, owner, key)
+            for orphan in sorted((root / INCOMING).iterdir()):
+                if not self._finish(orphan):
+                    log.warning("half-written case of a crash swept away", case=orphan.name)
+                    shutil.rmtree(orphan)
+        except OSError as error:
+            raise EvidenceError(f"{root}: {error}") from error
 
+    def find(self, case: str, occurred_s: float) -> Case | None:
+        """The case, if it is there and whole. A damaged one is put aside as `<case id>.damaged-N`, never overwritten.
 
-def describe(name: str, content: bytes) -> EvidenceFile:
-    """What a manifest says of a file."""
-    return EvidenceFile(name, MEDIA_TYPES[Path(name).suffix], len(content), hashlib.sha256(content).hexdigest())
+        Raises EvidenceError where the disk refuses.
+        """
+        folder = place(case, occurred_s)
+        try:
+            if not (self._root / folder).exists() and not self._finish(self._root / INCOMING / case):
+                return None
+            if not verify_case(self._root / folder):
+                return _load(self._root, folder)
+            _put_aside(self._root / folder)
+        except OSError as error:
+            raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
+        return None
 
+    def store(self, record: Document, files: Mapping[str, bytes]) -> Case:
+        """Write a case with its document, manifest and seal.
 
-def sweep(root: Path) -> int:
-    """Make the root and take away what a crash left half-written; returns how many. Raises EvidenceError."""
-    try:
-        incoming = root / INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        orphans = list(incoming.iterdir())
-        for orphan in orphans:
-            shutil.rmtree(orphan)
-    except OSError as error:
-        raise EvidenceError(f"{root}: {error}") from error
-    return len(orphans)
+        Raises EvidenceError with nothing left behind, or, where its seal is committed, with what `find` will finish.
+        """
+        folder = place(record.id, record.time.occurred.timestamp())
+        content = {**files, CASE: document.encode(record)}
+        content |= self._sealed(record.id, content)
+        sealed = Sealed(content[SEAL], content.get(SIGNATURE, b""))
+        incoming = self._root / INCOMING / record.id
+        try:
+            _write(incoming, content)
+            self._commit(sealed, incoming)
+            _move(incoming, self._root / folder)
+        except OSError as error:
+            raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
+        return _case(record, content, folder)
+
+    def _sealed(self, case: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """The manifest of the files, its seal, and the signature if there is one."""
+        listed = tuple(describe(name, files[name]) for name in sorted(files))
+        content = manifest.encode(Manifest(schema=1, case=case, files=listed))
+        sealed = self._chain.next(case, describe(MANIFEST, content).sha256)
+        signature = {SIGNATURE: sealed.signature} if sealed.signature else {}
+        return {MANIFEST: content, SEAL: sealed.content} | signature
+
+    def _commit(self, sealed: Sealed, incoming: Path) -> None:
+        try:
+            self._chain.commit(sealed)
+        except EvidenceError:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
+
+    def _finish(self, incoming: Path) -> bool:
+        """Put a written case into its place, if its seal was committed. Raises OSError."""
+        if not incoming.is_dir() or verify_case(incoming) or not self._chain.holds(read_seal(incoming)):
+            return False
+        record = document.decode((incoming / CASE).read_bytes(), source=str(incoming / CASE))
+        target = self._root / place(record.id, record.time.occurred.timestamp())
+        if target.exists():
+            return False
+        log.warning("case that was sealed before a crash is put into its place", case=record.id)
+        _move(incoming, target)
+        return True
 
 
 def place(case: str, occurred_s: float) -> Path:
@@ -62,132 +113,74 @@ def place(case: str, occurred_s: float) -> Path:
     return Path(f"{document.moment(occurred_s):%Y/%m/%d}") / case
 
 
-def store(root: Path, record: Document, files: Mapping[str, bytes]) -> Case:
-    """Write a case with its document and manifest; raises EvidenceError with nothing left behind."""
-    folder = place(record.id, record.time.occurred.timestamp())
-    files = {**files, CASE: document.encode(record)}
-    manifest = Manifest(schema=1, case=record.id, files=tuple(describe(name, files[name]) for name in sorted(files)))
-    files[MANIFEST] = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
-    try:
-        _write(root / INCOMING / record.id, root / folder, files)
-    except OSError as error:
-        raise EvidenceError(f"{root / folder}: {error.strerror or error}") from error
-    listed = (*manifest.files, describe(MANIFEST, files[MANIFEST]))
-    return _case(record, files[CASE], listed, folder)
-
-
-def find(root: Path, case: str, occurred_s: float) -> Case | None:
-    """The case, if it is there and whole. A damaged folder is put aside as `<case id>.damaged-N`, never overwritten.
-
-    Raises EvidenceError where the disk refuses.
-    """
-    folder = place(case, occurred_s)
-    try:
-        if not (root / folder).exists():
-            return None
-        if not verify_case(root / folder):
-            return _load(root, folder)
-        _put_aside(root / folder)
-    except OSError as error:
-        raise EvidenceError(f"{root / folder}: {error.strerror or error}") from error
-    return None
-
-
 def stored_cases(root: Path, is_known: Callable[[str], bool], *, days: int = 2) -> Iterator[Case]:
     """The whole cases of the newest `days` days whose id is not known: what a crash kept from the register.
 
-    A damaged folder is left out.
+    A damaged folder is left out, and so is one that the engine did not seal.
     """
     newest = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*"), reverse=True)[:days]
     for day in reversed(newest):
-        for folder in sorted(path for path in day.iterdir() if path.is_dir()):
-            if not is_known(folder.name) and not verify_case(folder):
+        for folder in sorted(path for path in day.iterdir() if path.is_dir() and ASIDE not in path.name):
+            if not is_known(folder.name) and _is_own(root, folder):
                 yield _load(root, folder.relative_to(root))
 
 
-def verify_case(folder: Path) -> list[str]:
-    """What is wrong with a case's folder, a sentence for each file; empty when every byte is as it was written.
-
-    Finds changed, missing and extra files, and a document that is of another case or lists other files.
-    """
-    try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
-    except (OSError, msgspec.DecodeError) as error:
-        return [f"{MANIFEST}: cannot be read: {error}"]
-    listed = {file.name: file for file in manifest.files}
-    there = {path.name for path in folder.iterdir()}
-    problems = [f"{name}: is not in the manifest" for name in sorted(there - listed.keys() - {MANIFEST})]
-    problems += [f"{name}: is missing" for name in sorted(listed.keys() - there)]
-    problems += [line for name in sorted(there & listed.keys()) if (line := _differs(folder / name, listed[name]))]
-    return problems or list(_contradictions(folder, manifest))
+def _is_own(root: Path, folder: Path) -> bool:
+    if problems := verify_case(folder):
+        log.error("a case that the register does not know is damaged", folder=str(folder), problems=problems)
+    elif not is_remembered(root / CHAIN, read_seal(folder)):
+        problems = ["this engine did not seal it"]
+        log.critical("a case was slipped in", folder=str(folder))
+    return not problems
 
 
 def _put_aside(folder: Path) -> None:
     number = 1
-    while (aside := folder.with_name(f"{folder.name}.damaged-{number}")).exists():
+    while (aside := folder.with_name(f"{folder.name}{ASIDE}{number}")).exists():
         number += 1
     log.error("a case's folder is damaged and was put aside", folder=str(folder), aside=aside.name)
     folder.rename(aside)
 
 
-def _differs(path: Path, file: EvidenceFile) -> str:
-    try:
-        found = describe(file.name, path.read_bytes())
-    except (OSError, KeyError) as error:
-        return f"{file.name}: cannot be read: {error}"
-    if found.sha256 != file.sha256:
-        return f"{file.name}: is not what was written: its SHA-256 differs"
-    return "" if found == file else f"{file.name}: the manifest describes it wrongly"
-
-
-def _contradictions(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Between manifest, document and the folder's name."""
-    if CASE not in (file.name for file in manifest.files):
-        yield f"{CASE}: is missing"
-        return
-    try:
-        record = document.decode((folder / CASE).read_bytes(), source=CASE)
-    except EvidenceError as error:
-        yield str(error)
-        return
-    if not record.id == manifest.case == folder.name:
-        yield f"{CASE}: is of case {record.id}, the manifest of {manifest.case}, in the folder {folder.name}"
-    if {*record.files} != {file for file in manifest.files if file.name != CASE}:
-        yield f"{CASE}: lists other files than the manifest"
-
-
 def _load(root: Path, folder: Path) -> Case:
-    manifest = msgspec.json.decode((root / folder / MANIFEST).read_bytes(), type=Manifest)
-    content = (root / folder / CASE).read_bytes()
-    own = describe(MANIFEST, (root / folder / MANIFEST).read_bytes())
-    return _case(document.decode(content, source=str(folder / CASE)), content, (*manifest.files, own), folder)
+    listed = manifest.decode((root / folder / MANIFEST).read_bytes()).files
+    names = [CASE, *(name for name in (MANIFEST, SEAL, SIGNATURE) if (root / folder / name).exists())]
+    files = {name: (root / folder / name).read_bytes() for name in names}
+    record = document.decode(files[CASE], source=str(folder / CASE))
+    return _case(record, files, folder, tuple(file for file in listed if file.name != CASE))
 
 
-def _case(record: Document, content: bytes, files: tuple[EvidenceFile, ...], folder: Path) -> Case:
+def _case(record: Document, files: Mapping[str, bytes], folder: Path, rest: tuple[EvidenceFile, ...] = ()) -> Case:
+    """Of files whose content is here, and the rest, which is described."""
+    described = (*rest, *(describe(name, content) for name, content in files.items()))
     return Case(
         id=record.id,
         camera=record.place.camera,
         kind=record.kind,
         occurred_s=record.time.occurred.timestamp(),
-        document=content,
-        files=files,
+        document=files[CASE],
+        files=tuple(sorted(described, key=lambda file: file.name)),
         folder=folder.as_posix(),
     )
 
 
-def _write(incoming: Path, target: Path, files: Mapping[str, bytes]) -> None:
+def _write(incoming: Path, files: Mapping[str, bytes]) -> None:
+    """A folder with the files, synced; nothing is left of it where that fails."""
     try:
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
         for name, content in files.items():
             _write_synced(incoming / name, content)
         _sync_folder(incoming)
-        _make_folders(target.parent)
-        incoming.rename(target)
-        _sync_folder(target.parent)
     except OSError:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
+
+
+def _move(incoming: Path, target: Path) -> None:
+    _make_folders(target.parent)
+    incoming.rename(target)
+    _sync_folder(target.parent)
 
 
 def _write_synced(path: Path, content: bytes) -> None:

@@ -12,10 +12,11 @@ import structlog
 
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
-from engine.evidence import folder
 from engine.evidence.exhibits import Find, Look, Means, gather
+from engine.evidence.folder import Folders
 from engine.evidence.identity import case_id
-from engine.evidence.record import Origin, Scene, write_document
+from engine.evidence.manifest import describe
+from engine.evidence.record import Exhibits, Origin, Scene, write_document
 from engine.evidence.recording import Recording
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
@@ -67,9 +68,8 @@ class FileProsecutor:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Sweeps away what a crash left half-written; raises EvidenceError where `root` cannot be written."""
+        """Settles what a crash left half-done; raises EvidenceError where `root` cannot be written."""
         self._config = config
-        self._root = root
         self._origin = origin
         self._means = means
         self._metrics = metrics
@@ -77,8 +77,9 @@ class FileProsecutor:
         self._recordings = {camera: Recording(config.keep_s, config.keep_bytes) for camera in origin.scenes}
         self._waiting: deque[_Waiting] = deque()
         self._again_s = float("-inf")
-        if swept := folder.sweep(root):
-            log.warning("half-written cases of a crash swept away", cases=swept)
+        self._folders = Folders(root, origin.device_serial, origin.key)
+        if origin.key is None:
+            log.warning("no signing key is configured: the cases are not signed")
 
     def keep(self, segment: Segment) -> None:
         """Remember a segment. From any thread; costs microseconds."""
@@ -146,16 +147,21 @@ class FileProsecutor:
         violation = waiting.violation
         scene = self._origin.scenes[violation.camera]
         case = case_id(violation, scene.camera, self._origin.device_serial)
-        if known := folder.find(self._root, case, violation.decisive_s):
+        if known := self._folders.find(case, violation.decisive_s):
             return known
         segments = self._segments(waiting)
         exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
-        files = [folder.describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
+        files = [describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
         record = write_document(case, violation, self._origin, exhibits, files)
-        stored = folder.store(self._root, record, exhibits.files)
-        if exhibits.incomplete:
-            self._metrics.unproved.labels(scene.camera).inc()
+        stored = self._folders.store(record, exhibits.files)
+        self._count(scene.camera, exhibits)
         return stored
+
+    def _count(self, camera: str, exhibits: Exhibits) -> None:
+        if exhibits.incomplete:
+            self._metrics.unproved.labels(camera).inc()
+        if self._origin.key is None:
+            self._metrics.unsigned.labels(camera).inc()
 
     def _segments(self, waiting: _Waiting) -> Sequence[Segment]:
         """What was claimed, and what the ring has got since, in the order they came."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from engine import document as doc
 from engine.document import moment
+from engine.evidence.keys import SigningKey
 from engine.site import Calibration, Certificate, Site
 from engine.types import EvidenceFile, Measurement, ModelRecord, Sighting, Violation
 
@@ -37,6 +38,8 @@ class Origin:
     """By the camera's index in the running configuration."""
     device_serial: str
     model: ModelRecord
+    key: SigningKey | None = None
+    """What cases are signed with; None: they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def write_document(
         place=_where(scene),
         vehicle_class=violation.class_id.name.lower(),
         measurement=_speed(violation.measurement) if violation.measurement else None,
-        device=_device(origin.device_serial, scene.site, violation.decisive_s),
+        device=_device(origin, scene.site, violation.decisive_s),
         versions=_versions(violation.catalogue_version, origin.model),
         instants=exhibits.instants,
         clip=exhibits.clip,
@@ -141,13 +144,14 @@ def _speed(measured: Measurement) -> doc.Speed:
     )
 
 
-def _device(serial: str, site: Site, at_s: float) -> doc.Device:
+def _device(origin: Origin, site: Site, at_s: float) -> doc.Device:
     at = moment(at_s)
     certificate, calibration = site.certificate, site.calibration
     return doc.Device(
-        serial=serial,
+        serial=origin.device_serial,
         certificate=_certificate(certificate, at) if certificate else None,
         calibration=_calibration(calibration, at) if calibration else None,
+        signing_key=origin.key.public.id if origin.key else None,
     )
 
 

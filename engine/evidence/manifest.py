@@ -1,0 +1,142 @@
+"""What a case's folder consists of, and whether every byte of it is as it was written.
+
+`manifest.json` names every file of the folder with its SHA-256; `seal.json` names the manifest's, and the place of the
+case in the engine's chain (`chain`); `seal.sig` is the signature of the seal's bytes. These last two are the only files
+that the manifest does not name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from engine import document
+from engine.errors import EvidenceError
+from engine.evidence.chain import Seal, Sealed
+from engine.evidence.keys import PublicKey
+from engine.types import EvidenceFile
+
+CASE = "case.json"
+MANIFEST = "manifest.json"
+SEAL = "seal.json"
+SIGNATURE = "seal.sig"
+BESIDE = frozenset({MANIFEST, SEAL, SIGNATURE})
+"""What the manifest does not name."""
+MEDIA_TYPES = {
+    ".jpg": "image/jpeg",
+    ".mp4": "video/mp4",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".html": "text/html",
+    ".sig": "application/octet-stream",
+}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`manifest.json`: what a case consists of."""
+
+    schema: Literal[1]
+    case: str
+    files: tuple[EvidenceFile, ...]
+    """Every file of the folder but this one and the seal's two, by name."""
+
+
+def describe(name: str, content: bytes) -> EvidenceFile:
+    """What a manifest says of a file."""
+    return EvidenceFile(name, MEDIA_TYPES[Path(name).suffix], len(content), hashlib.sha256(content).hexdigest())
+
+
+def encode(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def decode(content: bytes) -> Manifest:
+    """Raises EvidenceError where the content is no manifest."""
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise EvidenceError(str(error)) from error
+
+
+def read_seal(folder: Path) -> Sealed:
+    """The seal of a folder, whatever it says. Raises OSError."""
+    signature = folder / SIGNATURE
+    return Sealed((folder / SEAL).read_bytes(), signature.read_bytes() if signature.exists() else b"")
+
+
+def verify_case(folder: Path, keys: Sequence[PublicKey] = ()) -> list[str]:
+    """What is wrong with a case's folder, a sentence for each file; empty when every byte is as it was written.
+
+    Finds changed, missing and extra files, a document that is of another case or lists other files, a seal of another
+    manifest, a signature that is none. With `keys`: a case that nobody signed, or another key than these.
+    """
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        manifest = decode(content)
+    except (OSError, EvidenceError) as error:
+        return [f"{MANIFEST}: cannot be read: {error}"]
+    problems = list(_file_problems(folder, manifest)) or list(_contradictions(folder, manifest))
+    return problems + list(_seal_problems(folder, manifest, hashlib.sha256(content).hexdigest(), keys))
+
+
+def _file_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
+    listed = {file.name: file for file in manifest.files}
+    there = {path.name for path in folder.iterdir()}
+    yield from (f"{name}: is not in the manifest" for name in sorted(there - listed.keys() - BESIDE))
+    yield from (f"{name}: is missing" for name in sorted(listed.keys() - there))
+    yield from (line for name in sorted(there & listed.keys()) if (line := _differs(folder / name, listed[name])))
+
+
+def _differs(path: Path, file: EvidenceFile) -> str:
+    try:
+        found = describe(file.name, path.read_bytes())
+    except (OSError, KeyError) as error:
+        return f"{file.name}: cannot be read: {error}"
+    if found.sha256 != file.sha256:
+        return f"{file.name}: is not what was written: its SHA-256 differs"
+    return "" if found == file else f"{file.name}: the manifest describes it wrongly"
+
+
+def _contradictions(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Between manifest, document and the folder's name."""
+    if CASE not in (file.name for file in manifest.files):
+        yield f"{CASE}: is missing"
+        return
+    try:
+        record = document.decode((folder / CASE).read_bytes(), source=CASE)
+    except EvidenceError as error:
+        yield str(error)
+        return
+    if not record.id == manifest.case == folder.name:
+        yield f"{CASE}: is of case {record.id}, the manifest of {manifest.case}, in the folder {folder.name}"
+    if not {*record.files} <= {*manifest.files}:
+        yield f"{CASE}: lists other files than the manifest"
+
+
+def _seal_problems(folder: Path, manifest: Manifest, manifest_sha256: str, keys: Sequence[PublicKey]) -> Iterator[str]:
+    try:
+        sealed = read_seal(folder)
+        seal = sealed.read()
+    except (OSError, EvidenceError) as error:
+        yield f"{SEAL}: cannot be read: {error}"
+        return
+    if seal.case != manifest.case or seal.manifest_sha256 != manifest_sha256:
+        yield f"{SEAL}: is of another manifest than the one that is here"
+    yield from _signature_problems(sealed, seal, keys)
+
+
+def _signature_problems(sealed: Sealed, seal: Seal, keys: Sequence[PublicKey]) -> Iterator[str]:
+    if seal.key is None:
+        if sealed.signature:
+            yield f"{SIGNATURE}: is here, though the seal says that nobody signed"
+        if keys:
+            yield f"{SEAL}: nobody signed it"
+        return
+    if not seal.key.has_signed(sealed.content, sealed.signature):
+        yield f"{SIGNATURE}: is no signature of {SEAL}"
+    if keys and seal.key not in keys:
+        yield f"{SEAL}: was signed with the key {seal.key.id}, which is none of those given"

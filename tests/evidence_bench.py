@@ -1,0 +1,109 @@
+"""A prosecutor on real footage, for the tests of the evidence."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine import document
+from engine.config import EvidenceConfig
+from engine.errors import DecodeError
+from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey
+from engine.metrics import Metrics
+from engine.site import Calibration, Certificate, Place, Site
+from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass
+from tests.examples import EPOCH_S, SIZE_PX, make_violation
+
+YEAR = dt.timedelta(days=365)
+AT = document.moment(EPOCH_S)
+
+SITE = Site(
+    name="abay-east",
+    image_size_px=SIZE_PX,
+    place=Place(
+        address={"kk": "Абай даңғ.", "ru": "пр. Абая", "en": "Abay ave."},
+        latitude=43.24,
+        longitude=76.91,
+        direction="east",
+    ),
+    valid_from=AT - YEAR,
+    calibration=Calibration(
+        id="cal-7",
+        made=AT - YEAR,
+        expires=AT + YEAR,
+        image_to_ground=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
+        residual_m=0.04,
+        area_px=((0, 0), (320, 0), (320, 192)),
+    ),
+    certificate=Certificate(number="KZ.02.01", issued=AT - 2 * YEAR, expires=AT - YEAR),
+)
+
+
+def found_boxes(count: int, *boxes: tuple[int, VehicleClass, tuple[float, float, float, float]]) -> Detections:
+    """What a detector says of `count` stills: (still, class, box) each."""
+    return Detections(
+        frames=Frames(
+            camera=np.zeros(count, np.int32),
+            captured_s=np.zeros(count),
+            size_px=np.tile(np.array(SIZE_PX, np.int32), (count, 1)),
+            clock=np.full(count, Clock.DECLARED, np.uint8),
+        ),
+        frame=np.array([still for still, _, _ in boxes], np.int32),
+        xyxy_px=np.array([box for _, _, box in boxes], np.float32).reshape(-1, 4),
+        score=np.ones(len(boxes), np.float32),
+        class_id=np.array([class_id for _, class_id, _ in boxes], np.int32),
+    )
+
+
+def nobody(stills: Sequence[object]) -> Detections:
+    return found_boxes(len(stills))
+
+
+class Bench:
+    """A prosecutor on real footage, with a clock that the test moves."""
+
+    def __init__(
+        self, root: Path, means: Means, config: EvidenceConfig | None = None, key: SigningKey | None = None
+    ) -> None:
+        self.root = root
+        self.now_s = 100.0
+        self.metrics = Metrics()
+        self.metrics.add_camera("gate")
+        self.prosecutor = FileProsecutor(
+            config or EvidenceConfig(),
+            root,
+            Origin({0: Scene("gate", SITE)}, "QY-0001", ModelRecord("ssd", "ab" * 32, "onnxruntime cpu"), key),
+            means,
+            self.metrics,
+            clock=lambda: self.now_s,
+        )
+
+    def keep(self, segments: Sequence[Segment]) -> None:
+        for segment in segments:
+            self.prosecutor.keep(segment)
+
+    def incomplete(self) -> float:
+        value = self.metrics.registry.get_sample_value("qyran_evidence_failures_total", {"camera": "gate"})
+        assert value is not None
+        return value
+
+
+VIOLATION = make_violation(EPOCH_S + 6.0)
+
+
+def prove(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.Document]:
+    bench.keep(footage)
+    (case,) = bench.prosecutor.prove([VIOLATION])
+    return case, document.decode(case.document, source="case.json")
+
+
+def shown(bench: Bench, case: Case, name: str = "overview.jpg") -> np.ndarray:
+    return np.asarray(Image.open(bench.root / case.folder / name), np.float32)
+
+
+def broken_look(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[object]:
+    raise DecodeError("camera 0: the decoder gave nothing")
