@@ -18,6 +18,7 @@ from engine.decode.second_look import look
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
+from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.ingest import FileSource, RtspSource
@@ -31,7 +32,7 @@ from engine.plates.network import TextNetworks
 from engine.plates.network import installed as networks_installed
 from engine.plates.reader import TextPlateReader
 from engine.register import SqlRegister
-from engine.rules import SiteRulebook, load_catalogue
+from engine.rules import Catalogue, SiteRulebook, load_catalogue
 from engine.runner import Runner
 from engine.serve import Service
 from engine.site import Site, load_site
@@ -115,11 +116,12 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
         decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
         stack.callback(decoder.close)
+        catalogue = load_catalogue(config.catalogue)
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         prosecutor = FileProsecutor(
             config.evidence,
             config.evidence_root,
-            Origin(scenes, config.device_serial, detector.model, _key(config)),
+            Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue)),
             Means(look, StillDetector(detector, card.input)),
             metrics,
         )
@@ -132,7 +134,7 @@ def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register,
             rulebook=SiteRulebook(
                 by_index,
                 names,
-                load_catalogue(config.catalogue),
+                catalogue,
                 unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
             ),
             investigator=_investigator(config.plates, by_index, names, prosecutor, metrics),
@@ -166,6 +168,11 @@ def _plate_reader(config: PlatesConfig, forms: Forms) -> TextPlateReader | None:
         log.warning("no plate reader is installed (qyran[plates]): an officer identifies every vehicle")
         return None
     return TextPlateReader(TextNetworks(config.threads), forms)
+
+
+def _liability(catalogue: Catalogue) -> Liability | None:
+    owner = catalogue.owner
+    return Liability(article=owner.article, says=owner.says) if owner else None
 
 
 def _key(config: EngineConfig) -> SigningKey | None:

@@ -102,7 +102,7 @@ class PlatesConfig(Strict, frozen=True):
     threads: Annotated[int, Meta(ge=0)] = 0
     """Threads of the reader's networks; 0: as many as cores."""
     stolen: Path | None = None
-    """Text file of plates reported stolen, one a line, relative to the configuration file; read anew when it changes."""
+    """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
 
 
 class ServiceConfig(Strict, frozen=True):

@@ -143,6 +143,14 @@ class PlateRecord(Record, frozen=True):
     """What the operator's lists say of it: `stolen`, `exempt`."""
 
 
+class Liability(Record, frozen=True):
+    """Who answers for what the vehicle did."""
+
+    article: str
+    says: dict[str, str]
+    """By language."""
+
+
 class Instant(Record, frozen=True):
     """A named instant of proof and the still that shows it."""
 
@@ -189,6 +197,8 @@ class Document(Record, frozen=True):
     """The stills, the overlay and the clip; the manifest holds these and this document."""
     plate: PlateRecord | None = None
     """None where none was read."""
+    liability: Liability | None = None
+    """Of the vehicle's owner, by the law in force."""
 
 
 def encode(document: Document) -> bytes:

@@ -12,11 +12,12 @@ import structlog
 from engine import document as doc
 from engine.document import moment
 from engine.evidence import stills
+from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
 from engine.evidence.recording import run_around
 from engine.evidence.stills import Seen, Still
 from engine.remux import to_mp4
-from engine.types import Detections, Segment, VehicleClass, Violation
+from engine.types import Detections, PlateSighting, Segment, VehicleClass, Violation
 
 log = structlog.get_logger()
 
@@ -56,6 +57,8 @@ def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, mean
         lines = _lines(violation, scene, named[OVERVIEW].captured_s)
         pictures = partial(_pictures, violation, named, seen, lines, quality)
         table.files |= table.attempt("The stills could not be made", pictures) or {}
+    if violation.plate:
+        _show_plate(table, violation.plate, segments, means.look, quality)
     if violation.measurement and len(named) < FEWEST_STILLS:
         table.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
     clip = _clip(table, violation, segments)
@@ -154,6 +157,14 @@ def _pictures(
         if name == OVERVIEW:
             files[OVERLAY] = stills.jpeg(stills.drawn(image, violation.sightings, box, lines), quality)
     return files
+
+
+def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:
+    """Lay the plate's cut on the table."""
+    shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
+    cut = plate_still(shown[0], sighting, quality) if shown else None
+    if cut is not None:
+        table.files[PLATE] = cut
 
 
 def _lines(violation: Violation, scene: Scene, shown_s: float) -> Sequence[str]:

@@ -38,7 +38,7 @@ class Looks:
 
 
 class SecondLookInvestigator:
-    """`stages.Investigator` over the sites of all cameras. Whatever breaks in a look costs the plate, never the violation."""
+    """`stages.Investigator` over the sites of all cameras. What breaks in a look costs the plate, not the violation."""
 
     def __init__(
         self, sites: Mapping[int, Site], names: Mapping[int, str], looks: Looks, rules: Identification, metrics: Metrics

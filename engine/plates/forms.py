@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -51,7 +52,7 @@ class Country(Strict, frozen=True):
     """ISO 3166-1 alpha-2."""
     title: str
     forms: Annotated[tuple[Form, ...], Meta(min_length=1)]
-    regions: dict[str, str] = {}
+    regions: dict[str, str] = msgspec.field(default_factory=dict)
     """Code to name; a form with `R` fits only a code that stands here."""
 
 
@@ -70,6 +71,8 @@ class Fit:
     region: str = ""
     form: str = ""
     notes: tuple[str, ...] = ()
+    known: bool = False
+    """Does it fit any form, whatever the country?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def _agreed(fits: list[Fit]) -> Fit:
         region=fits[0].region if alone else "",
         form=fits[0].form if len(forms) == 1 else "",
         notes=fits[0].notes,
+        known=True,
     )
 
 

@@ -1,7 +1,7 @@
 """The two networks of rapidocr as functions of pictures: where text stands, and what a line says.
 
-The only file that imports rapidocr and OpenCV; they come with `pip install qyran[plates]`. The weights are in rapidocr's
-package: nothing is fetched at run time.
+The only file that imports rapidocr and OpenCV; they come with `pip install qyran[plates]`. The weights are in
+rapidocr's package: nothing is fetched at run time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How several readings of one plate become one: character by character, each crop by its weight.
 
 After ROVER (Fiscus 1997): the readings are aligned to the one that agrees best with all others, and every place is
-voted on, "no character" among the candidates. So a sticker that one crop takes for an 8 is outvoted by those that do not.
+voted on, "no character" among the candidates. A sticker that one crop takes for an 8 is outvoted by the others.
 """
 
 from __future__ import annotations
