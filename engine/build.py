@@ -6,37 +6,39 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import structlog
 
-from engine.config import CameraConfig, EngineConfig, PlatesConfig, split_address
+from engine.audit import Audit
+from engine.config import CameraConfig, EngineConfig, PipelineConfig, PlatesConfig, secrets, split_address
 from engine.decode.camera import CameraView
-from engine.decode.cpu import CpuDecoder
-from engine.decode.second_look import look
+from engine.decode.opening import Decoding, open_decoding
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
 from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
+from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
-from engine.ingest import FileSource, RtspSource
-from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList
+from engine.ingest import FileSource, Probe, RtspSource
+from engine.ingest import probe as look_at
+from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
-from engine.plates import Forms, load_forms
-from engine.plates.network import TextNetworks
-from engine.plates.network import installed as networks_installed
-from engine.plates.reader import TextPlateReader
-from engine.register import SqlRegister
-from engine.rules import Catalogue, SiteRulebook, load_catalogue
+from engine.plates import load_forms
+from engine.plates.opening import open_reader
+from engine.register import CameraVersions, Consumers, Decisions, SqlRegister, Tokens
+from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.runner import Runner
-from engine.serve import Service
-from engine.site import Site, load_site
-from engine.stages import Prosecutor, Register, Source
+from engine.serve import Records, Security, Service
+from engine.site import Site
+from engine.stages import Register, Source
 from engine.steady import ViewGuard, references
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import Entry
@@ -50,7 +52,7 @@ class Engine:
 
     runner: Runner
     metrics: Metrics
-    cameras: tuple[str, ...]
+    fleet: Fleet
     grpc_address: str
     metrics_address: str
 
@@ -69,23 +71,29 @@ def build(config: EngineConfig) -> Iterator[Engine]:
 
     Raises ConfigError, ModelError, CalibrationError, EvidenceError or RegisterError, with nothing left open.
     """
-    metrics, names = Metrics(), config.camera_names
-    for name in names.values():
-        metrics.add_camera(name)
-    sites = [load_site(camera.site) for camera in config.cameras]
+    metrics = Metrics()
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
-        stages = stack.enter_context(open_stages(config, sites, register, metrics))
+        register = stack.enter_context(closing(SqlRegister(config.register_at)))
+        roster = Roster(config, CameraVersions(register.database), secrets(config))
+        watched = [camera for camera in roster.all() if camera.version.state == "watched"]
+        configs = tuple(camera.config for camera in watched)
+        now = msgspec.structs.replace(config, cameras=configs)
+        crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
         _recover(register, config.evidence_root)
-        service = Service(register, config.evidence_root, config.service, metrics)
+        pipeline = Pipeline(crew.stages, crew.names, metrics)
+        pipeline.step(())  # compiles the kernels before the first camera is opened
+        runner = _runner(config.pipeline, pipeline, crew, metrics)
+        fleet = Fleet(roster, crew, runner, partial(_source, metrics), partial(_check, config), metrics)
+        fleet.begin(configs)
+        database = register.database
+        records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
+        security = Security(Tokens(database), Audit(config.state / "audit"))
+        service = Service(records, fleet, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
-        pipeline = Pipeline(stages, names, metrics)
-        pipeline.step(())  # compiles the kernels before the first camera is opened
-        runner = _runner(config, pipeline, stages.prosecutor, metrics)
-        yield Engine(runner, metrics, tuple(names.values()), service.address, f"{host}:{metrics_port}")
+        yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
 
 
 def _recover(register: SqlRegister, evidence_root: Path) -> None:
@@ -95,79 +103,136 @@ def _recover(register: SqlRegister, evidence_root: Path) -> None:
         log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
-def _runner(config: EngineConfig, pipeline: Pipeline, prosecutor: Prosecutor, metrics: Metrics) -> Runner:
-    sizes, names = config.pipeline, config.camera_names
+def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics) -> Runner:
     return Runner(
         pipeline,
-        {camera.name: _source(index, camera, metrics) for index, camera in enumerate(config.cameras)},
-        prosecutor,
-        Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, names.__getitem__),
+        crew.prosecutor,
+        Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, crew.names.__getitem__),
         batch_segments=sizes.batch_segments,
         overlap=sizes.overlap,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The stages, and how a camera joins and leaves them: before the first batch, or while every stage is idle."""
+
+    stages: Stages
+    decoding: Decoding
+    views: dict[int, CameraView]
+    guard: ViewGuard
+    speedometer: GroundSpeedometer
+    rulebook: SiteRulebook
+    prosecutor: FileProsecutor
+    scenes: dict[int, Scene]
+    names: dict[int, str]
+    """Of every camera that ever joined: an index is never used again."""
+
+    def admit(self, camera: int, config: CameraConfig, site: Site) -> None:
+        """Let every stage know one more camera; its site has passed `examine`."""
+        self.names[camera] = config.name
+        self.scenes[camera] = Scene(config.name, site)
+        self.views[camera] = _view(config)
+        self.decoding.renew()
+        for reference in references({camera: site}).values():
+            self.guard.admit(camera, reference)
+        for found in geometries({camera: site}).values():
+            self.speedometer.admit(camera, found)
+        self.rulebook.admit(camera, site)
+        self.prosecutor.admit(camera)
+
+    def release(self, camera: int) -> None:
+        """Let every stage forget a camera that `Runner.leave` has settled."""
+        del self.views[camera]
+        self.guard.release(camera)
+        self.rulebook.release(camera)
+
+
+def examine(site: Site, catalogue: Catalogue) -> list[str]:
+    """What is doubtful about a camera's site, one sentence each. Raises ConfigError or CalibrationError."""
+    geometries({0: site})
+    references({0: site})
+    return check_site(site, catalogue)
+
+
+def size_warnings(site: Site, seen: Probe) -> list[str]:
+    """Is the picture the one that the site was drawn on?"""
+    if site.image_size_px == (seen.width_px, seen.height_px):
+        return []
+    drawn = "x".join(map(str, site.image_size_px))
+    return [f"sends {seen.width_px}x{seen.height_px}, its site is drawn on {drawn}: nothing will be judged"]
+
+
+def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
+    """`engine.fleet.fleet.Check`."""
+    warnings = examine(site, load_catalogue(config.catalogue))
+    return warnings + (size_warnings(site, look_at(camera)) if probe else [])
+
+
 @contextmanager
 def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Stages]:
     """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register."""
+    with open_crew(config, sites, register, metrics) as crew:
+        yield crew.stages
+
+
+@contextmanager
+def open_crew(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Crew]:
+    """The same, with the cameras free to come and go."""
     by_index, names = dict(enumerate(sites)), config.camera_names
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
-        decoder = CpuDecoder(_views(config.cameras), card.input, metrics, config.pipeline.decode_threads)
-        stack.callback(decoder.close)
         catalogue = load_catalogue(config.catalogue)
+        views = {index: _view(camera) for index, camera in enumerate(config.cameras)}
+        decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         prosecutor = FileProsecutor(
             config.evidence,
             config.evidence_root,
             Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue)),
-            Means(look, StillDetector(detector, card.input)),
+            Means(decoding.look, StillDetector(detector, card.input)),
             metrics,
         )
-        yield Stages(
-            decoder=decoder,
-            guard=ViewGuard(references(by_index), look, metrics, names),
+        stages = Stages(
+            decoder=decoding.decoder,
+            guard=(guard := ViewGuard(references(by_index), decoding.look, metrics, names)),
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
-            speedometer=GroundSpeedometer(geometries(by_index)),
-            rulebook=SiteRulebook(
-                by_index,
-                names,
-                catalogue,
-                unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
+            speedometer=(speedometer := GroundSpeedometer(geometries(by_index))),
+            rulebook=(
+                rulebook := SiteRulebook(
+                    by_index,
+                    names,
+                    catalogue,
+                    unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
+                )
             ),
-            investigator=_investigator(config.plates, by_index, names, prosecutor, metrics),
+            investigator=_investigator(config.plates, scenes, names, prosecutor, decoding, metrics),
             prosecutor=prosecutor,
             register=register,
         )
+        yield Crew(stages, decoding, views, guard, speedometer, rulebook, prosecutor, scenes, names)
+
+
+def _view(camera: CameraConfig) -> CameraView:
+    return CameraView(camera.name, camera.detect_fps, camera.regions)
 
 
 def _investigator(
     config: PlatesConfig,
-    sites: Mapping[int, Site],
+    scenes: Mapping[int, Scene],
     names: Mapping[int, str],
     prosecutor: FileProsecutor,
+    decoding: Decoding,
     metrics: Metrics,
 ) -> SecondLookInvestigator:
     """Raises ConfigError or ModelError."""
     forms = load_forms(config.forms)
-    rules = Identification(
-        country=forms.home.country,
-        least_confidence=config.least_confidence,
-        **({"is_stolen": StolenList(config.stolen)} if config.stolen else {}),
-    )
-    looks = Looks(prosecutor.kept, look, _plate_reader(config, forms), config.frames)
-    return SecondLookInvestigator(sites, names, looks, rules, metrics)
-
-
-def _plate_reader(config: PlatesConfig, forms: Forms) -> TextPlateReader | None:
-    if config.reader == "off":
-        return None
-    if config.reader == "auto" and not networks_installed():
-        log.warning("no plate reader is installed (qyran[plates]): an officer identifies every vehicle")
-        return None
-    return TextPlateReader(TextNetworks(config.threads), forms)
+    is_stolen = StolenList(config.stolen) if config.stolen else nobodys
+    rules = Identification(forms.home.country, config.least_confidence, is_stolen)
+    looks = Looks(prosecutor.kept, decoding.look, open_reader(config, forms), config.frames)
+    return SecondLookInvestigator(lambda camera: scenes[camera].site, names, looks, rules, metrics)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:
@@ -181,11 +246,7 @@ def _key(config: EngineConfig) -> SigningKey | None:
     return load_signing_key(path) if path else None
 
 
-def _views(cameras: Sequence[CameraConfig]) -> dict[int, CameraView]:
-    return {index: CameraView(c.name, c.detect_fps, c.regions) for index, c in enumerate(cameras)}
-
-
-def _source(index: int, camera: CameraConfig, metrics: Metrics) -> Source:
+def _source(metrics: Metrics, index: int, camera: CameraConfig) -> Source:
     """A camera, or a file that plays as if it were being filmed now."""
     if "://" in camera.url:
         return RtspSource(index, camera, metrics)

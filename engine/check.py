@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from engine.build import examine, size_warnings
 from engine.config import CameraConfig, EngineConfig, load_config
 from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
-from engine.rules import check_site, load_catalogue
+from engine.rules import load_catalogue
 from engine.site import Site, load_site
 
 _PARALLEL = 32
@@ -29,7 +30,7 @@ def check(path: Path, console: Console, *, offline: bool = False) -> bool:
     if not offline:
         results = probe_all(config)
         console.print(_table(config, results))
-        warnings += size_warnings(config, sites, results)
+        warnings += picture_warnings(config, sites, results)
     for warning in warnings:
         console.print(f"[yellow]warning:[/] {warning}", highlight=False)
     return offline or not any(isinstance(result, SourceError) for result in results)
@@ -44,7 +45,7 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)
-        for warning in check_site(site, catalogue)
+        for warning in examine(site, catalogue)
     ]
 
 
@@ -54,13 +55,13 @@ def probe_all(config: EngineConfig) -> list[Probe | SourceError]:
         return list(pool.map(_try, config.cameras))
 
 
-def size_warnings(config: EngineConfig, sites: Sequence[Site], results: Sequence[Probe | SourceError]) -> list[str]:
+def picture_warnings(config: EngineConfig, sites: Sequence[Site], results: Sequence[Probe | SourceError]) -> list[str]:
     """Cameras whose picture is not the one that their site was drawn on."""
     return [
-        f"camera {camera.name}: sends {result.width_px}x{result.height_px}, its site is drawn on "
-        f"{site.image_size_px[0]}x{site.image_size_px[1]}: nothing will be judged"
+        f"camera {camera.name}: {warning}"
         for camera, site, result in zip(config.cameras, sites, results, strict=True)
-        if isinstance(result, Probe) and site.image_size_px != (result.width_px, result.height_px)
+        if isinstance(result, Probe)
+        for warning in size_warnings(site, result)
     ]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +66,17 @@ class DetectorConfig(Strict, frozen=True):
     """Threads of the network; 0: as many as cores."""
 
 
+class DecoderConfig(Strict, frozen=True):
+    """Where packets become pictures. The number of threads and of segments in a batch are `PipelineConfig`'s."""
+
+    backend: Literal["auto", "cpu", "dali"] = "auto"
+    """`dali` is NVIDIA's decoder and wants a GPU; `auto` takes it where the library and a GPU are there."""
+    device: Annotated[int, Meta(ge=0)] | Literal["cpu"] = 0
+    """Index of the GPU; `cpu` is DALI without one, which has no decoder for H.264 and H.265: for tests."""
+    memory_mb: Count = 4096
+    """Memory of the GPU that one run may take, about; beyond, a batch is decoded in several runs."""
+
+
 class PipelineConfig(Strict, frozen=True):
     batch_segments: Count = 4
     """Segments in one batch at the most."""
@@ -105,6 +117,44 @@ class PlatesConfig(Strict, frozen=True):
     """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
 
 
+class TlsConfig(Strict, frozen=True):
+    """PEM files, relative to the configuration file; taken up by themselves when they are renewed."""
+
+    certificate: Path
+    """The service's certificate, and those that lead from it to its authority."""
+    key: Path
+    """The certificate's private key, without a password: only the engine's user may read it."""
+    client_ca: Path | None = None
+    """Authorities of client certificates; with it every caller must present one. None: none is asked for."""
+
+
+class LimitsConfig(Strict, frozen=True):
+    """What one credential may ask of the service."""
+
+    calls_per_s: Positive = 100.0
+    """In the long run; a stream is one call."""
+    burst: Count = 200
+    """Calls at once, after a silence."""
+    streams: Count = 64
+    """Watches, downloads and uploads open at the same time."""
+    failures_per_s: Positive = 0.2
+    """Calls without a valid credential that are answered at all, by address, in the long run."""
+    failures_burst: Count = 20
+
+
+class RegisterConfig(Strict, frozen=True):
+    url: str = ""
+    """postgresql://USER@HOST/DATABASE of a server that several nodes share; empty: SQLite in the state folder.
+
+    ${NAME} is taken from the environment.
+    """
+    password_file: Path | None = None
+    """File whose first line is the password of `url`, relative to the configuration file."""
+
+    def __repr__(self) -> str:
+        return f"RegisterConfig(url={redact(self.url)!r})"
+
+
 class ServiceConfig(Strict, frozen=True):
     listen: str = "127.0.0.1:50151"
     """Address of the gRPC service; port 0 takes a free one."""
@@ -112,6 +162,11 @@ class ServiceConfig(Strict, frozen=True):
     """Listen without encryption beyond loopback: only inside a network that is trusted as a whole."""
     heartbeat_s: Positive = 5.0
     """How often a watcher hears from the service when there is nothing to say."""
+    keepalive_s: Positive = 30.0
+    """A connection that is silent for so long is asked whether it lives, and closed if it does not answer."""
+    tls: TlsConfig | None = None
+    """None: plaintext, on loopback only unless `insecure_listen`."""
+    limits: LimitsConfig = LimitsConfig()
 
 
 class MetricsConfig(Strict, frozen=True):
@@ -127,12 +182,17 @@ class EngineConfig(Strict, frozen=True):
     """Folder of the register and the evidence, relative to the configuration file."""
     catalogue: str = "kz"
     """Name of a shipped rule catalogue, or the path of one relative to the configuration file."""
+    credentials: Path | None = None
+    """Folder of secrets, a file each (systemd's and Docker's way): ${NAME} in a camera's address is taken from the file
+    NAME, and from the environment where there is none."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
+    decoder: DecoderConfig = DecoderConfig()
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     plates: PlatesConfig = PlatesConfig()
+    register: RegisterConfig = RegisterConfig()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
 
@@ -152,6 +212,38 @@ class EngineConfig(Strict, frozen=True):
     def evidence_root(self) -> Path:
         return self.state / "evidence"
 
+    @property
+    def register_at(self) -> Path | str:
+        """Where the register is: a file of SQLite or the URL of a server."""
+        return self.register.url or self.state / "register.db"
+
+
+class _SecretFiles(Mapping[str, str]):
+    """The files of a folder by name, read when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return (self._folder / name).read_text(encoding="utf-8").strip()
+        except OSError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.name for path in self._folder.glob("*"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"_SecretFiles({self._folder})"
+
+
+def secrets(config: EngineConfig, variables: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Where ${NAME}s come from: the secrets' folder, then the environment."""
+    return ChainMap(_SecretFiles(config.credentials), variables) if config.credentials else variables  # type: ignore[arg-type]
+
 
 def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> EngineConfig:
     """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced from `variables`.
@@ -160,14 +252,18 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
     """
     config = tomlfile.load(path, EngineConfig)
     here = path.resolve().parent
+    config = msgspec.structs.replace(config, credentials=config.credentials and here / config.credentials)
+    variables = secrets(config, variables)
     return msgspec.structs.replace(
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
         detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
         catalogue=_locate(config.catalogue, here),
+        register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
+        service=_with_tls(config.service, here),
     )
 
 
@@ -181,11 +277,34 @@ def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:
     return msgspec.structs.replace(plates, forms=_locate(plates.forms, here), stolen=stolen)
 
 
+def _with_secrets(register: RegisterConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RegisterConfig:
+    """The URL with what the environment and the password's file say."""
+    url = tomlfile.expand(register.url, variables, source=f"{source}: register.url")
+    if register.password_file:
+        url = _with_password(url, tomlfile.read_secret(here / register.password_file))
+    return msgspec.structs.replace(register, url=url)
+
+
+def _with_password(url: str, password: str) -> str:
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{host}"))
+
+
 def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:
     url = tomlfile.expand(camera.url, variables, source=f"{source}: camera {camera.name}")
     if "://" not in url:
         url = str(here / url)
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
+
+
+def _with_tls(service: ServiceConfig, here: Path) -> ServiceConfig:
+    if service.tls is None:
+        return service
+    tls = service.tls
+    client_ca = here / tls.client_ca if tls.client_ca else None
+    located = TlsConfig(certificate=here / tls.certificate, key=here / tls.key, client_ca=client_ca)
+    return msgspec.structs.replace(service, tls=located)
 
 
 def _locate(name_or_path: str, here: Path) -> str:

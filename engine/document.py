@@ -49,6 +49,8 @@ class Where(Record, frozen=True):
     latitude: float | None
     longitude: float | None
     direction: str
+    area: str = ""
+    """District or other part of the city, from the site; empty where it names none."""
 
 
 class Speed(Record, frozen=True):

@@ -11,11 +11,20 @@ QyranError
 │   ├── BadStream            what arrives is not the protocol or the container it says it is
 │   └── TimedOut             nothing arrived within the time-out
 ├── DecodeError              a segment does not decode; costs that segment
+├── DeviceError              the GPU
+│   ├── OutOfDeviceMemory    a batch did not fit into its memory; a smaller one may
+│   └── DeviceLost           the card or its driver gave up: this process can do nothing more with it
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
 ├── EvidenceError            the proof of a case could not be made or does not verify
+├── AuditError               the audit log could not be written: what it was about is not done
+├── NoCamera                 there is no camera of that name
+├── Stopped                  the engine is ending and takes no more orders
 └── RegisterError            the register could not append or read
-    └── CaseConflict         the same case id with another content
+    ├── CaseConflict         the same case id with another content
+    ├── RecordConflict       a record that contradicts one that stands already
+    ├── OutOfDate            a change made for a version that is not the newest
+    └── NotOwned             a consumer's cursor that belongs to another credential
 
 Degraded operation is no exception: it is a value with a reason (`types.Measurable`, `types.Clock`), and a metric.
 """
@@ -69,6 +78,18 @@ class DecodeError(QyranError):
     """A segment does not decode."""
 
 
+class DeviceError(QyranError):
+    """The GPU failed."""
+
+
+class OutOfDeviceMemory(DeviceError):
+    """A batch did not fit into the GPU's memory."""
+
+
+class DeviceLost(DeviceError):
+    """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
+
+
 class ModelError(QyranError):
     """A model file, its card or its outputs do not fit together."""
 
@@ -81,9 +102,33 @@ class EvidenceError(QyranError):
     """The proof of a case could not be made, or does not verify."""
 
 
+class AuditError(QyranError):
+    """The audit log could not be read or written."""
+
+
+class NoCamera(QyranError):
+    """There is no camera of that name."""
+
+
+class Stopped(QyranError):
+    """The engine is ending: it takes no more orders."""
+
+
 class RegisterError(QyranError):
     """The register could not append or read."""
 
 
 class CaseConflict(RegisterError):
     """A case id is in the register already, with another content."""
+
+
+class RecordConflict(RegisterError):
+    """What was sent contradicts what is recorded already."""
+
+
+class OutOfDate(RegisterError):
+    """A change was made for a version that is not the newest any more."""
+
+
+class NotOwned(RegisterError):
+    """A consumer's cursor belongs to another credential."""

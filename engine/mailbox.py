@@ -64,6 +64,14 @@ class Mailbox:
                     break
             return [self._next() for _ in range(min(most, self._count))]
 
+    def take_of(self, camera: int) -> list[Segment]:
+        """All that waits of one camera, in order; blocks for nothing."""
+        with self._changed:
+            queue = self._waiting.pop(camera, deque())
+            self._count -= len(queue)
+            self._gauge(camera)
+            return list(queue)
+
     def close(self) -> None:
         """Accept no more and wake who waits."""
         with self._changed:

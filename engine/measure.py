@@ -112,6 +112,11 @@ class GroundSpeedometer:
         self._table = GeometryTable(geometry)
         self._history.clear()
 
+    def admit(self, camera: int, geometry: CameraGeometry) -> None:
+        """Take on one more camera, between two batches. Rows of the table stay where they are: histories name them."""
+        self.geometry = {**self.geometry, camera: geometry}
+        self._table = GeometryTable(self.geometry)
+
     def suspend(self, cameras: frozenset[int]) -> None:
         """State no speed of what these cameras see from now on, and of others again: the answer of `engine.steady`."""
         self._moved = sorted(cameras)

@@ -15,8 +15,13 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 DROP_REASONS = ("mailbox_full", "camera_full", "stopped")
+FALLBACK_REASONS = ("codec", "pixel_format", "size", "packets", "device", "memory")
+"""Why the CPU decodes a segment where a device could: it does not take the codec or the pixel format; the picture is of
+another size than the stream says; a packet brings no picture, or the key frame does not decode; the device has refused
+the segment; its memory does not even hold this one."""
 STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
+_BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -58,6 +63,22 @@ class Metrics:
             "qyran_segments_dropped_total", "Segments that were not looked at", ["camera", "reason"], registry=registry
         )
         self.queued = Gauge("qyran_mailbox_segments", "Segments waiting", ["camera"], registry=registry)
+        # decoder on a device
+        self.decoder = Gauge(
+            "qyran_decoder_info", "1 for the decoder that runs", ["decoder", "device"], registry=registry
+        )
+        self.fallbacks = Counter(
+            "qyran_decode_fallbacks_total",
+            "Segments that the CPU decoded where a device could",
+            ["camera", "reason"],
+            registry=registry,
+        )
+        self.decode_batch = Histogram(
+            "qyran_decode_batch_segments", "Segments that the device decoded at once", buckets=_BATCH, registry=registry
+        )
+        self.decode_batch_limit = Gauge(
+            "qyran_decode_batch_limit", "Segments that the device may decode at once", registry=registry
+        )
         # batch
         self.corrupt = Counter(
             "qyran_segments_corrupt_total", "Segments that did not decode", ["camera"], registry=registry
@@ -117,6 +138,20 @@ class Metrics:
         # service
         self.register_sequence = Gauge("qyran_register_sequence", "Sequence of the newest entry", registry=registry)
         self.watchers = Gauge("qyran_watchers", "Open watch streams", registry=registry)
+        self.sent = Counter("qyran_entries_sent_total", "Entries sent to watchers", registry=registry)
+        self.consumer_lag = Gauge(
+            "qyran_consumer_lag_entries",
+            "Entries not acknowledged yet",
+            ["consumer"],
+            registry=registry,
+        )
+        self.auth_failures = Counter(
+            "qyran_auth_failures_total", "Calls without a valid credential or role", registry=registry
+        )
+        self.rate_limited = Counter("qyran_rate_limited_total", "Calls refused as too many", registry=registry)
+        self.certificate_ends_s = Gauge(
+            "qyran_certificate_expiry_timestamp_seconds", "End of the service's certificate", registry=registry
+        )
         for stage in STAGES:
             self.stage_s.labels(stage)
 
@@ -129,8 +164,8 @@ class Metrics:
 
     def remove_camera(self, camera: str) -> None:
         """Take away every series of the camera."""
-        with_reasons = (self.dropped, self.reconnects, self.unjudged, self.violations, self.cases, self.plates)
-        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons, self.dropped_violations]
+        with_reasons = (self.dropped, self.reconnects, self.fallbacks, self.unjudged, self.violations, self.cases)
+        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons, self.plates, self.dropped_violations]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 

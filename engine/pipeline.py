@@ -135,19 +135,26 @@ class Pipeline:
     # -- many batches
 
     def plain(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
-        """One batch after the other: the oracle of `overlapped`."""
-        yield from map(self.step, batches)
+        """One batch after the other to the finish: the oracle of `overlapped`."""
+        yield from self.flow(batches, overlap=False)
         yield self.finish()
 
     def overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
-        """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen.
+        """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen."""
+        yield from self.flow(batches, overlap=True)
+        yield self.finish()
 
-        Every stage still belongs to one thread: decoding, seeing and settling each have their own.
+    def flow(self, batches: Iterable[Sequence[Segment]], *, overlap: bool) -> Iterator[Sequence[Entry]]:
+        """What every batch appended. At the end every stage is idle and remembers: it may go on with more batches.
+
+        Overlapped, every stage still belongs to one thread: decoding, seeing and settling each have their own.
         """
+        if not overlap:
+            yield from map(self.step, batches)
+            return
         decoded = prefetch(map(self.decode, batches), depth=1, name="decode")
         violations = prefetch(map(self.see, decoded), depth=1, name="see")
         yield from map(self.settle, violations)
-        yield self.finish()
 
     def play(self, recording: Iterable[Segment]) -> Iterator[Sequence[Entry]]:
         """A finished recording from its first segment to its last, as fast as it goes."""
@@ -155,6 +162,14 @@ class Pipeline:
             self._stages.prosecutor.keep(segment)
             yield self.step([segment])
         yield self.finish()
+
+    def leave(self, camera: int) -> Sequence[Entry]:
+        """End the tracks of a camera that sends no more, and settle what that completes; while every stage is idle."""
+        self._heard_s.pop(camera, None)
+        self._stages.tracker.forget(camera)
+        entries = [*self.settle(self.see(self.decode(())))]
+        self._unrecorded += self._stages.prosecutor.release(camera)
+        return [*entries, *self._record()]
 
     def finish(self) -> Sequence[Entry]:
         """End every track, judge what that completes, prove what still waits, and record it."""

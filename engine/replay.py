@@ -96,7 +96,7 @@ def play(wanted: Replay, console: Console) -> None:
     logbook, metrics = Logbook(), Metrics()
     with ExitStack() as stack:
         config = _config(wanted, stack.enter_context(_state(wanted.out)))
-        register = stack.enter_context(closing(SqlRegister(config.state / "register.db")))
+        register = stack.enter_context(closing(SqlRegister(config.register_at)))
         stages = stack.enter_context(open_stages(config, [_site(wanted)], register, metrics))
         pipeline = Pipeline(stages, config.camera_names, metrics, watch=logbook)
         source = FileSource(CAMERA, config.cameras[CAMERA], metrics, start_s=_start_s(wanted.start), realtime=False)

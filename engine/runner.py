@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 
 import structlog
 
-from engine.errors import SourceError
+from engine.errors import SourceError, Stopped
 from engine.mailbox import Mailbox
 from engine.pipeline import Pipeline
 from engine.stages import Prosecutor, Source
@@ -16,8 +18,13 @@ from engine.types import Entry, Segment
 
 log = structlog.get_logger()
 
+Action = Callable[[], Sequence[Entry]]
+"""What is done between two batches; returns what it appended."""
+
 _REVIVE_S = 5.0
 _IDLE_S = 0.5
+_END_S = 15.0
+"""Longer than a camera's read time-out: libavformat cannot be interrupted from outside."""
 
 
 class Feeder:
@@ -68,12 +75,14 @@ class Feeder:
 
 
 class Runner:
-    """Feeds a pipeline from cameras until it is stopped, then drains and closes in the order of the data's way."""
+    """Feeds a pipeline from cameras until it is stopped, then drains and closes in the order of the data's way.
+
+    Cameras join and leave while it runs, each known by its index in the running configuration, never used again.
+    """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        sources: Mapping[str, Source],
         prosecutor: Prosecutor,
         mailbox: Mailbox,
         *,
@@ -81,35 +90,120 @@ class Runner:
         overlap: bool = True,
     ) -> None:
         self._pipeline = pipeline
+        self._prosecutor = prosecutor
         self._mailbox = mailbox
         self._batch_segments = batch_segments
         self._overlap = overlap
-        self._feeders = [Feeder(name, source, prosecutor, mailbox) for name, source in sources.items()]
+        self._feeders: dict[int, Feeder] = {}
+        self._actions: deque[tuple[Action, Future[None]]] = deque()
+        self._lock = threading.Lock()
+        self._state = "new"
         self._stopping = threading.Event()
 
     def run(self) -> Iterator[Sequence[Entry]]:
         """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled."""
         with ExitStack() as stack:
-            for feeder in self._feeders:
-                feeder.start()
-                stack.callback(feeder.stop)
-            turn = self._pipeline.overlapped if self._overlap else self._pipeline.plain
-            yield from turn(self._batches())
+            stack.callback(self._end)
+            self._begin()
+            while not self._stopping.is_set():
+                yield from self._pipeline.flow(self._batches(), overlap=self._overlap)
+                yield from self._act()
+            self._stop_feeders()
+            yield from self._pipeline.flow(self._rest(), overlap=self._overlap)
+            yield self._pipeline.finish()
 
     def stop(self) -> None:
         """Ask the engine to end: cameras first, then what waits is worked off. From any thread, signal handlers too."""
         self._stopping.set()
 
+    # -- cameras that come and go, from any thread
+
+    def join(self, camera: int, name: str, source: Source) -> None:
+        """Read one more camera, which every stage knows already. Raises Stopped."""
+        feeder = Feeder(name, source, self._prosecutor, self._mailbox)
+        with self._lock:
+            self._require_alive()
+            self._feeders[camera] = feeder
+            if self._state == "running":
+                feeder.start()
+
+    def leave(self, camera: int) -> None:
+        """Read a camera no more and settle all that it sent; blocks for its read time-out at the most. Raises Stopped.
+
+        Then no stage holds anything that waits for it.
+        """
+        with self._lock:
+            self._require_alive()
+            feeder = self._feeders.pop(camera)
+            started = self._state == "running"
+        feeder.stop()
+        while started and not feeder.join(_END_S):
+            log.warning("camera thread does not end", camera=feeder.name)
+        self.between(lambda: self._settle(camera)).result()
+
+    def between(self, action: Action) -> Future[None]:
+        """Do something between two batches, while every stage is idle, on the thread of `run`.
+
+        The future is done when it was done; what it raises is raised there, Stopped where the engine has ended.
+        """
+        done: Future[None] = Future()
+        with self._lock:
+            self._require_alive()
+            self._actions.append((action, done))
+        return done
+
+    def _settle(self, camera: int) -> Sequence[Entry]:
+        entries = [*self._pipeline.step(segments)] if (segments := self._mailbox.take_of(camera)) else []
+        return [*entries, *self._pipeline.leave(camera)]
+
+    # -- inside
+
     def _batches(self) -> Iterator[list[Segment]]:
-        while not self._stopping.is_set():
+        """Batches until the engine stops, or somebody waits for the time between two of them."""
+        while not self._stopping.is_set() and not self._actions:
             yield self._mailbox.take(self._batch_segments, timeout_s=_IDLE_S)
-        self._stop_feeders()
+
+    def _rest(self) -> Iterator[list[Segment]]:
         while segments := self._mailbox.take(self._batch_segments, timeout_s=0.0):
             yield segments
 
+    def _act(self) -> Iterator[Sequence[Entry]]:
+        while self._actions:
+            action, done = self._actions.popleft()
+            try:
+                entries = action()
+            except Exception as error:  # noqa: BLE001  raised again by whoever waits
+                done.set_exception(error)
+                continue
+            done.set_result(None)
+            yield entries
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._state = "running"
+            for feeder in self._feeders.values():
+                feeder.start()
+
     def _stop_feeders(self) -> None:
-        for feeder in self._feeders:
+        with self._lock:
+            self._state = "ended"
+            feeders = list(self._feeders.values())
+        for feeder in feeders:
             feeder.stop()
-        for feeder in self._feeders:
-            if not feeder.join(timeout_s=15.0):
+        for feeder in feeders:
+            if not feeder.join(_END_S):
                 log.warning("camera thread did not end in time", camera=feeder.name)
+
+    def _end(self) -> None:
+        """However it ended, nobody waits for ever."""
+        with self._lock:
+            self._state = "ended"
+        for feeder in self._feeders.values():
+            feeder.stop()
+        while self._actions:
+            _, done = self._actions.popleft()
+            done.set_exception(Stopped("the engine stops"))
+
+    def _require_alive(self) -> None:
+        if self._state == "ended":
+            raise Stopped("the engine stops")

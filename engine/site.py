@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -70,6 +70,8 @@ class Place(Strict, frozen=True):
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     direction: str = ""
+    area: Name | Literal[""] = ""
+    """District or other part of the city, for filters and for who may see what."""
     timezone: str = "Asia/Almaty"
     """IANA name; hours of rules and dates in documents are local."""
 
@@ -219,15 +221,33 @@ def _known(owner: str, what: str, named: Iterable[str], there: set[str]) -> None
 
 def load_site(path: Path) -> Site:
     """Read a site file; raises ConfigError that names the file and the place in it."""
-    site = tomlfile.load(path, Site)
+    return _with_still(parse_site(tomlfile.read_text(path), source=str(path)), path)
+
+
+def parse_site(text: str, *, source: str, still: Path | None = None) -> Site:
+    """Read a site from its file's text; `source` is what an error calls it, `still` stands for the one that it names.
+
+    Raises ConfigError.
+    """
+    site = tomlfile.parse(text, Site, source=source)
+    _require_numbers(site, source)
+    if still is None:
+        return site
+    if site.calibration is None or site.calibration.still is None:
+        raise ConfigError(f"{source}: calibration.still: the site names none, but one was given")
+    named = msgspec.structs.replace(site.calibration, still=still)
+    return _with_still(msgspec.structs.replace(site, calibration=named), Path(source))
+
+
+def _require_numbers(site: Site, source: str) -> None:
+    """Raise ConfigError for a point that is none."""
     places = [(f"zone {zone.name}", zone.polygon_px) for zone in site.zones]
     places += [(f"line {line.name}", (line.from_px, line.to_px)) for line in site.lines]
     places += [(f"rule {rule.name}", rule.points_px) for rule in site.rules]
     places += [("calibration.area_px", site.calibration.area_px)] if site.calibration else []
     for place, points in places:
         if not all(math.isfinite(value) for point in points for value in point):
-            raise ConfigError(f"{path}: {place}: a point is not a number")
-    return _with_still(site, path)
+            raise ConfigError(f"{source}: {place}: a point is not a number")
 
 
 def _with_still(site: Site, path: Path) -> Site:

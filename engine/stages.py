@@ -102,6 +102,9 @@ class Prosecutor(Protocol):
         longer than the clip would take. Evidence files are on the disk, synced, before the case is returned.
         """
 
+    def release(self, camera: int) -> Sequence[Case]:
+        """Let go of a camera of which no segment will come any more; its cases still waiting, as `close` gives them."""
+
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with the evidence there is."""
 

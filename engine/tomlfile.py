@@ -27,6 +27,14 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def read_secret(path: Path) -> str:
+    """The first line of a file that holds one secret; raises ConfigError where there is none."""
+    lines = read_text(path).splitlines()
+    if not lines or not lines[0].strip():
+        raise ConfigError(f"{path}: is empty")
+    return lines[0].strip()
+
+
 def parse(text: str, kind: type[T], *, source: str) -> T:
     """Read `text` as a `kind`; `source` is what an error calls it."""
     try:

@@ -566,6 +566,8 @@ class Case:
     told apart by them: the document names what proves it by hash, and a seal's number depends on what came before."""
     folder: str
     """Path of the evidence folder, relative to the evidence root."""
+    area: str = ""
+    """District or other part of the city; empty where the site names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,6 +579,8 @@ class Entry:
     recorded_s: float
     """When it was appended, Unix seconds UTC of this host's clock."""
     case: Case
+    removed_s: float | None = None
+    """When retention removed its document and evidence; None: it did not."""
 
 
 @dataclass(frozen=True, slots=True)

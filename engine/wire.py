@@ -11,9 +11,12 @@ from typing import Protocol, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import case_pb2 as pb
+from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine import document as doc
+from engine.decisions import Disposition, Finding, Review, Ruling
 from engine.errors import EvidenceError
+from engine.site import Place
 from engine.types import Case, Entry, EvidenceFile
 
 NANO = 1_000_000_000
@@ -66,6 +69,7 @@ def case_from_message(message: pb.Case) -> Case:
         document=message.document,
         files=tuple(file_from_message(file) for file in message.files),
         folder=message.folder,
+        area=message.place.area,
     )
 
 
@@ -75,6 +79,56 @@ def file_to_message(file: EvidenceFile) -> pb.EvidenceFile:
 
 def file_from_message(message: pb.EvidenceFile) -> EvidenceFile:
     return EvidenceFile(message.name, message.media_type, message.size_bytes, message.sha256)
+
+
+def disposition_to_message(decided: Disposition) -> calls_pb.Disposition:
+    return calls_pb.Disposition(
+        report_id=decided.report_id,
+        ruling=_value(calls_pb.Ruling, "RULING", decided.ruling.value),
+        reason=decided.reason,
+        reference=decided.reference,
+        decided_at=timestamp(decided.decided_s),
+        reporter=decided.reporter,
+        recorded_at=timestamp(decided.recorded_s),
+    )
+
+
+def disposition_from_message(case_id: str, message: calls_pb.Disposition) -> Disposition:
+    return Disposition(
+        report_id=message.report_id,
+        case_id=case_id,
+        ruling=Ruling(calls_pb.Ruling.Name(message.ruling).removeprefix("RULING_").lower()),
+        reason=message.reason,
+        reference=message.reference,
+        decided_s=seconds(message.decided_at),
+        reporter=message.reporter,
+        recorded_s=seconds(message.recorded_at),
+    )
+
+
+def review_to_message(decided: Review) -> calls_pb.Review:
+    return calls_pb.Review(
+        review_id=decided.review_id,
+        finding=_value(calls_pb.Finding, "FINDING", decided.finding.value),
+        person=decided.person,
+        reason=decided.reason,
+        supersedes=decided.supersedes,
+        officer=decided.officer,
+        recorded_at=timestamp(decided.recorded_s),
+    )
+
+
+def review_from_message(case_id: str, message: calls_pb.Review) -> Review:
+    return Review(
+        review_id=message.review_id,
+        case_id=case_id,
+        finding=Finding(calls_pb.Finding.Name(message.finding).removeprefix("FINDING_").lower()),
+        person=message.person,
+        reason=message.reason,
+        supersedes=message.supersedes,
+        officer=message.officer,
+        recorded_s=seconds(message.recorded_at),
+    )
 
 
 def _told(document: doc.Document) -> pb.Case:
@@ -116,6 +170,7 @@ def _place(place: doc.Where) -> pb.Place:
         latitude=place.latitude,
         longitude=place.longitude,
         direction=place.direction,
+        area=place.area,
     )
 
 
@@ -128,6 +183,17 @@ def _plate(plate: doc.PlateRecord) -> pb.Plate:
         confidence=plate.confidence,
         alternatives=[pb.PlateAlternative(text=one.text, confidence=one.confidence) for one in plate.alternatives],
         marks=plate.marks,
+    )
+
+
+def site_place_to_message(site: str, place: Place) -> pb.Place:
+    return pb.Place(
+        site=site,
+        address=place.address,
+        latitude=place.latitude,
+        longitude=place.longitude,
+        direction=place.direction,
+        area=place.area,
     )
 
 

@@ -12,7 +12,14 @@ import numpy as np
 from footage.camera import transform
 from footage.scene import Scene, Zone
 
-_WATCHED = {"measured": "speeding", "lane": "wrong_way", "no_stopping": "illegal_stop"}
+_WATCHED = {
+    "measured": "speeding",
+    "lane": "wrong_way",
+    "no_stopping": "illegal_stop",
+    "bus_lane": "bus_lane",
+    "shoulder": "shoulder_or_sidewalk",
+    "crossing": "fail_to_yield_pedestrian",
+}
 _ARROW_M = 6.0
 
 
@@ -53,6 +60,7 @@ def site(scene: Scene, variant: Variant = EXACT) -> str:
         *_lines(scene),
         *_limits(scene),
         *_rules(scene),
+        *_turns(scene),
     ]
     return "\n\n".join(tables) + "\n"
 
@@ -104,8 +112,14 @@ def _rules(scene: Scene) -> Iterator[str]:
     for zone in scene.zone:
         kind = _WATCHED.get(zone.kind)
         if kind:
-            extra = {"wrong_way": _direction, "illegal_stop": _dwell, "speeding": _tolerance}[kind](scene, zone)
+            extra = _EXTRAS.get(kind, _nothing)(scene, zone)
             yield "[[rules]]\n" + _pairs(kind=kind, name=f"{kind}-{zone.name}", zone=zone.name, **extra)
+
+
+def _turns(scene: Scene) -> Iterator[str]:
+    for turn in scene.prohibited_turn:
+        names = {"kind": "prohibited_turn", "name": turn.name, "zone": turn.from_zone, "exits": [turn.to_zone]}
+        yield "[[rules]]\n" + _pairs(**names)
 
 
 def _direction(scene: Scene, zone: Zone) -> dict[str, object]:
@@ -121,3 +135,10 @@ def _dwell(_: Scene, zone: Zone) -> dict[str, object]:
 
 def _tolerance(_: Scene, __: Zone) -> dict[str, object]:
     return {"tolerance_kmh": 1.0}
+
+
+def _nothing(_: Scene, __: Zone) -> dict[str, object]:
+    return {}
+
+
+_EXTRAS = {"wrong_way": _direction, "illegal_stop": _dwell, "speeding": _tolerance}

@@ -1,11 +1,14 @@
-"""What all tests share: the evaluation data, if this machine has it."""
+"""What all tests share: the evaluation data and the GPU, if this machine has them."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +20,22 @@ def data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"QYRAN_DATA names no folder: {folder}")
     return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """QYRAN_REQUIRE_GPU=1 makes a test of the GPU that is skipped, for whatever reason, a failure."""
+    report = yield
+    if os.environ.get("QYRAN_REQUIRE_GPU") == "1" and report.skipped and item.get_closest_marker("gpu"):
+        report.outcome = "failed"
+        report.longrepr = f"QYRAN_REQUIRE_GPU=1, but it was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for this run of the tests; the test is skipped, saying so, where there is none."""
+    with running_server() as server:
+        yield server

@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 
 from engine.rules import Catalogue, SiteRulebook, load_catalogue
@@ -28,7 +27,7 @@ from engine.site import (
     WrongWayRule,
     Zone,
 )
-from engine.types import Clock, Frames, Measurable, Motion, Speeds, Tracks, VehicleClass, Violation
+from engine.types import Clock, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
 
 NOON_S = dt.datetime(2026, 6, 1, 7, 0, tzinfo=dt.UTC).timestamp()
 """12:00 in Almaty (UTC+5)."""
@@ -94,18 +93,18 @@ CAR_M, LORRY_M = (1.8, 4.5, 1.5), (2.5, 9.0, 3.6)
 
 def site(*rules: AnyRule, **changes: object) -> Site:
     """The road with these rules."""
-    whole = Site(
-        name="test-road",
-        image_size_px=SIZE_PX,
-        place=Place(address={"en": "Test road"}),
-        valid_from=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
-        calibration=CALIBRATION,
-        certificate=CERTIFICATE,
-        zones=(ROAD, KERB, FAR_HALF),
-        limits=(LIMIT,),
-        rules=rules,
-    )
-    return msgspec.structs.replace(whole, **changes)
+    facts: dict[str, object] = {
+        "name": "test-road",
+        "image_size_px": SIZE_PX,
+        "place": Place(address={"en": "Test road"}),
+        "valid_from": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        "calibration": CALIBRATION,
+        "certificate": CERTIFICATE,
+        "zones": (ROAD, KERB, FAR_HALF),
+        "limits": (LIMIT,),
+        "rules": rules,
+    }
+    return Site(**{**facts, **changes})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +127,40 @@ class Vehicle:
         corners = [(x + i * width / 2, y + j * length, z) for i in (-1, 1) for j in (0, 1) for z in (0, height)]
         points = np.array([project(*corner) for corner in corners])
         return self.box_of(t, np.concatenate([points.min(axis=0), points.max(axis=0)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walker:
+    """Somebody on foot: boxes without identity."""
+
+    way: Way
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+    def box(self, t: float) -> np.ndarray:
+        x, y = self.way(t)
+        points = np.array([project(x + side, y, z) for side in (-0.3, 0.3) for z in (0.0, 1.75)])
+        return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def walking(x: float, y: float, mps: float) -> Way:
+    """Across the road from x, to the right; to the left where mps is negative."""
+    return lambda t: (x + mps * t, y)
+
+
+def along(*points_m: tuple[float, float], kmh: float) -> Way:
+    """From point to point at a steady speed; on and on in the last direction."""
+    corners = np.array(points_m, float)
+    legs = np.hypot(*np.diff(corners, axis=0).T)
+    marks = np.concatenate([[0.0], np.cumsum(legs)])
+
+    def way(t: float) -> tuple[float, float]:
+        done = kmh / KMH * t
+        leg = min(int(np.searchsorted(marks, done, "right")) - 1, len(legs) - 1)
+        x, y = corners[leg] + (done - marks[leg]) / legs[leg] * (corners[leg + 1] - corners[leg])
+        return float(x), float(y)
+
+    return way
 
 
 def still(x: float, y: float) -> Way:
@@ -153,6 +186,7 @@ class Drive:
 
     vehicles: Sequence[Vehicle]
     lasts_s: float
+    walkers: Sequence[Walker] = ()
     camera: int = 0
     start_s: float = NOON_S
     fps: float = 8.0
@@ -191,13 +225,25 @@ class Drive:
             np.full(len(rows), 0.9, np.float32),
             np.array([v.class_of(t) for _, v, t in rows], np.int32),
             np.array(gone, np.int64),
+            self._persons(now, rng),
         )
         for _, vehicle, t in rows:
             self.seen.setdefault(vehicle.track, []).append(t)
         nothing = np.full((len(rows), 2), np.nan)
         return Motion(
-            tracks, on_ground(tracks.foot_px), nothing, nothing[:, 0], self._speeds({v.track for _, v, _ in rows})
+            tracks,
+            on_ground(tracks.foot_px),
+            nothing,
+            nothing[:, 0],
+            self._speeds({v.track for _, v, _ in rows}),
+            on_ground(tracks.persons.foot_px),
         )
+
+    def _persons(self, now: np.ndarray, rng: np.random.Generator) -> Persons:
+        rows = [(f, w, float(t)) for f, t in enumerate(now) for w in self.walkers if w.begin_s <= t < w.end_s]
+        boxes = np.array([w.box(t) for _, w, t in rows]).reshape(-1, 4)
+        boxes += rng.normal(0, self.noise_px, boxes.shape)
+        return Persons(np.array([f for f, _, _ in rows], np.int32), boxes.astype(np.float32))
 
     def _speeds(self, tracks: set[int]) -> Speeds:
         known = sorted((v for v in self.vehicles if v.track in tracks), key=lambda v: v.track)

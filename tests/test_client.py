@@ -19,42 +19,19 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine import client as client_module
 from engine import wire
 from engine.client import QyranClient, to_json
-from engine.config import ServiceConfig
 from engine.errors import EvidenceError, RegisterError
-from engine.metrics import Metrics
-from engine.register import SqlRegister
-from engine.serve import Service
 from engine.types import Entry, EvidenceFile
 from tests.examples import make_case, write_case
+from tests.serving import World
 
 CLIP = bytes(range(256)) * 5000
-
-
-class World:
-    """A register and a service that can be stopped and started again on its port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.evidence = folder / "evidence"
-        self.register = SqlRegister(folder / "register.db")
-        self.address = "127.0.0.1:0"
-        self.start()
-
-    def start(self) -> None:
-        config = ServiceConfig(listen=self.address, heartbeat_s=0.3)
-        self.service = Service(self.register, self.evidence, config, Metrics())
-        self.service.start()
-        self.address = self.service.address
-
-    def stop(self) -> None:
-        self.service.stop(grace_s=0.1)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
-    world.stop()
-    world.register.close()
+    world.close()
 
 
 @pytest.fixture

@@ -81,3 +81,20 @@ def test_the_defaults_are_usable() -> None:
     assert config.pipeline.batch_segments >= 1
     assert "10.0.0.1" in repr(config)
     assert "WORD" not in repr(config)
+
+
+def test_the_registers_password_comes_from_a_file_or_the_environment_and_never_shows(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3/cr:et\n")
+    text = '[register]\nurl = "postgresql://${DB_USER}@db:5432/qyran"\npassword_file = "password"\n' + CAMERA
+    variables = {"DB_USER": "qyran", "WHO": "", "WORD": ""}
+    config = load_config(write(tmp_path, text), variables)
+    assert config.register_at == "postgresql://qyran:s3%2Fcr%3Aet@db:5432/qyran"
+    assert "s3" not in repr(config)
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(ConfigError, match="password: is empty"):
+        load_config(write(tmp_path, text), variables)
+
+
+def test_without_a_url_the_register_is_a_file_of_the_state_folder() -> None:
+    config = tomlfile.parse(CAMERA, EngineConfig, source="text")
+    assert config.register_at == Path("var/register.db")

@@ -46,7 +46,9 @@ def investigator(
 ) -> SecondLookInvestigator:
     where = site(replace_rule(exempt))
     rules = Identification("KZ", 0.9, is_stolen=lambda text: text == stolen)
-    return SecondLookInvestigator({0: where}, {0: "cam"}, Looks(kept, look, reader), rules, metrics or Metrics())
+    return SecondLookInvestigator(
+        lambda camera: where, {0: "cam"}, Looks(kept, look, reader), rules, metrics or Metrics()
+    )
 
 
 def replace_rule(exempt: tuple[str, ...]):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +17,22 @@ from engine.errors import CaseConflict, RegisterError
 from engine.register import Filter, SqlRegister
 from engine.types import EvidenceFile
 from tests.examples import EPOCH_S, make_case
+from tests.postgres import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """A database that is not there yet, of either kind."""
+    if request.param == "sqlite":
+        return tmp_path / "state" / "register.db"
+    return request.getfixturevalue("postgres").empty_database()
+
+
 @pytest.fixture
-def register(tmp_path: Path):
-    register = SqlRegister(tmp_path / "state" / "register.db", clock=lambda: 1234.5)
+def register(where: Path | str):
+    register = SqlRegister(where, clock=lambda: 1234.5)
     yield register
     register.close()
 
@@ -114,8 +124,8 @@ def test_a_waiter_is_woken_by_an_append_in_the_same_process(register: SqlRegiste
     assert 0.05 < time.monotonic() - began_s < 0.4
 
 
-def test_a_waiter_hears_of_an_append_by_another_connection(register: SqlRegister, tmp_path: Path):
-    other = SqlRegister(tmp_path / "state" / "register.db")
+def test_a_waiter_hears_of_an_append_by_another_connection(register: SqlRegister, where: Path | str):
+    other = SqlRegister(where)
     threading.Timer(0.1, lambda: other.append([make_case(1)])).start()
     assert register.wait(0, 5.0) == 1
     other.close()
@@ -127,12 +137,65 @@ def test_a_wait_ends_when_time_is_up_and_when_the_register_closes(register: SqlR
     assert 0.2 <= time.monotonic() - began_s < 1.0
 
 
-def test_entries_survive_reopening(tmp_path: Path):
+def test_on_postgresql_a_waiter_is_told_and_need_not_ask(postgres: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.register.cases.POLL_S", 60.0)
+    url = postgres.empty_database()
+    with closing(SqlRegister(url)) as register, closing(SqlRegister(url)) as other:
+        threading.Timer(0.3, lambda: other.append([make_case(1)])).start()
+        began_s = time.monotonic()
+        assert register.wait(0, 30.0) == 1
+        assert time.monotonic() - began_s < 20.0
+
+
+def test_a_register_whose_server_crashes_says_so_and_goes_on_with_everything_when_it_is_back(postgres: Server):
+    with closing(SqlRegister(postgres.empty_database())) as register:
+        register.append([make_case(1)])
+        register.wait(0, 0.0)
+        postgres.stop("immediate")
+        try:
+            with pytest.raises(RegisterError, match="cannot append"):
+                register.append([make_case(2)])
+            with pytest.raises(RegisterError, match="cannot read"):
+                register.last_sequence()
+        finally:
+            postgres.start()
+        assert register.append([make_case(1), make_case(2)])[0].sequence == 2
+        assert [entry.case.id for entry in register.read(0, 10)] == ["gate-000001", "gate-000002"]
+
+
+def test_many_engines_append_the_same_and_other_cases_and_each_is_there_once(postgres: Server):
+    url = postgres.empty_database()
+    registers = [SqlRegister(url) for _ in range(3)]
+
+    def append(register: SqlRegister, offset: int) -> None:
+        for number in range(0, 30, 3):
+            register.append([make_case(number), make_case(number + 1), make_case(1000 + offset + number)])
+
+    threads = [threading.Thread(target=append, args=(register, 100 * k)) for k, register in enumerate(registers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = registers[0].read(0, 1000)
+    assert [entry.sequence for entry in entries] == list(range(1, 51))
+    assert len({entry.case.id for entry in entries}) == 50
+    for register in registers:
+        register.close()
+
+
+def test_a_batch_larger_than_a_statement_carries_is_told_from_what_is_there(register: SqlRegister):
+    register.append([make_case(number) for number in range(0, 1300, 2)])
+    fresh = register.append([make_case(number) for number in range(1300)])
+    assert [entry.case.id for entry in fresh] == [f"gate-{number:06d}" for number in range(1, 1300, 2)]
+    assert [entry.sequence for entry in fresh] == list(range(651, 1301))
+
+
+def test_entries_survive_reopening(where: Path | str):
     for number in range(3):
-        register = SqlRegister(tmp_path / "register.db")
+        register = SqlRegister(where)
         register.append([make_case(number)])
         register.close()
-    register = SqlRegister(tmp_path / "register.db")
+    register = SqlRegister(where)
     assert [entry.sequence for entry in register.read(0, 10)] == [1, 2, 3]
     assert register.check() == []
     register.close()
@@ -225,11 +288,10 @@ def test_a_damaged_file_is_found(tmp_path: Path):
             damaged.close()
 
 
-def test_a_missing_entry_is_reported_by_check(register: SqlRegister, tmp_path: Path):
+def test_a_missing_entry_is_reported_by_check(register: SqlRegister):
     register.append([make_case(number) for number in range(3)])
-    with sqlite3.connect(tmp_path / "state" / "register.db") as connection:
-        connection.execute("DELETE FROM cases WHERE sequence = 2")
-    connection.close()
+    with register.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM cases WHERE sequence = 2")
     assert register.check() == ["3 sequences were given but 2 entries are there"]
 
 

@@ -22,6 +22,7 @@ from engine.register import SqlRegister
 from engine.register.tables import metadata
 from engine.types import EvidenceFile
 from tests.examples import make_case
+from tests.postgres import Server
 
 SCHEMA_1 = Path(__file__).parent / "data" / "register_schema_1.sql"
 """`sqlite3.Connection.iterdump` of a register with three cases, as the program before the migrations wrote it."""
@@ -47,8 +48,18 @@ def test_the_steps_are_one_line_of_succession() -> None:
 
 
 def test_the_steps_make_the_tables_that_the_program_declares(tmp_path: Path) -> None:
-    with closing(SqlRegister(tmp_path / "register.db")) as register, register.database.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        assert differences(register) == []
+
+
+def test_they_make_the_same_on_postgresql(postgres: Server) -> None:
+    with closing(SqlRegister(postgres.empty_database())) as register:
+        assert differences(register) == []
+
+
+def differences(register: SqlRegister) -> list[object]:
+    with register.database.reading() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 
 def test_a_register_of_schema_1_is_brought_up_to_date_with_everything_in_it(old: Path) -> None:
@@ -63,7 +74,9 @@ def test_a_register_of_schema_1_is_brought_up_to_date_with_everything_in_it(old:
         assert register.append([entries[2].case, make_case(4)])[0].sequence == 4
         assert register.check() == []
     with closing(SqlRegister(old)) as again, again.database.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert differences(again) == []
+        outcomes = connection.execute(sa.text("SELECT outcome FROM cases")).scalars().all()
+    assert outcomes == ["fine"] * 4
 
 
 @pytest.mark.parametrize(

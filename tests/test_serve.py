@@ -12,41 +12,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from qyran.v1 import violation_service_pb2 as pb
-from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.config import ServiceConfig
 from engine.errors import ConfigError
-from engine.metrics import Metrics
 from engine.register import SqlRegister
-from engine.serve import SERVICE, Service
+from engine.serve import SERVICE
 from tests.examples import EPOCH_S, make_case, write_case
+from tests.serving import HEARTBEAT_S, World, eventually
 
-HEARTBEAT_S = 0.3
 CLIP = bytes(range(256)) * 3000
 """Three chunks."""
-
-
-class World:
-    """A register with evidence, the service over it and a channel to it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.evidence = folder / "evidence"
-        self.register = SqlRegister(folder / "register.db")
-        self.metrics = Metrics()
-        config = ServiceConfig(listen="127.0.0.1:0", heartbeat_s=HEARTBEAT_S)
-        self.service = Service(self.register, self.evidence, config, self.metrics)
-        self.service.start()
-        self.channel = grpc.insecure_channel(self.service.address)
-        self.stub = pb_grpc.ViolationServiceStub(self.channel)
-
-    def watchers(self) -> float:
-        return self.metrics.registry.get_sample_value("qyran_watchers")
-
-    def close(self) -> None:
-        self.channel.close()
-        self.service.stop(grace_s=0.2)
-        self.register.close()
 
 
 @pytest.fixture(scope="module")
@@ -110,18 +85,16 @@ def test_a_new_case_reaches_the_watchers_at_once(fresh: World):
     streams = [fresh.stub.WatchViolations(pb.WatchViolationsRequest()) for _ in range(5)]
     for stream in streams:
         assert next(stream).heartbeat.last_sequence == 0
-    assert fresh.watchers() == 5
+    assert fresh.metric("qyran_watchers") == 5
     began_s = time.monotonic()
     fresh.register.append([make_case(1)])
     assert [take(stream, 1) for stream in streams] == [[1]] * 5
     assert time.monotonic() - began_s < HEARTBEAT_S
     for stream in streams:
         stream.cancel()
-    deadline_s = time.monotonic() + 5
-    while fresh.watchers() and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    assert fresh.watchers() == 0
-    assert fresh.metrics.registry.get_sample_value("qyran_register_sequence") == 1
+    assert eventually(lambda: fresh.metric("qyran_watchers") == 0)
+    assert fresh.metric("qyran_register_sequence") == 1
+    assert eventually(lambda: fresh.metric("qyran_entries_sent_total") == 5)
 
 
 def test_a_filtered_watch_moves_its_cursor_past_what_it_does_not_want(world: World):
@@ -340,26 +313,19 @@ def test_a_register_that_cannot_be_read_is_unavailable(fresh: World, tmp_path: P
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:50151"])
 def test_plaintext_stays_on_loopback(tmp_path: Path, listen: str):
-    with pytest.raises(ConfigError, match=r"service\.listen: .*insecure_listen"):
-        Service(SqlRegister(tmp_path / "r.db"), tmp_path, ServiceConfig(listen=listen), Metrics())
+    with pytest.raises(ConfigError, match=r"service\.listen: .*service\.tls.*insecure_listen"):
+        World(tmp_path, listen=listen)
 
 
 def test_plaintext_leaves_loopback_when_asked_for_by_name(tmp_path: Path):
-    config = ServiceConfig(listen="0.0.0.0:0", insecure_listen=True)
-    register = SqlRegister(tmp_path / "r.db")
-    service = Service(register, tmp_path, config, Metrics())
-    service.start()
-    assert int(service.address.removeprefix("0.0.0.0:")) > 0
-    service.stop(0)
-    register.close()
+    world = World(tmp_path, listen="0.0.0.0:0", insecure_listen=True)
+    assert int(world.service.address.removeprefix("0.0.0.0:")) > 0
+    world.close()
 
 
 def test_an_address_that_is_taken_is_an_error_at_the_start(tmp_path: Path):
-    register = SqlRegister(tmp_path / "r.db")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        config = ServiceConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(ConfigError, match=r"service\.listen: cannot listen on 127"):
-            Service(register, tmp_path, config, Metrics()).start()
-    register.close()
+            World(tmp_path, listen=f"127.0.0.1:{taken.getsockname()[1]}")

@@ -199,7 +199,7 @@ def test_persons_pass_through_as_boxes_without_identity() -> None:
     doubtful = [(*s[:4], 0.3, VehicleClass.PERSON) for s in drive(steps(0, 1))]
     told = KalmanTracker().track(detections(person))
     assert len(told.persons) == len(person)
-    assert {name for name in told.persons.__slots__} == {"frame", "xyxy_px"}
+    assert set(told.persons.__slots__) == {"frame", "xyxy_px"}
     assert len(KalmanTracker().track(detections(doubtful)).persons) == 0
 
 

@@ -15,11 +15,11 @@ from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
 from engine.decode.lamps import lamps_of, read_lamps, unread
 from engine.decode.picture import colour, encoding, layout, picture, readable
+from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of
 from engine.decode.regions import place
-from engine.decode.sampling import Schedule
 from engine.errors import DecodeError
 from engine.metrics import Metrics
-from engine.types import Flags, FrameBatch, Frames, Ints, Segment
+from engine.types import Flags, FrameBatch, Frames, Segment
 from kernels.letterbox import letterbox
 
 log = structlog.get_logger()
@@ -27,27 +27,24 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One segment and the rows of the batch that are kept free for it."""
+    """What is looked at of one segment, and the rows of the batch that are kept free for it."""
 
-    segment: Segment
-    view: CameraView
-    wanted: Ints
-    """(W,) i8: packets whose frames are looked at, ascending in capture time."""
+    choice: Choice
     first_frame: int
     first_row: int
     first_lamp: int
 
     @property
     def frames(self) -> slice:
-        return slice(self.first_frame, self.first_frame + len(self.wanted))
+        return slice(self.first_frame, self.first_frame + len(self.choice.wanted))
 
     @property
     def rows(self) -> slice:
-        return slice(self.first_row, self.first_row + len(self.wanted) * len(self.view.regions))
+        return slice(self.first_row, self.first_row + len(self.choice.wanted) * len(self.choice.view.regions))
 
     @property
     def lamps(self) -> slice:
-        return slice(self.first_lamp, self.first_lamp + len(self.wanted) * len(self.view.lamps))
+        return slice(self.first_lamp, self.first_lamp + len(self.choice.wanted) * len(self.choice.view.lamps))
 
 
 class CpuDecoder:
@@ -59,10 +56,9 @@ class CpuDecoder:
     """
 
     def __init__(self, cameras: Mapping[int, CameraView], model: ModelInput, metrics: Metrics, threads: int) -> None:
-        self._cameras = cameras
         self._model = model
         self._metrics = metrics
-        self._schedules = {index: Schedule(view.detect_fps) for index, view in cameras.items()}
+        self._planner = Planner(cameras)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
     def decode(self, segments: Sequence[Segment]) -> FrameBatch:
@@ -70,23 +66,20 @@ class CpuDecoder:
 
         A segment that does not decode is counted, logged with its camera's name, and left out whole.
         """
-        tasks = self._plan(segments)
-        batch = _empty(tasks, self._model)
+        return self.decode_chosen(self._planner.choose(segments)).batch
+
+    def decode_chosen(self, choices: Sequence[Choice]) -> Part:
+        """The same of segments of which another decoder has chosen the frames."""
+        tasks = _tasks(choices)
+        batch, index = _empty(choices, self._model), indices_of(choices)
         sound = list(self._pool.map(lambda task: self._fill(task, batch), tasks))
-        return batch if all(sound) else _without([t for t, ok in zip(tasks, sound, strict=True) if not ok], batch)
+        if all(sound):
+            return Part(batch, index)
+        return _without([task for task, ok in zip(tasks, sound, strict=True) if not ok], Part(batch, index))
 
     def close(self) -> None:
         """Wait for the threads to end."""
         self._pool.shutdown()
-
-    def _plan(self, segments: Sequence[Segment]) -> list[_Task]:
-        tasks, frame, row, lamp = [], 0, 0, 0
-        for segment in segments:
-            view = self._cameras[segment.camera]
-            wanted = self._schedules[segment.camera].choose(segment.captured_s)
-            tasks.append(_Task(segment, view, wanted, frame, row, lamp))
-            frame, row, lamp = tasks[-1].frames.stop, tasks[-1].rows.stop, tasks[-1].lamps.stop
-        return tasks
 
     def _fill(self, task: _Task, batch: FrameBatch) -> bool:
         """Decode one segment into its rows of `batch`; False where it is corrupt."""
@@ -94,10 +87,9 @@ class CpuDecoder:
             for place_in_task, frame in _in_order(task):
                 self._fill_frame(task, place_in_task, frame, batch)
         except DecodeError as error:
-            self._metrics.corrupt.labels(task.view.name).inc()
-            log.warning(
-                "segment does not decode", camera=task.view.name, sequence=task.segment.sequence, error=str(error)
-            )
+            name, sequence = task.choice.view.name, task.choice.segment.sequence
+            self._metrics.corrupt.labels(name).inc()
+            log.warning("segment does not decode", camera=name, sequence=sequence, error=str(error))
             return False
         return True
 
@@ -106,42 +98,44 @@ class CpuDecoder:
         planes, subsampling = picture(frame)
         values = colour(encoding(frame), self._model)
         batch.frames.size_px[task.first_frame + place_in_task] = subsampling.size_px
-        first_row = task.first_row + place_in_task * len(task.view.regions)
-        for row, region in enumerate(task.view.regions, first_row):
+        regions = task.choice.view.regions
+        for row, region in enumerate(regions, task.first_row + place_in_task * len(regions)):
             placement = place(subsampling, region, self._model)
-            batch.model_to_image[row] = placement.model_to_image
-            batch.region_xyxy_px[row] = placement.region_xyxy_px
+            batch.model_to_image[row] = placement.cut.model_to_image
+            batch.region_xyxy_px[row] = placement.cut.region_xyxy_px
             letterbox(planes, placement.geometry, values, batch.pixels[row])
-        first_lamp = task.first_lamp + place_in_task * len(task.view.lamps)
-        looks = batch.lamps.look[first_lamp : first_lamp + len(task.view.lamps)]
-        read_lamps(task.view, planes, layout(subsampling, encoding(frame)), looks)
+        lamps = len(task.choice.view.lamps)
+        first_lamp = task.first_lamp + place_in_task * lamps
+        looks = batch.lamps.look[first_lamp : first_lamp + lamps]
+        read_lamps(task.choice.view, planes, layout(subsampling, encoding(frame)), looks)
+
+
+def _tasks(choices: Sequence[Choice]) -> list[_Task]:
+    tasks, frame, row, lamp = [], 0, 0, 0
+    for choice in choices:
+        tasks.append(_Task(choice, frame, row, lamp))
+        frame, row, lamp = tasks[-1].frames.stop, tasks[-1].rows.stop, tasks[-1].lamps.stop
+    return tasks
 
 
 def _in_order(task: _Task) -> Iterator[tuple[int, av.VideoFrame]]:
     """The wanted frames with their place among the wanted ones."""
-    places = {int(row): place for place, row in enumerate(task.wanted)}
-    for row, frame in decoded(task.segment, task.wanted):
+    places = {int(row): place for place, row in enumerate(task.choice.wanted)}
+    for row, frame in decoded(task.choice.segment, task.choice.wanted):
         yield places[row], frame
 
 
-def _empty(tasks: Sequence[_Task], model: ModelInput) -> FrameBatch:
-    """A batch with room for every frame of the tasks; what is known before decoding is in it already."""
-    regions = np.array([len(task.view.regions) for task in tasks for _ in task.wanted], np.int64)
+def _empty(choices: Sequence[Choice], model: ModelInput) -> FrameBatch:
+    """A batch with room for every frame; what is known before decoding is in it already."""
+    regions = np.array([len(choice.view.regions) for choice in choices for _ in choice.wanted], np.int64)
     rows = int(regions.sum())
-    counts = [len(task.wanted) for task in tasks]
-    frames = Frames(
-        camera=np.repeat(np.array([task.segment.camera for task in tasks], np.int32), counts),
-        captured_s=np.concatenate([np.empty(0), *(task.segment.captured_s[task.wanted] for task in tasks)]),
-        size_px=np.zeros((len(regions), 2), np.int32),
-        clock=np.repeat(np.array([task.segment.clock for task in tasks], np.uint8), counts),
-    )
     return FrameBatch(
-        frames=frames,
+        frames=frames_of(choices),
         pixels=_pixels(rows, model),
         frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
         model_to_image=np.zeros((rows, 4), np.float32),
         region_xyxy_px=np.zeros((rows, 4), np.float32),
-        lamps=unread([len(task.view.lamps) for task in tasks for _ in task.wanted]),
+        lamps=unread([len(choice.view.lamps) for choice in choices for _ in choice.wanted]),
     )
 
 
@@ -152,13 +146,14 @@ def _pixels(rows: int, model: ModelInput) -> np.ndarray:
     return np.empty((rows, model.height_px, model.width_px, 3), model.dtype).transpose(0, 3, 1, 2)
 
 
-def _without(corrupt: Sequence[_Task], batch: FrameBatch) -> FrameBatch:
-    """The batch without the rows of the corrupt segments."""
+def _without(corrupt: Sequence[_Task], part: Part) -> Part:
+    """The part without the rows of the corrupt segments."""
+    batch = part.batch
     frames, rows = np.ones(len(batch.frames), np.bool_), np.ones(len(batch.frame), np.bool_)
     for task in corrupt:
         frames[task.frames] = rows[task.rows] = False
     place = np.cumsum(frames, dtype=np.int32) - 1
-    return FrameBatch(
+    sound = FrameBatch(
         frames=_those(frames, batch.frames),
         pixels=batch.pixels[rows],
         frame=place[batch.frame[rows]],
@@ -166,6 +161,7 @@ def _without(corrupt: Sequence[_Task], batch: FrameBatch) -> FrameBatch:
         region_xyxy_px=batch.region_xyxy_px[rows],
         lamps=lamps_of(frames, place, batch.lamps),
     )
+    return Part(sound, part.index[frames])
 
 
 def _those(keep: Flags, frames: Frames) -> Frames:

@@ -9,9 +9,12 @@ import numpy as np
 
 from engine.decode.camera import CameraView
 from engine.sitesignals import Lamp
-from engine.types import Flags, Floats, Floats32, Ints32, Lamps
-from kernels.lamp import COLUMNS, Layout, lamps
-from kernels.letterbox import Picture
+from engine.types import Bytes8, Flags, Floats, Floats32, Ints32, Lamps
+from kernels.lamp import COLUMNS, RING_FROM, RING_LEAST_PX, RING_TO, Layout, lamps
+from kernels.letterbox import Picture, Plane
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole image pixels."""
 
 
 def unread(counts: Sequence[int]) -> Lamps:
@@ -25,6 +28,30 @@ def read_lamps(view: CameraView, picture: Picture, layout: Layout, out: Floats32
     """Look at the lamps of one frame; `out` (lamps, COLUMNS) stays as it is where the picture is of another size."""
     if view.lamps and (layout.width_px, layout.height_px) == view.lamps_size_px:
         lamps(picture, layout, circles(view.lamps), out)
+
+
+@lru_cache(maxsize=1024)
+def lamp_box(view: CameraView, size_px: tuple[int, int]) -> Box | None:
+    """The part of a picture of this size that the lamps are in, with the rings around them, in whole pixels.
+
+    None where the camera has no lamps, or none that could be read in such a picture."""
+    if not view.lamps or size_px != view.lamps_size_px:
+        return None
+    some = circles(view.lamps)
+    reach = np.maximum(RING_TO * some[:, 2], RING_FROM * some[:, 2] + RING_LEAST_PX) + 1
+    low = np.floor((some[:, :2] - reach[:, None]).min(axis=0)).clip(0, np.array(size_px) - 1)
+    high = np.ceil((some[:, :2] + reach[:, None]).max(axis=0)).clip(low + 1, size_px)
+    left, top, right, bottom = (int(value) for value in (*low, *high))
+    return left, top, right, bottom
+
+
+def read_lamps_in_crop(view: CameraView, box: Box, crop: Bytes8, to_rgb: Floats, out: Floats32) -> None:
+    """Look at the lamps of one frame of which only `box` is there: crop (h, w, 3) u1, to_rgb as `Layout`'s."""
+    height, width, _ = crop.shape
+    samples = np.ascontiguousarray(crop).reshape(height, 3 * width)
+    planes = Picture(*(Plane(samples, 3, offset) for offset in range(3)))
+    shifted = circles(view.lamps) - np.array((*box[:2], 0.0))
+    lamps(planes, Layout(width, height, 1, 1, to_rgb), shifted, out)
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from engine.cards import ModelInput
+from engine.types import Floats32
 from kernels.lamp import Layout
 from kernels.letterbox import Colour, Picture, Plane
 
@@ -123,6 +124,19 @@ def layout(subsampling: Subsampling, encoding: Encoding) -> Layout:
     matrix, bias = _to_rgb(encoding)
     to_rgb = np.ascontiguousarray(np.hstack([matrix, bias[:, None]]))
     return Layout(*subsampling.size_px, subsampling.columns, subsampling.rows, to_rgb)
+
+
+@lru_cache(maxsize=64)
+def recolour(encoding: Encoding, model: ModelInput) -> tuple[Floats32, Floats32]:
+    """R, G, B that somebody made with BT.601's weights, whatever the stream said, to the values that the model asks
+    for: matrix (3, 3) f4 and shift (3,) f4 with value = matrix . (R, G, B) + shift, in the model's order of colours."""
+    right, bias = _to_rgb(encoding)
+    made, made_bias = _to_rgb(Encoding(*_BT601, encoding.full_range))
+    order = [0, 1, 2] if model.colour == "rgb" else [2, 1, 0]
+    mend = right @ np.linalg.inv(made)
+    scale = 1 / np.array(model.std)
+    shift = (bias - mend @ made_bias)[order] - np.array(model.mean)
+    return np.asarray(scale[:, None] * mend[order], np.float32), np.asarray(scale * shift, np.float32)
 
 
 def _to_rgb(encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:

@@ -11,24 +11,41 @@ from engine.decode.picture import Subsampling
 from kernels.letterbox import Geometry, Taps, taps
 
 
-class Placement(NamedTuple):
+class Cut(NamedTuple):
     """A region of pictures of one size in the model's input."""
 
     region_xyxy_px: tuple[int, int, int, int]
     """Image pixels, within the picture, not empty."""
+    size_px: tuple[int, int]
+    """Width and height that the region takes in the model's input."""
+    corner_px: tuple[int, int]
+    """Its left upper corner there; beside it is padding."""
     model_to_image: tuple[float, float, float, float]
     """scale_x, scale_y, offset_x, offset_y; image = model * scale + offset."""
+
+
+class Placement(NamedTuple):
+    """A cut, and how the kernel makes it from a picture's planes."""
+
+    cut: Cut
     geometry: Geometry
 
 
 @lru_cache(maxsize=1024)
 def place(subsampling: Subsampling, region: Region, model: ModelInput) -> Placement:
+    """The cut of `region`, and the kernel's weights for it."""
+    found = cut(subsampling.size_px, region, model)
+    return Placement(found, geometry(subsampling, found.region_xyxy_px, found.size_px, found.corner_px))
+
+
+@lru_cache(maxsize=1024)
+def cut(size_px: tuple[int, int], region: Region, model: ModelInput) -> Cut:
     """Scale `region`, rounded to whole pixels, into the model's input as its card asks: stretched or letterboxed."""
-    box = pixels(region, subsampling.size_px)
+    box = pixels(region, size_px)
     size, corner = fit((box[2] - box[0], box[3] - box[1]), model)
     scale_x, scale_y = (box[2] - box[0]) / size[0], (box[3] - box[1]) / size[1]
     to_image = (scale_x, scale_y, box[0] - corner[0] * scale_x, box[1] - corner[1] * scale_y)
-    return Placement(box, to_image, geometry(subsampling, box, size, corner))
+    return Cut(box, size, corner, to_image)
 
 
 def pixels(region: Region, size_px: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import av
@@ -27,23 +27,33 @@ class Still:
     """(H, W, 3) u1."""
 
 
-def look(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[Still]:
+def stills(segment: Segment, rows: Sequence[int]) -> Iterator[tuple[int, Still]]:
+    """Every wanted frame, by the row of its packet. Raises DecodeError, perhaps after some."""
+    for row, frame in decoded(segment, np.array(rows, np.int64)):
+        yield row, Still(float(segment.captured_s[row]), rgb(frame))
+
+
+Stills = Callable[[Segment, Sequence[int]], Iterator[tuple[int, Still]]]
+"""`stills`, or what another decoder has in its place."""
+
+
+def look(segments: Sequence[Segment], instants_s: Sequence[float], decode: Stills = stills) -> list[Still]:
     """The frames of one camera that were captured nearest to the instants, in the order of the instants.
 
     Decodes only the segments that hold them, each once. Raises DecodeError naming the camera and the instant where
     there is no segment, or where the one that holds the instant does not decode.
     """
     nearest = [_nearest(segments, instant_s) for instant_s in instants_s]
-    stills: dict[tuple[int, int], Still] = {}
+    seen: dict[tuple[int, int], Still] = {}
     for (which, row), instant_s in zip(nearest, instants_s, strict=True):
-        if (which, row) in stills:
+        if (which, row) in seen:
             continue
         rows = sorted({other for segment, other in nearest if segment == which})
         try:
-            stills |= {(which, found): still for found, still in _stills(segments[which], rows)}
+            seen |= {(which, found): still for found, still in decode(segments[which], rows)}
         except DecodeError as error:
             raise DecodeError(f"camera {segments[which].camera}, instant {instant_s:.3f} s: {error}") from error
-    return [stills[found] for found in nearest]
+    return [seen[found] for found in nearest]
 
 
 def _nearest(segments: Sequence[Segment], instant_s: float) -> tuple[int, int]:
@@ -53,11 +63,6 @@ def _nearest(segments: Sequence[Segment], instant_s: float) -> tuple[int, int]:
     apart_s = [np.abs(segment.captured_s - instant_s) for segment in segments]
     which = min(range(len(segments)), key=lambda index: float(apart_s[index].min()))
     return which, int(apart_s[which].argmin())
-
-
-def _stills(segment: Segment, rows: Sequence[int]) -> Iterator[tuple[int, Still]]:
-    for row, frame in decoded(segment, np.array(rows, np.int64)):
-        yield row, Still(float(segment.captured_s[row]), rgb(frame))
 
 
 def rgb(frame: av.VideoFrame) -> Bytes8:

@@ -34,7 +34,9 @@ def show_city(state: Path, seconds: float, console: Console) -> None:
         engine = stack.enter_context(build(city_config(address, state)))
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
-        count = sum(len(entries) for entries in show(console, Board(engine.metrics, engine.cameras), engine.run()))
+        count = sum(
+            len(entries) for entries in show(console, Board(engine.metrics, engine.fleet.watched), engine.run())
+        )
     console.print(f"\n{count} new case(s); each has a folder with stills, clip and case.json in {state / 'evidence'}")
 
 

@@ -66,8 +66,11 @@ class OnnxDetector:
         """Wait for the threads to end."""
         self._pool.shutdown()
 
-    def _rows(self, pixels: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        """Every row as a batch of one, in the network's memory order; a copy only where the decoder used another."""
+    def _rows(self, pixels: Any) -> Sequence[NDArray[Any]]:
+        """Every row as a batch of one, in the network's memory order; a copy only where the decoder used another, or
+        left its pixels on a device."""
+        if not isinstance(pixels, np.ndarray):
+            pixels = np.from_dlpack(pixels.cpu())
         if self._card.input.layout == "nhwc":
             pixels = pixels.transpose(0, 2, 3, 1)
         return [np.ascontiguousarray(row)[None] for row in pixels]

@@ -161,6 +161,7 @@ def _case(record: Document, files: Mapping[str, bytes], folder: Path, rest: tupl
         document=files[CASE],
         files=tuple(sorted(described, key=lambda file: file.name)),
         folder=folder.as_posix(),
+        area=record.place.area,
     )
 
 

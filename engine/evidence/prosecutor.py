@@ -99,6 +99,20 @@ class FileProsecutor:
         ready = [waiting for waiting in self._waiting if self._is_ready(waiting, now_s)]
         return list(self._make(ready))
 
+    def admit(self, camera: int) -> None:
+        """Take on one more camera, whose scene `origin` has got already; before its first segment."""
+        self._recordings[camera] = Recording(self._config.keep_s, self._config.keep_bytes)
+
+    def release(self, camera: int) -> Sequence[Case]:
+        """Let go of a camera of which no segment will come any more; gives its cases that were waiting for one.
+
+        What the disk refuses even now goes on waiting, and the recording stays for it.
+        """
+        cases = list(self._make([waiting for waiting in self._waiting if waiting.violation.camera == camera]))
+        if not any(waiting.violation.camera == camera for waiting in self._waiting):
+            del self._recordings[camera]
+        return cases
+
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with what there is. One that the disk refuses even now is lost, and logged."""
         cases = list(self._make(list(self._waiting)))

@@ -130,6 +130,7 @@ def _where(scene: Scene) -> doc.Where:
         latitude=place.latitude,
         longitude=place.longitude,
         direction=place.direction,
+        area=place.area,
     )
 
 

@@ -41,16 +41,19 @@ class SecondLookInvestigator:
     """`stages.Investigator` over the sites of all cameras. What breaks in a look costs the plate, not the violation."""
 
     def __init__(
-        self, sites: Mapping[int, Site], names: Mapping[int, str], looks: Looks, rules: Identification, metrics: Metrics
+        self,
+        site_of: Callable[[int], Site],
+        names: Mapping[int, str],
+        looks: Looks,
+        rules: Identification,
+        metrics: Metrics,
     ) -> None:
-        """`sites` and `names` by camera index."""
+        """`site_of` and `names` by camera index; cameras may come and go."""
+        self._site_of = site_of
         self._names = names
         self._looks = looks
         self._rules = rules
         self._metrics = metrics
-        self._exempt = {
-            (camera, rule.name): frozenset(rule.exempt_plates) for camera, site in sites.items() for rule in site.rules
-        }
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
         """By track, surely read plates only."""
 
@@ -100,7 +103,8 @@ class SecondLookInvestigator:
 
     def _is_exempt(self, violation: Violation, sighting: PlateSighting | None) -> bool:
         """Does the site's rule not hold for the vehicle, surely? A doubtful plate exempts nobody."""
-        exempt = self._exempt.get((violation.camera, violation.rule), frozenset())
+        rules = self._site_of(violation.camera).rules
+        exempt = [plate for rule in rules if rule.name == violation.rule for plate in rule.exempt_plates]
         surely = sighting is not None and sighting.plate.confidence >= self._rules.least_confidence
         return surely and sighting is not None and sighting.plate.text in exempt
 

@@ -18,6 +18,11 @@ DECIDED = ("fine", "warning")
 STOLEN = "stolen"
 
 
+def nobodys(text: str) -> bool:
+    """The empty list."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Identification:
     """What identifies an owner without an officer."""
@@ -26,7 +31,7 @@ class Identification:
     """Whose register knows the owners, ISO 3166-1 alpha-2."""
     least_confidence: float
     """Of the whole plate."""
-    is_stolen: Callable[[str], bool] = lambda text: False
+    is_stolen: Callable[[str], bool] = nobodys
     """Is the plate reported stolen?"""
 
     def names(self, plate: Plate | None) -> bool:

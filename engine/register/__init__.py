@@ -5,7 +5,23 @@ its tables on `tables.metadata`, has a step in `migrations/versions` that makes 
 `SqlRegister.database`.
 """
 
+from engine.register.cameras import CameraVersion, CameraVersions
 from engine.register.cases import EVERYTHING, Filter, SqlRegister
+from engine.register.consumers import Consumer, Consumers
 from engine.register.database import Database
+from engine.register.decisions import Decisions
+from engine.register.tokens import Token, Tokens
 
-__all__ = ["EVERYTHING", "Database", "Filter", "SqlRegister"]
+__all__ = [
+    "EVERYTHING",
+    "CameraVersion",
+    "CameraVersions",
+    "Consumer",
+    "Consumers",
+    "Database",
+    "Decisions",
+    "Filter",
+    "SqlRegister",
+    "Token",
+    "Tokens",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition
 from typing import Any
@@ -23,7 +23,9 @@ from engine.register.tables import counter as _counter
 from engine.types import Case, Entry, EvidenceFile
 
 POLL_S = 0.5
-"""How soon what another process appended is noticed."""
+"""How soon what another process appended is noticed where it cannot tell."""
+NAMES = 500
+"""Ids in one statement: databases bound how many values it may carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,37 @@ class Filter:
 
     kinds: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
     occurred_from_s: float | None = None
     """Occurred at or after, Unix seconds UTC."""
     occurred_to_s: float | None = None
     """Occurred before."""
+
+    removed: bool = False
+    """Also the cases that retention removed, whose documents are empty."""
+
+    def matches(self, case: Case) -> bool:
+        """Does it let a case through? As `conditions` does in the database."""
+        return (
+            (not self.kinds or case.kind in self.kinds)
+            and (not self.cameras or case.camera in self.cameras)
+            and (not self.areas or case.area in self.areas)
+            and (self.occurred_from_s is None or case.occurred_s >= self.occurred_from_s)
+            and (self.occurred_to_s is None or case.occurred_s < self.occurred_to_s)
+        )
 
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
         if self.kinds:
             yield _cases.c.kind.in_(self.kinds)
         if self.cameras:
             yield _cases.c.camera.in_(self.cameras)
+        if self.areas:
+            yield _cases.c.area.in_(self.areas)
+        if not self.removed:
+            yield _cases.c.removed_s.is_(None)
+        yield from self.times()
+
+    def times(self) -> Iterator[sa.ColumnElement[bool]]:
         if self.occurred_from_s is not None:
             yield _cases.c.occurred_s >= self.occurred_from_s
         if self.occurred_to_s is not None:
@@ -71,27 +94,29 @@ class SqlRegister:
         if not cases:
             return ()
         with self.database.writing("append") as connection:
-            entries = self._number(connection, self._fresh(connection, cases))
-            if entries:
+            last = lock(connection)
+            if fresh := self._fresh(connection, cases):
+                recorded_s = self._clock()
+                entries = [Entry(last + 1 + i, recorded_s, case) for i, case in enumerate(fresh)]
                 connection.execute(sa.insert(_cases), [_row(entry) for entry in entries])
+                connection.execute(sa.update(_counter).values(last_sequence=last + len(entries)))
+                self.database.tell(connection)
+        if not fresh:
+            return ()
         self._wake()
         return entries
 
     def read(self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Entry]:
         """At most `limit` entries that follow `after_sequence`, ascending. Raises RegisterError."""
-        query = (
-            sa.select(_cases)
-            .where(_cases.c.sequence > after_sequence, *wanted.conditions())
-            .order_by(_cases.c.sequence)
-            .limit(limit)
-        )
         with self.database.reading() as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            within = _within(connection, wanted)
+            query = sa.select(_cases).where(_cases.c.sequence > after_sequence, *within, *wanted.conditions())
+            return [_entry(row) for row in connection.execute(query.order_by(_cases.c.sequence).limit(limit))]
 
     def get(self, case_id: str) -> Entry | None:
         """The entry of a case, None if there is none. Raises RegisterError."""
         with self.database.reading() as connection:
-            return _find(connection, case_id)
+            return next(_find(connection, [case_id]), None)
 
     def last_sequence(self) -> int:
         """The sequence of the newest entry, 0 for an empty register. Raises RegisterError."""
@@ -102,9 +127,11 @@ class SqlRegister:
     def wait(self, after_sequence: int, timeout_s: float) -> int:
         """Block until there is something after `after_sequence`, or time is up; returns the last sequence.
 
-        Returns at once after an append in this process, within POLL_S after one in another. Raises RegisterError.
+        Returns at once after an append in this process, and on PostgreSQL after one in another; on SQLite within
+        POLL_S. Raises RegisterError.
         """
         deadline_s = time.monotonic() + timeout_s
+        self.database.listen(self._wake)
         while True:
             with self._grown:
                 last = self.last_sequence()
@@ -116,9 +143,8 @@ class SqlRegister:
     def check(self) -> Sequence[str]:
         """Read the whole file and name what is damaged; empty when it is sound. Slow: for the operator."""
         with self.database.reading("check") as connection:
-            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+            problems = list(self.database.damages(connection))
             count, last = connection.execute(sa.select(sa.func.count(), sa.func.max(_cases.c.sequence))).one()
-        problems = [line for line in found if line != "ok"]
         if count != (last or 0):
             problems.append(f"{last} sequences were given but {count} entries are there")
         return problems
@@ -133,34 +159,42 @@ class SqlRegister:
         with self._grown:
             self._grown.notify_all()
 
-    def _fresh(self, connection: sa.Connection, cases: Sequence[Case]) -> list[Case]:
+    def _fresh(self, connection: sa.Connection, cases: Sequence[Case]) -> Sequence[Case]:
         """The cases that are not in the register, each once; raises CaseConflict."""
         fresh: dict[str, Case] = {}
         for case in cases:
-            entry = _find(connection, case.id)
-            known = entry.case if entry else fresh.setdefault(case.id, case)
-            if known != case:
-                raise CaseConflict(f"{self.database.name}: case {case.id} is there already, with another content")
+            self._require_same(fresh.setdefault(case.id, case), case)
+        for entry in _find(connection, list(fresh)):
+            case = fresh.pop(entry.case.id)
+            self._require_same(entry.case, replace(case, document=b"", folder="") if entry.removed_s else case)
         return list(fresh.values())
 
-    def _number(self, connection: sa.Connection, cases: Sequence[Case]) -> Sequence[Entry]:
-        if not cases:
-            return ()
-        first = _advance(connection, len(cases)) - len(cases) + 1
-        recorded_s = self._clock()
-        return [Entry(first + i, recorded_s, case) for i, case in enumerate(cases)]
+    def _require_same(self, known: Case, case: Case) -> None:
+        if known != case:
+            raise CaseConflict(f"{self.database.name}: case {case.id} is there already, with another content")
 
 
-def _advance(connection: sa.Connection, count: int) -> int:
-    """Take `count` numbers; returns the last one."""
-    advance = sa.update(_counter).values(last_sequence=_counter.c.last_sequence + count)
-    last: int = connection.execute(advance.returning(_counter.c.last_sequence)).scalar_one()
+def lock(connection: sa.Connection) -> int:
+    """Let nobody else number or remove cases until the transaction ends; the last sequence that was given."""
+    last: int = connection.execute(sa.select(_counter.c.last_sequence).with_for_update()).scalar_one()
     return last
 
 
-def _find(connection: sa.Connection, case_id: str) -> Entry | None:
-    row = connection.execute(sa.select(_cases).where(_cases.c.case_id == case_id)).first()
-    return _entry(row) if row else None
+def _within(connection: sa.Connection, wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    """Between which sequences all lies that occurred in the wanted time: the index of times alone tells it, so that a
+    page is cheap at a million rows."""
+    if times := list(wanted.times()):
+        first, last = connection.execute(
+            sa.select(sa.func.min(_cases.c.sequence), sa.func.max(_cases.c.sequence)).where(*times)
+        ).one()
+        yield _cases.c.sequence.between(first or 0, last or 0)
+
+
+def _find(connection: sa.Connection, case_ids: Sequence[str]) -> Iterator[Entry]:
+    """The entries of those cases that are there, with few statements."""
+    for start in range(0, len(case_ids), NAMES):
+        named = _cases.c.case_id.in_(case_ids[start : start + NAMES])
+        yield from map(_entry, connection.execute(sa.select(_cases).where(named)))
 
 
 _files = msgspec.json.Decoder(tuple[EvidenceFile, ...])
@@ -178,6 +212,8 @@ def _row(entry: Entry) -> dict[str, object]:
         "document": case.document,
         "files": msgspec.json.encode(case.files),
         "folder": case.folder,
+        "area": case.area,
+        "outcome": _outcome(case.document),
     }
 
 
@@ -190,5 +226,23 @@ def _entry(row: sa.Row[Any]) -> Entry:
         document=row.document,
         files=_files.decode(row.files),
         folder=row.folder,
+        area=row.area,
     )
-    return Entry(row.sequence, row.recorded_s, case)
+    return Entry(row.sequence, row.recorded_s, case, row.removed_s)
+
+
+class _Told(msgspec.Struct):
+    """What the register reads of a document."""
+
+    outcome: str = ""
+
+
+_told = msgspec.json.Decoder(_Told)
+
+
+def _outcome(document: bytes) -> str:
+    """Empty for a document that cannot be read: a case is never held back."""
+    try:
+        return _told.decode(document).outcome
+    except msgspec.DecodeError:
+        return ""

@@ -7,9 +7,10 @@ for `synchronous_commit=on`, whatever the server's default.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import msgspec
@@ -17,10 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.errors import RegisterError
+from engine.register.listener import Listener
 from engine.register.schema import upgrade
 
 BUSY_S = 10.0
 """How long a writer waits for another one."""
+CHANNEL = "qyran_register"
+"""PostgreSQL's channel on which an append is told (LISTEN, NOTIFY)."""
 
 
 class Database:
@@ -35,6 +39,8 @@ class Database:
         self.name = _shown(url)
         self.is_shared = url.get_backend_name() == "postgresql"
         """Other machines may write to it."""
+        self._listening = Lock()
+        self._listener: Listener | None = None
         with self._errors("open"):
             self._engine = _postgres(url) if self.is_shared else _sqlite(url)
         with self.writing("open") as connection:
@@ -55,8 +61,31 @@ class Database:
         with self._errors(verb), self._engine.execution_options(writes=True).begin() as connection:
             yield connection
 
+    def damages(self, connection: sa.Connection) -> Iterator[str]:
+        """What SQLite finds wrong with its file; a server looks after its own."""
+        if not self.is_shared:
+            found = (str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check"))
+            yield from (line for line in found if line != "ok")
+
+    def tell(self, connection: sa.Connection) -> None:
+        """With this transaction's commit, wake those who `listen`."""
+        if self.is_shared:
+            connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake`, from a thread of its own, whenever another program may have committed; the first caller's only.
+
+        Does nothing on SQLite, where nobody can tell.
+        """
+        with self._listening:
+            if self.is_shared and self._listener is None:
+                self._listener = Listener(self._engine, CHANNEL, wake)
+
     def close(self) -> None:
         """Let the database go."""
+        with self._listening:
+            if self._listener:
+                self._listener.stop()
         self._engine.dispose()
 
     @contextmanager

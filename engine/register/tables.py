@@ -24,7 +24,28 @@ cases = sa.Table(
     sa.Column("document", sa.LargeBinary, nullable=False),
     sa.Column("files", sa.LargeBinary, nullable=False, comment="JSON list of name, media_type, size_bytes, sha256"),
     sa.Column("folder", sa.String(1023), nullable=False),
+    sa.Column("area", sa.String(63), nullable=False, server_default=""),
+    sa.Column("outcome", sa.String(31), nullable=False, server_default=""),
+    sa.Column("removed_s", sa.Double),
+    sa.Column("removed_why", sa.Text),
     sa.Index("cases_by_kind", "kind", "sequence"),
     sa.Index("cases_by_camera", "camera", "sequence"),
-    sa.Index("cases_by_time", "occurred_s"),
+    sa.Index("cases_by_time", "occurred_s", "sequence"),
+    sa.Index("cases_by_area", "area", "sequence"),
 )
+"""A row is never deleted. What retention removed leaves its number, its id and the hashes of its files; then
+`removed_s` and `removed_why` say when and by which rule, `document` is empty, and so is `folder` once the files are
+gone. `outcome` is the one that the document proposes."""
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("hold_id", sa.Integer, primary_key=True),
+    sa.Column("case_id", sa.String(255), nullable=False, index=True),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("placed_s", sa.Double, nullable=False),
+    sa.Column("placed_by", sa.String(255), nullable=False),
+    sa.Column("released_s", sa.Double),
+    sa.Column("released_by", sa.String(255)),
+)
+"""What retention must not remove; released holds stay as a record."""

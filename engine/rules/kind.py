@@ -122,6 +122,41 @@ class Law:
         """Is the vehicle, whatever it may plausibly be, one that the rule is about?"""
         return trail.plausible <= accusable(kind, self.rule.classes)
 
+    def charge(self, trail: Trail, began_s: float, ended_s: float) -> Charge | None:
+        """What a vehicle may be accused of for what it did between two instants; None where class, hours or law
+        do not let it be.
+        """
+        kind = self.kind(ended_s)
+        part = kind.part(self.rule.variant) if kind else None
+        if kind is None or part is None or self.name in trail.told or not self.accuses(trail, kind):
+            return None
+        return Charge(kind, part, began_s, ended_s) if self.scene.hold(self.hours, began_s, ended_s) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A part of the law that was broken between two instants."""
+
+    kind: Kind
+    part: Part
+    began_s: float
+    ended_s: float
+
+    def offence(
+        self, decisive_s: float, instants: Mapping[str, float], *reasons: str, outcome: str | None = None
+    ) -> Offence:
+        """The offence, for the catalogue's outcome unless another one is given."""
+        return Offence(
+            kind=self.kind,
+            part=self.part,
+            began_s=self.began_s,
+            ended_s=self.ended_s,
+            decisive_s=decisive_s,
+            instants=instants,
+            outcome=outcome or self.kind.outcome,
+            reasons=(*reasons, *doubts(self.part)),
+        )
+
 
 def require_calibration(scene: Scene, rule: Rule) -> Calibration:
     """The site's calibration, for a rule that measures on the road. Raises ConfigError where there is none."""

@@ -5,17 +5,65 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from engine.rules.bus_lane import BusLane
 from engine.rules.kind import Judge, Scene
+from engine.rules.manoeuvre import Reversing, UTurn
+from engine.rules.no_entry import NoEntry
+from engine.rules.oncoming import OncomingLane
+from engine.rules.overtaking import Overtaking
+from engine.rules.position import Position
+from engine.rules.shoulder import Shoulder
+from engine.rules.solid_line import SolidLine
 from engine.rules.speeding import Speeding
 from engine.rules.standing import Standing
+from engine.rules.turn import Turn
+from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
-from engine.site import IllegalParkingRule, IllegalStopRule, Rule, SpeedingRule, WrongWayRule
+from engine.rules.yielding import Yielding
+from engine.siterules import (
+    BusLaneRule,
+    IllegalParkingRule,
+    IllegalStopRule,
+    MarkingRule,
+    OncomingLaneRule,
+    OvertakingRule,
+    Rule,
+    ShoulderRule,
+    SpeedingRule,
+    TurnRule,
+    WrongWayRule,
+    YieldRule,
+)
+
+SIGNS = {"solid_line": SolidLine, "no_entry": NoEntry, "wrong_lane": WrongLane}
+TURNS = {"turn": Turn, "u_turn": UTurn, "reversing": Reversing}
+OVERTAKINGS = {"overtaking": Overtaking, "position": Position}
+
+
+def _marking(scene: Scene, rule: MarkingRule) -> Judge:
+    return SIGNS[rule.sign](scene, rule)
+
+
+def _turn(scene: Scene, rule: TurnRule) -> Judge:
+    return TURNS[rule.manoeuvre](scene, rule)
+
+
+def _overtaking(scene: Scene, rule: OvertakingRule) -> Judge:
+    return OVERTAKINGS[rule.manoeuvre](scene, rule)
+
 
 JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     SpeedingRule: Speeding,
     WrongWayRule: WrongWay,
     IllegalStopRule: Standing,
     IllegalParkingRule: Standing,
+    OncomingLaneRule: OncomingLane,
+    BusLaneRule: BusLane,
+    ShoulderRule: Shoulder,
+    MarkingRule: _marking,
+    TurnRule: _turn,
+    OvertakingRule: _overtaking,
+    YieldRule: Yielding,
 }
 
 

@@ -63,12 +63,28 @@ class SiteRulebook:
         Raises ConfigError for a rule that can never be judged (`check.require`).
         """
         self._catalogue = catalogue
-        self._names = dict(names)
+        self._names = names
         self._count = unjudged
         with_rules = {camera: site for camera, site in sorted(sites.items()) if site.rules}
         self._cameras = {camera: self._open(camera, site) for camera, site in with_rules.items()}
         self._batches = Batches(with_rules)
         self._vehicles: dict[int, _Vehicle] = {}
+
+    def admit(self, camera: int, site: Site) -> None:
+        """Take on one more camera, its index above all others'; between two batches. Raises ConfigError."""
+        if site.rules:
+            self._cameras[camera] = self._open(camera, site)
+            self._retable()
+
+    def release(self, camera: int) -> None:
+        """Forget a camera whose tracks have all ended; between two batches."""
+        if self._cameras.pop(camera, None):
+            self._retable()
+
+    def _retable(self) -> None:
+        self._batches = Batches({camera: home.scene.site for camera, home in self._cameras.items()})
+        for vehicle in self._vehicles.values():
+            vehicle.trail.refit(self._batches.dtype)
 
     def _open(self, camera: int, site: Site) -> _Camera:
         require(site, self._catalogue)

@@ -75,6 +75,15 @@ class Trail:
         """The sightings that are kept, ascending in time; the first one always is."""
         return self._rows[: self._count]
 
+    def refit(self, dtype: np.dtype[Any]) -> None:
+        """Keep the sightings in rows that have room for more zones, or for fewer, as other cameras come and go."""
+        rows = np.zeros(MOST_ROWS, dtype)
+        for name in ("captured_s", "xyxy_px", "position_m", "clock", "class_id"):
+            rows[name] = self._rows[name]
+        zones = min(rows["inside"].shape[1], self._rows["inside"].shape[1])
+        rows["inside"][:, :zones] = self._rows["inside"][:, :zones]
+        self._rows = rows
+
     def succeed(self, before: Trail) -> None:
         """This is the vehicle of an earlier trail: what was told of it, or will be, was told of this one."""
         before.succeeded, self.told = True, before.told

@@ -13,24 +13,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.errors import ConfigError
-from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
-from engine.rules.trail import Rows, Trail, foot_px
+from engine.rules.kind import Law, Offence, Scene
+from engine.rules.trail import Rows, Trail
+from engine.rules.way import LONGEST_GAP_S, Ground, moved_by_its_height, smoothed
 from engine.rules.zones import entered_s
 from engine.site import WrongWayRule
 from engine.types import Floats
-from kernels.zones import retreat, running_median
+from kernels.zones import retreat
 
 FEWEST = 5
 """Sightings that make a stretch."""
-LONGEST_GAP_S = 2.0
-"""Out of the zone or out of sight for longer, and the stretch begins anew."""
-NEIGHBOURS = 2
-"""Positions are medians of a sighting and so many on either side: a false box does not move them."""
 BIGGEST_STEP = 0.4
 """A step from one sighting to the next that is a larger share of the stretch is a switch of identity."""
-MOST_OF_HEIGHT = 0.75
-"""A vehicle of which more than this is hidden is hardly seen at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class WrongWay:
     def __init__(self, scene: Scene, rule: WrongWayRule) -> None:
         self.rule = rule
         self.law = Law.of(scene, rule)
-        self.legal = legal_direction(scene, rule)
+        self.legal = Ground(scene, rule).direction(rule.direction_px)
 
     def watch(self) -> WrongWay:
         """The rule itself: everything it needs of a vehicle is in the trail."""
@@ -108,22 +102,11 @@ class WrongWay:
 
     def _offence(self, trail: Trail, stretch: Stretch) -> Offence | None:
         began_s, ended_s = (float(t) for t in stretch.rows["captured_s"][[0, -1]])
-        kind = self.law.kind(ended_s)
-        part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or not self.law.accuses(trail, kind):
+        charge = self.law.charge(trail, began_s, ended_s)
+        if charge is None:
             return None
-        if not self.law.scene.hold(self.law.hours, began_s, ended_s):
-            return None
-        return Offence(
-            kind=kind,
-            part=part,
-            began_s=began_s,
-            ended_s=ended_s,
-            decisive_s=ended_s,
-            instants={"entry": began_s, "exit": ended_s} | self._entrance(trail, began_s),
-            outcome=kind.outcome,
-            reasons=(self._account(stretch), *doubts(part)),
-        )
+        instants = {"entry": began_s, "exit": ended_s} | self._entrance(trail, began_s)
+        return charge.offence(ended_s, instants, self._account(stretch))
 
     def _entrance(self, trail: Trail, began_s: float) -> dict[str, float]:
         """The instant of coming into the zone, where the stretch begins with it."""
@@ -138,25 +121,6 @@ class WrongWay:
         )
 
 
-def legal_direction(scene: Scene, rule: WrongWayRule) -> Floats:
-    """(2,) f8 unit vector on the ground of the arrow drawn in the image.
-
-    Raises ConfigError where the arrow does not lie on the road as the calibration has it.
-    """
-    ends = np.hstack([np.array(rule.direction_px), np.ones((2, 1))]) @ image_to_ground(scene, rule).T
-    if not (ends[:, 2] > 0).all() and not (ends[:, 2] < 0).all():
-        raise ConfigError(f"site {scene.site.name}: rule {rule.name}: direction_px crosses the horizon")
-    tail, head = ends[:, :2] / ends[:, 2:]
-    return np.asarray((head - tail) / np.hypot(*(head - tail)))
-
-
-def smoothed(position_m: Floats) -> Floats:
-    """(P, 2) running medians of the positions."""
-    out = np.empty_like(position_m)
-    running_median(position_m, NEIGHBOURS, out)
-    return out
-
-
 def fitted(rows: Rows, position_m: Floats) -> Stretch:
     """Fit an even straight motion (least squares) to a stretch of at least two sightings."""
     since_s = rows["captured_s"] - rows["captured_s"].mean()
@@ -164,11 +128,3 @@ def fitted(rows: Rows, position_m: Floats) -> Stretch:
     displacement = velocity * (since_s[-1] - since_s[0])
     steps = np.hypot(*np.diff(position_m, axis=0).T)
     return Stretch(rows, displacement, float(steps.max() / max(np.hypot(*displacement), 1e-9)))
-
-
-def moved_by_its_height(rows: Rows) -> bool:
-    """Did the foot point move through the picture by most of the height of the box, at its highest?"""
-    foot = foot_px(rows)
-    way = np.median(foot[-3:], axis=0) - np.median(foot[:3], axis=0)
-    height = (rows["xyxy_px"][:, 3] - rows["xyxy_px"][:, 1]).max()
-    return bool(np.hypot(*way) >= MOST_OF_HEIGHT * height)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.rules.kind import Scene
-from engine.rules.trail import Trail, foot_px
-from engine.site import Polygon, Site
+from engine.rules.trail import Rows, Trail, foot_px
+from engine.site import Line, Polygon, Site
 from engine.types import Flags, Floats, Ints32
 from kernels.zones import Polygons, Segments, crossed, inside
 
@@ -49,14 +49,32 @@ def entered_s(scene: Scene, zone: str, trail: Trail) -> float | None:
     """When the foot point last came into the zone, between two frames; None where it was not seen to."""
     within = scene.inside(trail.rows, zone)
     entries = np.flatnonzero(within[1:] & ~within[:-1])
-    if not len(entries):
-        return None
-    step = trail.rows[entries[-1] : entries[-1] + 2]
+    return border_s(scene, zone, trail.rows[entries[-1] : entries[-1] + 2], last=True) if len(entries) else None
+
+
+def border_s(scene: Scene, zone: str, step: Rows, *, last: bool) -> float | None:
+    """When the foot point crossed the border of the zone on a step of two sightings: the last time, or the first."""
     border = edges(scene.site.zones[scene.columns[zone]].polygon_px)
-    fraction, direction = np.empty((1, len(border.end_px))), np.empty((1, len(border.end_px)), np.int8)
-    foot = foot_px(step)
-    crossed(foot[:1], foot[1:], np.zeros(1, np.int32), border, fraction, direction)
-    if np.isnan(fraction).all():
-        return None
-    before_s, after_s = step["captured_s"].tolist()
-    return float(before_s + np.nanmax(fraction) * (after_s - before_s))
+    found = _crossings(step, border)
+    return None if not len(found) else float(found[-1, 0] if last else found[0, 0])
+
+
+def line_of(scene: Scene, name: str) -> Line:
+    """The site's line of that name; the site holds every line that its rules name."""
+    return next(line for line in scene.site.lines if line.name == name)
+
+
+def crossings(rows: Rows, line: Line) -> Floats:
+    """(K, 2) f8: instants at which the foot point crossed a line, and which way (1 forward, -1 back), ascending."""
+    return _crossings(rows, Segments(np.array([(*line.from_px, *line.to_px)]), np.array([0, 1], np.int32)))
+
+
+def _crossings(rows: Rows, lines: Segments) -> Floats:
+    """(K, 2) f8: instant and direction of every crossing of any of the lines, ascending."""
+    foot, steps, width = foot_px(rows), max(0, len(rows) - 1), len(lines.end_px)
+    fraction, direction = np.empty((steps, width)), np.empty((steps, width), np.int8)
+    crossed(foot[:-1].copy(), foot[1:].copy(), np.zeros(steps, np.int32), lines, fraction, direction)
+    step, line = np.nonzero(direction)
+    before_s, after_s = rows["captured_s"][step], rows["captured_s"][step + 1]
+    at_s = before_s + fraction[step, line] * (after_s - before_s)
+    return np.asarray(np.stack([at_s, direction[step, line]], axis=1)[np.argsort(at_s, kind="stable")])

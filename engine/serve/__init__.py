@@ -1,8 +1,8 @@
-"""The gRPC service over the register and the evidence (`proto/qyran/v1/violation_service.proto` is the contract).
+"""The gRPC services over the register, the evidence and the cameras (`proto/qyran/v1` is the contract).
 
 grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of them wait for nothing,
 and HTTP/2's flow control suspends the coroutine of one that reads slowly at its present page. What touches the disk
-runs on a few threads beside the loop. The pipeline shares nothing with this but the register's file.
+runs on a few threads beside the loop. Every call comes in through `gate`.
 """
 
 from __future__ import annotations
@@ -11,58 +11,76 @@ import asyncio
 import concurrent.futures
 import ipaddress
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from qyran.v1 import camera_service_pb2 as camera_pb
+from qyran.v1 import camera_service_pb2_grpc as camera_pb_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
+from engine.audit import Audit
 from engine.config import ServiceConfig, split_address
-from engine.errors import ConfigError
+from engine.errors import ConfigError, RegisterError
 from engine.metrics import Metrics
-from engine.register import SqlRegister
-from engine.serve.calls import Calls
-from engine.serve.news import News
+from engine.register import Tokens
+from engine.serve.calls import Calls, Records
+from engine.serve.cameras import CameraCalls, Cameras
+from engine.serve.feed import Feed
+from engine.serve.gate import Gate, GateKeeper
+from engine.serve.identity import Directory
+from engine.serve.limits import Limits
+from engine.serve.tls import Certificates
+
+__all__ = ["SERVICE", "Records", "Security", "Service"]
 
 log = structlog.get_logger()
 
 READERS = 4
 """Threads that read the disk for all clients."""
-OPTIONS = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    ("grpc.max_receive_message_length", 256 * 1024),
-)
-"""A port belongs to one service; a peer that is gone is noticed; a request is small."""
+LOOK_S = 1.0
+"""How soon a token that was made or revoked is known."""
 SERVICE = pb.DESCRIPTOR.services_by_name["ViolationService"].full_name
+CAMERA_SERVICE = camera_pb.DESCRIPTOR.services_by_name["CameraService"].full_name
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Who may come in, and where it is written down."""
+
+    tokens: Tokens
+    audit: Audit
 
 
 class Service:
-    """The service, running between `start` and `stop` on its own thread."""
+    """The services, running between `start` and `stop` on their own thread."""
 
-    def __init__(self, register: SqlRegister, evidence_root: Path, config: ServiceConfig, metrics: Metrics) -> None:
+    def __init__(
+        self, records: Records, cameras: Cameras, security: Security, config: ServiceConfig, metrics: Metrics
+    ) -> None:
+        """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
         self._host = _checked_host(config)
-        self._register = register
-        self._evidence_root = evidence_root
-        self._config = config
-        self._metrics = metrics
+        self._certificates = Certificates(config.tls, metrics) if config.tls else None
+        self._directory = Directory(encrypted=config.tls is not None)
+        self._records, self._cameras, self._security = records, cameras, security
+        self._config, self._metrics = config, metrics
         self._stop = threading.Event()
         self._bound: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._grace_s = 0.0
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
 
     def start(self) -> None:
-        """Listen; raises ConfigError where the address cannot be had."""
+        """Listen; raises ConfigError where the address cannot be had, RegisterError where no token can be read."""
+        self._directory.know(self._security.tokens.all())
         self._thread.start()
-        log.info("service listens", address=self.address)
+        log.info("service listens", address=self.address, encrypted=self._certificates is not None)
 
     @property
     def address(self) -> str:
@@ -84,35 +102,78 @@ class Service:
             self._bound.set_exception(error)
 
     async def _serve(self) -> None:
-        server = grpc.aio.server(options=OPTIONS)
-        with ThreadPoolExecutor(READERS + 1, thread_name_prefix="service reader") as readers:
-            news = News(self._register, readers, self._metrics)
-            calls = Calls(self._register, self._evidence_root, readers, news, self._config.heartbeat_s)
+        with _threads() as (readers, writers, orders):
+            gate = Gate(self._directory, Limits(self._config.limits), self._security.audit, self._metrics, writers)
+            server = grpc.aio.server(interceptors=(GateKeeper(gate),), options=_options(self._config))
+            feed = Feed(self._records.register, readers, self._metrics)
+            heartbeat_s, require_valid = self._config.heartbeat_s, self._directory.require_valid
+            calls = Calls(self._records, feed, self._metrics, heartbeat_s, require_valid)
             pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
+            camera_pb_grpc.add_CameraServiceServicer_to_server(CameraCalls(self._cameras, orders), server)
             alive = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
-            following = asyncio.create_task(news.follow())
+            beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
             await asyncio.to_thread(self._stop.wait)
             await alive.enter_graceful_shutdown()
-            news.end()
+            feed.end()
             await server.stop(self._grace_s)
-            await following
+            await asyncio.gather(*beside)
+
+    async def _look(self, feed: Feed) -> None:
+        """Know the tokens and the consumers as they stand, until the feed ends."""
+        while not feed.ended:
+            try:
+                self._directory.know(await feed.read(self._security.tokens.all))
+                for consumer in await feed.read(self._records.consumers.all):
+                    lag = max(0, feed.last - consumer.acknowledged)
+                    self._metrics.consumer_lag.labels(consumer.name).set(lag)
+            except RegisterError as error:
+                log.error("tokens cannot be read, those known stay", error=str(error))
+            await feed.pause(LOOK_S)
 
     async def _listen(self, server: grpc.aio.Server) -> int:
+        listen = self._config.listen
         try:
-            port = server.add_insecure_port(self._config.listen)
+            if self._certificates is None:
+                port = server.add_insecure_port(listen)
+            else:
+                port = server.add_secure_port(listen, self._certificates.credentials())
             await server.start()
         except RuntimeError as error:
-            raise ConfigError(f"service.listen: cannot listen on {self._config.listen}: {error}") from error
+            raise ConfigError(f"service.listen: cannot listen on {listen}: {error}") from error
         return port
+
+
+@contextmanager
+def _threads() -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, ThreadPoolExecutor]]:
+    """Beside the loop: what reads the disk, what writes the audit log, what orders cameras about."""
+    with ExitStack() as stack:
+        readers, writers, orders = (
+            stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix=f"service {name}"))
+            for name, threads in (("reader", READERS + 1), ("audit", 1), ("orders", 1))
+        )
+        yield readers, writers, orders
+
+
+def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
+    """A port belongs to one service; a peer that is gone is noticed; a request is small."""
+    keepalive_ms = int(config.keepalive_s * 1000)
+    return (
+        ("grpc.so_reuseport", 0),
+        ("grpc.keepalive_time_ms", keepalive_ms),
+        ("grpc.keepalive_timeout_ms", max(1, keepalive_ms // 3)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.max_receive_message_length", 5 * 1024 * 1024),
+    )
 
 
 def _checked_host(config: ServiceConfig) -> str:
     """The host to listen on; raises ConfigError for plaintext on a network nobody said to trust."""
     host, _ = split_address(config.listen, source="service.listen")
-    if not (_is_loopback(host) or config.insecure_listen):
+    if not (config.tls or _is_loopback(host) or config.insecure_listen):
         raise ConfigError(
-            f"service.listen: {host} can be reached from the network and nothing would be encrypted; "
+            f"service.listen: {host} can be reached from the network and nothing would be encrypted; set service.tls, "
             "listen on 127.0.0.1, or set service.insecure_listen = true inside a trusted network"
         )
     return host
@@ -129,6 +190,8 @@ async def _add_standard_services(server: grpc.aio.Server) -> Any:
     """Health (github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection; returns the health servicer."""
     alive = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)
-    await alive.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    for name in (SERVICE, CAMERA_SERVICE):
+        await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
+    names = (SERVICE, CAMERA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
     return alive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,22 +10,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
+from engine.access import Scope
+from engine.decisions import Disposition, Finding, Review, Ruling
 from engine.register import Filter
+from engine.serve.status import BadRequest
 
 NAMES = 200
-"""Kinds or cameras that one filter may name."""
+"""Kinds, cameras or areas that one filter may name."""
 NAME_LENGTH = 255
+TEXT_LENGTH = 1000
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
-
-
-class BadRequest(ValueError):
-    """The message begins with the name of the field."""
+NONE = "-"
+"""A name that nothing has: names begin with a letter or a digit."""
 
 
 def require(condition: bool, field: str, what: str) -> None:
     if not condition:
-        raise BadRequest(f"{field}: {what}")
+        raise BadRequest(field, what)
 
 
 def cursor(value: int, field: str) -> int:
@@ -37,12 +41,31 @@ def name(value: str, field: str) -> str:
     return value
 
 
-def filter_of(message: pb.EntryFilter) -> Filter:
+def key(value: str, field: str) -> str:
+    """A name that is made to be a key."""
+    require(KEY.fullmatch(value) is not None, field, "must be 1 to 63 letters, digits or any of . _ : -")
+    return value
+
+
+def text(value: str, field: str, *, required: bool = False) -> str:
+    require(len(value) <= TEXT_LENGTH, field, f"must have {TEXT_LENGTH} characters at the most, got {len(value)}")
+    require(bool(value.strip()) or not required, field, "is required")
+    return value
+
+
+def filter_of(message: pb.EntryFilter, scope: Scope) -> Filter:
+    """What is asked for, of what the caller may see."""
     from_s = _time(message, "occurred_from")
     to_s = _time(message, "occurred_to")
     if from_s is not None and to_s is not None:
         require(from_s < to_s, "filter.occurred_to", "must be after occurred_from")
-    return Filter(_names(message.kinds, "filter.kinds"), _names(message.cameras, "filter.cameras"), from_s, to_s)
+    return Filter(
+        _both(_names(message.kinds, "filter.kinds"), scope.kinds),
+        _both(_names(message.cameras, "filter.cameras"), scope.cameras),
+        _both(_names(message.areas, "filter.areas"), scope.areas),
+        from_s,
+        to_s,
+    )
 
 
 def page_size(value: int) -> int:
@@ -56,14 +79,61 @@ def page_token(value: str) -> int:
     return int(value or 0)
 
 
+def disposition(request: pb.ReportDispositionRequest, reporter: str) -> Disposition:
+    message = request.disposition
+    require(message.ruling in _RULINGS, "disposition.ruling", "is required")
+    ruling = _RULINGS[message.ruling]
+    return Disposition(
+        report_id=key(message.report_id, "disposition.report_id"),
+        case_id=name(request.case_id, "case_id"),
+        ruling=ruling,
+        reason=text(message.reason, "disposition.reason", required=ruling is Ruling.REJECTED),
+        reference=_short(message.reference, "disposition.reference"),
+        decided_s=_stamp(message.decided_at, "disposition.decided_at"),
+        reporter=reporter,
+    )
+
+
+def review(request: pb.ReviewCaseRequest, officer: str) -> Review:
+    message = request.review
+    require(message.finding in _FINDINGS, "review.finding", "is required")
+    finding = _FINDINGS[message.finding]
+    return Review(
+        review_id=key(message.review_id, "review.review_id"),
+        case_id=name(request.case_id, "case_id"),
+        finding=finding,
+        person=name(message.person, "review.person"),
+        reason=text(message.reason, "review.reason", required=finding is Finding.DISMISSED),
+        supersedes=message.supersedes and key(message.supersedes, "review.supersedes"),
+        officer=officer,
+    )
+
+
+_RULINGS = {pb.Ruling.Value(f"RULING_{ruling.name}"): ruling for ruling in Ruling}
+_FINDINGS = {pb.Finding.Value(f"FINDING_{finding.name}"): finding for finding in Finding}
+
+
+def _both(asked: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """What is in both; an empty one is everything."""
+    if not asked or not allowed:
+        return asked or allowed
+    return tuple(one for one in asked if one in allowed) or (NONE,)
+
+
+def _short(value: str, field: str) -> str:
+    require(len(value) <= NAME_LENGTH, field, f"must have {NAME_LENGTH} characters at the most, got {len(value)}")
+    return value
+
+
 def _names(values: Sequence[str], field: str) -> tuple[str, ...]:
     require(len(values) <= NAMES, field, f"must be {NAMES} at the most, got {len(values)}")
     return tuple(name(value, field) for value in values)
 
 
 def _time(message: pb.EntryFilter, field: Literal["occurred_from", "occurred_to"]) -> float | None:
-    if not message.HasField(field):
-        return None
-    stamp: Timestamp = getattr(message, field)
-    require(0 <= stamp.nanos < wire.NANO, f"filter.{field}", f"nanos must be 0 to 999999999, got {stamp.nanos}")
+    return _stamp(getattr(message, field), f"filter.{field}") if message.HasField(field) else None
+
+
+def _stamp(stamp: Timestamp, field: str) -> float:
+    require(0 <= stamp.nanos < wire.NANO, field, f"nanos must be 0 to 999999999, got {stamp.nanos}")
     return wire.seconds(stamp)

@@ -163,8 +163,18 @@ class ViewGuard:
         names: Mapping[int, str],
         pace: Pace = Pace(),
     ) -> None:
-        self._watched = {camera: Watch(reference, pace.of) for camera, reference in references.items()}
+        self._watched: dict[int, Watch] = {}
         self._look, self._metrics, self._names, self._pace = look, metrics, names, pace
+        for camera, reference in references.items():
+            self.admit(camera, reference)
+
+    def admit(self, camera: int, reference: Reference) -> None:
+        """Watch one more camera; between two batches."""
+        self._watched[camera] = Watch(reference, self._pace.of)
+
+    def release(self, camera: int) -> None:
+        """Watch a camera no more, if it was watched; between two batches."""
+        self._watched.pop(camera, None)
 
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
         """Look at the cameras whose turn it is; gives all that have moved, whether in this batch or not."""

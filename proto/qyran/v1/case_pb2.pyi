@@ -328,12 +328,15 @@ class Place(_message.Message):
     LATITUDE_FIELD_NUMBER: _builtins.int
     LONGITUDE_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    AREA_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Name of the site file."""
     latitude: _builtins.float
     """Degrees, WGS 84."""
     longitude: _builtins.float
     direction: _builtins.str
+    area: _builtins.str
+    """District or other part of the city; empty where the site names none."""
     @_builtins.property
     def address(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """By language: `ru`, `kk`, `en`."""
@@ -346,10 +349,11 @@ class Place(_message.Message):
         latitude: _builtins.float | None = ...,
         longitude: _builtins.float | None = ...,
         direction: _builtins.str = ...,
+        area: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "latitude", b"latitude", "longitude", b"longitude"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "address", b"address", "direction", b"direction", "latitude", b"latitude", "longitude", b"longitude", "site", b"site"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "address", b"address", "area", b"area", "direction", b"direction", "latitude", b"latitude", "longitude", b"longitude", "site", b"site"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latitude: _TypeAlias = _typing.Literal["latitude"]  # noqa: Y015
     _WhichOneofArgType__latitude: _TypeAlias = _typing.Literal["_latitude", b"_latitude"]  # noqa: Y015

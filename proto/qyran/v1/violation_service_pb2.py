@@ -26,33 +26,53 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from qyran.v1 import case_pb2 as qyran_dot_v1_dot_case__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n qyran/v1/violation_service.proto\x12\x08qyran.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13qyran/v1/case.proto\"\x91\x01\n\x0b\x45ntryFilter\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x0f\n\x07\x63\x61meras\x18\x02 \x03(\t\x12\x31\n\roccurred_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boccurred_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x16WatchViolationsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12%\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x15.qyran.v1.EntryFilter\"n\n\x17WatchViolationsResponse\x12 \n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.EntryH\x00\x12(\n\theartbeat\x18\x02 \x01(\x0b\x32\x13.qyran.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"c\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03\x12+\n\x07sent_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ninterval_s\x18\x03 \x01(\x01\"!\n\x0eGetCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"1\n\x0fGetCaseResponse\x12\x1e\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.Entry\"`\n\x10ListCasesRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.qyran.v1.EntryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListCasesResponse\x12 \n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x0f.qyran.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x12GetEvidenceRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"V\n\x13GetEvidenceResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x16.qyran.v1.EvidenceFileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\xc0\x02\n\x10ViolationService\x12X\n\x0fWatchViolations\x12 .qyran.v1.WatchViolationsRequest\x1a!.qyran.v1.WatchViolationsResponse0\x01\x12>\n\x07GetCase\x12\x18.qyran.v1.GetCaseRequest\x1a\x19.qyran.v1.GetCaseResponse\x12\x44\n\tListCases\x12\x1a.qyran.v1.ListCasesRequest\x1a\x1b.qyran.v1.ListCasesResponse\x12L\n\x0bGetEvidence\x12\x1c.qyran.v1.GetEvidenceRequest\x1a\x1d.qyran.v1.GetEvidenceResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n qyran/v1/violation_service.proto\x12\x08qyran.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13qyran/v1/case.proto\"\xa0\x01\n\x0b\x45ntryFilter\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x0f\n\x07\x63\x61meras\x18\x02 \x03(\t\x12\x31\n\roccurred_from\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0boccurred_to\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61reas\x18\x05 \x03(\t\"i\n\x16WatchViolationsRequest\x12\x16\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x12%\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x15.qyran.v1.EntryFilter\x12\x10\n\x08\x63onsumer\x18\x03 \x01(\t\"n\n\x17WatchViolationsResponse\x12 \n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.EntryH\x00\x12(\n\theartbeat\x18\x02 \x01(\x0b\x32\x13.qyran.v1.HeartbeatH\x00\x42\x07\n\x05\x65vent\"c\n\tHeartbeat\x12\x15\n\rlast_sequence\x18\x01 \x01(\x03\x12+\n\x07sent_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ninterval_s\x18\x03 \x01(\x01\"8\n\x12\x41\x63knowledgeRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"\'\n\x13\x41\x63knowledgeResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"!\n\x0eGetCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"\x81\x01\n\x0fGetCaseResponse\x12\x1e\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x0f.qyran.v1.Entry\x12+\n\x0c\x64ispositions\x18\x02 \x03(\x0b\x32\x15.qyran.v1.Disposition\x12!\n\x07reviews\x18\x03 \x03(\x0b\x32\x10.qyran.v1.Review\"`\n\x10ListCasesRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.qyran.v1.EntryFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListCasesResponse\x12 \n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x0f.qyran.v1.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x12GetEvidenceRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\"V\n\x13GetEvidenceResponse\x12&\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x16.qyran.v1.EvidenceFileH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd8\x01\n\x0b\x44isposition\x12\x11\n\treport_id\x18\x01 \x01(\t\x12 \n\x06ruling\x18\x02 \x01(\x0e\x32\x10.qyran.v1.Ruling\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\x12.\n\ndecided_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08reporter\x18\x06 \x01(\t\x12/\n\x0brecorded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x18ReportDispositionRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12*\n\x0b\x64isposition\x18\x02 \x01(\x0b\x32\x15.qyran.v1.Disposition\"G\n\x19ReportDispositionResponse\x12*\n\x0b\x64isposition\x18\x01 \x01(\x0b\x32\x15.qyran.v1.Disposition\"\xb5\x01\n\x06Review\x12\x11\n\treview_id\x18\x01 \x01(\t\x12\"\n\x07\x66inding\x18\x02 \x01(\x0e\x32\x11.qyran.v1.Finding\x12\x0e\n\x06person\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nsupersedes\x18\x05 \x01(\t\x12\x0f\n\x07officer\x18\x06 \x01(\t\x12/\n\x0brecorded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x11ReviewCaseRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12 \n\x06review\x18\x02 \x01(\x0b\x32\x10.qyran.v1.Review\"6\n\x12ReviewCaseResponse\x12 \n\x06review\x18\x01 \x01(\x0b\x32\x10.qyran.v1.Review*\x84\x01\n\x06Ruling\x12\x16\n\x12RULING_UNSPECIFIED\x10\x00\x12\x13\n\x0fRULING_ACCEPTED\x10\x01\x12\x13\n\x0fRULING_REJECTED\x10\x02\x12\x1e\n\x1aRULING_EXEMPT_OTHER_DRIVER\x10\x03\x12\x18\n\x14RULING_EXEMPT_STOLEN\x10\x04*M\n\x07\x46inding\x12\x17\n\x13\x46INDING_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x46INDING_UPHELD\x10\x01\x12\x15\n\x11\x46INDING_DISMISSED\x10\x02\x32\xb3\x04\n\x10ViolationService\x12X\n\x0fWatchViolations\x12 .qyran.v1.WatchViolationsRequest\x1a!.qyran.v1.WatchViolationsResponse0\x01\x12J\n\x0b\x41\x63knowledge\x12\x1c.qyran.v1.AcknowledgeRequest\x1a\x1d.qyran.v1.AcknowledgeResponse\x12>\n\x07GetCase\x12\x18.qyran.v1.GetCaseRequest\x1a\x19.qyran.v1.GetCaseResponse\x12\x44\n\tListCases\x12\x1a.qyran.v1.ListCasesRequest\x1a\x1b.qyran.v1.ListCasesResponse\x12L\n\x0bGetEvidence\x12\x1c.qyran.v1.GetEvidenceRequest\x1a\x1d.qyran.v1.GetEvidenceResponse0\x01\x12\\\n\x11ReportDisposition\x12\".qyran.v1.ReportDispositionRequest\x1a#.qyran.v1.ReportDispositionResponse\x12G\n\nReviewCase\x12\x1b.qyran.v1.ReviewCaseRequest\x1a\x1c.qyran.v1.ReviewCaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'qyran.v1.violation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RULING']._serialized_start=1878
+  _globals['_RULING']._serialized_end=2010
+  _globals['_FINDING']._serialized_start=2012
+  _globals['_FINDING']._serialized_end=2089
   _globals['_ENTRYFILTER']._serialized_start=101
-  _globals['_ENTRYFILTER']._serialized_end=246
-  _globals['_WATCHVIOLATIONSREQUEST']._serialized_start=248
-  _globals['_WATCHVIOLATIONSREQUEST']._serialized_end=335
-  _globals['_WATCHVIOLATIONSRESPONSE']._serialized_start=337
-  _globals['_WATCHVIOLATIONSRESPONSE']._serialized_end=447
-  _globals['_HEARTBEAT']._serialized_start=449
-  _globals['_HEARTBEAT']._serialized_end=548
-  _globals['_GETCASEREQUEST']._serialized_start=550
-  _globals['_GETCASEREQUEST']._serialized_end=583
-  _globals['_GETCASERESPONSE']._serialized_start=585
-  _globals['_GETCASERESPONSE']._serialized_end=634
-  _globals['_LISTCASESREQUEST']._serialized_start=636
-  _globals['_LISTCASESREQUEST']._serialized_end=732
-  _globals['_LISTCASESRESPONSE']._serialized_start=734
-  _globals['_LISTCASESRESPONSE']._serialized_end=812
-  _globals['_GETEVIDENCEREQUEST']._serialized_start=814
-  _globals['_GETEVIDENCEREQUEST']._serialized_end=881
-  _globals['_GETEVIDENCERESPONSE']._serialized_start=883
-  _globals['_GETEVIDENCERESPONSE']._serialized_end=969
-  _globals['_VIOLATIONSERVICE']._serialized_start=972
-  _globals['_VIOLATIONSERVICE']._serialized_end=1292
+  _globals['_ENTRYFILTER']._serialized_end=261
+  _globals['_WATCHVIOLATIONSREQUEST']._serialized_start=263
+  _globals['_WATCHVIOLATIONSREQUEST']._serialized_end=368
+  _globals['_WATCHVIOLATIONSRESPONSE']._serialized_start=370
+  _globals['_WATCHVIOLATIONSRESPONSE']._serialized_end=480
+  _globals['_HEARTBEAT']._serialized_start=482
+  _globals['_HEARTBEAT']._serialized_end=581
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=583
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=639
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=641
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=680
+  _globals['_GETCASEREQUEST']._serialized_start=682
+  _globals['_GETCASEREQUEST']._serialized_end=715
+  _globals['_GETCASERESPONSE']._serialized_start=718
+  _globals['_GETCASERESPONSE']._serialized_end=847
+  _globals['_LISTCASESREQUEST']._serialized_start=849
+  _globals['_LISTCASESREQUEST']._serialized_end=945
+  _globals['_LISTCASESRESPONSE']._serialized_start=947
+  _globals['_LISTCASESRESPONSE']._serialized_end=1025
+  _globals['_GETEVIDENCEREQUEST']._serialized_start=1027
+  _globals['_GETEVIDENCEREQUEST']._serialized_end=1094
+  _globals['_GETEVIDENCERESPONSE']._serialized_start=1096
+  _globals['_GETEVIDENCERESPONSE']._serialized_end=1182
+  _globals['_DISPOSITION']._serialized_start=1185
+  _globals['_DISPOSITION']._serialized_end=1401
+  _globals['_REPORTDISPOSITIONREQUEST']._serialized_start=1403
+  _globals['_REPORTDISPOSITIONREQUEST']._serialized_end=1490
+  _globals['_REPORTDISPOSITIONRESPONSE']._serialized_start=1492
+  _globals['_REPORTDISPOSITIONRESPONSE']._serialized_end=1563
+  _globals['_REVIEW']._serialized_start=1566
+  _globals['_REVIEW']._serialized_end=1747
+  _globals['_REVIEWCASEREQUEST']._serialized_start=1749
+  _globals['_REVIEWCASEREQUEST']._serialized_end=1819
+  _globals['_REVIEWCASERESPONSE']._serialized_start=1821
+  _globals['_REVIEWCASERESPONSE']._serialized_end=1875
+  _globals['_VIOLATIONSERVICE']._serialized_start=2092
+  _globals['_VIOLATIONSERVICE']._serialized_end=2655
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,11 @@ class ViolationServiceStub:
                 request_serializer=qyran_dot_v1_dot_violation__service__pb2.WatchViolationsRequest.SerializeToString,
                 response_deserializer=qyran_dot_v1_dot_violation__service__pb2.WatchViolationsResponse.FromString,
                 _registered_method=True)
+        self.Acknowledge = channel.unary_unary(
+                '/qyran.v1.ViolationService/Acknowledge',
+                request_serializer=qyran_dot_v1_dot_violation__service__pb2.AcknowledgeRequest.SerializeToString,
+                response_deserializer=qyran_dot_v1_dot_violation__service__pb2.AcknowledgeResponse.FromString,
+                _registered_method=True)
         self.GetCase = channel.unary_unary(
                 '/qyran.v1.ViolationService/GetCase',
                 request_serializer=qyran_dot_v1_dot_violation__service__pb2.GetCaseRequest.SerializeToString,
@@ -54,6 +59,16 @@ class ViolationServiceStub:
                 request_serializer=qyran_dot_v1_dot_violation__service__pb2.GetEvidenceRequest.SerializeToString,
                 response_deserializer=qyran_dot_v1_dot_violation__service__pb2.GetEvidenceResponse.FromString,
                 _registered_method=True)
+        self.ReportDisposition = channel.unary_unary(
+                '/qyran.v1.ViolationService/ReportDisposition',
+                request_serializer=qyran_dot_v1_dot_violation__service__pb2.ReportDispositionRequest.SerializeToString,
+                response_deserializer=qyran_dot_v1_dot_violation__service__pb2.ReportDispositionResponse.FromString,
+                _registered_method=True)
+        self.ReviewCase = channel.unary_unary(
+                '/qyran.v1.ViolationService/ReviewCase',
+                request_serializer=qyran_dot_v1_dot_violation__service__pb2.ReviewCaseRequest.SerializeToString,
+                response_deserializer=qyran_dot_v1_dot_violation__service__pb2.ReviewCaseResponse.FromString,
+                _registered_method=True)
 
 
 class ViolationServiceServicer:
@@ -61,15 +76,23 @@ class ViolationServiceServicer:
 
     def WatchViolations(self, request, context):
         """Streams the entries after a sequence, in order, those to come too, until the client cancels. The client keeps the
-        highest sequence that it has dealt with and, after any break, asks for what follows it: nothing is lost or doubled.
-        A client that reads slowly lags behind; it is never dropped and slows nobody else.
+        highest sequence that it has dealt with, or lets the service keep it (Acknowledge), and after any break asks for
+        what follows it: nothing is lost or doubled. A client that reads slowly lags behind; it costs a bounded amount of
+        memory, is never dropped, and slows nobody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Acknowledge(self, request, context):
+        """Moves the cursor of a named consumer forward. Idempotent: a lower sequence moves nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCase(self, request, context):
-        """One case by its id.
+        """One case by its id, with all that was decided about it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,7 +106,24 @@ class ViolationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetEvidence(self, request, context):
-        """Streams one file of a case's evidence, from an offset on: an interrupted download goes on where it stopped.
+        """Streams one file of a case's evidence, from an offset on: an interrupted download goes on where it stopped. The
+        whole file is checked against its hash before the first byte is sent. Every read stands in the audit log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportDisposition(self, request, context):
+        """What a register decided about a case. Idempotent by `report_id`; a later report follows an earlier one, and the
+        history stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReviewCase(self, request, context):
+        """What an officer decided about a case. Idempotent by `review_id`. One review stands at a time: ALREADY_EXISTS says
+        which, and one that is to replace it names it in `supersedes`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +136,11 @@ def add_ViolationServiceServicer_to_server(servicer, server):
                     servicer.WatchViolations,
                     request_deserializer=qyran_dot_v1_dot_violation__service__pb2.WatchViolationsRequest.FromString,
                     response_serializer=qyran_dot_v1_dot_violation__service__pb2.WatchViolationsResponse.SerializeToString,
+            ),
+            'Acknowledge': grpc.unary_unary_rpc_method_handler(
+                    servicer.Acknowledge,
+                    request_deserializer=qyran_dot_v1_dot_violation__service__pb2.AcknowledgeRequest.FromString,
+                    response_serializer=qyran_dot_v1_dot_violation__service__pb2.AcknowledgeResponse.SerializeToString,
             ),
             'GetCase': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCase,
@@ -111,6 +156,16 @@ def add_ViolationServiceServicer_to_server(servicer, server):
                     servicer.GetEvidence,
                     request_deserializer=qyran_dot_v1_dot_violation__service__pb2.GetEvidenceRequest.FromString,
                     response_serializer=qyran_dot_v1_dot_violation__service__pb2.GetEvidenceResponse.SerializeToString,
+            ),
+            'ReportDisposition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportDisposition,
+                    request_deserializer=qyran_dot_v1_dot_violation__service__pb2.ReportDispositionRequest.FromString,
+                    response_serializer=qyran_dot_v1_dot_violation__service__pb2.ReportDispositionResponse.SerializeToString,
+            ),
+            'ReviewCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReviewCase,
+                    request_deserializer=qyran_dot_v1_dot_violation__service__pb2.ReviewCaseRequest.FromString,
+                    response_serializer=qyran_dot_v1_dot_violation__service__pb2.ReviewCaseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -140,6 +195,33 @@ class ViolationService:
             '/qyran.v1.ViolationService/WatchViolations',
             qyran_dot_v1_dot_violation__service__pb2.WatchViolationsRequest.SerializeToString,
             qyran_dot_v1_dot_violation__service__pb2.WatchViolationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Acknowledge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qyran.v1.ViolationService/Acknowledge',
+            qyran_dot_v1_dot_violation__service__pb2.AcknowledgeRequest.SerializeToString,
+            qyran_dot_v1_dot_violation__service__pb2.AcknowledgeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -221,6 +303,60 @@ class ViolationService:
             '/qyran.v1.ViolationService/GetEvidence',
             qyran_dot_v1_dot_violation__service__pb2.GetEvidenceRequest.SerializeToString,
             qyran_dot_v1_dot_violation__service__pb2.GetEvidenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportDisposition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qyran.v1.ViolationService/ReportDisposition',
+            qyran_dot_v1_dot_violation__service__pb2.ReportDispositionRequest.SerializeToString,
+            qyran_dot_v1_dot_violation__service__pb2.ReportDispositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReviewCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/qyran.v1.ViolationService/ReviewCase',
+            qyran_dot_v1_dot_violation__service__pb2.ReviewCaseRequest.SerializeToString,
+            qyran_dot_v1_dot_violation__service__pb2.ReviewCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

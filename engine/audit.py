@@ -1,0 +1,160 @@
+"""The audit log: who read which evidence and changed what, in files that are only added to and that show a change.
+
+One JSON object a line, a file a day (UTC). Every line holds the hash of the line before and its own: a line that is
+changed, left out or moved breaks the chain there. Whoever can write the files can also write a whole new chain: send
+the lines, or now and then the last hash, to another machine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import AuditError
+
+BEGIN = "0" * 64
+"""What stands for the line before the first one."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line."""
+
+    number: int
+    """1, 2, 3 ... over all files."""
+    at: str
+    """RFC 3339, UTC, of this host's clock."""
+    who: str
+    """Name of the caller's credential."""
+    role: str
+    credential: str
+    peer: str
+    """Where the call came from, as gRPC names it."""
+    call: str
+    subject: str
+    """What it was about: a case, a file of it, a camera."""
+    previous: str
+    """Hash of the line before."""
+    hash: str = ""
+    """SHA-256 of this line with an empty hash, lower-case hexadecimal."""
+
+    def sealed(self) -> Line:
+        return msgspec.structs.replace(self, hash=_hash(self))
+
+
+def _hash(line: Line) -> str:
+    plain = msgspec.structs.replace(line, hash="")
+    return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()
+
+
+class Audit:
+    """The log in a folder, made when it is not there. Any thread may write; a line is synced before `write` returns.
+
+    A line that a crash cut off is taken away: its call was never answered. Raises AuditError.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._clock = folder, clock
+        self._lock = threading.Lock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self._number, self._last = _resume(folder)
+        except OSError as error:
+            raise AuditError(f"{folder}: {error.strerror}") from error
+
+    def write(self, *, who: str, role: str, credential: str, peer: str, call: str, subject: str) -> None:
+        """Add a line. Raises AuditError where it cannot be kept: then the call must not go on."""
+        with self._lock:
+            now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+            line = Line(
+                number=self._number + 1,
+                at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                who=who,
+                role=role,
+                credential=credential,
+                peer=peer,
+                call=call,
+                subject=subject,
+                previous=self._last,
+            ).sealed()
+            try:
+                _append(self._folder / f"{now:%Y-%m-%d}.jsonl", msgspec.json.encode(line) + b"\n")
+            except OSError as error:
+                raise AuditError(f"{self._folder}: cannot write the audit log: {error.strerror}") from error
+            self._number, self._last = line.number, line.hash
+
+
+def check(folder: Path) -> tuple[int, list[str]]:
+    """How many lines there are, and where the chain is broken, one sentence each. The first file kept may be any."""
+    count, problems = 0, []
+    before: Line | None = None
+    for path in _files(folder):
+        for place, line in _lines(path):
+            count += 1
+            if line is None:
+                problems.append(f"{path.name}:{place}: is no line of the log")
+                continue
+            problems += [f"{path.name}:{place}: {flaw}" for flaw in _flaws(line, before)]
+            before = line
+    return count, problems
+
+
+def _flaws(line: Line, before: Line | None) -> Iterator[str]:
+    if _hash(line) != line.hash:
+        yield "was changed"
+    if before is not None and (line.previous, line.number) != (before.hash, before.number + 1):
+        yield f"does not follow line {before.number}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("????-??-??.jsonl"))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Line | None]]:
+    for place, content in enumerate(path.read_bytes().splitlines(), 1):
+        yield place, _decode(content)
+
+
+def _decode(content: bytes) -> Line | None:
+    try:
+        return msgspec.json.decode(content, type=Line)
+    except msgspec.DecodeError:
+        return None
+
+
+def _resume(folder: Path) -> tuple[int, str]:
+    """Number and hash of the last whole line; what a crash left of another one is cut off."""
+    for path in reversed(_files(folder)):
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
+        lines = content[:whole].splitlines()
+        if lines:
+            last = _decode(lines[-1])
+            if last is None:
+                raise AuditError(f"{path}: the last line is no line of the log")
+            return last.number, last.hash
+    return 0, BEGIN
+
+
+def _append(path: Path, content: bytes) -> None:
+    """All of it or nothing, synced."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    try:
+        end = os.lseek(descriptor, 0, os.SEEK_END)
+        try:
+            if os.write(descriptor, content) != len(content):
+                raise OSError(28, "No space left on device")
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,145 @@
+"""Which cameras there are: those of the configuration file, and over them what was ordered while the engine ran.
+
+The newest version on record stands over the file: a camera that was removed stays away though the file names it, until
+it is added again. Secrets are not on record: an address has `${NAME}` for its user and password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.config import CameraConfig, EngineConfig, redact
+from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict
+from engine.register import CameraVersion, CameraVersions
+from engine.site import Site, load_site, parse_site
+from engine.tomlfile import expand
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRecord:
+    """A camera as it stands."""
+
+    version: CameraVersion
+    config: CameraConfig
+    """Ready to be opened: secrets in its address, paths absolute."""
+    site: Site
+    site_text: str
+
+    @property
+    def name(self) -> str:
+        return self.version.camera
+
+    @property
+    def url(self) -> str:
+        """The address without its secrets."""
+        return redact(self.config.url)
+
+
+class Roster:
+    """The cameras of a configuration, with what is on record about them."""
+
+    def __init__(self, config: EngineConfig, versions: CameraVersions, secrets: Mapping[str, str]) -> None:
+        """`secrets` is where ${NAME}s come from."""
+        self._declared = {camera.name: camera for camera in config.cameras}
+        self._stills = config.state / "stills"
+        self._versions = versions
+        self._secrets = secrets
+
+    def all(self) -> Sequence[CameraRecord]:
+        """Every camera that is not removed, those of the file first. Raises ConfigError, RegisterError."""
+        latest = self._versions.latest()
+        names = [*self._declared, *(name for name in latest if name not in self._declared)]
+        stand = [latest.get(name) or _of_the_file(name) for name in names]
+        return [self._record(version) for version in stand if self._stands(version)]
+
+    def get(self, name: str) -> CameraRecord:
+        """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
+        version = self._latest(name)
+        if not self._stands(version):
+            raise NoCamera(f"there is no camera {name!r}")
+        return self._record(version)
+
+    def history(self, name: str) -> Sequence[CameraVersion]:
+        """Everything that was ordered about a camera, ascending."""
+        return self._versions.history(name)
+
+    def draft(self, settings: CameraConfig, site: str, still: bytes | None, by: str) -> CameraRecord:
+        """A camera as it would be, not yet on record. Raises ConfigError; RecordConflict where there is one already."""
+        name = settings.name
+        last = self._latest(name)
+        if self._stands(last):
+            raise RecordConflict(f"camera {name!r} is there already")
+        table = msgspec.json.encode(settings, enc_hook=str)
+        fresh = (name, last.version + 1, "watched", table, site, still, 0.0, by, "add")
+        return self._record(CameraVersion(*fresh))
+
+    def change(self, name: str, expected: int, by: str, change: str, **changes: Any) -> CameraRecord:
+        """A camera as it would be after a change, not yet on record.
+
+        Raises NoCamera, ConfigError, and OutOfDate where the camera is not at version `expected`.
+        """
+        version = self.get(name).version
+        if version.version != expected:
+            raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
+        return self._record(replace(version, version=version.version + 1, changed_by=by, change=change, **changes))
+
+    def commit(self, record: CameraRecord) -> CameraRecord:
+        """Put a draft on record; from now on it stands, over restarts too. Raises OutOfDate, RegisterError."""
+        return replace(record, version=self._versions.add(record.version))
+
+    def _latest(self, name: str) -> CameraVersion:
+        history = self._versions.history(name)
+        return history[-1] if history else _of_the_file(name)
+
+    def _stands(self, version: CameraVersion) -> bool:
+        """Is there such a camera? One of the configuration file's goes when the file names it no more."""
+        known = version.settings is not None or version.camera in self._declared
+        return known and version.state != "removed"
+
+    def _record(self, version: CameraVersion) -> CameraRecord:
+        config = self._declared[version.camera] if version.settings is None else self._settings(version)
+        site, text = self._site(version, config)
+        return CameraRecord(version, config, site, text)
+
+    def _settings(self, version: CameraVersion) -> CameraConfig:
+        source = f"camera {version.camera}"
+        try:
+            config = msgspec.json.decode(version.settings or b"", type=CameraConfig, dec_hook=_decode)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise ConfigError(f"{source}: {error}") from error
+        return msgspec.structs.replace(config, url=expand(config.url, self._secrets, source=source))
+
+    def _site(self, version: CameraVersion, config: CameraConfig) -> tuple[Site, str]:
+        if version.site is None:
+            return load_site(config.site), config.site.read_text(encoding="utf-8")
+        source = f"site of camera {version.camera}"
+        still = self._still(version.still) if version.still else None
+        site = parse_site(version.site, source=source, still=still)
+        if still is None and site.calibration is not None and site.calibration.still is not None:
+            raise ConfigError(f"{source}: calibration.still: names a picture, but none was given")
+        return site, version.site
+
+    def _still(self, content: bytes) -> Path:
+        """Where the still lies as a file, by its content."""
+        path = self._stills / hashlib.sha256(content).hexdigest()
+        if not path.exists():
+            self._stills.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_bytes(content)
+            part.replace(path)
+        return path
+
+
+def _of_the_file(name: str) -> CameraVersion:
+    return CameraVersion(name, 0, "watched", None, None, None, 0.0, "configuration", "")
+
+
+def _decode(kind: type[Any], text: Any) -> Any:
+    """Paths, the one type that JSON does not have."""
+    return kind(text)

@@ -1,0 +1,81 @@
+"""What was ordered about cameras while the engine runs: numbered versions of each, only ever added to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from engine.errors import OutOfDate
+from engine.register.database import Database
+from engine.register.tables import metadata
+
+_versions = sa.Table(
+    "camera_versions",
+    metadata,
+    sa.Column("camera", sa.String(63), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(15), nullable=False),
+    sa.Column("settings", sa.LargeBinary, comment="JSON as in the configuration file; null: as there"),
+    sa.Column("site", sa.Text, comment="TOML, the text of a site file; null: the configuration's"),
+    sa.Column("still", sa.LargeBinary, comment="the calibration's still, an image file; null: none"),
+    sa.Column("changed_s", sa.Double, nullable=False),
+    sa.Column("changed_by", sa.String(63), nullable=False),
+    sa.Column("change", sa.String(31), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraVersion:
+    """What holds of a camera from one change to the next."""
+
+    camera: str
+    version: int
+    """1, 2, 3 ...; 0 for a camera that only the configuration file speaks of."""
+    state: str
+    """`watched`, `paused` or `removed`."""
+    settings: bytes | None
+    """JSON of the camera's table in the configuration file; None: as it stands there."""
+    site: str | None
+    """Text of a site file; None: the file that the configuration names."""
+    still: bytes | None
+    """The calibration's still, an image file; None: there is none, or it is the site file's."""
+    changed_s: float
+    changed_by: str
+    change: str
+    """What was ordered: `add`, `remove`, `pause`, `resume`, `update_site`."""
+
+
+class CameraVersions:
+    """The versions in the register's database. Safe from any thread; every method raises RegisterError."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+
+    def latest(self) -> Mapping[str, CameraVersion]:
+        """The newest version of every camera that anything was ordered about, by name."""
+        return {version.camera: version for version in self._read(sa.true())}
+
+    def history(self, camera: str) -> Sequence[CameraVersion]:
+        """All versions of a camera, ascending."""
+        return self._read(_versions.c.camera == camera)
+
+    def add(self, version: CameraVersion) -> CameraVersion:
+        """Record a version, which must follow the newest one; gives it with its time. Raises OutOfDate."""
+        fresh = replace(version, changed_s=self._clock())
+        with self._database.writing("record a camera") as connection:
+            same = _versions.c.camera == version.camera
+            last = connection.execute(sa.select(sa.func.max(_versions.c.version)).where(same)).scalar() or 0
+            if version.version != last + 1:
+                raise OutOfDate(f"camera {version.camera!r} is at version {last}, not {version.version - 1}")
+            values = {name: getattr(fresh, name) for name in CameraVersion.__dataclass_fields__}
+            connection.execute(sa.insert(_versions).values(values))
+        return fresh
+
+    def _read(self, which: sa.ColumnElement[bool]) -> list[CameraVersion]:
+        query = sa.select(_versions).where(which).order_by(_versions.c.camera, _versions.c.version)
+        with self._database.reading() as connection:
+            return [CameraVersion(*row) for row in connection.execute(query)]

@@ -1,0 +1,175 @@
+"""The calls of the CameraService: orders to the fleet, checked and translated."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+from qyran.v1 import camera_service_pb2 as pb
+from qyran.v1 import camera_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.config import CameraConfig
+from engine.errors import NoCamera
+from engine.register import CameraVersion
+from engine.serve import requests
+from engine.serve.gate import caller
+from engine.serve.status import BadRequest, NotThere
+from engine.site import Site
+
+_URL = re.compile(r"rtsps?://(?:(?:\$\{\w+\}(?::\$\{\w+\})?)@)?[^@\s$]+")
+"""Secrets are ${NAME}s where user and password stand: none can leave with an address in another place."""
+_STATES = {
+    "watched": pb.CAMERA_STATE_WATCHED,
+    "paused": pb.CAMERA_STATE_PAUSED,
+    "removed": pb.CAMERA_STATE_REMOVED,
+}
+
+
+class Record(Protocol):
+    """A camera as it stands: `engine.fleet.CameraRecord`."""
+
+    @property
+    def version(self) -> CameraVersion: ...
+    @property
+    def config(self) -> CameraConfig: ...
+    @property
+    def site(self) -> Site: ...
+    @property
+    def site_text(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+
+
+class Cameras(Protocol):
+    """Who takes the orders: `engine.fleet.Fleet`. Every method blocks; any thread may call."""
+
+    def all(self) -> Sequence[Record]: ...
+    def get(self, name: str) -> Record: ...
+    def history(self, name: str) -> Sequence[CameraVersion]: ...
+    def order(
+        self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
+    ) -> tuple[Record, list[str]]: ...
+    def update_site(
+        self, name: str, expected: int, by: str, site: str, still: bytes | None
+    ) -> tuple[Record, list[str]]: ...
+    def pause(self, name: str, expected: int, by: str) -> Record: ...
+    def resume(self, name: str, expected: int, by: str) -> Record: ...
+    def remove(self, name: str, expected: int, by: str) -> Record: ...
+
+
+class CameraCalls(pb_grpc.CameraServiceServicer):
+    """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
+
+    def __init__(self, cameras: Cameras, orders: Executor) -> None:
+        self._cameras, self._orders = cameras, orders
+
+    async def ListCameras(self, request: pb.ListCamerasRequest, context: Any) -> pb.ListCamerasResponse:  # noqa: N802
+        records = await self._do(self._cameras.all)
+        return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_seen(record)])
+
+    async def GetCamera(self, request: pb.GetCameraRequest, context: Any) -> pb.GetCameraResponse:  # noqa: N802
+        name = requests.name(request.name, "name")
+        record = await self._seen(name)
+        history = await self._do(self._cameras.history, name)
+        return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
+
+    async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
+        settings, still = _settings(request), request.still or None
+        probe = not request.untried
+        order = partial(self._cameras.order, settings, request.site, still, caller().name, probe=probe)
+        record, warnings = await self._do(order)
+        return pb.AddCameraResponse(camera=_message(record), warnings=warnings)
+
+    async def RemoveCamera(  # noqa: N802
+        self, request: pb.RemoveCameraRequest, context: Any
+    ) -> pb.RemoveCameraResponse:
+        return pb.RemoveCameraResponse(camera=await self._change(self._cameras.remove, request))
+
+    async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
+        return pb.PauseCameraResponse(camera=await self._change(self._cameras.pause, request))
+
+    async def ResumeCamera(  # noqa: N802
+        self, request: pb.ResumeCameraRequest, context: Any
+    ) -> pb.ResumeCameraResponse:
+        return pb.ResumeCameraResponse(camera=await self._change(self._cameras.resume, request))
+
+    async def UpdateSite(self, request: pb.UpdateSiteRequest, context: Any) -> pb.UpdateSiteResponse:  # noqa: N802
+        await self._seen(requests.name(request.name, "name"))
+        change = (request.name, request.version, caller().name, request.site, request.still or None)
+        record, warnings = await self._do(self._cameras.update_site, *change)
+        return pb.UpdateSiteResponse(camera=_message(record), warnings=warnings)
+
+    async def _change(self, order: Callable[[str, int, str], Record], request: Any) -> pb.Camera:
+        await self._seen(requests.name(request.name, "name"))
+        return _message(await self._do(order, request.name, request.version, caller().name))
+
+    async def _seen(self, name: str) -> Record:
+        """A camera that the caller may see."""
+        try:
+            record: Record = await self._do(self._cameras.get, name)
+        except NoCamera:
+            record = None  # type: ignore[assignment]
+        if record is None or not _is_seen(record):
+            raise NotThere("name", f"there is no camera {name!r}", "camera", name)
+        return record
+
+    async def _do(self, order: Callable[..., Any], *arguments: object) -> Any:
+        """On the one thread for orders: they come one after the other, and no other call waits for them."""
+        return await asyncio.get_running_loop().run_in_executor(self._orders, partial(order, *arguments))
+
+
+def _is_seen(record: Record) -> bool:
+    scope = caller().scope
+    return (not scope.cameras or record.version.camera in scope.cameras) and (
+        not scope.areas or record.site.place.area in scope.areas
+    )
+
+
+def _settings(request: pb.AddCameraRequest) -> CameraConfig:
+    """The camera as its table in the configuration file would read. Raises BadRequest."""
+    hint = "must be rtsp:// or rtsps://, with ${NAME}s for user and password and nowhere else"
+    requests.require(_URL.fullmatch(request.url) is not None, "url", hint)
+    table: dict[str, object] = {"name": request.name, "url": request.url, "site": ""}
+    if request.detect_fps:
+        table["detect_fps"] = request.detect_fps
+    if request.regions:
+        table["regions"] = [(region.left, region.top, region.right, region.bottom) for region in request.regions]
+    if request.transport == pb.TRANSPORT_UDP:
+        table["transport"] = "udp"
+    try:
+        return msgspec.convert(table, CameraConfig, dec_hook=lambda kind, value: kind(value))
+    except (msgspec.ValidationError, ValueError) as error:
+        what, _, place = str(error).partition(" - at `$.")
+        raise BadRequest(re.sub(r"[`\[].*", "", place) or "camera", what) from error
+
+
+def _message(record: Record) -> pb.Camera:
+    version, place = record.version, record.site.place
+    message = pb.Camera(
+        name=version.camera,
+        version=version.version,
+        state=_STATES[version.state],
+        url=record.url,
+        place=wire.site_place_to_message(record.site.name, place),
+        detect_fps=record.config.detect_fps,
+        changed_by=version.changed_by,
+    )
+    if version.version:
+        message.changed_at.CopyFrom(wire.timestamp(version.changed_s))
+    return message
+
+
+def _change(version: CameraVersion) -> pb.CameraChange:
+    return pb.CameraChange(
+        version=version.version,
+        change=version.change,
+        state=_STATES[version.state],
+        changed_at=wire.timestamp(version.changed_s),
+        changed_by=version.changed_by,
+    )

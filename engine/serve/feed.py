@@ -1,0 +1,189 @@
+"""The entries as watchers get them: read once, serialised once, shared by all.
+
+Those that keep up are served from the tail, the newest entries in memory. One that lags reads pages of its own from the
+register; watchers that lag alike share them while they are being read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import structlog
+from qyran.v1 import violation_service_pb2 as pb
+
+from engine import wire
+from engine.errors import RegisterError
+from engine.metrics import Metrics
+from engine.register import EVERYTHING, Filter, SqlRegister
+from engine.types import Case, Entry
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+PAGE = 64
+"""Entries that a lagging watcher holds in memory."""
+PAGES = 64
+"""Pages that are kept for all lagging watchers together."""
+TAIL = 1024
+TAIL_S = 600.0
+"""Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
+ASK_S = 0.5
+RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry as it goes out: a serialised WatchViolationsResponse, and what filters ask about."""
+
+    sequence: int
+    recorded_s: float
+    case: Case
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What follows a sequence."""
+
+    entries: Sequence[Sealed]
+    reached: int
+    """Every wanted entry up to this sequence is in this page or an earlier one."""
+    whole: bool
+    """There was nothing more to be had when it was read."""
+
+
+def seal(entry: Entry) -> Sealed:
+    """Serialise an entry."""
+    message = pb.WatchViolationsResponse(entry=wire.entry_to_message(entry))
+    return Sealed(entry.sequence, entry.recorded_s, entry.case, message.SerializeToString())
+
+
+class Feed:
+    """The register, followed. Lives on one event loop; the disk is read on `readers`."""
+
+    def __init__(self, register: SqlRegister, readers: Executor, metrics: Metrics) -> None:
+        self.ended = False
+        self.last = 0
+        """Sequence of the newest entry known."""
+        self._register = register
+        self._readers = readers
+        self._metrics = metrics
+        self._changed, self._over = asyncio.Event(), asyncio.Event()
+        self._tail: deque[Sealed] = deque(maxlen=TAIL)
+        self._pages: dict[tuple[int, Filter], asyncio.Task[Page]] = {}
+        self.watchers = 0
+
+    async def follow(self) -> None:
+        """Ask the register until `end`; one that cannot be read is asked again."""
+        while not self.ended:
+            try:
+                await self._take(await self.read(self._register.wait, self.last, ASK_S))
+                self._shorten()
+            except RegisterError as error:
+                log.error("register cannot be read", error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def page(self, after: int, wanted: Filter) -> Page:
+        """What follows `after`; of one that is read from the register, the next is read ahead. Raises RegisterError."""
+        if self._tail and after >= self._tail[0].sequence - 1:
+            return self._from_tail(after, wanted)
+        page = await asyncio.shield(self._reading(after, wanted))
+        if not page.whole:
+            self._reading(page.reached, wanted)
+        return page
+
+    async def wait(self, after: int, timeout_s: float) -> None:
+        """Return when the register has grown beyond, when time is up, or after `end`."""
+        if self.last > after or self.ended:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.last <= after and not self.ended:
+                    await self._changed.wait()
+
+    async def read(self, function: Callable[..., T], /, *arguments: object) -> T:
+        """Run what reads the disk beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(function, *arguments))
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass, not beyond `end`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+
+    def end(self) -> None:
+        """No more: whoever waits returns."""
+        self.ended = True
+        self._over.set()
+        self._wake()
+
+    async def _take(self, last: int) -> None:
+        if last == self.last:
+            return
+        await self._lengthen(last)
+        self.last = last
+        self._metrics.register_sequence.set(last)
+        self._wake()
+
+    async def _lengthen(self, last: int) -> None:
+        """Bring the tail up to `last`, where somebody watches; a gap makes it begin anew."""
+        newest = self._tail[-1].sequence if self._tail else 0
+        after = max(newest, last - TAIL)
+        if not self.watchers or after > newest:
+            self._tail.clear()
+        if self.watchers:
+            self._tail.extend(await self.read(self._sealed, after, last - after, EVERYTHING))
+
+    def _shorten(self) -> None:
+        """What is old is read from the register again, should anybody want it."""
+        while self._tail and self._tail[0].recorded_s < time.time() - TAIL_S:
+            self._tail.popleft()
+
+    def _from_tail(self, after: int, wanted: Filter) -> Page:
+        skipped = bisect_right(self._tail, after, key=lambda entry: entry.sequence)
+        looked_at = list(islice(self._tail, skipped, skipped + PAGE))
+        reached = looked_at[-1].sequence if looked_at else after
+        if whole := reached >= self._tail[-1].sequence:
+            reached = max(reached, self.last)
+        found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.case)]
+        return Page(found, reached, whole)
+
+    def _reading(self, after: int, wanted: Filter) -> asyncio.Task[Page]:
+        """A page that is being read, or was read a moment ago: those who lag alike share it."""
+        key = (after, wanted)
+        if (task := self._pages.get(key)) is None:
+            task = self._pages[key] = asyncio.create_task(self._from_register(after, wanted))
+            task.add_done_callback(partial(self._keep_if_lasting, key))
+            if len(self._pages) > PAGES:
+                del self._pages[next(iter(self._pages))]
+        return task
+
+    def _keep_if_lasting(self, key: tuple[int, Filter], task: asyncio.Task[Page]) -> None:
+        """What follows the end of the register will be another page soon."""
+        if task.cancelled() or task.exception() is not None or task.result().whole:
+            self._pages.pop(key, None)
+
+    async def _from_register(self, after: int, wanted: Filter) -> Page:
+        last = await self.read(self._register.last_sequence)
+        entries = await self.read(self._sealed, after, PAGE, wanted)
+        if len(entries) == PAGE:
+            return Page(entries, entries[-1].sequence, whole=False)
+        return Page(entries, max([last, *(entry.sequence for entry in entries)]), whole=True)
+
+    def _sealed(self, after: int, limit: int, wanted: Filter) -> Sequence[Sealed]:
+        return [seal(entry) for entry in self._register.read(after, limit, wanted)]
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

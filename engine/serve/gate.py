@@ -1,0 +1,173 @@
+"""Every call of every service comes in through here: who calls, may they, how often, how long; and what went wrong.
+
+A servicer behind it checks its request, answers or raises; `caller()` says who asks. It needs no `context`, knows no
+status codes, and may answer with bytes that are serialised already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+
+from engine.access import Caller, Role, Scope
+from engine.audit import Audit
+from engine.metrics import Metrics
+from engine.serve.identity import Directory
+from engine.serve.limits import Limits
+from engine.serve.matrix import MATRIX, Rule
+from engine.serve.status import TOLD, Forbidden, TooLarge, TooLate, TooMany, Unauthenticated, abort
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Answer = Callable[[Any, Context], Any]
+
+_CALLER: ContextVar[Caller] = ContextVar("caller")
+NOBODY = Rule(frozenset())
+"""Of a call that is not in the table."""
+
+
+def caller() -> Caller:
+    """Who makes the call that is being answered."""
+    return _CALLER.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What it takes to let a call in."""
+
+    directory: Directory
+    limits: Limits
+    audit: Audit
+    metrics: Metrics
+    writers: Executor
+    """Where the audit log is written."""
+
+    async def admit(self, method: str, rule: Rule, context: Context) -> Caller:
+        """Who calls, if they may. Raises Refusal."""
+        try:
+            found = self.directory.caller(context)
+        except Unauthenticated:
+            if rule.public:
+                return _stranger(context)
+            self.metrics.auth_failures.inc()
+            self.limits.failures.take(_address(context.peer()))
+            raise
+        if found.role not in rule.roles:
+            self.metrics.auth_failures.inc()
+            raise Forbidden(f"role {found.role.value} may not call {method.rpartition('/')[2]}")
+        return found
+
+    async def note(self, who: Caller, method: str, subject: str, context: Context) -> None:
+        """Write the call down before it is answered; raises AuditError where that is not possible."""
+        write = partial(
+            self.audit.write,
+            who=who.name,
+            role=who.role.value,
+            credential=who.credential,
+            peer=context.peer(),
+            call=method.rpartition("/")[2],
+            subject=subject,
+        )
+        await asyncio.get_running_loop().run_in_executor(self.writers, write)
+
+
+class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
+    """Puts the gate in front of every servicer."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        call: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(call)
+        return handler and self._guarded(call.method, handler)
+
+    def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        rule = MATRIX.get(method, NOBODY)
+        forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+        form = next(form for form in forms if getattr(handler, form))
+        answer = partial(self._answer, method, rule, getattr(handler, form), streams=form != "unary_unary")
+        make = getattr(grpc, f"{form}_rpc_method_handler")
+        made: grpc.RpcMethodHandler[Any, Any] = make(
+            _coroutine(answer), handler.request_deserializer, _pass_through(handler.response_serializer)
+        )
+        return made
+
+    async def _answer(
+        self, method: str, rule: Rule, answer: Answer, request: Any, context: Context, *, streams: bool
+    ) -> Any:
+        try:
+            async with self._admitted(method, rule, request, context, streams=streams):
+                made = answer(request, context)
+                if not hasattr(made, "__aiter__"):
+                    return await made
+                async for response in made:
+                    await context.write(response)
+        except TimeoutError:
+            await abort(context, TooLate(f"the service gives a call {rule.most_s:g} s"))
+        except TOLD as error:
+            if isinstance(error, TooMany):
+                self._gate.metrics.rate_limited.inc()
+            await abort(context, error)
+        return None
+
+    @asynccontextmanager
+    async def _admitted(
+        self, method: str, rule: Rule, request: Any, context: Context, *, streams: bool
+    ) -> AsyncIterator[None]:
+        who = await self._gate.admit(method, rule, context)
+        async with AsyncExitStack() as stack:
+            self._gate.limits.calls.take(who.credential or who.name)
+            if streams:
+                stack.enter_context(self._gate.limits.stream(who.credential or who.name))
+            _require_small(rule, request)
+            if rule.subject is not None:
+                await self._gate.note(who, method, rule.subject(request), context)
+            token = _CALLER.set(who)
+            stack.callback(_CALLER.reset, token)
+            await stack.enter_async_context(asyncio.timeout(rule.most_s))
+            yield
+
+
+def _require_small(rule: Rule, request: Any) -> None:
+    size = request.ByteSize() if hasattr(request, "ByteSize") else 0
+    if size > rule.most_bytes:
+        raise TooLarge(f"the request has {size} bytes, {rule.most_bytes} are the most")
+
+
+def _stranger(context: Context) -> Caller:
+    """Whoever calls what everybody may."""
+    return Caller(_address(context.peer()), Role.VIEWER, Scope(("-",)), "")
+
+
+def _address(peer: str) -> str:
+    """A peer without its port."""
+    return peer.rpartition(":")[0]
+
+
+def _coroutine(answer: Callable[..., Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
+    """gRPC asks functions, not partials, what they are."""
+
+    async def answered(request: Any, context: Context) -> Any:
+        return await answer(request, context)
+
+    return answered
+
+
+def _pass_through(serialise: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
+    """What is bytes already goes out as it is: an entry is serialised once for all that watch."""
+
+    def serialised(message: Any) -> bytes:
+        return message if isinstance(message, bytes) or serialise is None else serialise(message)
+
+    return serialised

@@ -1,0 +1,75 @@
+"""Which role may make which call: the one table, and what else is to be known of a call before it is let in.
+
+A call that is not in it is refused; a test holds it to every service of `proto/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.access import Role
+
+VIEWER, REGISTER, OFFICER, CONTROLLER, ADMIN = Role
+READERS = frozenset({VIEWER, REGISTER, OFFICER, ADMIN})
+ANYBODY = frozenset(Role)
+KB, MB = 1024, 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is to be known of a call."""
+
+    roles: frozenset[Role]
+    subject: Callable[[Any], str] | None = None
+    """What a request is about, for the audit log; None: the call is not in it."""
+    most_s: float | None = 30.0
+    """The service ends the call after this long, whatever deadline the caller gave; None: it may go on for ever."""
+    most_bytes: int = 64 * KB
+    """Size of a request."""
+    public: bool = False
+    """Needs no credential: says nothing about anybody."""
+
+
+def _case(request: Any) -> str:
+    return f"case {request.case_id}"
+
+
+def _file(request: Any) -> str:
+    return f"case {request.case_id} file {request.name} from {request.offset}"
+
+
+def _consumer(request: Any) -> str:
+    return f"consumer {request.consumer} sequence {request.sequence}"
+
+
+def _camera(request: Any) -> str:
+    return f"camera {request.name}"
+
+
+_CASES, _CAMERAS = "/qyran.v1.ViolationService/", "/qyran.v1.CameraService/"
+_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
+
+MATRIX: dict[str, Rule] = {
+    _CASES + "WatchViolations": Rule(READERS, most_s=None),
+    _CASES + "Acknowledge": Rule(frozenset({REGISTER, ADMIN}), _consumer),
+    _CASES + "GetCase": Rule(READERS),
+    _CASES + "ListCases": Rule(READERS),
+    _CASES + "GetEvidence": Rule(READERS, _file, most_s=600.0),
+    _CASES + "ReportDisposition": Rule(frozenset({REGISTER, ADMIN}), _case),
+    _CASES + "ReviewCase": Rule(frozenset({OFFICER, ADMIN}), _case),
+    _CAMERAS + "ListCameras": Rule(frozenset({VIEWER, OFFICER, ADMIN})),
+    _CAMERAS + "GetCamera": Rule(frozenset({VIEWER, OFFICER, ADMIN})),
+    _CAMERAS + "AddCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
+    _CAMERAS + "RemoveCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "PauseCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "ResumeCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "UpdateSite": Rule(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
+    "/grpc.health.v1.Health/Check": Rule(ANYBODY, public=True),
+    "/grpc.health.v1.Health/List": Rule(ANYBODY, public=True),
+    "/grpc.health.v1.Health/Watch": Rule(ANYBODY, public=True, most_s=None),
+    _REFLECTION + "ServerReflectionInfo": Rule(ANYBODY, most_s=None),
+}
+ELSEWHERE = frozenset({"qyran.v1.RegisterService"})
+"""Services that others offer and this one calls."""

@@ -1,0 +1,168 @@
+"""What goes wrong in a call as the status that the contract gives it, with google.rpc's details for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NoReturn
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2 as details
+from google.rpc import status_pb2
+
+from engine.errors import (
+    AuditError,
+    CalibrationError,
+    ConfigError,
+    EvidenceError,
+    NoCamera,
+    NotOwned,
+    OutOfDate,
+    RecordConflict,
+    RegisterError,
+    SourceError,
+    Stopped,
+)
+
+log = structlog.get_logger()
+
+Code = grpc.StatusCode
+DOMAIN = "qyran"
+DETAILS_KEY = "grpc-status-details-bin"
+RETRY_S = 1.0
+
+
+class Refusal(Exception):
+    """A call that is not done. What is raised from here is told to the caller word for word."""
+
+    code = Code.UNKNOWN
+    reason = "UNKNOWN"
+
+    def details(self) -> Sequence[Message]:
+        """What programs are told besides the reason."""
+        return ()
+
+
+class BadRequest(Refusal):
+    code, reason = Code.INVALID_ARGUMENT, "BAD_REQUEST"
+
+    def __init__(self, field: str, what: str) -> None:
+        super().__init__(f"{field}: {what}")
+        self.field, self.what = field, what
+
+    def details(self) -> Sequence[Message]:
+        broken = details.BadRequest.FieldViolation(field=self.field, description=self.what)
+        return [details.BadRequest(field_violations=[broken])]
+
+
+class NotThere(Refusal):
+    """No such thing, or none that the caller may see."""
+
+    code, reason = Code.NOT_FOUND, "NOT_FOUND"
+
+    def __init__(self, field: str, what: str, kind: str, name: str) -> None:
+        super().__init__(f"{field}: {what}")
+        self.kind, self.name, self.what = kind, name, what
+
+    def details(self) -> Sequence[Message]:
+        return [details.ResourceInfo(resource_type=self.kind, resource_name=self.name, description=self.what)]
+
+
+class BeyondEnd(Refusal):
+    """A sequence or an offset that is not reached."""
+
+    code, reason = Code.OUT_OF_RANGE, "BEYOND_THE_END"
+
+
+class Stopping(Refusal):
+    """The service ends; the client may come back."""
+
+    code, reason = Code.UNAVAILABLE, "STOPPING"
+
+    def details(self) -> Sequence[Message]:
+        return [_retry(RETRY_S)]
+
+
+class Unauthenticated(Refusal):
+    code, reason = Code.UNAUTHENTICATED, "UNAUTHENTICATED"
+
+
+class Forbidden(Refusal):
+    code, reason = Code.PERMISSION_DENIED, "FORBIDDEN"
+
+
+class TooMany(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "TOO_MANY"
+
+    def __init__(self, message: str, retry_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
+
+    def details(self) -> Sequence[Message]:
+        return [_retry(self.retry_s)] if self.retry_s else []
+
+
+class TooLarge(Refusal):
+    code, reason = Code.RESOURCE_EXHAUSTED, "TOO_LARGE"
+
+
+class TooLate(Refusal):
+    code, reason = Code.DEADLINE_EXCEEDED, "TOO_LATE"
+
+
+ERRORS: dict[type[Exception], tuple[Code, str]] = {
+    EvidenceError: (Code.DATA_LOSS, "EVIDENCE_LOST"),
+    AuditError: (Code.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
+    RecordConflict: (Code.ALREADY_EXISTS, "CONFLICT"),
+    OutOfDate: (Code.ABORTED, "OUT_OF_DATE"),
+    NotOwned: (Code.PERMISSION_DENIED, "NOT_OWNED"),
+    RegisterError: (Code.UNAVAILABLE, "REGISTER_UNAVAILABLE"),
+    NoCamera: (Code.NOT_FOUND, "NOT_FOUND"),
+    SourceError: (Code.FAILED_PRECONDITION, "CAMERA_FAILS"),
+    ConfigError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
+    CalibrationError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
+    Stopped: (Code.UNAVAILABLE, "STOPPING"),
+}
+"""Of the engine's own errors, the first that fits."""
+TOLD: tuple[type[Exception], ...] = (Refusal, *ERRORS)
+SERVICE_FAULTS = (Code.DATA_LOSS, Code.UNAVAILABLE)
+"""Not the caller's doing: the log has them."""
+
+
+def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
+    """The code and the details of an error of `TOLD`."""
+    if isinstance(error, Refusal):
+        return error.code, [_info(error.reason), *error.details()]
+    code, reason = next(found for kind, found in ERRORS.items() if isinstance(error, kind))
+    return code, [_info(reason)]
+
+
+async def abort(context: grpc.aio.ServicerContext[object, object], error: Exception) -> NoReturn:
+    """End the call with the error's status."""
+    code, parts = status_of(error)
+    if code in SERVICE_FAULTS and not isinstance(error, Stopping):
+        log.error("call failed", code=code.name, peer=context.peer(), error=str(error))
+    rich = status_pb2.Status(code=code.value[0], message=str(error), details=map(_packed, parts))
+    await context.abort(code, str(error), ((DETAILS_KEY, rich.SerializeToString()),))
+
+
+def _info(reason: str) -> Message:
+    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN)
+    return info
+
+
+def _retry(after_s: float) -> Message:
+    delay = Duration()
+    delay.FromMilliseconds(math.ceil(after_s * 1000))
+    info: Message = details.RetryInfo(retry_delay=delay)
+    return info
+
+
+def _packed(message: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

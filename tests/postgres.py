@@ -1,0 +1,72 @@
+"""A private PostgreSQL server for the tests that need one: Debian's package, run by an unprivileged user in a folder of
+its own, reached by a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+USER = "postgres"
+
+
+def programs() -> Path | None:
+    """The folder of `initdb` and `pg_ctl`, of the newest version that is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    return found[-1] if found else None
+
+
+class Server:
+    """One cluster, running until `stop`. It does not sync: tests crash the server, never the machine."""
+
+    def __init__(self, folder: Path, bin_: Path) -> None:
+        self._bin = bin_
+        self._data = folder / "data"
+        self._socket = folder
+        self._run("initdb", "--no-sync", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "-D", str(self._data))
+        self.start()
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._socket} -c max_connections=60 -c fsync=off"
+        log = self._data / "server.log"
+        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(log), "-o", options)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is a crash: nothing is flushed but what was committed."""
+        self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self._data))
+
+    def empty_database(self) -> str:
+        """The URL of the one database, emptied: quicker than one a test, which is thousands of files."""
+        wipe = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+        self._run("psql", "-q", "-h", str(self._socket), "-U", USER, "-c", wipe, USER)
+        return f"postgresql://{USER}@/{USER}?host={self._socket}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        who = {"user": USER, "group": USER, "extra_groups": ()} if os.geteuid() == 0 else {}
+        done = subprocess.run(
+            [self._bin / program, *arguments], cwd=self._socket, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **who
+        )
+        assert done.returncode == 0, done.stdout.decode(errors="replace")
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Skips the test where the package is not installed."""
+    bin_ = programs()
+    if bin_ is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="qyran-pg-", dir="/tmp"))
+    if os.geteuid() == 0:
+        shutil.chown(folder, USER, USER)
+    try:
+        server = Server(folder, bin_)
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""A service over a real register, for the tests of the service and of its clients."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import grpc
+from qyran.v1 import camera_service_pb2_grpc as camera_grpc
+from qyran.v1 import violation_service_pb2_grpc as case_grpc
+
+from engine.audit import Audit
+from engine.config import ServiceConfig
+from engine.errors import NoCamera
+from engine.metrics import Metrics
+from engine.register import Consumers, Decisions, SqlRegister, Tokens
+from engine.serve import Records, Security, Service
+from engine.serve.cameras import Cameras
+
+HEARTBEAT_S = 0.3
+
+
+class NoCameras:
+    """A fleet without cameras."""
+
+    def all(self) -> Sequence[object]:
+        return []
+
+    def get(self, name: str) -> object:
+        raise NoCamera(name)
+
+
+class World:
+    """A register with evidence, the service over it and a channel to it; the service may stop and start again."""
+
+    def __init__(self, folder: Path, cameras: Cameras | None = None, **config: object) -> None:
+        self.folder = folder
+        self.evidence = folder / "evidence"
+        self.register = SqlRegister(folder / "register.db")
+        database = self.register.database
+        self.records = Records(self.register, Consumers(database), Decisions(database), self.evidence)
+        self.tokens = Tokens(database)
+        self.metrics = Metrics()
+        self.cameras = cameras or NoCameras()
+        self._config = {"listen": "127.0.0.1:0", "heartbeat_s": HEARTBEAT_S, **config}
+        self.start()
+        self.channel = grpc.insecure_channel(self.address)
+        self.stub = case_grpc.ViolationServiceStub(self.channel)
+        self.camera_stub = camera_grpc.CameraServiceStub(self.channel)
+
+    def start(self) -> None:
+        security = Security(self.tokens, Audit(self.folder / "audit"))
+        config = ServiceConfig(**self._config)  # type: ignore[arg-type]
+        self.service = Service(self.records, self.cameras, security, config, self.metrics)  # type: ignore[arg-type]
+        self.service.start()
+        self.address = self._config["listen"] = self.service.address
+
+    def stop(self) -> None:
+        self.service.stop(grace_s=0.1)
+
+    def close(self) -> None:
+        self.channel.close()
+        self.stop()
+        self.register.close()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
+    """Wait until something holds; False where it does not in time."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,161 @@
+"""Cameras come and go while the engine runs: ordered over gRPC, on record, really watched and really left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import grpc
+import msgspec
+import pytest
+from qyran.v1 import camera_service_pb2 as pb
+from qyran.v1 import camera_service_pb2_grpc as pb_grpc
+
+from engine.build import Engine, build
+from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
+from engine.demo.city import FOOTAGE, SITES
+from engine.demo.rtsp import serving
+from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict
+from engine.fleet import Roster
+from engine.register import CameraVersions, SqlRegister
+from tests.serving import eventually
+
+SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
+
+
+def config(state: Path) -> EngineConfig:
+    """One camera that plays a file, looked at now and then."""
+    camera = CameraConfig(name="first", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=0.5)
+    free = "127.0.0.1:0"
+    return EngineConfig(
+        cameras=(camera,), state=state, service=ServiceConfig(listen=free), metrics=MetricsConfig(listen=free)
+    )
+
+
+@contextmanager
+def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
+    """The engine at work on a thread of its own, and what orders it about."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in engine.run():
+                pass
+        except BaseException as error:  # noqa: BLE001 - told by the assertion
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    with grpc.insecure_channel(engine.grpc_address) as channel:
+        yield pb_grpc.CameraServiceStub(channel)
+    engine.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert failures == []
+
+
+def states(stub: pb_grpc.CameraServiceStub) -> dict[str, tuple[int, str]]:
+    cameras = stub.ListCameras(pb.ListCamerasRequest(), timeout=30).cameras
+    return {camera.name: (camera.version, pb.CameraState.Name(camera.state)) for camera in cameras}
+
+
+def segments(engine: Engine, camera: str) -> float | None:
+    return engine.metrics.registry.get_sample_value("qyran_segments_total", {"camera": camera})
+
+
+def is_watched(engine: Engine, camera: str) -> bool:
+    return eventually(lambda: (segments(engine, camera) or 0) > 0, within_s=60)
+
+
+def test_a_camera_is_added_paused_changed_and_removed_while_another_is_watched(tmp_path: Path) -> None:
+    with serving(FOOTAGE) as address:
+        with build(config(tmp_path)) as engine, running(engine) as stub:
+            url = f"{address}crossing.mp4"
+            added = stub.AddCamera(pb.AddCameraRequest(name="second", url=url, site=SITE, detect_fps=0.5), timeout=60)
+            assert (added.camera.version, added.camera.changed_by) == (1, "loopback")
+            assert added.camera.place.site == "avenue"
+            assert is_watched(engine, "second")
+            assert states(stub) == {"first": (0, "CAMERA_STATE_WATCHED"), "second": (1, "CAMERA_STATE_WATCHED")}
+
+            stub.PauseCamera(pb.PauseCameraRequest(name="second", version=1), timeout=60)
+            assert states(stub)["second"] == (2, "CAMERA_STATE_PAUSED")
+            assert segments(engine, "second") is None
+            stub.ResumeCamera(pb.ResumeCameraRequest(name="second", version=2), timeout=60)
+            assert is_watched(engine, "second")
+
+            other = SITE.replace('name = "avenue"', 'name = "avenue-b"', 1)
+            changed = stub.UpdateSite(pb.UpdateSiteRequest(name="second", version=3, site=other), timeout=60)
+            assert changed.camera.place.site == "avenue-b"
+            assert is_watched(engine, "second")
+            seen = stub.GetCamera(pb.GetCameraRequest(name="second"), timeout=30)
+            assert seen.site == other
+            assert [change.change for change in seen.history] == ["add", "pause", "resume", "update_site"]
+
+            stub.RemoveCamera(pb.RemoveCameraRequest(name="first", version=0), timeout=60)
+            assert segments(engine, "first") is None
+            assert list(states(stub)) == ["second"]
+        with build(config(tmp_path)) as again, running(again) as stub:
+            assert states(stub) == {"second": (4, "CAMERA_STATE_WATCHED")}
+            assert is_watched(again, "second")
+
+
+# -- the record alone
+
+
+@pytest.fixture
+def roster(tmp_path: Path) -> Iterator[Roster]:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        yield Roster(config(tmp_path), CameraVersions(register.database), {"USER": "u", "PASSWORD": "geheim"})
+
+
+def settings(name: str = "second", url: str = "rtsp://${USER}:${PASSWORD}@10.0.0.1/live") -> CameraConfig:
+    return CameraConfig(name=name, url=url, site=Path())
+
+
+def test_secrets_are_in_the_address_that_is_opened_and_not_on_record(roster: Roster) -> None:
+    record = roster.commit(roster.draft(settings(), SITE, None, "anna"))
+    assert record.config.url == "rtsp://u:geheim@10.0.0.1/live"
+    assert record.url == "rtsp://10.0.0.1/live"
+    assert b"geheim" not in msgspec.json.encode(roster.history("second")[0])
+
+
+def test_a_camera_is_there_once_until_it_is_removed(roster: Roster) -> None:
+    for name in ("first", "second"):
+        if name == "second":
+            roster.commit(roster.draft(settings(), SITE, None, "anna"))
+        with pytest.raises(RecordConflict, match="is there already"):
+            roster.draft(settings(name), SITE, None, "anna")
+    roster.commit(roster.change("first", 0, "anna", "remove", state="removed"))
+    with pytest.raises(NoCamera):
+        roster.get("first")
+    again = roster.commit(roster.draft(settings("first"), SITE, None, "boris"))
+    assert again.version.version == 2
+    assert [record.name for record in roster.all()] == ["first", "second"]
+
+
+def test_a_change_for_another_version_is_out_of_date(roster: Roster) -> None:
+    draft = roster.change("first", 0, "anna", "pause", state="paused")
+    roster.commit(draft)
+    with pytest.raises(OutOfDate, match="is at version 1, not 0"):
+        roster.change("first", 0, "boris", "remove", state="removed")
+    with pytest.raises(OutOfDate, match="is at version 1"):
+        roster.commit(draft)
+
+
+def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, {})
+        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
+        after = Roster(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
+        assert [record.name for record in after.all()] == ["other"]
+
+
+def test_a_wrong_site_or_secret_is_an_error_that_names_the_camera(roster: Roster) -> None:
+    with pytest.raises(ConfigError, match=r"site of camera second: .*colour"):
+        roster.draft(settings(), 'colour = "red"\n' + SITE, None, "anna")
+    with pytest.raises(ConfigError, match="camera second: environment variable GONE is not set"):
+        roster.draft(settings(url="rtsp://${GONE}@10.0.0.1/"), SITE, None, "anna")
