@@ -15,7 +15,7 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,8 +34,9 @@ from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
+from engine.signals import Change, Report, SignalBook
 from engine.site import load_site
-from engine.types import Entry, Measurable, Motion
+from engine.types import Entry, Measurable, Motion, Phase
 
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 SAME_IOU = 0.4
@@ -67,6 +68,17 @@ class Truth:
         span = np.arange(began_s, ended_s + 1e-6, 1 / self.document["fps"])
         speeds = [row["speed_mps"] for at_s in span for row in self.vehicles_at(at_s) if key_of(row) == vehicle]
         return float(np.mean(speeds)) if speeds else float("nan")
+
+    def reports(self) -> Iterator[Report]:
+        """What the scene's controller says of the signals that no lamp tells: one report at the end of the clip."""
+        signals, length_s = self.document["signals"], self.document["duration_s"]
+        changes = tuple(
+            Change(signal["name"], Phase[phase["lamp"].upper()], START_S + phase["from_s"])
+            for signal in signals
+            for phase in signal["phases"]
+        )
+        if signals:
+            yield Report(self.document["scene"], 1, START_S + length_s, changes)
 
     @property
     def offences(self) -> set[tuple[str, str]]:
@@ -185,7 +197,11 @@ def play(camera: CameraConfig, card: str) -> Score:
     observer, metrics = Observer(truth), Metrics()
     with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
-        with open_stages(config, [load_site(camera.site)], register, metrics) as stages:
+        site = load_site(camera.site)
+        signals = SignalBook({0: site}, config.camera_names, metrics)
+        for report in truth.reports():
+            signals.report(report)
+        with open_stages(config, [site], register, metrics, signals) as stages:
             pipeline = Pipeline(stages, config.camera_names, metrics, watch=observer)
             recording = FileSource(0, camera, metrics, start_s=START_S, realtime=False).read()
             entries = [entry for step in pipeline.play(recording) for entry in step]

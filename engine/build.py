@@ -37,6 +37,7 @@ from engine.register import CameraVersions, Consumers, Decisions, SqlRegister, T
 from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.runner import Runner
 from engine.serve import Records, Security, Service
+from engine.signals import SignalBook
 from engine.site import Site
 from engine.stages import Register, Source
 from engine.steady import ViewGuard, references
@@ -121,6 +122,7 @@ class Crew:
     decoding: Decoding
     views: dict[int, CameraView]
     guard: ViewGuard
+    signals: SignalBook
     speedometer: GroundSpeedometer
     rulebook: SiteRulebook
     prosecutor: FileProsecutor
@@ -132,12 +134,13 @@ class Crew:
         """Let every stage know one more camera; its site has passed `examine`."""
         self.names[camera] = config.name
         self.scenes[camera] = Scene(config.name, site)
-        self.views[camera] = _view(config)
+        self.views[camera] = _view(config, site)
         self.decoding.renew()
         for reference in references({camera: site}).values():
             self.guard.admit(camera, reference)
         for found in geometries({camera: site}).values():
             self.speedometer.admit(camera, found)
+        self.signals.admit(camera, config.name, site)
         self.rulebook.admit(camera, site)
         self.prosecutor.admit(camera)
 
@@ -145,6 +148,7 @@ class Crew:
         """Let every stage forget a camera that `Runner.leave` has settled."""
         del self.views[camera]
         self.guard.release(camera)
+        self.signals.release(camera)
         self.rulebook.release(camera)
 
 
@@ -170,21 +174,39 @@ def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: boo
 
 
 @contextmanager
-def open_stages(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Stages]:
-    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register."""
-    with open_crew(config, sites, register, metrics) as crew:
+def open_stages(
+    config: EngineConfig,
+    sites: Sequence[Site],
+    register: Register,
+    metrics: Metrics,
+    signals: SignalBook | None = None,
+) -> Iterator[Stages]:
+    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register.
+
+    `signals` where somebody else reports to it, too.
+    """
+    with open_crew(config, sites, register, metrics, signals) as crew:
         yield crew.stages
 
 
 @contextmanager
-def open_crew(config: EngineConfig, sites: Sequence[Site], register: Register, metrics: Metrics) -> Iterator[Crew]:
+def open_crew(
+    config: EngineConfig,
+    sites: Sequence[Site],
+    register: Register,
+    metrics: Metrics,
+    signals: SignalBook | None = None,
+) -> Iterator[Crew]:
     """The same, with the cameras free to come and go."""
     by_index, names = dict(enumerate(sites)), config.camera_names
+    signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
         catalogue = load_catalogue(config.catalogue)
-        views = {index: _view(camera) for index, camera in enumerate(config.cameras)}
+        views = {
+            index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
+        }
         decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
         prosecutor = FileProsecutor(
@@ -197,6 +219,7 @@ def open_crew(config: EngineConfig, sites: Sequence[Site], register: Register, m
         stages = Stages(
             decoder=decoding.decoder,
             guard=(guard := ViewGuard(references(by_index), decoding.look, metrics, names)),
+            signals=signals,
             detector=detector,
             tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
             speedometer=(speedometer := GroundSpeedometer(geometries(by_index))),
@@ -205,6 +228,7 @@ def open_crew(config: EngineConfig, sites: Sequence[Site], register: Register, m
                     by_index,
                     names,
                     catalogue,
+                    signals=signals,
                     unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
                 )
             ),
@@ -212,11 +236,11 @@ def open_crew(config: EngineConfig, sites: Sequence[Site], register: Register, m
             prosecutor=prosecutor,
             register=register,
         )
-        yield Crew(stages, decoding, views, guard, speedometer, rulebook, prosecutor, scenes, names)
+        yield Crew(stages, decoding, views, guard, signals, speedometer, rulebook, prosecutor, scenes, names)
 
 
-def _view(camera: CameraConfig) -> CameraView:
-    return CameraView(camera.name, camera.detect_fps, camera.regions)
+def _view(camera: CameraConfig, site: Site) -> CameraView:
+    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
 
 
 def _investigator(

@@ -16,6 +16,7 @@ QyranError
 │   └── DeviceLost           the card or its driver gave up: this process can do nothing more with it
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
+├── SignalError              a controller's report contradicts itself, an earlier one, or the time
 ├── EvidenceError            the proof of a case could not be made or does not verify
 ├── AuditError               the audit log could not be written: what it was about is not done
 ├── NoCamera                 there is no camera of that name
@@ -96,6 +97,10 @@ class ModelError(QyranError):
 
 class CalibrationError(QyranError):
     """Marks that cannot make a calibration: degenerate, contradictory or too few. The message says which."""
+
+
+class SignalError(QyranError):
+    """A controller's report that cannot be believed. The message begins with the name of the field."""
 
 
 class EvidenceError(QyranError):

@@ -98,6 +98,30 @@ class Metrics:
         self.view_unclear = Counter(
             "qyran_view_unclear_total", "Looks that could not tell the drift", ["camera"], registry=registry
         )
+        self.signal_phase = Gauge(
+            "qyran_signal_phase", "Phase shown (types.Phase), 0 unknown", ["camera", "signal"], registry=registry
+        )
+        self.signal_looks = Counter(
+            "qyran_signal_looks_total",
+            "Looks at a signal, by whether its phase could be told",
+            ["camera", "signal", "phase"],
+            registry=registry,
+        )
+        self.signal_contradictions = Counter(
+            "qyran_signal_contradictions_total",
+            "Looks at which lamps and controller said different things",
+            ["camera", "signal"],
+            registry=registry,
+        )
+        self.signal_reports = Counter(
+            "qyran_signal_reports_total", "Reports of a controller taken in", ["controller"], registry=registry
+        )
+        self.signal_reported_s = Gauge(
+            "qyran_signal_reported_timestamp_seconds",
+            "Until when a controller has told its phases",
+            ["controller"],
+            registry=registry,
+        )
         self.violations = Counter(
             "qyran_violations_total", "Violations judged", ["camera", "kind", "outcome"], registry=registry
         )
@@ -162,10 +186,24 @@ class Metrics:
         for reason in DROP_REASONS:
             self.dropped.labels(camera, reason)
 
+    def add_signal(self, camera: str, signal: str) -> None:
+        """Bring the series of a camera's signal to life."""
+        self.signal_phase.labels(camera, signal)
+        self.signal_contradictions.labels(camera, signal)
+        for phase in ("known", "unknown"):
+            self.signal_looks.labels(camera, signal, phase)
+
     def remove_camera(self, camera: str) -> None:
         """Take away every series of the camera."""
         with_reasons = (self.dropped, self.reconnects, self.fallbacks, self.unjudged, self.violations, self.cases)
-        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons, self.plates, self.dropped_violations]
+        of_signals = (self.signal_phase, self.signal_looks, self.signal_contradictions)
+        labelled: list[_Labelled] = [
+            *self._per_camera(),
+            *with_reasons,
+            *of_signals,
+            self.plates,
+            self.dropped_violations,
+        ]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 

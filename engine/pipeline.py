@@ -13,7 +13,18 @@ import structlog
 from engine.errors import CaseConflict, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
-from engine.stages import Decoder, Detector, Guard, Investigator, Prosecutor, Register, Rulebook, Speedometer, Tracker
+from engine.stages import (
+    Decoder,
+    Detector,
+    Guard,
+    Investigator,
+    Prosecutor,
+    Register,
+    Rulebook,
+    Signals,
+    Speedometer,
+    Tracker,
+)
 from engine.types import (
     TRACK_BITS,
     Case,
@@ -43,6 +54,7 @@ class Stages:
 
     decoder: Decoder
     guard: Guard
+    signals: Signals
     detector: Detector
     tracker: Tracker
     speedometer: Speedometer
@@ -118,6 +130,7 @@ class Pipeline:
         """From pixels to violations."""
         self._forget_the_silent(decoded.batch)
         self._stages.speedometer.suspend(decoded.moved)
+        self._stages.signals.observe(decoded.batch, decoded.moved)
         detections = self._detect(decoded.batch)
         tracks = self._track(detections)
         motion = self._measure(tracks)

@@ -50,6 +50,11 @@ class Guard(Protocol):
         """The cameras, of all that are watched, that do not look where they looked when they were calibrated."""
 
 
+class Signals(Protocol):
+    def observe(self, batch: FrameBatch, moved: frozenset[int]) -> None:
+        """Take in what the signal lamps of the frames show; of a camera that has `moved` nothing is believed."""
+
+
 class Detector(Protocol):
     @property
     def model(self) -> ModelRecord: ...
