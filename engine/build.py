@@ -24,6 +24,7 @@ from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
+from engine.gpu import Lost, watching
 from engine.ingest import FileSource, Probe, RtspSource
 from engine.ingest import probe as look_at
 from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
@@ -76,6 +77,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
+        lost = stack.enter_context(watching(0 if config.decoder.device == "cpu" else config.decoder.device, metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
         roster = Roster(config, CameraVersions(register.database), secrets(config))
         watched = [camera for camera in roster.all() if camera.version.state == "watched"]
@@ -85,13 +87,13 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         _recover(register, config.evidence_root)
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
-        runner = _runner(config.pipeline, pipeline, crew, metrics)
+        runner = _runner(config.pipeline, pipeline, crew, metrics, lost)
         fleet = Fleet(roster, crew, runner, partial(_source, metrics), partial(_check, config), metrics)
         fleet.begin(configs)
         database = register.database
         records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
         security = Security(Tokens(database), Audit(config.state / "audit"))
-        service = Service(records, fleet, security, config.service, metrics)
+        service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
@@ -104,13 +106,14 @@ def _recover(register: SqlRegister, evidence_root: Path) -> None:
         log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
-def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics) -> Runner:
+def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics, lost: Lost) -> Runner:
     return Runner(
         pipeline,
         crew.prosecutor,
         Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, crew.names.__getitem__),
         batch_segments=sizes.batch_segments,
         overlap=sizes.overlap,
+        lost=lost,
     )
 
 

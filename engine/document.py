@@ -196,7 +196,7 @@ class Document(Record, frozen=True):
     clip: Clip | None
     trajectory: tuple[Point, ...]
     files: tuple[EvidenceFile, ...]
-    """The stills, the overlay and the clip; the manifest holds these and this document."""
+    """The stills, the drawings and the clip; the manifest holds these, this document and the reports made of it."""
     plate: PlateRecord | None = None
     """None where none was read."""
     liability: Liability | None = None

@@ -36,6 +36,9 @@ from __future__ import annotations
 class QyranError(Exception):
     """Root of all errors raised on purpose."""
 
+    exit_status = 2
+    """Of a process that ends with it."""
+
 
 class ConfigError(QyranError):
     """A configuration, site, rule or card file is wrong. The message names the file and the place in it."""
@@ -89,6 +92,9 @@ class OutOfDeviceMemory(DeviceError):
 
 class DeviceLost(DeviceError):
     """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
+
+    exit_status = 75
+    """EX_TEMPFAIL (sysexits.h): a fresh process may do better."""
 
 
 class ModelError(QyranError):

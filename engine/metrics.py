@@ -79,6 +79,12 @@ class Metrics:
         self.decode_batch_limit = Gauge(
             "qyran_decode_batch_limit", "Segments that the device may decode at once", registry=registry
         )
+        # GPU
+        self.gpu_memory = Gauge("qyran_gpu_memory_bytes", "Memory of a GPU", ["gpu", "state"], registry=registry)
+        self.gpu_busy = Gauge(
+            "qyran_gpu_busy_ratio", "Share of time that a part of a GPU was busy", ["gpu", "part"], registry=registry
+        )
+        self.gpu_xids = Counter("qyran_gpu_xids_total", "Errors that a GPU reported", ["gpu", "xid"], registry=registry)
         # batch
         self.corrupt = Counter(
             "qyran_segments_corrupt_total", "Segments that did not decode", ["camera"], registry=registry

@@ -38,7 +38,8 @@ def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: 
     path = bench.root / case.folder
     assert sorted(file.name for file in case.files) == sorted(entry.name for entry in path.iterdir())
     assert sorted(entry.name for entry in path.iterdir()) == [
-        "case.json", "clip.mp4", "manifest.json", "overlay.jpg", "overview.jpg", "seal.json",
+        "case.json", "clip.mp4", "manifest.json", "overlay-first.jpg", "overlay-last.jpg", "overlay.jpg",
+        "overview.jpg", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html", "seal.json",
         "still-first.jpg", "still-last.jpg", "vehicle-first.jpg", "vehicle-last.jpg", "vehicle.jpg",
     ]  # fmt: skip
     assert case.folder == f"2026/05/28/{case.id}"
@@ -190,7 +191,10 @@ def test_the_ring_is_bounded_by_bytes_and_an_older_offence_says_what_is_gone(tmp
 def test_a_failing_second_look_costs_the_stills_not_the_case(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, Means(broken_look, nobody))
     case, record = prove(bench, footage)
-    assert [file.name for file in case.files] == ["case.json", "clip.mp4", "manifest.json", "seal.json"]
+    assert [file.name for file in case.files] == [
+        "case.json", "clip.mp4", "manifest.json", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html",
+        "seal.json",
+    ]  # fmt: skip
     assert record.incomplete[0] == "No still of the instant decisive: camera 0: the decoder gave nothing."
     assert record.incomplete[-1] == "A measured offence needs 2 stills, there are 0."
     assert record.outcome == "officer"

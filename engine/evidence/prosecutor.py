@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
 from engine.evidence.exhibits import Find, Look, Means, gather
@@ -18,6 +19,7 @@ from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
 from engine.evidence.record import Exhibits, Origin, Scene, write_document
 from engine.evidence.recording import Recording
+from engine.evidence.report import reports
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
 
@@ -167,7 +169,7 @@ class FileProsecutor:
         exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
         files = [describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
         record = write_document(case, violation, self._origin, exhibits, files)
-        stored = self._folders.store(record, exhibits.files)
+        stored = self._folders.store(record, {**exhibits.files, **reports(document.encode(record))})
         self._count(scene.camera, exhibits)
         return stored
 
