@@ -212,7 +212,7 @@ def demo(
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, _console())
+    show_city(state, seconds, _console(), _interruptible)
 
 
 def _console() -> Console:
