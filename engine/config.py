@@ -103,6 +103,21 @@ class EvidenceConfig(Strict, frozen=True):
     """Private key that cases are signed with (`qyran keys new`), relative to the configuration file; None: unsigned."""
 
 
+class PlatesConfig(Strict, frozen=True):
+    reader: Literal["auto", "required", "off"] = "auto"
+    """`auto` reads where `qyran[plates]` is installed; without a reader an officer identifies every vehicle."""
+    forms: str = "kz"
+    """What the country's plates look like: a shipped name, or the path of a file relative to the configuration file."""
+    least_confidence: Fraction01 = 0.9
+    """Of a whole plate: below, an officer identifies the vehicle."""
+    frames: Count = 4
+    """Frames in which a plate is looked for, at the most."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """Threads of the reader's networks; 0: as many as cores."""
+    stolen: Path | None = None
+    """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
+
+
 class TlsConfig(Strict, frozen=True):
     """PEM files, relative to the configuration file; taken up by themselves when they are renewed."""
 
@@ -226,6 +241,7 @@ class EngineConfig(Strict, frozen=True):
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    plates: PlatesConfig = PlatesConfig()
     register: RegisterConfig = RegisterConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
@@ -295,6 +311,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
+        plates=_with_files(config.plates, here),
         service=_with_tls(config.service, here),
     )
 
@@ -317,6 +334,11 @@ def _addressed(recipient: RecipientConfig, here: Path, variables: Mapping[str, s
     there = {name: here / path for name in files if (path := getattr(recipient, name))}
     url = tomlfile.expand(recipient.url, variables, source=f"{source}: recipient {recipient.name}")
     return msgspec.structs.replace(recipient, url=url, **there)
+
+
+def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:
+    stolen = here / plates.stolen if plates.stolen else None
+    return msgspec.structs.replace(plates, forms=_locate(plates.forms, here), stolen=stolen)
 
 
 def _with_secrets(register: RegisterConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RegisterConfig:

@@ -16,6 +16,7 @@ QyranError
 │   └── DeviceLost           the card or its driver gave up: this process can do nothing more with it
 ├── ModelError               a model file or card does not fit
 ├── CalibrationError         degenerate or contradictory marks
+├── SignalError              a controller's report contradicts itself, an earlier one, or the time
 ├── EvidenceError            the proof of a case could not be made or does not verify
 ├── DeliveryError            a recipient did not take a case
 │   ├── RecipientUnavailable     not now, whatever the case
@@ -38,6 +39,9 @@ from __future__ import annotations
 
 class QyranError(Exception):
     """Root of all errors raised on purpose."""
+
+    exit_status = 2
+    """Of a process that ends with it."""
 
 
 class ConfigError(QyranError):
@@ -93,6 +97,9 @@ class OutOfDeviceMemory(DeviceError):
 class DeviceLost(DeviceError):
     """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
 
+    exit_status = 75
+    """EX_TEMPFAIL (sysexits.h): a fresh process may do better."""
+
 
 class ModelError(QyranError):
     """A model file, its card or its outputs do not fit together."""
@@ -100,6 +107,10 @@ class ModelError(QyranError):
 
 class CalibrationError(QyranError):
     """Marks that cannot make a calibration: degenerate, contradictory or too few. The message says which."""
+
+
+class SignalError(QyranError):
+    """A controller's report that cannot be believed. The message begins with the name of the field."""
 
 
 class EvidenceError(QyranError):

@@ -19,7 +19,7 @@ FALLBACK_REASONS = ("codec", "pixel_format", "size", "packets", "device", "memor
 """Why the CPU decodes a segment where a device could: it does not take the codec or the pixel format; the picture is of
 another size than the stream says; a packet brings no picture, or the key frame does not decode; the device has refused
 the segment; its memory does not even hold this one."""
-STAGES = ("decode", "detect", "track", "measure", "judge", "prove", "append")
+STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -79,6 +79,12 @@ class Metrics:
         self.decode_batch_limit = Gauge(
             "qyran_decode_batch_limit", "Segments that the device may decode at once", registry=registry
         )
+        # GPU
+        self.gpu_memory = Gauge("qyran_gpu_memory_bytes", "Memory of a GPU", ["gpu", "state"], registry=registry)
+        self.gpu_busy = Gauge(
+            "qyran_gpu_busy_ratio", "Share of time that a part of a GPU was busy", ["gpu", "part"], registry=registry
+        )
+        self.gpu_xids = Counter("qyran_gpu_xids_total", "Errors that a GPU reported", ["gpu", "xid"], registry=registry)
         # batch
         self.corrupt = Counter(
             "qyran_segments_corrupt_total", "Segments that did not decode", ["camera"], registry=registry
@@ -98,11 +104,44 @@ class Metrics:
         self.view_unclear = Counter(
             "qyran_view_unclear_total", "Looks that could not tell the drift", ["camera"], registry=registry
         )
+        self.signal_phase = Gauge(
+            "qyran_signal_phase", "Phase shown (types.Phase), 0 unknown", ["camera", "signal"], registry=registry
+        )
+        self.signal_looks = Counter(
+            "qyran_signal_looks_total",
+            "Looks at a signal, by whether its phase could be told",
+            ["camera", "signal", "phase"],
+            registry=registry,
+        )
+        self.signal_contradictions = Counter(
+            "qyran_signal_contradictions_total",
+            "Looks at which lamps and controller said different things",
+            ["camera", "signal"],
+            registry=registry,
+        )
+        self.signal_reports = Counter(
+            "qyran_signal_reports_total", "Reports of a controller taken in", ["controller"], registry=registry
+        )
+        self.signal_reported_s = Gauge(
+            "qyran_signal_reported_timestamp_seconds",
+            "Until when a controller has told its phases",
+            ["controller"],
+            registry=registry,
+        )
         self.violations = Counter(
             "qyran_violations_total", "Violations judged", ["camera", "kind", "outcome"], registry=registry
         )
         self.cases = Counter(
             "qyran_cases_total", "Cases appended to the register", ["camera", "kind"], registry=registry
+        )
+        self.plates = Counter(
+            "qyran_plates_total", "Plates looked for, by what came of it", ["camera", "result"], registry=registry
+        )
+        self.dropped_violations = Counter(
+            "qyran_violations_dropped_total",
+            "Violations that the second look refuted",
+            ["camera", "kind", "reason"],
+            registry=registry,
         )
         self.unproved = Counter(
             "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
@@ -175,10 +214,24 @@ class Metrics:
         for reason in DROP_REASONS:
             self.dropped.labels(camera, reason)
 
+    def add_signal(self, camera: str, signal: str) -> None:
+        """Bring the series of a camera's signal to life."""
+        self.signal_phase.labels(camera, signal)
+        self.signal_contradictions.labels(camera, signal)
+        for phase in ("known", "unknown"):
+            self.signal_looks.labels(camera, signal, phase)
+
     def remove_camera(self, camera: str) -> None:
         """Take away every series of the camera."""
         with_reasons = (self.dropped, self.reconnects, self.fallbacks, self.unjudged, self.violations, self.cases)
-        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons]
+        of_signals = (self.signal_phase, self.signal_looks, self.signal_contradictions)
+        labelled: list[_Labelled] = [
+            *self._per_camera(),
+            *with_reasons,
+            *of_signals,
+            self.plates,
+            self.dropped_violations,
+        ]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 

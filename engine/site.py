@@ -31,7 +31,7 @@ from engine.siterules import (
     SpeedingRule,
     WrongWayRule,
 )
-from engine.sitesignals import Lamp, Signal
+from engine.sitesignals import AnySignalRule, Lamp, Signal
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
 Row3 = tuple[float, float, float]
@@ -177,7 +177,12 @@ class Site(Strict, frozen=True):
     lines: tuple[Line, ...] = ()
     signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
-    rules: tuple[AnyRule, ...] = ()
+    rules: tuple[AnyRule | AnySignalRule, ...] = ()
+
+    @property
+    def lamps(self) -> tuple[Lamp, ...]:
+        """The lamps of all signals, in the order of the file."""
+        return tuple(lamp for signal in self.signals for lamp in signal.lamps)
 
     def __post_init__(self) -> None:
         zones = _unique("zones", (zone.name for zone in self.zones))

@@ -77,8 +77,9 @@ class StopLineRule(SignalLineRule, frozen=True, kw_only=True, tag="stop_line"):
 
     stand_s: Positive = 1.0
     """Counts as standing after this long."""
-    beyond_m: Positive = 0.5
-    """Its front is at least so far over the line."""
+    beyond_m: Annotated[float, Meta(ge=0)] = 0.7
+    """Its front is surely so far over the line. Seen from behind, its length is taken as that of the shortest ordinary
+    vehicle of its class; the default allows for microcars."""
 
 
 class RailCrossingRule(SignalLineRule, frozen=True, kw_only=True, tag="rail_crossing"):
@@ -92,8 +93,9 @@ class JunctionBlockingRule(Rule, frozen=True, kw_only=True, tag="junction_blocki
     """What the cross traffic obeys."""
     dwell_s: Positive = 5.0
     """Stands at least this long while that is green."""
-    still_m: Positive = 0.5
-    """Counts as standing while it stays within this distance, and what a pixel at its foot is worth besides."""
+    still_m: Positive = 1.0
+    """Counts as standing while it stays within this distance, and what a pixel at its foot is worth besides: in a queue
+    that moves up by a step it blocks all the same, and a large box far away is drawn with less care."""
 
     @property
     def signals(self) -> tuple[str, ...]:

@@ -128,10 +128,20 @@ def signals(scene: Scene, way: Way) -> Iterator[Offence]:
         names = {"line": line.name, "signal": line.signal}
         if stops_m < _OVERRUN_M:
             yield way.offence(
-                "stop_line", "601 p.1", on_red, int(np.argmax(halts)), overrun_m=round(stops_m, 2), **names
+                "stop_line",
+                "601 p.1",
+                on_red & ~_gone_on(halts),
+                int(np.argmax(halts)),
+                overrun_m=round(stops_m, 2),
+                **names,
             )
         else:
             yield way.offence("red_light", "599 p.1", after & (travelled < _OVERRUN_M), at, **names)
+
+
+def _gone_on(halts: Flags) -> Flags:
+    """Every sample later than a second after the halt: until then the offence is complete."""
+    return np.asarray(np.arange(len(halts)) > np.argmax(halts) + _steps(1.0))
 
 
 _OVERRUN_M = 7.0

@@ -8,8 +8,17 @@ from footage.scene import Lamp, Signal
 
 LAMPS: tuple[Lamp, ...] = ("red", "amber", "green")
 _SPACING_M = 0.34
+LENS_M = 0.15
+"""Radius of a lens."""
 DEPTH_M = 0.13
 """Of the lenses before the axis of the post."""
+
+
+def faces(signal: Signal, camera_m: tuple[float, float, float]) -> bool:
+    """Can the camera see the lenses as more than slivers?"""
+    facing, (x, y) = math.radians(signal.facing_deg), signal.position_m
+    way = (camera_m[0] - x, camera_m[1] - y)
+    return math.cos(facing) * way[0] + math.sin(facing) * way[1] > 0.5 * math.hypot(*way)
 
 
 def lamp_centre_m(signal: Signal, lamp: Lamp) -> tuple[float, float, float]:

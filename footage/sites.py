@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from footage.camera import transform
-from footage.scene import Scene, Zone
+from footage.scene import Lamp, Line, Scene, Signal, Zone
+from footage.signals import LAMPS, LENS_M, faces, lamp_centre_m
 
 _WATCHED = {
     "measured": "speeding",
@@ -21,6 +22,8 @@ _WATCHED = {
     "crossing": "fail_to_yield_pedestrian",
 }
 _ARROW_M = 6.0
+_WITHIN_LENS = 0.85
+"""Share of a lens's radius that a site draws: the codec smears its edge."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,11 @@ def site(scene: Scene, variant: Variant = EXACT) -> str:
         f'[certificate]\nnumber = "DEMO-{scene.name}"\nissued = 2026-01-01T00:00:00+05:00\nexpires = {EXACT.expires}',
         *_zones(scene),
         *_lines(scene),
+        *_signals(scene),
         *_limits(scene),
         *_rules(scene),
         *_turns(scene),
+        *_signal_rules(scene),
     ]
     return "\n\n".join(tables) + "\n"
 
@@ -100,6 +105,41 @@ def _lines(scene: Scene) -> Iterator[str]:
     for line in scene.line:
         start, end = _pixels(scene, [line.from_m, line.to_m])
         yield "[[lines]]\n" + _pairs(name=line.name, from_px=start, to_px=end)
+
+
+def _signals(scene: Scene) -> Iterator[str]:
+    """Heads that face the camera by their lamps, all others by the scene's controller."""
+    for signal in scene.signal:
+        if faces(signal, scene.camera.position_m):
+            lamps = ("[[signals.lamps]]\n" + _lamp(scene, signal, lamp) for lamp in LAMPS)
+            yield "\n\n".join(["[[signals]]\n" + _pairs(name=signal.name), *lamps])
+        else:
+            yield "[[signals]]\n" + _pairs(name=signal.name, controller=scene.name, group=signal.name)
+
+
+def _lamp(scene: Scene, signal: Signal, lamp: Lamp) -> str:
+    pixels, depth_m = scene.lens.project([lamp_centre_m(signal, lamp)])
+    radius_px = _WITHIN_LENS * LENS_M * scene.lens.focal_length_px / depth_m[0]
+    return _pairs(colour=lamp, centre_px=pixels[0].round(1).tolist(), radius_px=round(float(radius_px), 1))
+
+
+def _signal_rules(scene: Scene) -> Iterator[str]:
+    boxes = [zone for zone in scene.zone if zone.kind == "junction_box"]
+    for zone in boxes:
+        for line in scene.line:
+            if line.kind == "stop_line" and line.signal:
+                obeyed = _repeated(scene, line)
+                for kind, extra in (("red_light", {}), ("stop_line", {"beyond_m": 0.0})):
+                    names = {"kind": kind, "name": f"{kind}-{line.name}", "zone": zone.name}
+                    yield "[[rules]]\n" + _pairs(**names, line=line.name, signal=obeyed, **extra)
+        if zone.cross_signal:
+            names = {"kind": "junction_blocking", "name": f"junction_blocking-{zone.name}", "zone": zone.name}
+            yield "[[rules]]\n" + _pairs(**names, cross_signal=zone.cross_signal, dwell_s=zone.dwell_s)
+
+
+def _repeated(scene: Scene, line: Line) -> list[str]:
+    """The line's signal and those that repeat it farther on, which are called after it."""
+    return [s.name for s in scene.signal if s.name == line.signal or s.name.startswith(f"{line.signal}-")]
 
 
 def _limits(scene: Scene) -> Iterator[str]:

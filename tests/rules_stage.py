@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.rules import Catalogue, SiteRulebook, load_catalogue
+from engine.rules.kind import Phases
 from engine.site import (
     AnyRule,
     Calibration,
@@ -267,8 +268,13 @@ KZ = load_catalogue("kz")
 
 
 def judged(
-    where: Site, *vehicles: Vehicle, catalogue: Catalogue = KZ, batch_s: float = 2.0, **drive: object
+    where: Site,
+    *vehicles: Vehicle,
+    catalogue: Catalogue = KZ,
+    signals: Phases | None = None,
+    batch_s: float = 2.0,
+    **drive: object,
 ) -> list[Violation]:
-    """Everything that the rulebook says of a drive."""
-    book = SiteRulebook({0: where}, {0: "cam"}, catalogue)
+    """Everything that the rulebook says of a drive; `signals` tells what signals showed."""
+    book = SiteRulebook({0: where}, {0: "cam"}, catalogue, signals=signals)
     return [v for motion in Drive(vehicles=vehicles, **drive).batches(batch_s) for v in book.judge(motion)]

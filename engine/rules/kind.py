@@ -8,7 +8,7 @@ but itself and the scene's memory of who stands where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from engine.rules.places import Places
 from engine.rules.succession import LONGEST_GAP_S
 from engine.rules.trail import Rows, Trail
 from engine.site import Calibration, Rule, Site
-from engine.types import Flags, Floats, Measurement, Sighting
+from engine.types import Flags, Floats, Measurement, Phase, Sighting
 
 UNVERIFIED = "Not confirmed by any published source: the {facts} of {article}."
 
@@ -65,6 +65,31 @@ class Judge(Protocol):
         """A watch for a vehicle that has just appeared."""
 
 
+class Phases(Protocol):
+    """What signals showed: `engine.signals.SignalBook`."""
+
+    def at(self, camera: int, signal: str, at_s: float) -> Phase:
+        """What the signal surely showed at an instant; UNKNOWN where nobody can tell."""
+
+    def since_s(
+        self, camera: int, signals: Sequence[str], phases: Collection[Phase], began_s: float, ended_s: float
+    ) -> float | None:
+        """Since when one of the phases has surely been shown without a break up to `ended_s`; None unless it was from
+        `began_s` on."""
+
+
+class NoSignals:
+    """Nobody knows anything of any signal."""
+
+    def at(self, camera: int, signal: str, at_s: float) -> Phase:
+        return Phase.UNKNOWN
+
+    def since_s(
+        self, camera: int, signals: Sequence[str], phases: Collection[Phase], began_s: float, ended_s: float
+    ) -> float | None:
+        return None
+
+
 @dataclass(slots=True)
 class Scene:
     """One camera: its site, the law, and the vehicles that are in the picture now."""
@@ -72,6 +97,7 @@ class Scene:
     camera: int
     site: Site
     catalogue: Catalogue
+    signals: Phases = field(default_factory=NoSignals)
     zone: ZoneInfo = field(init=False)
     columns: dict[str, int] = field(init=False)
     """Zone name to its column of `inside`."""

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.rules.bus_lane import BusLane
+from engine.rules.junction_blocking import JunctionBlocking
 from engine.rules.kind import Judge, Scene
 from engine.rules.manoeuvre import Reversing, UTurn
 from engine.rules.no_entry import NoEntry
 from engine.rules.oncoming import OncomingLane
 from engine.rules.overtaking import Overtaking
 from engine.rules.position import Position
+from engine.rules.red_light import RailCrossing, RedLight
 from engine.rules.shoulder import Shoulder
 from engine.rules.solid_line import SolidLine
 from engine.rules.speeding import Speeding
 from engine.rules.standing import Standing
+from engine.rules.stop_line import OverStopLine
 from engine.rules.turn import Turn
 from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
@@ -34,6 +37,7 @@ from engine.siterules import (
     WrongWayRule,
     YieldRule,
 )
+from engine.sitesignals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 
 SIGNS = {"solid_line": SolidLine, "no_entry": NoEntry, "wrong_lane": WrongLane}
 TURNS = {"turn": Turn, "u_turn": UTurn, "reversing": Reversing}
@@ -64,6 +68,10 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     TurnRule: _turn,
     OvertakingRule: _overtaking,
     YieldRule: Yielding,
+    RedLightRule: RedLight,
+    StopLineRule: OverStopLine,
+    RailCrossingRule: RailCrossing,
+    JunctionBlockingRule: JunctionBlocking,
 }
 
 

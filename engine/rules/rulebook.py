@@ -11,7 +11,7 @@ from engine.rules.batch import Batches, Unjudged, latest, readings
 from engine.rules.catalogue import Catalogue
 from engine.rules.check import require
 from engine.rules.crowd import people
-from engine.rules.kind import Judge, Offence, Scene, Watch
+from engine.rules.kind import Judge, NoSignals, Offence, Phases, Scene, Watch
 from engine.rules.kinds import judge_of
 from engine.rules.sightings import MOST_SIGHTINGS, chosen
 from engine.rules.succession import predecessor
@@ -56,15 +56,18 @@ class SiteRulebook:
         names: Mapping[int, str],
         catalogue: Catalogue,
         *,
+        signals: Phases | None = None,
         unjudged: Unjudged | None = None,
     ) -> None:
-        """`sites` and `names` by camera index; `unjudged` counts the frames that are not judged.
+        """`sites` and `names` by camera index; `signals` tells phases (without, no signal is known), `unjudged` counts
+        the frames that are not judged.
 
         Raises ConfigError for a rule that can never be judged (`check.require`).
         """
         self._catalogue = catalogue
         self._names = names
         self._count = unjudged
+        self._signals = signals or NoSignals()
         with_rules = {camera: site for camera, site in sorted(sites.items()) if site.rules}
         self._cameras = {camera: self._open(camera, site) for camera, site in with_rules.items()}
         self._batches = Batches(with_rules)
@@ -88,7 +91,7 @@ class SiteRulebook:
 
     def _open(self, camera: int, site: Site) -> _Camera:
         require(site, self._catalogue)
-        scene = Scene(camera, site, self._catalogue)
+        scene = Scene(camera, site, self._catalogue, self._signals)
         return _Camera(scene, [judge_of(scene, rule) for rule in site.rules])
 
     def judge(self, motion: Motion) -> Sequence[Violation]:

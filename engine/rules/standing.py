@@ -43,11 +43,8 @@ class Standing:
         return max(self.rule.dwell_s, kind.at_least_s or 0.0)
 
     def still_m(self, foot: Floats) -> float:
-        """How far a standing vehicle may seem to stray: the rule's distance and a pixel's worth of road at its foot."""
-        u, v = foot
-        x, y, w = self._image_to_ground @ (u, v, 1.0)
-        along = self._image_to_ground[:2, 1] - np.array([x, y]) / w * self._image_to_ground[2, 1]
-        return self.rule.still_m + min(COARSEST_M, float(np.hypot(*along) / abs(w)))
+        """How far a standing vehicle may seem to stray (`still_m` below)."""
+        return still_m(self._image_to_ground, foot, self.rule.still_m)
 
     def offence(self, trail: Trail, earlier: tuple[Sighting, ...], since_s: float, seen_s: float) -> Offence | None:
         """The offence of standing from `since_s` to `seen_s`, if that is long enough."""
@@ -203,3 +200,11 @@ class StandingWatch:
             seen_s=float(here["seen_s"]),
             halt=(self._before.halt if self._before else self._halt) or sighting(trail.rows[-1]),
         )
+
+
+def still_m(image_to_ground: Floats, foot: Floats, least_m: float) -> float:
+    """How far a standing vehicle may seem to stray: the rule's distance and a pixel's worth of road at its foot."""
+    u, v = foot
+    x, y, w = image_to_ground @ (u, v, 1.0)
+    along = image_to_ground[:2, 1] - np.array([x, y]) / w * image_to_ground[2, 1]
+    return least_m + min(COARSEST_M, float(np.hypot(*along) / abs(w)))

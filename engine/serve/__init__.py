@@ -1,4 +1,4 @@
-"""The gRPC services over the register, the evidence and the cameras (`proto/qyran/v1` is the contract).
+"""The gRPC services over the register, the evidence, the cameras and the signals (`proto/qyran/v1` is the contract).
 
 grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of them wait for nothing,
 and HTTP/2's flow control suspends the coroutine of one that reads slowly at its present page. What touches the disk
@@ -22,6 +22,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_pb_grpc
+from qyran.v1 import signal_service_pb2 as signal_pb
+from qyran.v1 import signal_service_pb2_grpc as signal_pb_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
@@ -36,7 +38,9 @@ from engine.serve.feed import Feed
 from engine.serve.gate import Gate, GateKeeper
 from engine.serve.identity import Directory
 from engine.serve.limits import Limits
+from engine.serve.signals import SignalCalls
 from engine.serve.tls import Certificates
+from engine.signals import SignalBook
 
 __all__ = ["SERVICE", "Records", "Security", "Service"]
 
@@ -48,6 +52,7 @@ LOOK_S = 1.0
 """How soon a token that was made or revoked is known."""
 SERVICE = pb.DESCRIPTOR.services_by_name["ViolationService"].full_name
 CAMERA_SERVICE = camera_pb.DESCRIPTOR.services_by_name["CameraService"].full_name
+SIGNAL_SERVICE = signal_pb.DESCRIPTOR.services_by_name["SignalService"].full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,19 @@ class Service:
     """The services, running between `start` and `stop` on their own thread."""
 
     def __init__(
-        self, records: Records, cameras: Cameras, security: Security, config: ServiceConfig, metrics: Metrics
+        self,
+        records: Records,
+        cameras: Cameras,
+        signals: SignalBook,
+        security: Security,
+        config: ServiceConfig,
+        metrics: Metrics,
     ) -> None:
         """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
         self._host = _checked_host(config)
         self._certificates = Certificates(config.tls, metrics) if config.tls else None
         self._directory = Directory(encrypted=config.tls is not None)
-        self._records, self._cameras, self._security = records, cameras, security
+        self._records, self._cameras, self._signals, self._security = records, cameras, signals, security
         self._config, self._metrics = config, metrics
         self._stop = threading.Event()
         self._bound: concurrent.futures.Future[int] = concurrent.futures.Future()
@@ -109,6 +120,7 @@ class Service:
             calls = Calls(self._records, feed, self._metrics, heartbeat_s, require_valid)
             pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
             camera_pb_grpc.add_CameraServiceServicer_to_server(CameraCalls(self._cameras, orders), server)
+            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalCalls(self._signals), server)
             alive = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
             beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
@@ -182,8 +194,8 @@ async def _add_standard_services(server: grpc.aio.Server) -> Any:
     """Health (github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection; returns the health servicer."""
     alive = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)
-    for name in (SERVICE, CAMERA_SERVICE):
+    for name in (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE):
         await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
-    names = (SERVICE, CAMERA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     return alive

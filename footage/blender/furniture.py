@@ -16,9 +16,8 @@ from footage.motion import Pose
 from footage.people import REACH_M, figure
 from footage.scene import Lamp, Signal
 from footage.scenery import Label, Sign
-from footage.signals import DEPTH_M, LAMPS, lamp_centre_m
+from footage.signals import DEPTH_M, LAMPS, LENS_M, lamp_centre_m
 
-_LENS_M = 0.15
 _ROAD_PAINT_M = 0.005
 
 
@@ -38,7 +37,7 @@ class SignalObject:
 
 def _lens(table: Signal, lamp: Lamp) -> Any:
     builder = MeshBuilder()
-    builder.lathe([(0, 0.02), (_LENS_M * 0.7, 0.012), (_LENS_M, 0)], (0, 0, 0), f"lamp_{lamp}")
+    builder.lathe([(0, 0.02), (LENS_M * 0.7, 0.012), (LENS_M, 0)], (0, 0, 0), f"lamp_{lamp}")
     made = link(f"lamp {lamp}", builder.build(f"lamp {lamp}"))
     made.location = lamp_centre_m(table, lamp)
     made["height_m"] = made.location.z
@@ -55,8 +54,8 @@ def _signal_post(table: Signal) -> Any:
     builder.box((-0.10, 0, height), (0.02, 0.62, 1.30), "ink", 0.01)
     for lamp in LAMPS:
         z = lamp_centre_m(table, lamp)[2]
-        builder.box((DEPTH_M - 0.02, 0, z), (0.02, 1.9 * _LENS_M, 1.9 * _LENS_M), "glass", 0.009)
-        builder.box((0.20, 0, z + _LENS_M + 0.01), (0.20, 0.32, 0.02), "black", 0.005)
+        builder.box((DEPTH_M - 0.02, 0, z), (0.02, 1.9 * LENS_M, 1.9 * LENS_M), "glass", 0.009)
+        builder.box((0.20, 0, z + LENS_M + 0.01), (0.20, 0.32, 0.02), "black", 0.005)
     made = link("signal", builder.build("signal"))
     made.location = (*table.position_m, 0.0)
     made.rotation_euler.z = math.radians(table.facing_deg)

@@ -1,0 +1,66 @@
+"""`stop_line`: crosses the line on red and stands beyond it, without going on through.
+
+Told when the red is over, or the vehicle is seen no more: who goes on through while it is still red has run the light,
+which is another offence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.rules.kind import Offence
+from engine.rules.red_light import SignalLine, standing_from
+from engine.rules.stopline import Passing
+from engine.rules.trail import Rows, Trail
+from engine.sitesignals import StopLineRule
+from engine.types import Phase
+
+
+class OverStopLine(SignalLine):
+    """A rule of a site against stopping beyond the line."""
+
+    rule: StopLineRule
+
+    def watch(self) -> OverStopLine:
+        """The rule itself: everything it needs of a vehicle is in the trail."""
+        return self
+
+    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+        return self._judge(trail, final=False)
+
+    def end(self, trail: Trail) -> Offence | None:
+        return self._judge(trail, final=True)
+
+    def _judge(self, trail: Trail, *, final: bool) -> Offence | None:
+        if trail.told & {self.law.name, "red_light"}:
+            return None
+        passing = self.line.passing(trail)
+        stood_s = self._stood_s(trail, passing) if passing else None
+        if passing is None or stood_s is None or self.prohibited_since_s(passing, stood_s) is None:
+            return None
+        if not final and not self._over(trail, stood_s):
+            return None
+        through_s = self.through_s(passing)
+        if through_s is not None and self.prohibited_since_s(passing, through_s) is not None:
+            return None
+        account = (
+            f"Crossed line {self.rule.line} while signal {'/'.join(self.rule.signal)} prohibited it, and stood at "
+            f"least {self.rule.beyond_m:g} m beyond it."
+        )
+        return self.offence(trail, passing, passing.late_s, stood_s, "stands", account)
+
+    def _stood_s(self, trail: Trail, passing: Passing) -> float | None:
+        """When it had stood beyond the line for the rule's time, before it got into the zone."""
+        least, _ = self.line.front_m(trail)
+        times, through_s = passing.rows["captured_s"], self.through_s(passing)
+        beyond = self.line.ahead_m(passing.position_m) + least >= self.rule.beyond_m
+        rows = np.flatnonzero(beyond & (times >= passing.late_s) & (times < (through_s or np.inf)))
+        row = standing_from(times[rows], passing.position_m[rows], self.rule.stand_s)
+        return None if row is None else float(times[rows[row]] + self.rule.stand_s)
+
+    def _over(self, trail: Trail, stood_s: float) -> bool:
+        """Has the signal surely stopped prohibiting by now?"""
+        scene, now_s = self.law.scene, float(trail.rows["captured_s"][-1])
+        instants = trail.between(stood_s, now_s)["captured_s"].tolist()
+        said = {scene.signals.at(scene.camera, signal, at_s) for signal in self.rule.signal for at_s in instants[-16:]}
+        return bool(said - set(self.prohibits) - {Phase.UNKNOWN, Phase.DARK})
