@@ -28,22 +28,35 @@ _LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warnin
 
 
 def main() -> None:
-    """Entry point: an error raised on purpose is one line on standard error and exit status 2."""
+    """Entry point: an error raised on purpose is one line on standard error and the error's exit status."""
     try:
         app()
     except QyranError as error:
         Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {error}", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(error.exit_status)
 
 
 @app.command()
-def run(config: _Config, log_level: _LogLevel = "info") -> None:
-    """Watch the cameras of CONFIG until interrupted."""
-    from engine.build import build
+def run(
+    config: _Config,
+    log_level: _LogLevel = "info",
+    gpu: Annotated[
+        str, typer.Option(metavar="N/M", help="Use GPU N of M, and watch every M-th camera; one such worker a GPU.")
+    ] = "",
+) -> None:
+    """Watch the cameras of CONFIG until interrupted. Status 75 where the GPU was lost: start it again."""
     from engine.config import load_config
+    from engine.share import parse_share, see_one_gpu, share_of
 
     logs.configure(level=log_level)
-    with build(load_config(config)) as engine, _interruptible(engine.stop):
+    loaded = load_config(config)
+    if gpu:
+        share = parse_share(gpu)
+        see_one_gpu(share)
+        loaded = share_of(loaded, share)
+    from engine.build import build
+
+    with build(loaded) as engine, _interruptible(engine.stop):
         for _ in engine.run():
             pass
 
@@ -133,6 +146,26 @@ def still(
 
 
 @app.command()
+def deliver(
+    config: _Config,
+    status: Annotated[bool, typer.Option("--status", help="Say how the recipients stand, and end.")] = False,
+    retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Send again what was refused, and end.")] = False,
+    log_level: _LogLevel = "info",
+) -> None:
+    """Hand the register's cases to the recipients of CONFIG until interrupted; `qyran run` does it, too."""
+    from engine import delivery
+
+    logs.configure(level=log_level)
+    if retry_dead:
+        delivery.retry(config, _console())
+    elif status:
+        delivery.show(config, _console())
+    else:
+        with _interruptible(_raise_interrupt):
+            delivery.deliver(config)
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,
@@ -149,6 +182,7 @@ def verify(
         raise typer.Exit(1)
 
 
+<<<<<<< HEAD
 @app.command(name="build-engine")
 def build_engine(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
@@ -166,6 +200,23 @@ def build_engine(
     logs.configure(level="warning")
     wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
     build_plans(Order(wish, tuple(sm or ()), force), _console())
+=======
+@app.command()
+def report(
+    case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of a case.")],
+    lang: Annotated[str, typer.Option(help="ru, kk or en.")] = "ru",
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
+    embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page, to send it alone.")] = False,
+) -> None:
+    """Make the report of a case anew from its case.json: the same bytes as in its folder, by the same version."""
+    from engine.report import make_report
+
+    content = make_report(case, lang, embed=embed)
+    if out is None:
+        typer.echo(content, nl=False)
+    else:
+        out.write_bytes(content)
+>>>>>>> main
 
 
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
@@ -201,7 +252,7 @@ def demo(
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, _console())
+    show_city(state, seconds, _console(), _interruptible)
 
 
 def _console() -> Console:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
 from engine.evidence.exhibits import Find, Look, Means, gather
@@ -18,6 +19,7 @@ from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
 from engine.evidence.record import Exhibits, Origin, Scene, write_document
 from engine.evidence.recording import Recording
+from engine.evidence.report import reports
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
 
@@ -84,6 +86,10 @@ class FileProsecutor:
     def keep(self, segment: Segment) -> None:
         """Remember a segment. From any thread; costs microseconds."""
         self._recordings[segment.camera].add(segment, self._clock())
+
+    def kept(self, camera: int, from_s: float, to_s: float) -> Sequence[Segment]:
+        """The segments of a camera that are kept, with a frame between two capture times. From any thread."""
+        return self._recordings[camera].between(from_s, to_s)
 
     def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
         """Take violations in; the cases that are complete now, of this and earlier calls, synced to the disk."""
@@ -163,7 +169,7 @@ class FileProsecutor:
         exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
         files = [describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
         record = write_document(case, violation, self._origin, exhibits, files)
-        stored = self._folders.store(record, exhibits.files)
+        stored = self._folders.store(record, {**exhibits.files, **reports(document.encode(record))})
         self._count(scene.camera, exhibits)
         return stored
 

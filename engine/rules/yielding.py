@@ -26,10 +26,10 @@ from kernels.zones import inside
 KMH = 3.6
 MEET_S = 0.25
 """Who was seen on the crossing within this time of the vehicle's coming was on it then."""
-PACE_S = 0.5
-"""A speed is that over this time."""
-APPROACH_S = (1.2, 2.5)
-"""The speed of the approach is the highest of those between so long before the crossing."""
+PACE_S = 0.6
+"""The speed on coming to the crossing is that of the last stretch of this time."""
+APPROACH_S = (2.5, 1.2)
+"""The speed of the approach is that between so long before the crossing."""
 WALK_MPS = 2.5
 """Nobody walks faster."""
 AWAY_M = 0.4
@@ -82,15 +82,13 @@ class Yielding(ByTrail[YieldRule]):
         """The vehicle as it comes onto the crossing; None where its approach was not seen."""
         at_s = came_in_s(self.scene, way, self.rule.zone, row)
         since_s = way.captured_s - at_s
-        approach = way.part(int(np.searchsorted(since_s, -APPROACH_S[1])), row)
-        if since_s[0] > -APPROACH_S[0] - PACE_S or len(approach) < 2 * FEWEST or not moved_by_its_height(approach.rows):
+        if since_s[0] > -sum(APPROACH_S) / 2 or not moved_by_its_height(way.rows[since_s >= -APPROACH_S[0]]):
             return None
-        pace = {back_s: _velocity_mps(way, since_s, -back_s) for back_s in (0.0, *np.linspace(*APPROACH_S, 4))}
-        velocity = pace.pop(0.0)
-        approach_mps = max((float(np.hypot(*v)) for v in pace.values() if v is not None), default=None)
-        if velocity is None or approach_mps is None or not (speed_mps := float(np.hypot(*velocity))):
+        before = _velocity_mps(way, since_s, -APPROACH_S[0], -APPROACH_S[1])
+        now = _velocity_mps(way, since_s, -PACE_S, PACE_S / 4)
+        if before is None or now is None or not (speed_mps := float(np.hypot(*now))):
             return None
-        return Meeting(at_s, way.position_m[row], velocity / speed_mps, speed_mps, approach_mps)
+        return Meeting(at_s, way.position_m[row], now / speed_mps, speed_mps, float(np.hypot(*before)))
 
     def _gave_way(self, meeting: Meeting) -> bool:
         slow = meeting.speed_mps * KMH < self.rule.at_least_kmh
@@ -132,9 +130,8 @@ class Yielding(ByTrail[YieldRule]):
         return np.asarray(people[out[:, 0] & np.isfinite(people["position_m"]).all(axis=1)])
 
     def _offence(self, trail: Trail, meeting: Meeting) -> Offence | None:
-        began_s, ended_s = meeting.at_s - APPROACH_S[1], meeting.at_s
-        charge = self.law.charge(trail, max(began_s, trail.first_s), ended_s)
-        instants = {"approach": max(meeting.at_s - APPROACH_S[0], trail.first_s), "crossing": meeting.at_s}
+        charge = self.law.charge(trail, max(meeting.at_s - APPROACH_S[0], trail.first_s), meeting.at_s)
+        instants = {"approach": meeting.at_s - APPROACH_S[1], "crossing": meeting.at_s}
         account = (
             f"Came onto the crossing at {meeting.speed_mps * KMH:.0f} km/h, {meeting.approach_mps * KMH:.0f} km/h on "
             f"the approach, while somebody was on it within {self.rule.path_m:g} m of the vehicle's path."
@@ -142,9 +139,11 @@ class Yielding(ByTrail[YieldRule]):
         return None if charge is None else charge.offence(meeting.at_s, instants, account)
 
 
-def _velocity_mps(way: Way, since_s: Floats, at_s: float) -> Floats | None:
-    """(2,) mean velocity of the `PACE_S` up to an instant; None where it was not seen then."""
-    rows = np.flatnonzero((since_s >= at_s - PACE_S) & (since_s <= at_s + PACE_S / 4))
-    if len(rows) < 2 or (lasted_s := since_s[rows[-1]] - since_s[rows[0]]) < PACE_S / 2:
+def _velocity_mps(way: Way, since_s: Floats, began_s: float, ended_s: float) -> Floats | None:
+    """(2,) mean velocity of a stretch of time (least squares); None where less than half of it was seen."""
+    rows = (since_s >= began_s) & (since_s <= ended_s)
+    times, places = since_s[rows], way.position_m[rows]
+    if np.count_nonzero(rows) < FEWEST + 1 or times[-1] - times[0] < (ended_s - began_s) / 2:
         return None
-    return np.asarray((way.position_m[rows[-1]] - way.position_m[rows[0]]) / lasted_s)
+    away = times - times.mean()
+    return np.asarray(away @ places / (away @ away))

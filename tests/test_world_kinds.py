@@ -1,0 +1,35 @@
+"""Every kind from boxes to the register: the guilty is told, his twin is not, whoever else is there is not either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.rules.kinds import judged_kinds
+from tests.world_kinds import WORLD, Twins
+from tests.world_stage import cases
+
+twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{one.name}".replace(" ", "-"))
+
+
+@twins
+def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path) -> None:
+    (case,) = cases(twins.guilty, twins.where(), tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=twins.phases)
+    assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
+    assert case.reasons
+    assert case.incomplete == ()
+    assert len(case.instants) >= 2
+    assert {"overview.jpg", "vehicle.jpg"} <= {file.name for file in case.files}
+    assert all(case.time.began <= point.captured <= case.time.ended for point in case.trajectory[1:-1])
+
+
+@twins
+def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
+    where = (twins.innocent_where or twins.where)()
+    phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
+    assert cases(twins.innocent, where, tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=phases) == []
+
+
+def test_every_judged_kind_has_its_twins() -> None:
+    assert {one.kind for one in WORLD} == judged_kinds()

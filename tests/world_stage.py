@@ -1,0 +1,173 @@
+"""A camera's world for the tests: made-up traffic through every real stage behind the detector, to the register.
+
+Boxes have noise, are cut at the border of the picture, and some are missed; the recording is real H.264, so that the
+evidence can be made of it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from engine import document
+from engine.build import geometries
+from engine.config import EvidenceConfig
+from engine.decode.second_look import look
+from engine.evidence import FileProsecutor, Means, Origin, Scene
+from engine.inquiry import Identification, Looks, SecondLookInvestigator
+from engine.measure import GroundSpeedometer
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline, Stages
+from engine.register import SqlRegister
+from engine.rules import SiteRulebook
+from engine.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
+from engine.signals import Change, Report, SignalBook
+from engine.site import Site
+from engine.track import KalmanTracker
+from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass
+from tests.evidence_bench import nobody
+from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
+
+Phases = Mapping[str, Sequence[tuple[Phase, float]]]
+"""What a controller's groups show, each phase from a second of the drive on."""
+FPS = 12
+PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
+"""Of every vehicle, surely read."""
+SMALLEST_PX = 8.0
+"""A smaller box is not found."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Who is before the camera."""
+
+    vehicles: Sequence[Vehicle]
+    walkers: Sequence[Walker] = ()
+
+
+class Eyes:
+    """A detector that sees the traffic as a good one does."""
+
+    def __init__(self, traffic: Traffic, *, noise_px: float = 1.0, missed: float = 0.05) -> None:
+        self._traffic = traffic
+        self._noise_px = noise_px
+        self._missed = missed
+        self._rng = np.random.default_rng(11)
+
+    def __call__(self, frames: Frames) -> Detections:
+        rows = [row for frame, t in enumerate((frames.captured_s - NOON_S).tolist()) for row in self._seen(frame, t)]
+        boxes = np.array([box for _, box, _ in rows]).reshape(-1, 4)
+        boxes = (boxes + self._rng.normal(0, self._noise_px, boxes.shape)).clip(0, [*SIZE_PX, *SIZE_PX])
+        large = (boxes[:, 2:] - boxes[:, :2] > SMALLEST_PX).all(axis=1)
+        found = large & (self._rng.random(len(boxes)) >= self._missed)
+        return Detections(
+            frames,
+            np.array([frame for frame, _, _ in rows], np.int32)[found],
+            boxes[found].astype(np.float32),
+            np.full(int(found.sum()), 0.9, np.float32),
+            np.array([class_id for _, _, class_id in rows], np.int32)[found],
+        )
+
+    def _seen(self, frame: int, t: float) -> list[tuple[int, np.ndarray, VehicleClass]]:
+        vehicles = [(frame, v.box(t), v.class_of(t)) for v in self._traffic.vehicles if v.begin_s <= t < v.end_s]
+        people = [(frame, w.box(t), VehicleClass.PERSON) for w in self._traffic.walkers if w.begin_s <= t < w.end_s]
+        return vehicles + people
+
+
+class Still:
+    """`stages.Guard` of a camera that nobody touches."""
+
+    def check(self, segments: Sequence[Segment]) -> frozenset[int]:
+        return frozenset()
+
+
+def cases(
+    traffic: Traffic, where: Site, root: Path, *, lasts_s: float, fps: int = FPS, phases: Phases | None = None
+) -> list[document.Document]:
+    """What the register holds after the traffic has passed: the whole way from boxes, the evidence on the disk."""
+    metrics = Metrics()
+    metrics.add_camera("cam")
+    signals = _signals(where, phases or {}, metrics)
+    detector = ScriptedDetector(Eyes(traffic))
+    with closing(SqlRegister(root / "register.db")) as register:
+        prosecutor = FileProsecutor(
+            EvidenceConfig(keep_s=lasts_s + 10),
+            root / "evidence",
+            Origin({0: Scene("cam", where)}, "QY-0001", detector.model),
+            Means(look, nobody),
+            metrics,
+        )
+        stages = Stages(
+            decoder=ScriptedDecoder(),
+            guard=Still(),
+            signals=signals,
+            detector=detector,
+            tracker=KalmanTracker(),
+            speedometer=GroundSpeedometer(geometries({0: where})),
+            rulebook=SiteRulebook({0: where}, {0: "cam"}, KZ, signals=signals),
+            investigator=SecondLookInvestigator(
+                lambda camera: where,
+                {0: "cam"},
+                Looks(prosecutor.kept, look, ScriptedPlates(PLATE)),
+                Identification("KZ", 0.9),
+                metrics,
+            ),
+            prosecutor=prosecutor,
+            register=register,
+        )
+        list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps)))
+        return [document.decode(entry.case.document, source="case.json") for entry in register.read(0, 1000)]
+
+
+def _signals(where: Site, phases: Phases, metrics: Metrics) -> SignalBook:
+    """Everything that the controller `c` will say, in one report."""
+    book = SignalBook({0: where}, {0: "cam"}, metrics)
+    changes = [Change(group, phase, NOON_S + at_s) for group, run in phases.items() for phase, at_s in run]
+    book.report(Report("c", 1, NOON_S + 600.0, tuple(changes)))
+    return book
+
+
+@functools.cache
+def recording(seconds: int, fps: int) -> tuple[Segment, ...]:
+    """One-second segments of H.264 of an empty road."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height = SIZE_PX
+    encoder.pix_fmt, encoder.framerate, encoder.time_base = "yuv420p", Fraction(fps), Fraction(1, fps)
+    encoder.gop_size = fps
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0"}
+    road = np.full((SIZE_PX[1], SIZE_PX[0], 3), 96, np.uint8)
+    packets = []
+    for index in range(seconds * fps):
+        frame = av.VideoFrame.from_ndarray(road, format="rgb24")
+        frame.pts = index
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    return tuple(_segment(packets[at : at + fps], at // fps, fps) for at in range(0, len(packets), fps))
+
+
+def _segment(packets: list[av.Packet], sequence: int, fps: int) -> Segment:
+    pts = np.array([packet.pts for packet in packets], np.int64)
+    return Segment(
+        camera=0,
+        sequence=sequence,
+        codec="h264",
+        extradata=b"",
+        width_px=SIZE_PX[0],
+        height_px=SIZE_PX[1],
+        time_base=Fraction(1, fps),
+        payload=b"".join(bytes(packet) for packet in packets),
+        size_bytes=np.array([packet.size for packet in packets], np.int64),
+        pts=pts,
+        dts=np.array([packet.dts for packet in packets], np.int64),
+        key=np.array([packet.is_keyframe for packet in packets]),
+        captured_s=NOON_S + pts / fps,
+        clock=Clock.SYNCHRONISED,
+        continues=sequence > 0,
+    )
