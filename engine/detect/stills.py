@@ -24,8 +24,8 @@ TILES: tuple[Region, ...] = (
 
 SENSITIVE = 0.2
 """Boxes of this score are taken for persons and vehicles in a still: one too many is veiled for nothing, one too few
-shows somebody. On rendered roads it veils 86 % of the vehicles where the hot path's 0.35 veils 64 %, and all plates that
-can be read; 0.12 would veil 93 % of the vehicles, and with them two fifths of the picture."""
+shows somebody. On rendered roads it veils 86 % of the vehicles and all plates that can be read, where the hot path's
+0.35 veils 64 %; 0.12 would veil 93 %, and with them two fifths of the picture."""
 
 
 def sensitive(card: ModelCard) -> ModelCard:
