@@ -81,19 +81,24 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the register and the evidence; default: none kept.")
     ] = None,
-    draw: Annotated[Path | None, typer.Option(help="Folder for frames with boxes, identities and speeds.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Folder for frames with boxes, identities, speeds and lamps.")
+    ] = None,
     detect_fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 8.0,
     region: Annotated[
         list[str] | None, typer.Option(help="Region of interest as LEFT,TOP,RIGHT,BOTTOM fractions; repeatable.")
     ] = None,
     start: Annotated[str, typer.Option(help="Capture time of the first frame, ISO 8601; default: now.")] = "",
     card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "ssd_mobilenet_v3_large",
+    phases: Annotated[
+        Path | None, typer.Option(help="What traffic-light controllers reported: .jsonl or .csv (docs/signals.md).")
+    ] = None,
 ) -> None:
     """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
     from engine.replay import Replay, play
 
     logs.configure(level="warning")
-    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
+    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card, phases)
     play(wanted, _console())
 
 
