@@ -19,8 +19,8 @@ from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.deliver import open_deliverer
 from engine.detect.cards import find_card
-from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector
+from engine.detectors import open_detector
 from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.fleet import Fleet, Roster
@@ -93,7 +93,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         fleet.begin(configs)
         database = register.database
         records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
-        security = Security(Tokens(database), Audit(config.state / "audit"))
+        security = Security(Tokens(database), Audit(config.audit_folder))
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
@@ -157,6 +157,11 @@ class Crew:
         self.rulebook.release(camera)
 
 
+def _gpu(config: EngineConfig) -> int:
+    """The GPU of this process: pixels are made where they are looked at."""
+    return 0 if config.decoder.device == "cpu" else config.decoder.device
+
+
 def examine(site: Site, catalogue: Catalogue) -> list[str]:
     """What is doubtful about a camera's site, one sentence each. Raises ConfigError or CalibrationError."""
     geometries({0: site})
@@ -207,7 +212,7 @@ def open_crew(
     signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
-        detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
+        detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, _gpu(config))))
         catalogue = load_catalogue(config.catalogue)
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))

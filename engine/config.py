@@ -64,7 +64,18 @@ class DetectorConfig(Strict, frozen=True):
     card: str = "ssd_mobilenet_v3_large"
     """Name of a shipped model card, or the path of a card file relative to the configuration file."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """Threads of the network; 0: as many as cores."""
+    """Threads of the network on the CPU; 0: as many as cores."""
+    runtime: Literal["auto", "onnx", "torch", "tensorrt"] = "auto"
+    """auto: the best there is. onnx: ONNX Runtime on the CPU. torch: ONNX Runtime on the GPU. tensorrt: a plan."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp16"
+    """Of a TensorRT plan; elsewhere the network is computed in fp32."""
+    batch: Count = 32
+    """Pictures that the network is run for at once on a GPU, at the most."""
+    plans: Path = Path("var/plans")
+    """Folder of TensorRT's plans, relative to the configuration file."""
+    footage: tuple[Path, ...] = ()
+    """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
+    calibrated with them. Without any, the demo's clips are the reference."""
 
 
 class DecoderConfig(Strict, frozen=True):
@@ -261,6 +272,10 @@ class EngineConfig(Strict, frozen=True):
         return self.state / "evidence"
 
     @property
+    def audit_folder(self) -> Path:
+        return self.state / "audit"
+
+    @property
     def register_at(self) -> Path | str:
         """Where the register is: a file of SQLite or the URL of a server."""
         return self.register.url or self.state / "register.db"
@@ -306,7 +321,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
-        detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
+        detector=_detector(config.detector, here),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
@@ -360,6 +375,15 @@ def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, 
     if "://" not in url:
         url = str(here / url)
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
+
+
+def _detector(detector: DetectorConfig, here: Path) -> DetectorConfig:
+    return msgspec.structs.replace(
+        detector,
+        card=_locate(detector.card, here),
+        plans=here / detector.plans,
+        footage=tuple(here / video for video in detector.footage),
+    )
 
 
 def _with_tls(service: ServiceConfig, here: Path) -> ServiceConfig:

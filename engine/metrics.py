@@ -91,6 +91,12 @@ class Metrics:
         )
         self.frames = Counter("qyran_frames_total", "Frames looked at", ["camera"], registry=registry)
         self.detections = Counter("qyran_detections_total", "Boxes found", ["camera"], registry=registry)
+        self.detector = Gauge(
+            "qyran_detector_info", "1 for the detector that runs", ["model", "runtime", "fallback"], registry=registry
+        )
+        self.left_out = Counter(
+            "qyran_candidates_left_out_total", "Boxes of a network for which a picture had no room", registry=registry
+        )
         self.tracks = Counter("qyran_tracks_total", "Tracks that ended", ["camera"], registry=registry)
         self.unjudged = Counter(
             "qyran_frames_unjudged_total", "Frames that no rule was applied to", ["camera", "reason"], registry=registry
