@@ -98,6 +98,8 @@ class PipelineConfig(Strict, frozen=True):
     overlap: bool = True
     """Decode the next batch and prove the last while this one is being detected."""
     decode_threads: Count = 2
+    past_capacity: Literal["warn", "refuse"] = "warn"
+    """What `qyran run` does where the cameras take more than `qyran capacity` measured."""
     mailbox_segments: Count = 256
     """Segments that may wait in all; beyond, the oldest of the camera with the most waiting is dropped."""
     mailbox_camera_segments: Count = 8
