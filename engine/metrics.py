@@ -91,6 +91,12 @@ class Metrics:
         )
         self.frames = Counter("qyran_frames_total", "Frames looked at", ["camera"], registry=registry)
         self.detections = Counter("qyran_detections_total", "Boxes found", ["camera"], registry=registry)
+        self.detector = Gauge(
+            "qyran_detector_info", "1 for the detector that runs", ["model", "runtime", "fallback"], registry=registry
+        )
+        self.left_out = Counter(
+            "qyran_candidates_left_out_total", "Boxes of a network for which a picture had no room", registry=registry
+        )
         self.tracks = Counter("qyran_tracks_total", "Tracks that ended", ["camera"], registry=registry)
         self.unjudged = Counter(
             "qyran_frames_unjudged_total", "Frames that no rule was applied to", ["camera", "reason"], registry=registry
@@ -163,6 +169,28 @@ class Metrics:
             "From the decisive instant to the register",
             ["camera"],
             buckets=_LATENCY_S,
+            registry=registry,
+        )
+        # delivery
+        self.deliveries = Counter(
+            "qyran_deliveries_total", "Submissions to a recipient", ["recipient", "result"], registry=registry
+        )
+        self.deliveries_pending = Gauge(
+            "qyran_deliveries_pending", "Cases that a recipient has not taken yet", ["recipient"], registry=registry
+        )
+        self.deliveries_refused = Gauge(
+            "qyran_deliveries_refused", "Cases that a recipient refused for good", ["recipient"], registry=registry
+        )
+        self.delivery_oldest_s = Gauge(
+            "qyran_delivery_oldest_pending_timestamp_seconds",
+            "When the oldest pending case was recorded; 0: none waits",
+            ["recipient"],
+            registry=registry,
+        )
+        self.delivery_breaker = Gauge(
+            "qyran_delivery_breaker",
+            "0 closed, 1 open: the recipient is down, 2 trying",
+            ["recipient"],
             registry=registry,
         )
         # service

@@ -54,20 +54,22 @@ class AskRegistry:
         registry: VehicleRegistry,
         rules: Identification,
         day_of: Callable[[int, float], str],
-        told: Iterable[tuple[str, str, str]] = (),
+        told: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
     ) -> None:
-        """`day_of` names the local day of a camera's instant; `told` are plate, kind and day of earlier cases."""
+        """`day_of` names the local day of a camera's instant; `told` gives plate, kind and day of earlier cases, when
+        it is first asked."""
         self._registry = registry
         self._rules = rules
         self._day_of = day_of
-        self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict.fromkeys(told)
+        self._earlier = told
+        self._told: OrderedDict[tuple[str, str, str], None] | None = None
 
     def __call__(self, seen: Seen) -> Verdict:
         violation, plate = seen.violation, seen.plate.plate if seen.plate else None
         if plate is None or not self._rules.names(plate):
             return Verdict(False, "plate_unsure")
         key = (plate.text, violation.kind, self._day_of(violation.camera, violation.decisive_s))
-        if key in self._told:
+        if key in self._known():
             return Verdict(False, "told_today")
         answer = self._registry.ask(plate.text, violation.kind, violation.decisive_s)
         if answer.validity is not Validity.EXPIRED:
@@ -75,10 +77,16 @@ class AskRegistry:
         self._remember(key)
         return Verdict(True, answer.says)
 
+    def _known(self) -> OrderedDict[tuple[str, str, str], None]:
+        if self._told is None:
+            self._told = OrderedDict.fromkeys(self._earlier())
+        return self._told
+
     def _remember(self, key: tuple[str, str, str]) -> None:
-        self._told[key] = None
-        while len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
+        told = self._known()
+        told[key] = None
+        while len(told) > REMEMBERED:
+            told.popitem(last=False)
 
 
 class Scores(Protocol):
