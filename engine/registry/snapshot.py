@@ -47,6 +47,19 @@ def import_csv(source: Path, target: Path, as_of: dt.datetime) -> int:
     return count
 
 
+def moment_of(source: Path, as_of: str = "") -> dt.datetime:
+    """When a file was true: as told, else when it was last changed. Raises ConfigError."""
+    try:
+        if not as_of:
+            return dt.datetime.fromtimestamp(source.stat().st_mtime, dt.UTC)
+        at = dt.datetime.fromisoformat(as_of)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: --as-of: {error}") from error
+    if at.tzinfo is None:
+        raise ConfigError(f"{source}: --as-of {as_of}: needs an offset, e.g. +05:00")
+    return at.astimezone(dt.UTC)
+
+
 def _fill(path: Path, rows: Iterator[tuple[str, ...]], as_of: dt.datetime) -> int:
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE snapshot (as_of TEXT)")
