@@ -146,6 +146,26 @@ def still(
 
 
 @app.command()
+def deliver(
+    config: _Config,
+    status: Annotated[bool, typer.Option("--status", help="Say how the recipients stand, and end.")] = False,
+    retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Send again what was refused, and end.")] = False,
+    log_level: _LogLevel = "info",
+) -> None:
+    """Hand the register's cases to the recipients of CONFIG until interrupted; `qyran run` does it, too."""
+    from engine import delivery
+
+    logs.configure(level=log_level)
+    if retry_dead:
+        delivery.retry(config, _console())
+    elif status:
+        delivery.show(config, _console())
+    else:
+        with _interruptible(_raise_interrupt):
+            delivery.deliver(config)
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,
@@ -162,6 +182,25 @@ def verify(
         raise typer.Exit(1)
 
 
+<<<<<<< HEAD
+@app.command(name="build-engine")
+def build_engine(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
+    card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "",
+    batch: Annotated[int, typer.Option(min=0, help="Pictures at once, at the most.")] = 0,
+    sm: Annotated[list[int] | None, typer.Option(help="Compute capability, 89 for 8.9; repeatable.")] = None,
+    plans: Annotated[Path | None, typer.Option(help="Folder of the plans.")] = None,
+    footage: Annotated[list[Path] | None, typer.Option(help="Video of your cameras; repeatable.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even where a plan is there.")] = False,
+) -> None:
+    """Build TensorRT's plan of the detector: for the GPU of this machine, or with --sm for others, without a GPU."""
+    from engine.build_engine import Order, build_plans, ordered
+
+    logs.configure(level="warning")
+    wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
+    build_plans(Order(wish, tuple(sm or ()), force), _console())
+=======
 @app.command()
 def report(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of a case.")],
@@ -177,6 +216,7 @@ def report(
         typer.echo(content, nl=False)
     else:
         out.write_bytes(content)
+>>>>>>> main
 
 
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
@@ -212,7 +252,7 @@ def demo(
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, _console())
+    show_city(state, seconds, _console(), _interruptible)
 
 
 def _console() -> Console:

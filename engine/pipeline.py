@@ -14,7 +14,18 @@ import structlog
 from engine.errors import CaseConflict, DeviceLost, RegisterError
 from engine.metrics import Metrics
 from engine.prefetch import prefetch
-from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Signals, Speedometer, Tracker
+from engine.stages import (
+    Decoder,
+    Detector,
+    Guard,
+    Investigator,
+    Prosecutor,
+    Register,
+    Rulebook,
+    Signals,
+    Speedometer,
+    Tracker,
+)
 from engine.types import (
     TRACK_BITS,
     Case,
@@ -49,6 +60,7 @@ class Stages:
     tracker: Tracker
     speedometer: Speedometer
     rulebook: Rulebook
+    investigator: Investigator
     prosecutor: Prosecutor
     register: Register
 
@@ -88,6 +100,7 @@ class Pipeline:
         self._track = self._timed("track", stages.tracker.track)
         self._measure = self._timed("measure", stages.speedometer.measure)
         self._judge = self._timed("judge", stages.rulebook.judge)
+        self._investigate = self._timed("investigate", stages.investigator.investigate)
         self._prove = self._timed("prove", stages.prosecutor.prove)
         self._append = self._timed("append", stages.register.append)
 
@@ -130,7 +143,7 @@ class Pipeline:
 
     def settle(self, violations: Sequence[Violation]) -> Sequence[Entry]:
         """From violations to entries of the register; what the register cannot take now is tried again next time."""
-        self._unrecorded += self._prove(violations)
+        self._unrecorded += self._prove(self._investigate(violations))
         return self._record()
 
     # -- many batches

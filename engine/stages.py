@@ -17,8 +17,10 @@ from engine.types import (
     FrameBatch,
     ModelRecord,
     Motion,
+    PlateSighting,
     Segment,
     Tracks,
+    VehicleView,
     Violation,
 )
 
@@ -82,6 +84,16 @@ class Speedometer(Protocol):
 class Rulebook(Protocol):
     def judge(self, motion: Motion) -> Sequence[Violation]:
         """The offences that this batch completes. One offence is told once."""
+
+
+class PlateReader(Protocol):
+    def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
+        """The plate that the views of one vehicle agree on; None where none shows any."""
+
+
+class Investigator(Protocol):
+    def investigate(self, violations: Sequence[Violation]) -> Sequence[Violation]:
+        """The violations with the plates of their vehicles; what the second look refutes is dropped, and counted."""
 
 
 class Prosecutor(Protocol):

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from engine.build import open_stages
-from engine.config import EngineConfig
+from engine.config import EngineConfig, PlatesConfig
 from engine.demo.city import FOOTAGE, city_config
 from engine.errors import DeviceLost, RegisterError
 from engine.ingest import FileSource
@@ -34,7 +34,7 @@ def city(state: Path) -> EngineConfig:
     """The demo's avenue, seen by two cameras at once."""
     avenue = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
     cameras = tuple(msgspec.structs.replace(avenue, name=f"avenue-{index}") for index in range(CAMERAS))
-    return EngineConfig(cameras=cameras, state=state)
+    return EngineConfig(cameras=cameras, state=state, plates=PlatesConfig(reader="off"))
 
 
 def batches(config: EngineConfig, stages: Stages) -> Iterator[list[Segment]]:

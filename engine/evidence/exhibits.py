@@ -14,12 +14,13 @@ from engine.document import moment
 from engine.evidence import stills
 from engine.evidence.overlay import Overlay, drawn
 from engine.evidence.plan import draw_plan
+from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
 from engine.evidence.recording import run_around
 from engine.evidence.ruled import ruled_by
 from engine.evidence.stills import Seen, Still
 from engine.remux import to_mp4
-from engine.types import Detections, Segment, VehicleClass, Violation
+from engine.types import Detections, PlateSighting, Segment, VehicleClass, Violation
 
 log = structlog.get_logger()
 
@@ -58,6 +59,8 @@ def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, mean
         seen = _see(table, list(named.values()), means.find_people_and_vehicles)
         pictures = partial(_pictures, violation, scene, named, seen, quality)
         table.files |= table.attempt("The stills could not be made", pictures) or {}
+    if violation.plate:
+        _show_plate(table, violation.plate, segments, means.look, quality)
     if violation.measurement and len(named) < FEWEST_STILLS:
         table.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
     if plan := table.attempt("The plan could not be drawn", partial(_plan, violation, scene, wanted)):
@@ -161,6 +164,14 @@ def _pictures(
         drawing = drawn(image, overlay, box, local_time(still.captured_s, scene.site))
         files[_beside(name, OVERLAY)] = stills.jpeg(drawing, quality)
     return files
+
+
+def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:
+    """Lay the plate's cut on the table."""
+    shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
+    cut = plate_still(shown[0], sighting, quality) if shown else None
+    if cut is not None:
+        table.files[PLATE] = cut
 
 
 def _beside(still: str, name: str) -> str:

@@ -87,6 +87,10 @@ class FileProsecutor:
         """Remember a segment. From any thread; costs microseconds."""
         self._recordings[segment.camera].add(segment, self._clock())
 
+    def kept(self, camera: int, from_s: float, to_s: float) -> Sequence[Segment]:
+        """The segments of a camera that are kept, with a frame between two capture times. From any thread."""
+        return self._recordings[camera].between(from_s, to_s)
+
     def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
         """Take violations in; the cases that are complete now, of this and earlier calls, synced to the disk."""
         now_s = self._clock()

@@ -122,6 +122,14 @@ class Kind(Strict, frozen=True):
         return next((part for part in self.parts if part.variant == variant), None)
 
 
+class Owner(Strict, frozen=True):
+    """Who answers for what a vehicle did when nobody saw the driver."""
+
+    article: str
+    says: dict[str, str]
+    """By language: `ru`, `kk`, `en`."""
+
+
 class Catalogue(Strict, frozen=True):
     """The whole file."""
 
@@ -135,6 +143,7 @@ class Catalogue(Strict, frozen=True):
     valid_to: Aware | None = None
     repeat_within_days: Annotated[int, Meta(ge=1)] = 365
     usual_limits: tuple[UsualLimit, ...] = ()
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
         for place, first in enumerate(self.kinds):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import ipaddress
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,7 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine.audit import Audit
-from engine.config import ServiceConfig, split_address
+from engine.config import ServiceConfig, is_loopback, split_address
 from engine.errors import ConfigError, RegisterError
 from engine.metrics import Metrics
 from engine.register import Tokens
@@ -183,19 +182,12 @@ def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
 def _checked_host(config: ServiceConfig) -> str:
     """The host to listen on; raises ConfigError for plaintext on a network nobody said to trust."""
     host, _ = split_address(config.listen, source="service.listen")
-    if not (config.tls or _is_loopback(host) or config.insecure_listen):
+    if not (config.tls or is_loopback(host) or config.insecure_listen):
         raise ConfigError(
             f"service.listen: {host} can be reached from the network and nothing would be encrypted; set service.tls, "
             "listen on 127.0.0.1, or set service.insecure_listen = true inside a trusted network"
         )
     return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _add_standard_services(server: grpc.aio.Server) -> Any:
