@@ -20,11 +20,8 @@ from engine.decode.opening import Decoding, open_decoding
 from engine.deliver import open_deliverer
 from engine.detect.cards import find_card
 from engine.detect.stills import StillDetector
-<<<<<<< HEAD
 from engine.detectors import open_detector
-=======
 from engine.document import Liability
->>>>>>> main
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
@@ -215,12 +212,8 @@ def open_crew(
     signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
-<<<<<<< HEAD
         detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, _gpu(config))))
-=======
-        detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
         catalogue = load_catalogue(config.catalogue)
->>>>>>> main
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
         }

@@ -182,7 +182,6 @@ def verify(
         raise typer.Exit(1)
 
 
-<<<<<<< HEAD
 @app.command(name="build-engine")
 def build_engine(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
@@ -200,7 +199,8 @@ def build_engine(
     logs.configure(level="warning")
     wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
     build_plans(Order(wish, tuple(sm or ()), force), _console())
-=======
+
+
 @app.command()
 def report(
     case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of a case.")],
@@ -216,7 +216,6 @@ def report(
         typer.echo(content, nl=False)
     else:
         out.write_bytes(content)
->>>>>>> main
 
 
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)

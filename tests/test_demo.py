@@ -70,8 +70,8 @@ def test_the_evidence_that_a_client_downloads_verifies(
 def test_the_metrics_tell_of_every_camera(running: tuple[Engine, Path], first_entries: list[Entry]) -> None:
     """A clock is believed only some seconds after a camera was connected to: asked again until it is."""
     engine, _ = running
-    wanted = [f'qyran_camera_connected{{camera="{camera}"}} 1.0' for camera in engine.cameras]
-    wanted += [f'qyran_clock_state{{camera="{camera}"}} 1.0' for camera in engine.cameras]
+    wanted = [f'qyran_camera_connected{{camera="{camera}"}} 1.0' for camera in engine.fleet.watched]
+    wanted += [f'qyran_clock_state{{camera="{camera}"}} 1.0' for camera in engine.fleet.watched]
     missing, until_s = wanted, time.monotonic() + LONGEST_S
     while missing and time.monotonic() < until_s:
         time.sleep(0.5)
