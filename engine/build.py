@@ -93,7 +93,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         fleet.begin(configs)
         database = register.database
         records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
-        security = Security(Tokens(database), Audit(config.state / "audit"))
+        security = Security(Tokens(database), Audit(config.audit_folder))
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)

@@ -81,19 +81,24 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the register and the evidence; default: none kept.")
     ] = None,
-    draw: Annotated[Path | None, typer.Option(help="Folder for frames with boxes, identities and speeds.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Folder for frames with boxes, identities, speeds and lamps.")
+    ] = None,
     detect_fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 8.0,
     region: Annotated[
         list[str] | None, typer.Option(help="Region of interest as LEFT,TOP,RIGHT,BOTTOM fractions; repeatable.")
     ] = None,
     start: Annotated[str, typer.Option(help="Capture time of the first frame, ISO 8601; default: now.")] = "",
     card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "ssd_mobilenet_v3_large",
+    phases: Annotated[
+        Path | None, typer.Option(help="What traffic-light controllers reported: .jsonl or .csv (docs/signals.md).")
+    ] = None,
 ) -> None:
     """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
     from engine.replay import Replay, play
 
     logs.configure(level="warning")
-    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
+    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card, phases)
     play(wanted, _console())
 
 
@@ -106,13 +111,19 @@ def watch(
     ] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; repeatable.")] = None,
     camera: Annotated[list[str] | None, typer.Option(help="Only this camera; repeatable.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="TLS: who signed the service's certificate (PEM).")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS: this client's own certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="TLS: the key of --certificate (PEM).")] = None,
 ) -> None:
     """Print the register's cases as JSON lines, old ones first, then new ones as they come; reconnects by itself."""
+    from engine.client import QyranClient, Tls
     from engine.watch import follow
 
     logs.configure(level="warning")
-    with _interruptible(_raise_interrupt):
-        follow(target, from_sequence, out, tuple(kind or ()), tuple(camera or ()))
+    tls = Tls(ca, certificate, key) if ca or certificate else None
+    with _interruptible(_raise_interrupt), QyranClient(target, token=token_file or "", tls=tls) as client:
+        follow(client, from_sequence, out, tuple(kind or ()), tuple(camera or ()))
 
 
 @app.command()
@@ -220,6 +231,54 @@ def report(
 
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+token = typer.Typer(help="Who may call the service.", no_args_is_help=True)
+app.add_typer(token, name="token")
+audit = typer.Typer(help="Who read evidence and changed what.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@token.command("new")
+def token_new(
+    config: _Config,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for, or a certificate's common name.")],
+    role: Annotated[str, typer.Option(help="viewer, register, officer, controller or admin.")],
+    kind: Annotated[list[str] | None, typer.Option(help="Sees this kind only; repeatable.")] = None,
+    camera: Annotated[list[str] | None, typer.Option(help="Sees this camera only; repeatable.")] = None,
+    area: Annotated[list[str] | None, typer.Option(help="Sees this area only; repeatable.")] = None,
+    days: Annotated[int, typer.Option(min=0, help="How long it holds; 0: until it is revoked.")] = 365,
+    certificate: Annotated[bool, typer.Option("--certificate", help="For a client certificate, not a token.")] = False,
+) -> None:
+    """Make a token and print it, this once; the running engine knows it within a second."""
+    from engine.access import Scope
+    from engine.accounts import new_token
+
+    scope = Scope(tuple(kind or ()), tuple(camera or ()), tuple(area or ()))
+    typer.echo(new_token(config, name, role, scope, days, certificate=certificate))
+
+
+@token.command("list")
+def token_list(config: _Config) -> None:
+    """Print every token there ever was, but for its secret."""
+    from engine.accounts import list_tokens
+
+    list_tokens(config, _console())
+
+
+@token.command("revoke")
+def token_revoke(config: _Config, token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Let a token open nothing any more: new calls from within a second on, running watches at their next heartbeat."""
+    from engine.accounts import revoke_token
+
+    revoke_token(config, token_id)
+
+
+@audit.command("check")
+def audit_check(config: _Config) -> None:
+    """Is the audit log as it was written? Status 1 where its chain is broken."""
+    from engine.accounts import check_audit
+
+    if not check_audit(config, _console()):
+        raise typer.Exit(1)
 
 
 @keys.command("new")

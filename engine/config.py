@@ -272,6 +272,10 @@ class EngineConfig(Strict, frozen=True):
         return self.state / "evidence"
 
     @property
+    def audit_folder(self) -> Path:
+        return self.state / "audit"
+
+    @property
     def register_at(self) -> Path | str:
         """Where the register is: a file of SQLite or the URL of a server."""
         return self.register.url or self.state / "register.db"

@@ -15,24 +15,24 @@ DAY = dt.timedelta(days=1)
 
 
 class Authority:
-    """Signs; its own certificate lies in `folder/ca.pem`."""
+    """Signs; its own certificate lies in `folder/NAME.pem`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "ca") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("test authority")
+        self._name = _name(f"test authority {name}")
         certificate = self._builder(self._name, self._key.public_key()).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self.ca = folder / "ca.pem"
+        self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
-    def issue(self, who: str) -> tuple[Path, Path]:
-        """Certificate and key for 127.0.0.1, as PEM files."""
+    def issue(self, who: str, file: str = "", *, valid: dt.timedelta = DAY) -> tuple[Path, Path]:
+        """Certificate and key for 127.0.0.1 in `folder/FILE.pem` and `FILE.key`, valid for so long from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = self._builder(_name(who), key.public_key()).add_extension(here, critical=False)
-        paths = self._folder / f"{who}.pem", self._folder / f"{who}.key"
+        certificate = self._builder(_name(who), key.public_key(), valid).add_extension(here, critical=False)
+        paths = self._folder / f"{file or who}.pem", self._folder / f"{file or who}.key"
         paths[0].write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
         paths[1].write_bytes(
             key.private_bytes(
@@ -41,7 +41,9 @@ class Authority:
         )
         return paths
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, valid: dt.timedelta = DAY
+    ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
@@ -49,8 +51,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - DAY)
-            .not_valid_after(now + DAY)
+            .not_valid_before(now - 2 * DAY)
+            .not_valid_after(now + valid)
         )
 
 

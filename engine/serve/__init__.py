@@ -173,6 +173,7 @@ def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", max(1, keepalive_ms // 3)),
+        ("grpc.http2.ping_timeout_ms", max(1, keepalive_ms // 3)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.max_receive_message_length", 5 * 1024 * 1024),
