@@ -27,7 +27,7 @@ def table(result: dict[str, Any]) -> str:
     return (
         "| codec | batch | seconds of a camera per CPU s | leanest | of it | the CPU's decoder |\n"
         f"|---|---:|---:|---:|---:|---:|\n{rows}\n"
-        f"{result['device']}, {machine['cores']} cores of {machine['processor']}, best of {parameters['rounds']} rounds. "
+        f"{result['device']} on {machine['cores']} cores of {machine['processor']}, best of {parameters['rounds']}. "
         "CPU ms to write a segment's container and for DALI to open it and decode one frame: "
         f"{_containers(result['containers'])}.\n"
     )
