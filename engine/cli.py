@@ -55,7 +55,9 @@ def run(
         see_one_gpu(share)
         loaded = share_of(loaded, share)
     from engine.build import build
+    from engine.capacity.report import warn_past
 
+    warn_past(loaded)
     with build(loaded) as engine, _interruptible(engine.stop):
         for _ in engine.run():
             pass
@@ -81,19 +83,24 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the register and the evidence; default: none kept.")
     ] = None,
-    draw: Annotated[Path | None, typer.Option(help="Folder for frames with boxes, identities and speeds.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Folder for frames with boxes, identities, speeds and lamps.")
+    ] = None,
     detect_fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 8.0,
     region: Annotated[
         list[str] | None, typer.Option(help="Region of interest as LEFT,TOP,RIGHT,BOTTOM fractions; repeatable.")
     ] = None,
     start: Annotated[str, typer.Option(help="Capture time of the first frame, ISO 8601; default: now.")] = "",
     card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "ssd_mobilenet_v3_large",
+    phases: Annotated[
+        Path | None, typer.Option(help="What traffic-light controllers reported: .jsonl or .csv (docs/signals.md).")
+    ] = None,
 ) -> None:
     """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
     from engine.replay import Replay, play
 
     logs.configure(level="warning")
-    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
+    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card, phases)
     play(wanted, _console())
 
 
@@ -186,6 +193,23 @@ def verify(
     console = Console(highlight=False, soft_wrap=True)
     if not verify_evidence(case or (), root, key or (), register, console):
         raise typer.Exit(1)
+
+
+@app.command()
+def capacity(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take its decoder and detector.")] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the cameras asked about.")] = "1920x1080",
+    fps: Annotated[float, typer.Option(min=0.1)] = 25.0,
+    codec: Annotated[str, typer.Option(help="h264, hevc, vp9 or mjpeg.")] = "h264",
+    detect_fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that are looked at.")] = 8.0,
+    regions: Annotated[int, typer.Option(min=1, help="Regions of interest.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long one measurement takes.")] = 3.0,
+) -> None:
+    """Measure what this machine can do, and say how many cameras fit and what the limit is."""
+    from engine.capacity.report import Question, answer, kind_of
+
+    logs.configure(level="error")
+    answer(Question(config, kind_of(size, fps, codec, detect_fps, regions), seconds), _console())
 
 
 @app.command(name="build-engine")

@@ -53,9 +53,6 @@ class PermitExpiredRule(RegistryRule, frozen=True, kw_only=True, tag="permit_exp
 class ClassifierRule(LookRule, frozen=True, kw_only=True):
     """By the operator's own classifier on the vehicle, in several frames."""
 
-    review: Literal["officer", "automatic"] = "officer"
-    """`automatic` lets the catalogue's outcome stand; it takes a classifier that was verified."""
-
     @property
     def means(self) -> Means:
         return "classifier"

@@ -83,6 +83,8 @@ class Measurable(enum.IntEnum):
     """The stated uncertainty came out above the bound for a measurement."""
     MOVED = 10
     """The camera does not look where it looked when it was calibrated."""
+    UNRECORDABLE = 11
+    """Nothing can be recorded: the disk or the register refuses."""
 
 
 class Phase(enum.IntEnum):

@@ -16,7 +16,7 @@ from engine.inquiry.owner import Identification, with_owner
 from engine.inquiry.views import Look, views
 from engine.metrics import Metrics
 from engine.site import Site
-from engine.sitelooks import ClassifierRule, LookRule
+from engine.sitelooks import LookRule
 from engine.siterules import Rule
 from engine.stages import PlateReader
 from engine.types import PlateSighting, Segment, VehicleView, Violation
@@ -106,15 +106,7 @@ class SecondLookInvestigator:
             self._drop(violation, verdict.says)
             return None
         self._metrics.violations.labels(self._names[violation.camera], violation.kind, violation.outcome).inc()
-        return replace(
-            violation, confirm="", outcome=self._outcome(violation), reasons=(*violation.reasons, verdict.says)
-        )
-
-    def _outcome(self, violation: Violation) -> str:
-        """What a classifier decided is an officer's, unless the rule says otherwise."""
-        rule = self._rule(violation)
-        by_officer = isinstance(rule, ClassifierRule) and rule.review == "officer"
-        return "officer" if by_officer else violation.outcome
+        return replace(violation, confirm="", reasons=(*violation.reasons, verdict.says))
 
     def _rule(self, violation: Violation) -> Rule | None:
         """The site's rule that was broken; None where the site has changed since."""

@@ -2,6 +2,17 @@
 
 from engine.signals.book import SignalBook
 from engine.signals.controller import Change, Controller, Report
+from engine.signals.file import read_reports
 from engine.signals.phases import CLOSED, NOT_GREEN, PERMITS, PROHIBITS
 
-__all__ = ["CLOSED", "NOT_GREEN", "PERMITS", "PROHIBITS", "Change", "Controller", "Report", "SignalBook"]
+__all__ = [
+    "CLOSED",
+    "NOT_GREEN",
+    "PERMITS",
+    "PROHIBITS",
+    "Change",
+    "Controller",
+    "Report",
+    "SignalBook",
+    "read_reports",
+]
