@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.config import ClassifierConfig, EngineConfig, RegistryConfig
+from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
 from engine.decode.second_look import look
 from engine.errors import ConfigError, ModelError
 from engine.inquest import classifier, require_means
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_network_or_takes_other_pictures_is_an_error(tmp_path:
 
 
 def test_a_rule_of_which_nothing_could_decide_is_refused(tmp_path: Path):
-    bare = EngineConfig(cameras=({"name": "a", "url": "a", "site": "a"},))  # type: ignore[arg-type]
+    bare = EngineConfig(cameras=(CameraConfig(name="a", url="a", site=Path("a")),))
     with pytest.raises(ConfigError, match=r"rule papers \(no_insurance\) needs a registry"):
         require_means(site(INSURANCE), bare)
     with pytest.raises(ConfigError, match=r"rule cabin \(phone_use\) needs a classifier"):
