@@ -19,7 +19,8 @@ from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.deliver import open_deliverer
 from engine.detect.cards import find_card
-from engine.detect.stills import StillDetector
+from engine.detect.onnx import OnnxDetector
+from engine.detect.stills import StillDetector, sensitive
 from engine.detectors import open_detector
 from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
@@ -179,7 +180,7 @@ def size_warnings(site: Site, seen: Probe) -> list[str]:
 
 def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
     """`engine.fleet.fleet.Check`."""
-    warnings = examine(site, load_catalogue(config.catalogue))
+    warnings = examine(site, load_catalogue(config.catalogue, config.review))
     return warnings + (size_warnings(site, look_at(camera)) if probe else [])
 
 
@@ -213,7 +214,8 @@ def open_crew(
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, _gpu(config))))
-        catalogue = load_catalogue(config.catalogue)
+        watchful = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
+        catalogue = load_catalogue(config.catalogue, config.review)
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
         }
@@ -223,7 +225,7 @@ def open_crew(
             config.evidence,
             config.evidence_root,
             Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue)),
-            Means(decoding.look, StillDetector(detector, card.input)),
+            Means(decoding.look, StillDetector(watchful, card.input)),
             metrics,
         )
         stages = Stages(

@@ -40,7 +40,7 @@ def check(path: Path, console: Console, *, offline: bool = False) -> bool:
 
 def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
-    catalogue = load_catalogue(config.catalogue)
+    catalogue = load_catalogue(config.catalogue, config.review)
     find_card(config.detector.card)
     if config.evidence.signing_key:
         load_signing_key(config.evidence.signing_key)

@@ -24,6 +24,9 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Region = tuple[Fraction01, Fraction01, Fraction01, Fraction01]
 """Left, top, right, bottom as fractions of the picture."""
 
+Review = Literal["automatic", "officer"]
+"""Who decides a case of a kind: nobody more than the machine, or an officer."""
+
 WHOLE_PICTURE: Region = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -248,6 +251,8 @@ class EngineConfig(Strict, frozen=True):
     credentials: Path | None = None
     """Folder of secrets, a file each (systemd's and Docker's way): ${NAME} in a camera's address is taken from the file
     NAME, and from the environment where there is none."""
+    review: dict[Name, Review] = {}
+    """By kind, where it differs from the catalogue's: `officer` to have an officer decide every case of the kind."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
     decoder: DecoderConfig = DecoderConfig()
