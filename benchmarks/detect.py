@@ -32,7 +32,7 @@ from engine.detect.cards import find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.network import Network
 from engine.detect.onnx import verified
-from engine.reference import reference_frames
+from engine.reference import DEMO, reference_frames
 from engine.types import FrameBatch, Frames
 
 ROUNDS = 5
@@ -121,7 +121,7 @@ def _bare(network: Network, size: int) -> None:
 
 def _batch(card: ModelCard, size: int, device: torch.device) -> FrameBatch:
     """Pictures of the demo's streets on the device, each a frame of its own."""
-    found = reference_frames(card, ())[0]
+    found = reference_frames(card, DEMO[:1])[0]
     pick = np.arange(size) % len(found.frame)
     frames = found.frames
     columns = (frames.camera, frames.captured_s, frames.size_px, frames.clock)

@@ -22,8 +22,8 @@ from engine.detect.heads.device import DeviceReader
 from engine.detect.merge import merged
 from engine.detect.onnx import OnnxDetector
 from engine.detect.plan_network import PlanNetwork
-from engine.detect.plans import Plan, PlanFolder
-from engine.detectors import make_plan, open_detector, plan_key, this_gpu
+from engine.detect.plans import Plan
+from engine.detectors import make_plan, open_detector, plan_folder, plan_key, this_gpu
 from engine.metrics import Metrics
 from engine.reference import DEMO, agreement, reference_frames
 from engine.types import FrameBatch
@@ -57,7 +57,7 @@ def plan(config: DetectorConfig, device: torch.device) -> Plan:
 @pytest.fixture(scope="module")
 def networks(plan: Plan, config: DetectorConfig, device: torch.device) -> Iterator[dict[bool, PlanNetwork]]:
     """The plan with CUDA graphs and without."""
-    jit = PlanFolder(config.plans).path(plan.record.key).with_suffix(".jit")
+    jit = plan_folder(config).path(plan.record.key).with_suffix(".jit")
     made = {graphs: PlanNetwork(CARD, plan.content, "fp16", device, jit, graphs=graphs) for graphs in (True, False)}
     yield made
     for network in made.values():
@@ -85,7 +85,7 @@ def test_a_plan_built_here_proves_itself_and_is_not_asked_again(plan: Plan, conf
         assert detector.model.runtime.startswith("tensorrt")
         assert detector.model.runtime.endswith("fp16")
         assert torch.cuda.get_device_name() in detector.model.details.values()
-    proved = PlanFolder(config.plans).find(plan.record.key)
+    proved = plan_folder(config).find(plan.record.key)
     assert proved is not None
     assert proved.record.on_device is not None
     assert proved.record.on_device["reference"] >= 20
