@@ -256,6 +256,25 @@ audit = typer.Typer(help="Who read evidence and changed what.", no_args_is_help=
 app.add_typer(audit, name="audit")
 
 
+registry = typer.Typer(help="The registry's extract on this machine.", no_args_is_help=True)
+app.add_typer(registry, name="registry")
+
+
+@registry.command("import")
+def import_registry(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: plate and the last valid day of its papers.")],
+    into: Annotated[Path, typer.Option(help="The snapshot that [registry] of the configuration names.")],
+    as_of: Annotated[str, typer.Option(help="When FILE was true, ISO 8601; default: when it was last changed.")] = "",
+) -> None:
+    """Make a snapshot of FILE; a running engine takes it up by itself."""
+    from engine.registry import import_csv
+    from engine.registry.snapshot import moment_of
+
+    at = moment_of(source, as_of)
+    count = import_csv(source, into, at)
+    Console(highlight=False, soft_wrap=True).print(f"{into}: {count} vehicles as of {at:%Y-%m-%d %H:%M} UTC")
+
+
 @token.command("new")
 def token_new(
     config: _Config,
