@@ -35,16 +35,33 @@ def seconds(stamp: Timestamp) -> float:
 
 
 def entry_to_message(entry: Entry) -> pb.Entry:
-    return pb.Entry(sequence=entry.sequence, recorded_at=timestamp(entry.recorded_s), case=case_to_message(entry.case))
+    message = pb.Entry(sequence=entry.sequence, recorded_at=timestamp(entry.recorded_s))
+    if entry.removed_s is None:
+        message.case.CopyFrom(case_to_message(entry.case))
+    else:
+        message.case.CopyFrom(_named(entry.case))
+        message.removed_at.CopyFrom(timestamp(entry.removed_s))
+    return message
 
 
 def entry_from_message(message: pb.Entry) -> Entry:
-    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case))
+    removed_s = seconds(message.removed_at) if message.HasField("removed_at") else None
+    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case), removed_s)
 
 
 def case_to_message(case: Case) -> pb.Case:
     """A document that cannot be read goes out all the same, and `incomplete` says so: a case is never held back."""
-    message = pb.Case(
+    message = _named(case)
+    try:
+        message.MergeFrom(_told(doc.decode(case.document, source=f"case {case.id}")))
+    except EvidenceError as error:
+        message.incomplete.append(str(error))
+    return message
+
+
+def _named(case: Case) -> pb.Case:
+    """What the register knows of a case without its document."""
+    return pb.Case(
         id=case.id,
         kind=case.kind,
         camera=case.camera,
@@ -53,11 +70,6 @@ def case_to_message(case: Case) -> pb.Case:
         folder=case.folder,
         document=case.document,
     )
-    try:
-        message.MergeFrom(_told(doc.decode(case.document, source=f"case {case.id}")))
-    except EvidenceError as error:
-        message.incomplete.append(str(error))
-    return message
 
 
 def case_from_message(message: pb.Case) -> Case:
