@@ -260,7 +260,7 @@ class Pipeline:
         ended = tracks.ended >> TRACK_BITS
         for camera, name in self._present(ended):
             self._metrics.tracks.labels(name).inc(int((ended == camera).sum()))
-        for violation in violations:
+        for violation in (one for one in violations if not one.confirm):
             name = self._cameras[violation.camera]
             self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
 
