@@ -14,12 +14,13 @@ import numpy as np
 import structlog
 
 from engine.audit import Audit
-from engine.config import CameraConfig, EngineConfig, PipelineConfig, PlatesConfig, secrets, split_address
+from engine.config import CameraConfig, EngineConfig, PipelineConfig, secrets, split_address
 from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.deliver import open_deliverer
 from engine.detect.cards import find_card
-from engine.detect.stills import StillDetector
+from engine.detect.onnx import OnnxDetector
+from engine.detect.stills import StillDetector, sensitive
 from engine.detectors import open_detector
 from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
@@ -28,13 +29,11 @@ from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.gpu import Lost, watching
 from engine.ingest import FileSource, Probe, RtspSource
 from engine.ingest import probe as look_at
-from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
+from engine.inquest import Surroundings, open_inquiry, require_means
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
-from engine.plates import load_forms
-from engine.plates.opening import open_reader
 from engine.register import CameraVersions, Consumers, Decisions, SqlRegister, Tokens
 from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.runner import Runner
@@ -179,7 +178,8 @@ def size_warnings(site: Site, seen: Probe) -> list[str]:
 
 def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
     """`engine.fleet.fleet.Check`."""
-    warnings = examine(site, load_catalogue(config.catalogue))
+    require_means(site, config)
+    warnings = examine(site, load_catalogue(config.catalogue, config.review))
     return warnings + (size_warnings(site, look_at(camera)) if probe else [])
 
 
@@ -209,11 +209,14 @@ def open_crew(
 ) -> Iterator[Crew]:
     """The same, with the cameras free to come and go."""
     by_index, names = dict(enumerate(sites)), config.camera_names
+    for site in sites:
+        require_means(site, config)
     signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, _gpu(config))))
-        catalogue = load_catalogue(config.catalogue)
+        watchful = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
+        catalogue = load_catalogue(config.catalogue, config.review)
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
         }
@@ -223,8 +226,11 @@ def open_crew(
             config.evidence,
             config.evidence_root,
             Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue)),
-            Means(decoding.look, StillDetector(detector, card.input)),
+            Means(decoding.look, StillDetector(watchful, card.input)),
             metrics,
+        )
+        around = Surroundings(
+            lambda camera: scenes[camera].site, names, prosecutor.kept, decoding.look, register, metrics
         )
         stages = Stages(
             decoder=decoding.decoder,
@@ -242,7 +248,7 @@ def open_crew(
                     unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
                 )
             ),
-            investigator=_investigator(config.plates, scenes, names, prosecutor, decoding, metrics),
+            investigator=stack.enter_context(open_inquiry(config, around)),
             prosecutor=prosecutor,
             register=register,
         )
@@ -251,22 +257,6 @@ def open_crew(
 
 def _view(camera: CameraConfig, site: Site) -> CameraView:
     return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
-
-
-def _investigator(
-    config: PlatesConfig,
-    scenes: Mapping[int, Scene],
-    names: Mapping[int, str],
-    prosecutor: FileProsecutor,
-    decoding: Decoding,
-    metrics: Metrics,
-) -> SecondLookInvestigator:
-    """Raises ConfigError or ModelError."""
-    forms = load_forms(config.forms)
-    is_stolen = StolenList(config.stolen) if config.stolen else nobodys
-    rules = Identification(forms.home.country, config.least_confidence, is_stolen)
-    looks = Looks(prosecutor.kept, decoding.look, open_reader(config, forms), config.frames)
-    return SecondLookInvestigator(lambda camera: scenes[camera].site, names, looks, rules, metrics)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:

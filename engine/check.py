@@ -15,6 +15,7 @@ from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
+from engine.inquest import require_means
 from engine.rules import load_catalogue
 from engine.site import Site, load_site
 
@@ -40,10 +41,12 @@ def check(path: Path, console: Console, *, offline: bool = False) -> bool:
 
 def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
-    catalogue = load_catalogue(config.catalogue)
+    catalogue = load_catalogue(config.catalogue, config.review)
     find_card(config.detector.card)
     if config.evidence.signing_key:
         load_signing_key(config.evidence.signing_key)
+    for site in sites:
+        require_means(site, config)
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)

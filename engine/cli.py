@@ -55,7 +55,9 @@ def run(
         see_one_gpu(share)
         loaded = share_of(loaded, share)
     from engine.build import build
+    from engine.capacity.report import warn_past
 
+    warn_past(loaded)
     with build(loaded) as engine, _interruptible(engine.stop):
         for _ in engine.run():
             pass
@@ -193,6 +195,23 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def capacity(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take its decoder and detector.")] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the cameras asked about.")] = "1920x1080",
+    fps: Annotated[float, typer.Option(min=0.1)] = 25.0,
+    codec: Annotated[str, typer.Option(help="h264, hevc, vp9 or mjpeg.")] = "h264",
+    detect_fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that are looked at.")] = 8.0,
+    regions: Annotated[int, typer.Option(min=1, help="Regions of interest.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long one measurement takes.")] = 3.0,
+) -> None:
+    """Measure what this machine can do, and say how many cameras fit and what the limit is."""
+    from engine.capacity.report import Question, answer, kind_of
+
+    logs.configure(level="error")
+    answer(Question(config, kind_of(size, fps, codec, detect_fps, regions), seconds), _console())
+
+
 @app.command(name="build-engine")
 def build_engine(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
@@ -235,6 +254,25 @@ token = typer.Typer(help="Who may call the service.", no_args_is_help=True)
 app.add_typer(token, name="token")
 audit = typer.Typer(help="Who read evidence and changed what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+
+
+registry = typer.Typer(help="The registry's extract on this machine.", no_args_is_help=True)
+app.add_typer(registry, name="registry")
+
+
+@registry.command("import")
+def import_registry(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: plate and the last valid day of its papers.")],
+    into: Annotated[Path, typer.Option(help="The snapshot that [registry] of the configuration names.")],
+    as_of: Annotated[str, typer.Option(help="When FILE was true, ISO 8601; default: when it was last changed.")] = "",
+) -> None:
+    """Make a snapshot of FILE; a running engine takes it up by itself."""
+    from engine.registry import import_csv
+    from engine.registry.snapshot import moment_of
+
+    at = moment_of(source, as_of)
+    count = import_csv(source, into, at)
+    Console(highlight=False, soft_wrap=True).print(f"{into}: {count} vehicles as of {at:%Y-%m-%d %H:%M} UTC")
 
 
 @token.command("new")

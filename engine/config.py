@@ -24,6 +24,9 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Region = tuple[Fraction01, Fraction01, Fraction01, Fraction01]
 """Left, top, right, bottom as fractions of the picture."""
 
+Review = Literal["automatic", "officer"]
+"""Who decides a case of a kind: nobody more than the machine, or an officer."""
+
 WHOLE_PICTURE: Region = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -95,6 +98,8 @@ class PipelineConfig(Strict, frozen=True):
     overlap: bool = True
     """Decode the next batch and prove the last while this one is being detected."""
     decode_threads: Count = 2
+    past_capacity: Literal["warn", "refuse"] = "warn"
+    """What `qyran run` does where the cameras take more than `qyran capacity` measured."""
     mailbox_segments: Count = 256
     """Segments that may wait in all; beyond, the oldest of the camera with the most waiting is dropped."""
     mailbox_camera_segments: Count = 8
@@ -127,6 +132,55 @@ class PlatesConfig(Strict, frozen=True):
     """Threads of the reader's networks; 0: as many as cores."""
     stolen: Path | None = None
     """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
+
+
+class RegistryConfig(Strict, frozen=True):
+    """Where a vehicle's papers are looked up: a snapshot on this machine, or a service."""
+
+    snapshot: Path | None = None
+    """Made by `qyran registry import`, relative to the configuration file; a newer one is taken up by itself."""
+    longest_age_h: Positive = 24.0
+    """Of the snapshot, at the instant of an event: an older one knows nothing."""
+    service: str = ""
+    """host:port of a service that speaks proto/qyran/v1/registry_service.proto."""
+    ca: Path | None = None
+    """Authority of the service's certificate, PEM, relative to the configuration file; None: the machine's own."""
+    insecure: bool = False
+    """Ask the service without encryption: only inside a network that is trusted as a whole."""
+    timeout_s: Positive = 1.0
+    cache_s: Positive = 600.0
+    timezone: str = "Asia/Almaty"
+    """IANA name: whose days the papers count."""
+
+    def __post_init__(self) -> None:
+        if (self.snapshot is None) == (not self.service):
+            raise ValueError("registry: either a snapshot or a service, not both and not none")
+
+
+class ClassifierConfig(Strict, frozen=True):
+    """The operator's own classifier of one kind, an ONNX network."""
+
+    kind: Literal["phone_use", "seatbelt", "lights_off", "plate_missing"]
+    model: Path
+    """Relative to the configuration file."""
+    size_px: tuple[Count, Count]
+    """Width and height of its input, RGB."""
+    region: Region = WHOLE_PICTURE
+    """The part of the vehicle's box that it sees."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    """Input = (value / 255 - mean) / std."""
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    column: Annotated[int, Meta(ge=0)] = 0
+    """Of the output: the offence."""
+    threshold: Fraction01 = 0.9
+    frames: Count = 8
+    at_least: Count = 5
+    """Frames that must show it, of those that are looked at."""
+
+    def __post_init__(self) -> None:
+        if self.at_least > self.frames:
+            raise ValueError(f"classifier {self.kind}: at_least {self.at_least} is above frames {self.frames}")
 
 
 class TlsConfig(Strict, frozen=True):
@@ -246,6 +300,8 @@ class EngineConfig(Strict, frozen=True):
     credentials: Path | None = None
     """Folder of secrets, a file each (systemd's and Docker's way): ${NAME} in a camera's address is taken from the file
     NAME, and from the environment where there is none."""
+    review: dict[Name, Review] = {}
+    """By kind, where it differs from the catalogue's: `officer` to have an officer decide every case of the kind."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
     decoder: DecoderConfig = DecoderConfig()
@@ -253,6 +309,8 @@ class EngineConfig(Strict, frozen=True):
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     plates: PlatesConfig = PlatesConfig()
+    registry: RegistryConfig | None = None
+    classifiers: tuple[ClassifierConfig, ...] = ()
     register: RegisterConfig = RegisterConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
@@ -327,6 +385,8 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
+        registry=_with_registry(config.registry, here),
+        classifiers=tuple(msgspec.structs.replace(one, model=here / one.model) for one in config.classifiers),
         service=_with_tls(config.service, here),
     )
 
@@ -334,6 +394,13 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
 def _with_key(evidence: EvidenceConfig, here: Path) -> EvidenceConfig:
     key = evidence.signing_key
     return msgspec.structs.replace(evidence, signing_key=here / key) if key else evidence
+
+
+def _with_registry(registry: RegistryConfig | None, here: Path) -> RegistryConfig | None:
+    if registry is None:
+        return None
+    files = {name: here / path for name in ("snapshot", "ca") if (path := getattr(registry, name))}
+    return msgspec.structs.replace(registry, **files)
 
 
 def _require_distinct(what: str, named: Sequence[CameraConfig | RecipientConfig]) -> None:

@@ -7,7 +7,6 @@ never replaced by another.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -22,6 +21,7 @@ from engine.detect.agreement import BOUNDS, Agreement
 from engine.detect.onnx import OnnxDetector, verified
 from engine.detect.plans import Plan, PlanFolder, PlanKey
 from engine.errors import ConfigError, ModelError
+from engine.gpu import has_driver
 from engine.metrics import Metrics
 from engine.reference import agreement, network_inputs, reference_frames
 from engine.stages import Detector
@@ -51,15 +51,6 @@ def open_detector(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu
             passed_over += 1
             log.warning("detector passed over", runtime=runtime, reason=str(error))
     return _told(_open_onnx(card, config, metrics, gpu), metrics, fallback=passed_over > 0)
-
-
-def has_driver() -> bool:
-    """Whether NVIDIA's driver is installed; torch, which takes a second to import, is not asked."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _told(detector: Detector, metrics: Metrics, *, fallback: bool) -> Detector:

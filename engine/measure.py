@@ -108,6 +108,7 @@ class GroundSpeedometer:
     _table: GeometryTable = field(init=False)
     _history: dict[int, Sightings] = field(init=False, default_factory=dict)
     _moved: list[int] = field(init=False, default_factory=list)
+    _paused: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
@@ -126,6 +127,10 @@ class GroundSpeedometer:
     def suspend(self, cameras: frozenset[int]) -> None:
         """State no speed of what these cameras see from now on, and of others again: the answer of `engine.steady`."""
         self._moved = sorted(cameras)
+
+    def pause(self, paused: bool) -> None:
+        """State no speed at all from now on, because nothing can be recorded, or go on: as `engine.outage` says."""
+        self._paused = paused
 
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
@@ -201,6 +206,7 @@ class GroundSpeedometer:
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
             (np.isin(tracks.camera, self._moved), Measurable.MOVED),
+            (np.full(len(tracks), self._paused), Measurable.UNRECORDABLE),
             (geometry < 0, Measurable.NOT_CALIBRATED),
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),

@@ -152,6 +152,13 @@ class Metrics:
         self.unproved = Counter(
             "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
         )
+        self.lost = Counter(
+            "qyran_violations_lost_total", "Violations that no case could be made of", ["camera"], registry=registry
+        )
+        self.unrecorded = Gauge("qyran_unrecorded_cases", "Cases that wait in memory", registry=registry)
+        self.storage_refuses = Gauge(
+            "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause", registry=registry
+        )
         self.unsigned = Counter(
             "qyran_evidence_unsigned_total", "Cases that no key has signed", ["camera"], registry=registry
         )
@@ -262,6 +269,7 @@ class Metrics:
             self.camera_moved,
             self.view_unclear,
             self.unproved,
+            self.lost,
             self.unsigned,
             self.conflicts,
             self.latency_s,

@@ -13,6 +13,7 @@ import structlog
 
 from engine.errors import CaseConflict, DeviceLost, RegisterError
 from engine.metrics import Metrics
+from engine.outage import Outage
 from engine.prefetch import prefetch
 from engine.stages import (
     Decoder,
@@ -95,6 +96,7 @@ class Pipeline:
         self._clock = clock
         self._heard_s: dict[int, float] = {}
         self._unrecorded: list[Case] = []
+        self._outage = Outage(metrics, clock)
         self._decode = self._timed("decode", stages.decoder.decode)
         self._detect = self._timed("detect", stages.detector.detect)
         self._track = self._timed("track", stages.tracker.track)
@@ -131,6 +133,7 @@ class Pipeline:
         """From pixels to violations."""
         self._forget_the_silent(decoded.batch)
         self._stages.speedometer.suspend(decoded.moved)
+        self._stages.speedometer.pause(self._outage.lasts)
         self._stages.signals.observe(decoded.batch, decoded.moved)
         detections = self._detect(decoded.batch)
         tracks = self._track(detections)
@@ -218,6 +221,8 @@ class Pipeline:
         except RegisterError as error:
             log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
         self._count_entries(entries)
+        prosecutor, unrecorded = self._stages.prosecutor, len(self._unrecorded)
+        self._outage.note(prosecutor.refused or unrecorded > 0, prosecutor.waiting + unrecorded)
         return entries
 
     def _record_singly(self) -> Iterator[Entry]:
@@ -252,7 +257,7 @@ class Pipeline:
         ended = tracks.ended >> TRACK_BITS
         for camera, name in self._present(ended):
             self._metrics.tracks.labels(name).inc(int((ended == camera).sum()))
-        for violation in violations:
+        for violation in (one for one in violations if not one.confirm):
             name = self._cameras[violation.camera]
             self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from engine.types import (
+    Answer,
     Case,
     Detections,
     Entry,
@@ -77,6 +78,9 @@ class Speedometer(Protocol):
     def suspend(self, cameras: frozenset[int]) -> None:
         """State no speed of what these cameras see from now on, and of all others again."""
 
+    def pause(self, paused: bool) -> None:
+        """State no speed at all from now on, because nothing can be recorded; or go on."""
+
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
 
@@ -89,6 +93,13 @@ class Rulebook(Protocol):
 class PlateReader(Protocol):
     def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
         """The plate that the views of one vehicle agree on; None where none shows any."""
+
+
+class VehicleRegistry(Protocol):
+    def ask(self, plate: str, kind: str, at_s: float) -> Answer:
+        """Was the paper that a kind of violation is about valid at an instant? Never raises: no answer is UNKNOWN."""
+
+    def close(self) -> None: ...
 
 
 class Investigator(Protocol):
@@ -109,6 +120,14 @@ class Prosecutor(Protocol):
 
     def release(self, camera: int) -> Sequence[Case]:
         """Let go of a camera of which no segment will come any more; its cases still waiting, as `close` gives them."""
+
+    @property
+    def refused(self) -> bool:
+        """Could the last case not be written? It waits, and is tried again by a later `prove`."""
+
+    @property
+    def waiting(self) -> int:
+        """Violations whose cases are not made yet."""
 
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with the evidence there is."""

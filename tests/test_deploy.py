@@ -51,6 +51,19 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
     assert "secret" not in repr(config)
 
 
+def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path: Path) -> None:
+    (tmp_path / "CAMERA_USER").write_text("viewer\n")
+    (tmp_path / "CAMERA_PASSWORD").write_text("geheim\n")
+    example = DEPLOY / "example" / "secured.toml"
+    here = tmp_path / "secured.toml"
+    here.write_text(example.read_text().replace("/run/credentials/qyran.service", str(tmp_path)))
+    config = load_config(here, {})
+    assert config.cameras[0].url == "rtsps://viewer:geheim@10.20.0.12/stream1"
+    assert config.service.tls is not None
+    assert config.service.tls.key == tmp_path / "tls" / "server.key"
+    assert "geheim" not in repr(config)
+
+
 def test_the_handbook_lists_every_metric_with_its_meaning() -> None:
     handbook = (DEPLOY.parent / "docs" / "operations.md").read_text()
     for family in Metrics().registry.collect():

@@ -110,7 +110,9 @@ def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(be
     for x in range(5):
         assert bench.prosecutor.prove([make_violation(EPOCH_S + 6.0, x_px=x * 40)]) == []
     assert [bool(waiting.claimed) for waiting in bench.prosecutor._waiting] == [True, False, False]
-    assert bench.incomplete() == 2
+    assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 2
+    assert bench.prosecutor.refused
+    assert bench.prosecutor.waiting == 3
 
 
 KILLED = """

@@ -25,9 +25,9 @@ from tests.evidence_bench import Bench, nobody, prove
 from tests.examples import make_document, make_footage
 
 ENGINE = Path(__file__).resolve().parent.parent / "engine"
-SPEAKING = ("rules", "section", "evidence", "plates", "attributes", "registry")
+SPEAKING = ("rules", "section", "evidence", "signals", "plates", "inquiry")
 """Packages whose sentences go into a case's `reasons` and `incomplete`."""
-TABLES = ("words", "laws", "liability", "kinds", "outcomes", "classes", "clocks", "instants", "marks", "facts")
+TABLES = ("words", "laws", "kinds", "outcomes", "classes", "clocks", "instants", "marks", "facts")
 
 
 @pytest.fixture(params=["ru", "kk", "en"])
@@ -53,10 +53,9 @@ def test_every_kind_of_every_catalogue_has_a_title(words: Words):
     assert kinds <= words.kinds.keys()
 
 
-def test_every_catalogue_has_its_law_and_the_owners_liability(words: Words):
+def test_every_catalogue_has_its_law(words: Words):
     names = {load_catalogue(name).version.partition("-")[0] for name in shipped_catalogues()}
     assert names <= words.laws.keys()
-    assert names <= words.liability.keys()
 
 
 def test_every_outcome_class_and_clock_has_its_words(words: Words):
@@ -230,6 +229,14 @@ def test_a_plate_with_its_readings_and_marks():
     for text in ("123ABC02", "KZ 02", "0,973", "128ABC02", "в розыске"):
         assert text in page
     assert "не прочитан" in report("ru")
+
+
+def test_who_answers_is_said_with_the_article():
+    liable = document.Liability(article="31", says={"ru": "Отвечает собственник.", "kk": "Меншік иесі жауап береді."})
+    assert "Отвечает собственник. (ст. 31 КоАП РК)" in report("ru", liability=liable)
+    assert "Меншік иесі жауап береді. (ҚР ӘҚБтК 31-бап)" in report("kk", liability=liable)
+    assert "Отвечает собственник." in report("en", liability=liable)
+    assert "Liability" not in report("en")
 
 
 def test_papers_that_did_not_hold_are_said_loudly():

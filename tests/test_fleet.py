@@ -36,7 +36,14 @@ def config(state: Path) -> EngineConfig:
 
 @contextmanager
 def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
-    """The engine at work on a thread of its own, and what orders it about."""
+    """The engine at work, and what orders it about."""
+    with at_work(engine), grpc.insecure_channel(engine.grpc_address) as channel:
+        yield pb_grpc.CameraServiceStub(channel)
+
+
+@contextmanager
+def at_work(engine: Engine) -> Iterator[None]:
+    """The engine runs on a thread of its own, and ends without a failure."""
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -48,10 +55,11 @@ def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    with grpc.insecure_channel(engine.grpc_address) as channel:
-        yield pb_grpc.CameraServiceStub(channel)
-    engine.stop()
-    thread.join(60)
+    try:
+        yield
+    finally:
+        engine.stop()
+        thread.join(60)
     assert not thread.is_alive()
     assert failures == []
 

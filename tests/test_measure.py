@@ -340,6 +340,15 @@ def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_a
     assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
 
 
+def test_while_nothing_can_be_recorded_no_speed_is_stated_and_afterwards_it_is_again() -> None:
+    meter = GroundSpeedometer({0: geometry()})
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    meter.pause(True)
+    assert meter.measure(batch(TIMES, {1: way})).speeds.measurable.tolist() == [Measurable.UNRECORDABLE]
+    meter.pause(False)
+    assert meter.measure(batch(TIMES, {2: way})).speeds.measurable.tolist() == [Measurable.YES]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -71,6 +71,7 @@ def _quantised(model: ModelProto) -> bool:
 
 def _calibrated(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs]) -> ModelProto:
     reader = _Reader(calibration)
+    _name_nodes(model)
     model = onnx.shape_inference.infer_shapes(model)
     add_pre_process_metadata(model)  # shapes are known, which is what it asks for
     with tempfile.TemporaryDirectory() as folder:
@@ -93,6 +94,12 @@ def _calibrated(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs
                 raise ConfigError(f"{card.name}: int8 wants pictures to calibrate with") from error
             raise ModelError(f"{card.name}: calibration: {error}") from error
         return onnx.load(target)
+
+
+def _name_nodes(model: ModelProto) -> None:
+    """Exporters may leave nodes without a name; what shall not be quantised is told by name."""
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}/{number}"
 
 
 def _delicate(model: ModelProto) -> set[str]:

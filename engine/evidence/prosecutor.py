@@ -79,6 +79,7 @@ class FileProsecutor:
         self._recordings = {camera: Recording(config.keep_s, config.keep_bytes) for camera in origin.scenes}
         self._waiting: deque[_Waiting] = deque()
         self._again_s = float("-inf")
+        self._refused = False
         self._folders = Folders(root, origin.device_serial, origin.key)
         if origin.key is None:
             log.warning("no signing key is configured: the cases are not signed")
@@ -114,6 +115,16 @@ class FileProsecutor:
         if not any(waiting.violation.camera == camera for waiting in self._waiting):
             del self._recordings[camera]
         return cases
+
+    @property
+    def refused(self) -> bool:
+        """Did the disk refuse the last case?"""
+        return self._refused
+
+    @property
+    def waiting(self) -> int:
+        """Violations whose cases are not made yet."""
+        return len(self._waiting)
 
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with what there is. One that the disk refuses even now is lost, and logged."""
@@ -153,10 +164,12 @@ class FileProsecutor:
             except EvidenceError as error:
                 log.error("case cannot be written, it waits", waiting=len(self._waiting), error=str(error))
                 self._again_s = self._clock() + RETRY_S
+                self._refused = True
                 self._waiting.remove(waiting)
                 self._waiting.append(waiting)
                 return
             self._waiting.remove(waiting)
+            self._refused = False
             yield case
 
     def _prove(self, waiting: _Waiting) -> Case:
@@ -187,5 +200,5 @@ class FileProsecutor:
 
     def _lose(self, violation: Violation, why: str) -> None:
         camera = self._origin.scenes[violation.camera].camera
-        self._metrics.unproved.labels(camera).inc()
+        self._metrics.lost.labels(camera).inc()
         log.critical("violation lost", camera=camera, kind=violation.kind, occurred_s=violation.decisive_s, why=why)

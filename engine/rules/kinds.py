@@ -19,10 +19,20 @@ from engine.rules.solid_line import SolidLine
 from engine.rules.speeding import Speeding
 from engine.rules.standing import Standing
 from engine.rules.stop_line import OverStopLine
+from engine.rules.suspicion import Suspicion
 from engine.rules.turn import Turn
 from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
 from engine.rules.yielding import Yielding
+from engine.sitelooks import (
+    LightsOffRule,
+    NoInspectionRule,
+    NoInsuranceRule,
+    PermitExpiredRule,
+    PhoneUseRule,
+    PlateMissingRule,
+    SeatbeltRule,
+)
 from engine.siterules import (
     BusLaneRule,
     IllegalParkingRule,
@@ -72,6 +82,13 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     StopLineRule: OverStopLine,
     RailCrossingRule: RailCrossing,
     JunctionBlockingRule: JunctionBlocking,
+    NoInspectionRule: Suspicion,
+    NoInsuranceRule: Suspicion,
+    PermitExpiredRule: Suspicion,
+    PhoneUseRule: Suspicion,
+    SeatbeltRule: Suspicion,
+    LightsOffRule: Suspicion,
+    PlateMissingRule: Suspicion,
 }
 
 

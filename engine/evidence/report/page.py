@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from engine.document import CalibrationRecord, CertificateRecord, Document, Instant, PlateRecord, Speed
-from engine.evidence.report.words import Words, law_of
+from engine.evidence.report.words import Words
 
 VEHICLE = "vehicle.jpg"
-ADDRESSES = ("ru", "kk", "en")
-"""In which language an address is taken where the reader's own is missing."""
+NEXT_BEST = ("ru", "kk", "en")
+"""In which language a text is taken where the reader's own is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,7 @@ class Page:
 
     @property
     def address(self) -> str:
-        known = self.record.place.address
-        tried = (self.words.language, *ADDRESSES, *known)
-        return next((known[language] for language in tried if known.get(language)), "")
+        return _best(self.record.place.address, self.words.language)
 
     @property
     def place(self) -> Sequence[str]:
@@ -198,7 +196,12 @@ class Page:
 
     @property
     def liability(self) -> str:
-        return self.words.liability.get(law_of(self.record.versions.catalogue), "")
+        """Who answers, and by which article; empty where the law in force says nothing."""
+        liable = self.record.liability
+        says = _best(liable.says, self.words.language) if liable else ""
+        return (
+            f"{says} ({self.words.article(liable.article, self.record.versions.catalogue)})" if liable and says else ""
+        )
 
     def _local(self, at: dt.datetime) -> dt.datetime:
         return at.astimezone(ZoneInfo(self.record.time.timezone))
@@ -210,3 +213,8 @@ class Page:
 def make_page(words: Words, record: Document, content: bytes) -> Page:
     """`content` is `case.json`, `record` what it says."""
     return Page(words, record, hashlib.sha256(content).hexdigest())
+
+
+def _best(says: Mapping[str, str], language: str) -> str:
+    """The text in that language, else in the next best; empty where there is none."""
+    return next((says[one] for one in (language, *NEXT_BEST, *says) if says.get(one)), "")

@@ -57,8 +57,6 @@ class Words(Strict, frozen=True):
     articles: Articles
     laws: dict[str, str]
     """By the catalogue's name, the part of its version before the dash."""
-    liability: dict[str, str]
-    """The same."""
     kinds: dict[str, str]
     outcomes: dict[str, str]
     classes: dict[str, str]
