@@ -74,8 +74,8 @@ class DetectorConfig(Strict, frozen=True):
     """Of a TensorRT plan; elsewhere the network is computed in fp32."""
     batch: Count = 32
     """Pictures that the network is run for at once on a GPU, at the most."""
-    plans: Path = Path("var/plans")
-    """Folder of TensorRT's plans, relative to the configuration file."""
+    plans: Path | None = None
+    """Folder of TensorRT's plans, relative to the configuration file; None: `plans` in the engine's state."""
     footage: tuple[Path, ...] = ()
     """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
     calibrated with them. Without any, the demo's clips are the reference."""
@@ -379,7 +379,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
-        detector=_detector(config.detector, here),
+        detector=_detector(config.detector, here, here / config.state),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
@@ -444,11 +444,11 @@ def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, 
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
 
 
-def _detector(detector: DetectorConfig, here: Path) -> DetectorConfig:
+def _detector(detector: DetectorConfig, here: Path, state: Path) -> DetectorConfig:
     return msgspec.structs.replace(
         detector,
         card=_locate(detector.card, here),
-        plans=here / detector.plans,
+        plans=here / detector.plans if detector.plans else state / "plans",
         footage=tuple(here / video for video in detector.footage),
     )
 
