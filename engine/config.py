@@ -74,8 +74,8 @@ class DetectorConfig(Strict, frozen=True):
     """Of a TensorRT plan; elsewhere the network is computed in fp32."""
     batch: Count = 32
     """Pictures that the network is run for at once on a GPU, at the most."""
-    plans: Path = Path("var/plans")
-    """Folder of TensorRT's plans, relative to the configuration file."""
+    plans: Path | None = None
+    """Folder of TensorRT's plans, relative to the configuration file; None: `plans` in the engine's state."""
     footage: tuple[Path, ...] = ()
     """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
     calibrated with them. Without any, the demo's clips are the reference."""
@@ -221,6 +221,25 @@ class RegisterConfig(Strict, frozen=True):
         return f"RegisterConfig(url={redact(self.url)!r})"
 
 
+class KeepRule(Strict, frozen=True):
+    """How long some cases are kept; what is empty does not restrict, what is given must all hold."""
+
+    days: Count
+    """After they were recorded."""
+    kinds: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    """Proposed: fine, warning, officer, indication."""
+    dispositions: tuple[Literal["none", "accepted", "rejected", "exempt_other_driver", "exempt_stolen"], ...] = ()
+    """What was decided last; none: nothing yet."""
+
+
+class RetentionConfig(Strict, frozen=True):
+    days: Annotated[int, Meta(ge=0)] = 0
+    """How long a case is kept that no rule names; 0: for ever."""
+    rules: tuple[KeepRule, ...] = ()
+    """The first that fits counts."""
+
+
 class RecipientConfig(Strict, frozen=True):
     """A register that wants to be called: every case that it wants is submitted to it, once by id."""
 
@@ -312,6 +331,7 @@ class EngineConfig(Strict, frozen=True):
     registry: RegistryConfig | None = None
     classifiers: tuple[ClassifierConfig, ...] = ()
     register: RegisterConfig = RegisterConfig()
+    retention: RetentionConfig = RetentionConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
@@ -379,7 +399,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
-        detector=_detector(config.detector, here),
+        detector=_detector(config.detector, here, here / config.state),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
@@ -444,11 +464,11 @@ def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, 
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
 
 
-def _detector(detector: DetectorConfig, here: Path) -> DetectorConfig:
+def _detector(detector: DetectorConfig, here: Path, state: Path) -> DetectorConfig:
     return msgspec.structs.replace(
         detector,
         card=_locate(detector.card, here),
-        plans=here / detector.plans,
+        plans=here / detector.plans if detector.plans else state / "plans",
         footage=tuple(here / video for video in detector.footage),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import names
 from engine.config import load_config
 from engine.metrics import Metrics
 from engine.site import load_site
@@ -32,6 +34,14 @@ def test_the_alerts_use_metrics_that_exist() -> None:
     used = used_names((DEPLOY / "prometheus" / "alerts.yml").read_text())
     assert used
     assert used <= metric_names()
+
+
+def test_the_gpu_script_runs_benchmarks_that_exist() -> None:
+    script = (DEPLOY.parent / "benchmarks" / "gpu.sh").read_text()
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    run = re.findall(r"measure (\w+)", script)
+    assert len(run) == 4
+    assert set(run) <= set(names())
 
 
 def test_the_dashboard_uses_metrics_that_exist() -> None:

@@ -113,10 +113,10 @@ class StopLine:
         """The vehicle's last way over the line under one steady clock; None where it was not seen to come over it."""
         rows = trail.rows[trail.rows["captured_s"] > trail.steady_since_s]
         rows = rows[np.isfinite(rows["position_m"]).all(axis=1)]
-        if len(rows) < FEWEST:
+        least, most = self.front_m(trail)
+        if len(rows) < FEWEST or not (self.ahead_m(rows["position_m"]) + least >= 0).any():
             return None
         position_m = smoothed(np.ascontiguousarray(rows["position_m"]))
-        least, most = self.front_m(trail)
         times, ahead_m = rows["captured_s"], self.ahead_m(position_m)
         late = _last_rise(times, ahead_m + least, len(rows))
         early = _last_rise(times, ahead_m + most, late[0] + 2) if late else None
