@@ -7,11 +7,11 @@ never replaced by another.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +22,7 @@ from engine.detect.agreement import BOUNDS, Agreement
 from engine.detect.onnx import OnnxDetector, verified
 from engine.detect.plans import Plan, PlanFolder, PlanKey
 from engine.errors import ConfigError, ModelError
+from engine.gpu import has_driver
 from engine.metrics import Metrics
 from engine.reference import agreement, network_inputs, reference_frames
 from engine.stages import Detector
@@ -53,15 +54,6 @@ def open_detector(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu
     return _told(_open_onnx(card, config, metrics, gpu), metrics, fallback=passed_over > 0)
 
 
-def has_driver() -> bool:
-    """Whether NVIDIA's driver is installed; torch, which takes a second to import, is not asked."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
-
-
 def _told(detector: Detector, metrics: Metrics, *, fallback: bool) -> Detector:
     model = detector.model
     metrics.detector.labels(model.name, model.runtime, "yes" if fallback else "no").set(1)
@@ -88,7 +80,7 @@ def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics, gp
     from engine.detect.device import DeviceDetector
     from engine.detect.plan_network import PlanNetwork
 
-    here, folder = this_gpu(gpu), PlanFolder(config.plans)
+    here, folder = this_gpu(gpu), plan_folder(config)
     key = plan_key(card, config, here.sm, here.name)
     plan = folder.find(key) or make_plan(card, config, key, here.sm, _log_progress)
     network = PlanNetwork(card, plan.content, config.precision, here.device, folder.path(key).with_suffix(".jit"))
@@ -134,6 +126,11 @@ def need_modules(*names: str) -> None:
 # -- plans
 
 
+def plan_folder(config: DetectorConfig) -> PlanFolder:
+    """Where the plans are; without a configuration file below the current folder."""
+    return PlanFolder(config.plans or Path("var/plans"))
+
+
 def plan_key(card: ModelCard, config: DetectorConfig, sm: int, gpu: str) -> PlanKey:
     """What the plan for a GPU is found by: TensorRT's are for one model of card, those for RTX for a capability."""
     from engine.detect.tensorrt import builds_ahead, library, version
@@ -154,7 +151,7 @@ def make_plan(card: ModelCard, config: DetectorConfig, key: PlanKey, sm: int, pr
     network = prepared(card, verified(card), config.precision, network_inputs(card, frames))
     converted = _converted(card, config, network, frames)
     built = tensorrt.build(card, network, sm, config.batch, progress)
-    return PlanFolder(config.plans).keep(key, built.content, built.facts, converted.numbers())
+    return plan_folder(config).keep(key, built.content, built.facts, converted.numbers())
 
 
 def _converted(card: ModelCard, config: DetectorConfig, network: bytes, frames: Sequence[FrameBatch]) -> Agreement:

@@ -6,6 +6,7 @@ hang instead of failing, and then nobody but this thread could end the process.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import threading
@@ -54,6 +55,15 @@ class Card(Protocol):
     def close(self) -> None: ...
 
 
+def has_driver() -> bool:
+    """Whether NVIDIA's driver is installed; torch, which takes a second to import, is not asked."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def open_card(index: int) -> Card | None:
     """The GPU that CUDA shows to this process under this index: None where there is none, or, with a line in the log,
     where NVML does not know it: then nobody watches it."""
@@ -71,7 +81,7 @@ def open_card(index: int) -> Card | None:
 
 def _uuid(index: int) -> str | None:
     """CUDA and NVML count cards differently, but name them alike."""
-    if find_spec("torch") is None:
+    if not has_driver() or find_spec("torch") is None:
         return None
     import torch
 

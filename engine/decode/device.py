@@ -172,6 +172,7 @@ class DeviceDecoder:
         return Part(batch, indices_of(job.choice for job in jobs))
 
     def _read_lamps(self, jobs: Sequence[_Job], decoded: Decoded, out: Lamps) -> None:
+        """Into the rows of `out`; a graph without lamps gives none to read."""
         first = 0
         for job, crops in zip(jobs, decoded.lamps, strict=False):
             view, box = job.choice.view, job.sample.lamps_px
@@ -200,6 +201,8 @@ class DeviceDecoder:
 
 def asked(segment: Segment, wanted: Ints, formats: Formats, model: ModelInput, view: CameraView) -> Sample | str:
     """The segment as the device takes it, or why the device is not asked: one of `metrics.FALLBACK_REASONS`."""
+    if view.lossy:
+        return "lossy"
     try:
         found = formats.of(segment)
         if found.refused or not is_regular(segment):
