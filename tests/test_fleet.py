@@ -162,6 +162,15 @@ def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(
         assert [record.name for record in after.all()] == ["other"]
 
 
+def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        one, other = (Roster(config(tmp_path), CameraVersions(register.database, device), {}) for device in ("A", "B"))
+        one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        one.commit(one.change("first", 0, "anna", "remove", state="removed"))
+        assert [record.name for record in one.all()] == ["second"]
+        assert [record.name for record in other.all()] == ["first"]
+
+
 def test_a_wrong_site_or_secret_is_an_error_that_names_the_camera(roster: Roster) -> None:
     with pytest.raises(ConfigError, match=r"site of camera second: .*colour"):
         roster.draft(settings(), 'colour = "red"\n' + SITE, None, "anna")

@@ -69,6 +69,7 @@ def _decisions() -> None:
 def _cameras() -> None:
     op.create_table(
         "camera_versions",
+        sa.Column("device", sa.String(255), primary_key=True),
         sa.Column("camera", sa.String(63), primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(15), nullable=False),
