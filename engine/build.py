@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -23,10 +22,11 @@ from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector, sensitive
 from engine.detectors import open_detector
 from engine.document import Liability
-from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
+from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.gpu import Lost, watching
+from engine.housekeeping import open_housekeeper, tidying
 from engine.ingest import FileSource, Probe, RtspSource
 from engine.ingest import probe as look_at
 from engine.inquest import Surroundings, open_inquiry, require_means
@@ -84,7 +84,8 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
-        _recover(register, config.evidence_root)
+        housekeeper = open_housekeeper(config, register)
+        housekeeper.recover()
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
         runner = _runner(config.pipeline, pipeline, crew, metrics, lost)
@@ -97,14 +98,8 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         service.start()
         stack.callback(service.stop)
         stack.enter_context(open_deliverer(config, register, metrics))
+        stack.enter_context(tidying(housekeeper))
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
-
-
-def _recover(register: SqlRegister, evidence_root: Path) -> None:
-    """Append the cases whose evidence was complete when a crash came before the register had them."""
-    lost = list(stored_cases(evidence_root, lambda case_id: register.get(case_id) is not None))
-    for entry in register.append(lost):
-        log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
 def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics, lost: Lost) -> Runner:
@@ -256,7 +251,8 @@ def open_crew(
 
 
 def _view(camera: CameraConfig, site: Site) -> CameraView:
-    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
+    lossy = "://" in camera.url and camera.transport == "udp"
+    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px, lossy)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:

@@ -179,6 +179,21 @@ def deliver(
 
 
 @app.command()
+def retention(
+    config: _Config,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove what is due, instead of only saying so.")] = False,
+    hold: Annotated[str, typer.Option(metavar="CASE", help="Keep a case whatever the policy says; needs --why.")] = "",
+    release: Annotated[str, typer.Option(metavar="CASE", help="End the holds of a case.")] = "",
+    why: Annotated[str, typer.Option(help="The reason of a hold, for the record.")] = "",
+) -> None:
+    """Say what is no longer to be kept by the policy of CONFIG and what is held; `qyran run` removes it hourly."""
+    from engine import keeping
+
+    logs.configure(level="warning")
+    keeping.retention(config, keeping.Order(apply, hold, release, why), _console())
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,

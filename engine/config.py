@@ -221,6 +221,25 @@ class RegisterConfig(Strict, frozen=True):
         return f"RegisterConfig(url={redact(self.url)!r})"
 
 
+class KeepRule(Strict, frozen=True):
+    """How long some cases are kept; what is empty does not restrict, what is given must all hold."""
+
+    days: Count
+    """After they were recorded."""
+    kinds: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    """Proposed: fine, warning, officer, indication."""
+    dispositions: tuple[Literal["none", "accepted", "rejected", "exempt_other_driver", "exempt_stolen"], ...] = ()
+    """What was decided last; none: nothing yet."""
+
+
+class RetentionConfig(Strict, frozen=True):
+    days: Annotated[int, Meta(ge=0)] = 0
+    """How long a case is kept that no rule names; 0: for ever."""
+    rules: tuple[KeepRule, ...] = ()
+    """The first that fits counts."""
+
+
 class RecipientConfig(Strict, frozen=True):
     """A register that wants to be called: every case that it wants is submitted to it, once by id."""
 
@@ -312,6 +331,7 @@ class EngineConfig(Strict, frozen=True):
     registry: RegistryConfig | None = None
     classifiers: tuple[ClassifierConfig, ...] = ()
     register: RegisterConfig = RegisterConfig()
+    retention: RetentionConfig = RetentionConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()

@@ -602,7 +602,7 @@ class Entry:
     """When it was appended, Unix seconds UTC of this host's clock."""
     case: Case
     removed_s: float | None = None
-    """When retention removed its document and evidence; None: it did not."""
+    """When retention removed its document and evidence; None: they are there."""
 
 
 @dataclass(frozen=True, slots=True)

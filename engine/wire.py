@@ -51,11 +51,16 @@ def fill_entry(message: pb.Entry, entry: Entry) -> None:
     """Write an entry into an empty message, each part in its place: a message put into another is copied."""
     message.sequence = entry.sequence
     message.recorded_at.seconds, message.recorded_at.nanos = _parts(entry.recorded_s)
-    _fill_case(message.case, entry.case)
+    if entry.removed_s is None:
+        _fill_case(message.case, entry.case)
+    else:
+        _fill_named(message.case, entry.case)
+        message.removed_at.seconds, message.removed_at.nanos = _parts(entry.removed_s)
 
 
 def entry_from_message(message: pb.Entry) -> Entry:
-    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case))
+    removed_s = seconds(message.removed_at) if message.HasField("removed_at") else None
+    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case), removed_s)
 
 
 def case_to_message(case: Case) -> pb.Case:
@@ -66,15 +71,20 @@ def case_to_message(case: Case) -> pb.Case:
 
 def _fill_case(message: pb.Case, case: Case) -> None:
     """A document that cannot be read goes out all the same, and `incomplete` says so: a case is never held back."""
+    _fill_named(message, case)
+    try:
+        _fill_told(message, doc.summarise(case.document, source=f"case {case.id}"))
+    except EvidenceError as error:
+        message.incomplete.append(str(error))
+
+
+def _fill_named(message: pb.Case, case: Case) -> None:
+    """What the register knows of a case without reading its document."""
     message.id, message.kind, message.camera = case.id, case.kind, case.camera
     message.folder, message.document = case.folder, case.document
     message.occurred_at.seconds, message.occurred_at.nanos = _parts(case.occurred_s)
     for file in case.files:
         message.files.add(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, sha256=file.sha256)
-    try:
-        _fill_told(message, doc.summarise(case.document, source=f"case {case.id}"))
-    except EvidenceError as error:
-        message.incomplete.append(str(error))
 
 
 def case_from_message(message: pb.Case) -> Case:

@@ -175,7 +175,10 @@ class Calls(pb_grpc.ViolationServiceServicer):
         return entry
 
     async def _file(self, case_id: str, name: str) -> tuple[EvidenceFile, Path]:
-        case = (await self._entry(case_id)).case
+        entry = await self._entry(case_id)
+        case = entry.case
+        if entry.removed_s is not None:
+            raise NotThere("case_id", f"case {case_id!r} was removed: its time is over", "evidence", case_id)
         file = next((file for file in case.files if file.name == name), None)
         if file is None:
             raise NotThere("name", f"case {case_id!r} has no file {name!r}", "evidence", f"{case_id}/{name}")
