@@ -225,7 +225,15 @@ def open_crew(
             metrics,
         )
         around = Surroundings(
-            lambda camera: scenes[camera].site, names, prosecutor.kept, decoding.look, register, metrics
+            site_of=lambda camera: scenes[camera].site,
+            names=names,
+            kept=prosecutor.kept,
+            look=decoding.look,
+            register=register,
+            metrics=metrics,
+            catalogue=catalogue,
+            reached_s=prosecutor.reached_s,
+            shoot=prosecutor.shoot,
         )
         stages = Stages(
             decoder=decoding.decoder,
