@@ -73,6 +73,21 @@ def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, mean
     return Exhibits(table.files, instants, clip, tuple(table.incomplete))
 
 
+def given(violation: Violation, files: Mapping[str, bytes]) -> Exhibits:
+    """What was made while the recordings of both ends of a drive were kept; there is no clip of it."""
+    table = _Table(violation.section.section if violation.section else "")
+    table.files |= files
+    ends = {"entry": f"entry-{OVERVIEW}", "exit": OVERVIEW}
+    instants = []
+    for name, at_s in violation.instants.items():
+        still = ends.get(name) if ends.get(name) in files else None
+        if still is None:
+            table.miss(f"No still of the instant {name}")
+        shown = moment(at_s)
+        instants.append(doc.Instant(name=name, captured=shown, still=still, still_captured=shown if still else None))
+    return Exhibits(table.files, tuple(instants), None, tuple(table.incomplete))
+
+
 def instants_of(violation: Violation) -> Mapping[str, float]:
     """Every instant that gets a still, by name: the decisive one, those that the rule names, and of a measured kind
     the ends of the measurement where the others are fewer than two."""
