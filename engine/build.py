@@ -251,7 +251,8 @@ def open_crew(
 
 
 def _view(camera: CameraConfig, site: Site) -> CameraView:
-    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
+    lossy = "://" in camera.url and camera.transport == "udp"
+    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px, lossy)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:
