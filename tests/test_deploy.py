@@ -13,6 +13,7 @@ from benchmarks.__main__ import names
 from engine import tomlfile
 from engine.config import EngineConfig, load_config
 from engine.metrics import Metrics
+from engine.share import Share, parse_share
 from engine.site import load_site
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -96,3 +97,12 @@ def test_the_handbook_knows_every_alarm() -> None:
     alarms = re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text())
     assert alarms
     assert all(f"| {alarm} |" in handbook for alarm in alarms)
+
+
+def test_the_unit_of_a_gpu_starts_a_worker_that_there_is() -> None:
+    unit = (DEPLOY / "systemd" / "qyran-gpu@.service").read_text()
+    [command] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    program, verb, _, option, share = command.replace("%i", "1").replace("${QYRAN_GPUS}", "2").split()
+    assert (Path(program).name, verb, option) == ("qyran", "run", "--gpu")
+    assert parse_share(share) == Share(1, 2)
+    assert "Restart=always" in unit
