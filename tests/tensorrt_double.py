@@ -1,7 +1,7 @@
 """TensorRT's interface as far as running a plan goes, in the host's memory.
 
-A "plan" is an ONNX network, and ONNX Runtime runs it on the addresses that it was told. Whoever calls it out of order, or
-for a batch outside the profile, is told so.
+A "plan" is an ONNX network, and ONNX Runtime runs it on the addresses that it was told. Whoever calls it out of order,
+or for a batch outside the profile, is told so.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Engine:
     device_memory_size_v2 = 4096
 
     def __init__(self, plan: bytes, most: int) -> None:
-        self.session = onnxruntime.InferenceSession(plan, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(plan, options, providers=["CPUExecutionProvider"])
         self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
         self.most = most
         self.broken = False

@@ -43,8 +43,8 @@ def test_a_plan_finds_what_its_network_finds_at_every_size(double: ModuleType, t
     network, reference = opened(tmp_path), OnnxDetector(CARD, threads=1)
     assert network.sizes == [1, 2, 4, 6]
     detector = DeviceDetector(CARD, network)
-    for frames in (1, 3, 8):
-        batch = make_regions(frames, WHOLE, MIDDLE, width=320, height=320)
+    for count in (1, 3, 8):
+        batch = make_regions(count, WHOLE, MIDDLE, width=320, height=320)
         batch.pixels[:] = RANDOM.uniform(-1, 1, batch.pixels.shape)
         same(detector.detect(batch), reference.detect(batch), px=0.1)
 
