@@ -79,7 +79,9 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         metrics_port = stack.enter_context(exposed(metrics, host, port))
         lost = stack.enter_context(watching(_gpu(config), metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
-        roster = Roster(config, CameraVersions(register.database, config.device_serial), secrets(config))
+        versions = CameraVersions(register.database, config.device_serial)
+        fits = partial(examine, catalogue=load_catalogue(config.catalogue, config.review))
+        roster = Roster(config, versions, secrets(config), fits)
         watched = [camera for camera in roster.all() if camera.version.state == "watched"]
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)

@@ -162,6 +162,31 @@ def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(
         assert [record.name for record in after.all()] == ["other"]
 
 
+def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, {"USER": "u", "PASSWORD": "geheim"})
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        after = Roster(config(tmp_path), versions, {})
+        assert [record.name for record in after.all()] == ["first"]
+        with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
+            after.get("second")
+
+
+def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    def refuse(site: object) -> None:
+        raise ConfigError("the law has changed")
+
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, {})
+        before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        assert Roster(config(tmp_path), versions, {}, refuse).all() == []
+        with pytest.raises(ConfigError, match="the law has changed"):
+            Roster(config(tmp_path), CameraVersions(register.database, "B"), {}, refuse).all()
+
+
 def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:
     with closing(SqlRegister(tmp_path / "register.db")) as register:
         one, other = (Roster(config(tmp_path), CameraVersions(register.database, device), {}) for device in ("A", "B"))
