@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import names
-from engine.config import load_config
+from engine import tomlfile
+from engine.config import EngineConfig, load_config
 from engine.metrics import Metrics
 from engine.share import Share, parse_share
 from engine.site import load_site
@@ -60,6 +61,15 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
         assert load_site(camera.site).image_size_px
     assert "secret" in config.cameras[0].url
     assert "secret" not in repr(config)
+
+
+def test_what_the_example_leaves_commented_out_is_well_formed_too() -> None:
+    text = (DEPLOY / "example" / "engine.toml").read_text()
+    shown = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    config = tomlfile.parse(shown, EngineConfig, source="example")
+    assert config.recipients
+    assert config.retention.rules
+    assert config.register.url
 
 
 def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path: Path) -> None:
