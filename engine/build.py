@@ -77,10 +77,12 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        lost = stack.enter_context(watching(0 if config.decoder.device == "cpu" else config.decoder.device, metrics))
+        lost = stack.enter_context(watching(_gpu(config), metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
-        roster = Roster(config, CameraVersions(register.database, config.device_serial), secrets(config))
-        watched = [camera for camera in roster.all() if camera.version.state == "watched"]
+        versions = CameraVersions(register.database, config.device_serial)
+        fits = partial(examine, catalogue=load_catalogue(config.catalogue, config.review))
+        roster = Roster(config, versions, secrets(config), fits)
+        watched = roster.watched()
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
@@ -97,6 +99,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
+        stack.callback(runner.close)
         stack.enter_context(open_deliverer(config, register, metrics))
         stack.enter_context(tidying(housekeeper))
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
@@ -225,7 +228,15 @@ def open_crew(
             metrics,
         )
         around = Surroundings(
-            lambda camera: scenes[camera].site, names, prosecutor.kept, decoding.look, register, metrics
+            site_of=lambda camera: scenes[camera].site,
+            names=names,
+            kept=prosecutor.kept,
+            look=decoding.look,
+            register=register,
+            metrics=metrics,
+            catalogue=catalogue,
+            reached_s=prosecutor.reached_s,
+            shoot=prosecutor.shoot,
         )
         stages = Stages(
             decoder=decoding.decoder,
