@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import CaseConflict, RegisterError
-from engine.register import Filter, SqlRegister
+from engine.register import Filter, Outbox, SqlRegister, Wish
 from engine.types import EvidenceFile
 from tests.examples import EPOCH_S, make_case
 from tests.postgres import Server
@@ -44,6 +44,16 @@ def test_cases_are_numbered_from_one_in_the_order_of_appending(register: SqlRegi
         (1, "gate-000002"), (2, "gate-000001"), (3, "gate-000003"),
     ]  # fmt: skip
     assert [e.recorded_s for e in second] == [1234.5]
+
+
+def test_whatever_a_recipient_says_a_delivery_is_settled(register: SqlRegister):
+    register.append([make_case(1), make_case(2)])
+    outbox = Outbox(register.database, "city")
+    assert outbox.claim("us", 60.0) and outbox.enrol(Wish()) == 2
+    outbox.deliver(1, "QR\0 7")
+    outbox.refuse(2, "\0")
+    assert [delivery.detail for delivery in outbox.refused(9)] == ["\ufffd"]
+    assert (outbox.standing().delivered, outbox.standing().pending) == (1, 0)
 
 
 def test_what_is_read_equals_what_was_appended(register: SqlRegister):

@@ -168,14 +168,14 @@ class Line:
 
 def _fitting(decided: Disposition, recipient: str) -> Disposition:
     """As the table takes it. Raises ValueError for a report without a usable number or without its time."""
-    if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH:
-        raise ValueError(f"report_id must have 1 to {REPORT_ID_LENGTH} characters, got {len(decided.report_id)}")
+    if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH or not decided.report_id.isprintable():
+        raise ValueError(f"report_id must be 1 to {REPORT_ID_LENGTH} printable characters: {decided.report_id!r:.99}")
     if decided.decided_s <= 0:
         raise ValueError("decided_at is required")
     return replace(
         decided,
-        reason=decided.reason[:REASON_LENGTH],
-        reference=decided.reference[:REFERENCE_LENGTH],
+        reason=decided.reason[:REASON_LENGTH].replace("\0", "\ufffd"),
+        reference=decided.reference[:REFERENCE_LENGTH].replace("\0", "\ufffd"),
         reporter=recipient,
     )
 
