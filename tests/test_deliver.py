@@ -431,3 +431,19 @@ def folder(path: Path) -> Path:
 def test_what_cannot_be_right_is_refused_before_anything_is_sent(settings: dict[str, object], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         open_channel(RecipientConfig(name="city", **settings))
+
+
+def test_a_token_that_no_header_can_carry_is_named_by_its_file_and_never_printed(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    for token in ("s3cret\x01x", "s3cret x", "s3cr\u00e9t"):
+        file.write_text(token, encoding="utf-8")
+        with pytest.raises(ConfigError, match="token: is no bearer token") as caught:
+            open_channel(RecipientConfig(name="city", url="http://127.0.0.1:1", token_file=file))
+        assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://user:s3cret@city:port/", "https://[::1/", "https://city:99999/"])
+def test_an_address_that_is_none_is_an_error_of_the_configuration(url: str) -> None:
+    with pytest.raises(ConfigError, match="recipient city: url: its host or port is none") as caught:
+        open_channel(RecipientConfig(name="city", url=url))
+    assert "s3cret" not in str(caught.value)
