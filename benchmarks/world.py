@@ -5,7 +5,8 @@
 Every clip of the demo that has a site and a truth file is played through the engine as it stands. A track is given to
 the true vehicle that most of its boxes overlap (IoU of at least 0.4). A speed counts when the engine states it as
 measured; its error is against the true mean speed over the very stretch that the engine names; the coverage is the
-share of truths within 1.96 stated standard uncertainties. A case is right when the truth holds an offence of that kind
+share of truths within 1.96 stated standard uncertainties. HOTA (Luiten et al., IJCV 2021) compares all tracks with the
+vehicles that are at least half visible and 24 px large. A case is right when the truth holds an offence of that kind
 of that vehicle; an offence is found when there is a case of it.
 """
 
@@ -13,87 +14,38 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
+from benchmarks import hota
 from benchmarks.machine import describe_machine
+from benchmarks.mot import Result
+from benchmarks.rendered import SAME_IOU, START_S, Truth
 from engine import logs
 from engine.build import open_stages
+from engine.cards import load_card
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
 from engine.demo.city import FOOTAGE, city_config
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
-from engine.signals import Change, Report, SignalBook
+from engine.signals import SignalBook
 from engine.site import load_site
-from engine.types import Entry, Measurable, Motion, Phase
+from engine.types import Entry, Measurable, Motion
 
-START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
-SAME_IOU = 0.4
+CARDS = Path(__file__).parent / "cards"
 MPS_TO_KMH = 3.6
-Box = Sequence[float]
-
-
-@dataclass(slots=True)
-class Truth:
-    """A clip's truth file, asked by capture time."""
-
-    document: dict[str, Any]
-
-    def vehicles_at(self, captured_s: float) -> list[dict[str, Any]]:
-        frames = self.document["frames"]
-        index = round((captured_s - START_S) * self.document["fps"])
-        return list(frames[index]["vehicles"]) if 0 <= index < len(frames) else []
-
-    def vehicle_of(self, box: Box, captured_s: float) -> str | None:
-        """The vehicle (and lap) that the box overlaps most; None where that is too little."""
-        vehicles = self.vehicles_at(captured_s)
-        best = max(vehicles, key=lambda vehicle: iou(box, vehicle["xyxy_px"]), default=None)
-        if best is None or iou(box, best["xyxy_px"]) < SAME_IOU:
-            return None
-        return key_of(best)
-
-    def mean_speed_mps(self, vehicle: str, began_s: float, ended_s: float) -> float:
-        """Over the frames from `began_s` to `ended_s`; nan where it is in none of them."""
-        span = np.arange(began_s, ended_s + 1e-6, 1 / self.document["fps"])
-        speeds = [row["speed_mps"] for at_s in span for row in self.vehicles_at(at_s) if key_of(row) == vehicle]
-        return float(np.mean(speeds)) if speeds else float("nan")
-
-    def reports(self) -> Iterator[Report]:
-        """What the scene's controller says of the signals that no lamp tells: one report at the end of the clip."""
-        signals, length_s = self.document["signals"], self.document["duration_s"]
-        changes = tuple(
-            Change(signal["name"], Phase[phase["lamp"].upper()], START_S + phase["from_s"])
-            for signal in signals
-            for phase in signal["phases"]
-        )
-        if signals:
-            yield Report(self.document["scene"], 1, START_S + length_s, changes)
-
-    @property
-    def offences(self) -> set[tuple[str, str]]:
-        """(kind, vehicle) of what can be seen whole in the clip."""
-        length_s = self.document["duration_s"]
-        return {
-            (offence["kind"], offence["vehicle"])
-            for offence in self.document["violations"]
-            if offence["began_s"] >= 0 and offence["ended_s"] <= length_s
-        }
-
-
-def key_of(vehicle: dict[str, Any]) -> str:
-    """Name and lap: a vehicle that comes by twice is two."""
-    return f"{vehicle['name']}#{vehicle['lap']}"
+NOTHING = hota.Counts(*np.zeros((4, len(hota.THRESHOLDS))))
 
 
 @dataclass(slots=True)
@@ -104,11 +56,17 @@ class Observer:
     votes: dict[int, Counter[str | None]] = field(default_factory=dict)
     speeds: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
     """(speed, sigma, began, ended) by track."""
+    looked_s: list[float] = field(default_factory=list)
+    """Capture times of the frames."""
+    seen: list[tuple[int, int, list[float]]] = field(default_factory=list)
+    """(frame, track, box) of every sighting."""
 
     def __call__(self, motion: Motion) -> None:
         tracks = motion.tracks
+        self.looked_s += tracks.frames.captured_s.tolist()
         for track, box, captured_s in zip(tracks.track, tracks.xyxy_px, tracks.captured_s, strict=True):
             vehicle = self.truth.vehicle_of(box.tolist(), float(captured_s))
+            self.seen.append((self.truth.frame_at(float(captured_s)), int(track), box.tolist()))
             self.votes.setdefault(int(track), Counter())[vehicle] += 1
         speeds = motion.speeds
         for row in np.flatnonzero(speeds.measurable == Measurable.YES):
@@ -125,6 +83,17 @@ class Observer:
                 found.append(((speed_mps - true_mps) * MPS_TO_KMH, sigma_mps * MPS_TO_KMH))
         return [pair for pair in found if np.isfinite(pair[0])]
 
+    def tracking(self) -> hota.Counts:
+        """How the tracks compare with the true ways of the vehicles, in the frames that were looked at."""
+        frame, identity, boxes = zip(*self.seen, strict=True) if self.seen else ((), (), ())
+        told = Result(
+            np.array(frame, np.int64),
+            np.array(identity, np.int64),
+            np.array(boxes, np.float64).reshape(-1, 4),
+            np.ones(len(frame)),
+        )
+        return hota.count(self.truth.marked(self.looked_s), told)
+
 
 @dataclass(slots=True)
 class Score:
@@ -135,6 +104,7 @@ class Score:
     found: int = 0
     offences: int = 0
     errors: list[tuple[float, float]] = field(default_factory=list)
+    tracking: hota.Counts = NOTHING
 
     def __add__(self, other: Score) -> Score:
         return Score(
@@ -143,6 +113,7 @@ class Score:
             self.found + other.found,
             self.offences + other.offences,
             self.errors + other.errors,
+            self.tracking + other.tracking,
         )
 
     def as_dict(self) -> dict[str, float | int | None]:
@@ -160,25 +131,42 @@ class Score:
             "speed_worst_kmh": round(float(off.max()), 3) if some else None,
             "speed_bias_kmh": round(float(errors.mean()), 3) if some else None,
             "coverage_95": round(float((off <= 1.96 * sigmas).mean()), 4) if some else None,
+            "hota": round(self.tracking.summary()["HOTA"], 2),
         }
 
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="world", description=__doc__)
+    parser.add_argument("clips", nargs="*", help="names of clips; all of them by default")
     parser.add_argument("--card", default="ssd_mobilenet_v3_large", help="model card: a shipped name or a file")
+    parser.add_argument("--models", type=Path, help="folder of the public detectors to compare (benchmarks/cards)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="warning")
-    clips = {camera.name: play(camera, options.card) for camera in filmed_cameras()}
-    total = sum(clips.values(), Score())
+    cameras = [camera for camera in filmed_cameras() if not options.clips or camera.name in options.clips]
+    clips = {camera.name: play(camera, options.card) for camera in cameras}
     result = {
         "machine": describe_machine(),
         "parameters": {"card": options.card, "same_iou": SAME_IOU},
         "clips": {name: score.as_dict() for name, score in clips.items()},
-        "total": total.as_dict(),
+        "total": sum(clips.values(), Score()).as_dict(),
+        "cards": {
+            card: sum((play(camera, file) for camera in cameras), Score()).as_dict()
+            for card, file in (public_cards(options.models) if options.models else ())
+        },
     }
     print(json.dumps(result, indent=2))
     return 0
+
+
+def public_cards(models: Path) -> Iterator[tuple[str, str]]:
+    """Name and card file of every public detector whose model is in the folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for card in sorted(CARDS.glob("*.toml")):
+            model = load_card(card).file.name
+            if (models / model).exists():
+                (Path(folder) / model).symlink_to((models / model).resolve())
+                yield card.stem, shutil.copy(card, folder)
 
 
 def filmed_cameras() -> list[CameraConfig]:
@@ -193,7 +181,7 @@ def truth_file(clip: str) -> Path:
 
 def play(camera: CameraConfig, card: str) -> Score:
     """The clip through the whole engine, and how its cases and speeds compare with the truth."""
-    truth = Truth(json.loads(truth_file(camera.name).read_text()))
+    truth = Truth.of(truth_file(camera.name))
     observer, metrics = Observer(truth), Metrics()
     with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
@@ -217,6 +205,7 @@ def score(entries: Iterable[Entry], truth: Truth, observer: Observer) -> Score:
         found=len(set(right)),
         offences=len(truth.offences),
         errors=observer.errors(),
+        tracking=observer.tracking(),
     )
 
 
@@ -227,12 +216,3 @@ def vehicle_of(entry: Entry, truth: Truth) -> str:
         captured_s = datetime.fromisoformat(point["captured"]).timestamp()
         votes[truth.vehicle_of(point["xyxy_px"], captured_s) or "nobody"] += 1
     return votes.most_common(1)[0][0].partition("#")[0]
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes: left, top, right, bottom."""
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    both = across * down
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)

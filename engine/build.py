@@ -14,21 +14,28 @@ import numpy as np
 import structlog
 
 from engine.audit import Audit
-from engine.config import CameraConfig, EngineConfig, PipelineConfig, secrets, split_address
+from engine.config import CameraConfig, EngineConfig, PipelineConfig, PlatesConfig, secrets, split_address
 from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
+from engine.deliver import open_deliverer
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
-from engine.detect.stills import StillDetector
+from engine.detect.stills import StillDetector, sensitive
+from engine.detectors import open_detector
+from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
+from engine.gpu import Lost, watching
 from engine.ingest import FileSource, Probe, RtspSource
 from engine.ingest import probe as look_at
+from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
+from engine.plates import load_forms
+from engine.plates.opening import open_reader
 from engine.register import CameraVersions, Consumers, Decisions, SqlRegister, Tokens
 from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.runner import Runner
@@ -72,6 +79,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
+        lost = stack.enter_context(watching(0 if config.decoder.device == "cpu" else config.decoder.device, metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
         roster = Roster(config, CameraVersions(register.database), secrets(config))
         watched = [camera for camera in roster.all() if camera.version.state == "watched"]
@@ -81,15 +89,16 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         _recover(register, config.evidence_root)
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
-        runner = _runner(config.pipeline, pipeline, crew, metrics)
+        runner = _runner(config.pipeline, pipeline, crew, metrics, lost)
         fleet = Fleet(roster, crew, runner, partial(_source, metrics), partial(_check, config), metrics)
         fleet.begin(configs)
         database = register.database
         records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
-        security = Security(Tokens(database), Audit(config.state / "audit"))
-        service = Service(records, fleet, security, config.service, metrics)
+        security = Security(Tokens(database), Audit(config.audit_folder))
+        service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
+        stack.enter_context(open_deliverer(config, register, metrics))
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
 
 
@@ -100,13 +109,14 @@ def _recover(register: SqlRegister, evidence_root: Path) -> None:
         log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
-def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics) -> Runner:
+def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics, lost: Lost) -> Runner:
     return Runner(
         pipeline,
         crew.prosecutor,
         Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, crew.names.__getitem__),
         batch_segments=sizes.batch_segments,
         overlap=sizes.overlap,
+        lost=lost,
     )
 
 
@@ -148,6 +158,11 @@ class Crew:
         self.rulebook.release(camera)
 
 
+def _gpu(config: EngineConfig) -> int:
+    """The GPU of this process: pixels are made where they are looked at."""
+    return 0 if config.decoder.device == "cpu" else config.decoder.device
+
+
 def examine(site: Site, catalogue: Catalogue) -> list[str]:
     """What is doubtful about a camera's site, one sentence each. Raises ConfigError or CalibrationError."""
     geometries({0: site})
@@ -165,7 +180,7 @@ def size_warnings(site: Site, seen: Probe) -> list[str]:
 
 def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
     """`engine.fleet.fleet.Check`."""
-    warnings = examine(site, load_catalogue(config.catalogue))
+    warnings = examine(site, load_catalogue(config.catalogue, config.review))
     return warnings + (size_warnings(site, look_at(camera)) if probe else [])
 
 
@@ -198,12 +213,21 @@ def open_crew(
     signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
-        detector = stack.enter_context(closing(OnnxDetector(card, config.detector.threads)))
+        detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, _gpu(config))))
+        watchful = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
+        catalogue = load_catalogue(config.catalogue, config.review)
         views = {
             index: _view(camera, site) for index, (camera, site) in enumerate(zip(config.cameras, sites, strict=True))
         }
         decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
         scenes = {index: Scene(names[index], site) for index, site in by_index.items()}
+        prosecutor = FileProsecutor(
+            config.evidence,
+            config.evidence_root,
+            Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue)),
+            Means(decoding.look, StillDetector(watchful, card.input)),
+            metrics,
+        )
         stages = Stages(
             decoder=decoding.decoder,
             guard=(guard := ViewGuard(references(by_index), decoding.look, metrics, names)),
@@ -215,20 +239,13 @@ def open_crew(
                 rulebook := SiteRulebook(
                     by_index,
                     names,
-                    load_catalogue(config.catalogue),
+                    catalogue,
                     signals=signals,
                     unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
                 )
             ),
-            prosecutor=(
-                prosecutor := FileProsecutor(
-                    config.evidence,
-                    config.evidence_root,
-                    Origin(scenes, config.device_serial, detector.model, _key(config)),
-                    Means(decoding.look, StillDetector(detector, card.input)),
-                    metrics,
-                )
-            ),
+            investigator=_investigator(config.plates, scenes, names, prosecutor, decoding, metrics),
+            prosecutor=prosecutor,
             register=register,
         )
         yield Crew(stages, decoding, views, guard, signals, speedometer, rulebook, prosecutor, scenes, names)
@@ -236,6 +253,27 @@ def open_crew(
 
 def _view(camera: CameraConfig, site: Site) -> CameraView:
     return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
+
+
+def _investigator(
+    config: PlatesConfig,
+    scenes: Mapping[int, Scene],
+    names: Mapping[int, str],
+    prosecutor: FileProsecutor,
+    decoding: Decoding,
+    metrics: Metrics,
+) -> SecondLookInvestigator:
+    """Raises ConfigError or ModelError."""
+    forms = load_forms(config.forms)
+    is_stolen = StolenList(config.stolen) if config.stolen else nobodys
+    rules = Identification(forms.home.country, config.least_confidence, is_stolen)
+    looks = Looks(prosecutor.kept, decoding.look, open_reader(config, forms), config.frames)
+    return SecondLookInvestigator(lambda camera: scenes[camera].site, names, looks, rules, metrics)
+
+
+def _liability(catalogue: Catalogue) -> Liability | None:
+    owner = catalogue.owner
+    return Liability(article=owner.article, says=owner.says) if owner else None
 
 
 def _key(config: EngineConfig) -> SigningKey | None:

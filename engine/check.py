@@ -19,6 +19,8 @@ from engine.rules import load_catalogue
 from engine.site import Site, load_site
 
 _PARALLEL = 32
+LAMPS_FPS = 5.0
+"""A lamp that flashes once a second is then seen twice or more in each of its states."""
 
 
 def check(path: Path, console: Console, *, offline: bool = False) -> bool:
@@ -38,15 +40,22 @@ def check(path: Path, console: Console, *, offline: bool = False) -> bool:
 
 def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
-    catalogue = load_catalogue(config.catalogue)
+    catalogue = load_catalogue(config.catalogue, config.review)
     find_card(config.detector.card)
     if config.evidence.signing_key:
         load_signing_key(config.evidence.signing_key)
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)
-        for warning in examine(site, catalogue)
+        for warning in [*examine(site, catalogue), *_too_seldom(camera, site)]
     ]
+
+
+def _too_seldom(camera: CameraConfig, site: Site) -> list[str]:
+    """Are its lamps looked at often enough to tell flashing from changing?"""
+    if not site.lamps or camera.detect_fps >= LAMPS_FPS:
+        return []
+    return [f"detect_fps {camera.detect_fps:g} is too few to tell what its signal lamps do, {LAMPS_FPS:g} are needed"]
 
 
 def probe_all(config: EngineConfig) -> list[Probe | SourceError]:

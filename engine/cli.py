@@ -28,22 +28,37 @@ _LogLevel = Annotated[str, typer.Option("--log-level", help="debug, info, warnin
 
 
 def main() -> None:
-    """Entry point: an error raised on purpose is one line on standard error and exit status 2."""
+    """Entry point: an error raised on purpose is one line on standard error and the error's exit status."""
     try:
         app()
     except QyranError as error:
         Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {error}", soft_wrap=True)
-        sys.exit(2)
+        sys.exit(error.exit_status)
 
 
 @app.command()
-def run(config: _Config, log_level: _LogLevel = "info") -> None:
-    """Watch the cameras of CONFIG until interrupted."""
-    from engine.build import build
+def run(
+    config: _Config,
+    log_level: _LogLevel = "info",
+    gpu: Annotated[
+        str, typer.Option(metavar="N/M", help="Use GPU N of M, and watch every M-th camera; one such worker a GPU.")
+    ] = "",
+) -> None:
+    """Watch the cameras of CONFIG until interrupted. Status 75 where the GPU was lost: start it again."""
     from engine.config import load_config
+    from engine.share import parse_share, see_one_gpu, share_of
 
     logs.configure(level=log_level)
-    with build(load_config(config)) as engine, _interruptible(engine.stop):
+    loaded = load_config(config)
+    if gpu:
+        share = parse_share(gpu)
+        see_one_gpu(share)
+        loaded = share_of(loaded, share)
+    from engine.build import build
+    from engine.capacity.report import warn_past
+
+    warn_past(loaded)
+    with build(loaded) as engine, _interruptible(engine.stop):
         for _ in engine.run():
             pass
 
@@ -68,19 +83,24 @@ def replay(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the register and the evidence; default: none kept.")
     ] = None,
-    draw: Annotated[Path | None, typer.Option(help="Folder for frames with boxes, identities and speeds.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="Folder for frames with boxes, identities, speeds and lamps.")
+    ] = None,
     detect_fps: Annotated[float, typer.Option(help="Frames a second that are looked at.")] = 8.0,
     region: Annotated[
         list[str] | None, typer.Option(help="Region of interest as LEFT,TOP,RIGHT,BOTTOM fractions; repeatable.")
     ] = None,
     start: Annotated[str, typer.Option(help="Capture time of the first frame, ISO 8601; default: now.")] = "",
     card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "ssd_mobilenet_v3_large",
+    phases: Annotated[
+        Path | None, typer.Option(help="What traffic-light controllers reported: .jsonl or .csv (docs/signals.md).")
+    ] = None,
 ) -> None:
     """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
     from engine.replay import Replay, play
 
     logs.configure(level="warning")
-    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card)
+    wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card, phases)
     play(wanted, _console())
 
 
@@ -93,13 +113,19 @@ def watch(
     ] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; repeatable.")] = None,
     camera: Annotated[list[str] | None, typer.Option(help="Only this camera; repeatable.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="TLS: who signed the service's certificate (PEM).")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS: this client's own certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="TLS: the key of --certificate (PEM).")] = None,
 ) -> None:
     """Print the register's cases as JSON lines, old ones first, then new ones as they come; reconnects by itself."""
+    from engine.client import QyranClient, Tls
     from engine.watch import follow
 
     logs.configure(level="warning")
-    with _interruptible(_raise_interrupt):
-        follow(target, from_sequence, out, tuple(kind or ()), tuple(camera or ()))
+    tls = Tls(ca, certificate, key) if ca or certificate else None
+    with _interruptible(_raise_interrupt), QyranClient(target, token=token_file or "", tls=tls) as client:
+        follow(client, from_sequence, out, tuple(kind or ()), tuple(camera or ()))
 
 
 @app.command()
@@ -133,6 +159,26 @@ def still(
 
 
 @app.command()
+def deliver(
+    config: _Config,
+    status: Annotated[bool, typer.Option("--status", help="Say how the recipients stand, and end.")] = False,
+    retry_dead: Annotated[bool, typer.Option("--retry-dead", help="Send again what was refused, and end.")] = False,
+    log_level: _LogLevel = "info",
+) -> None:
+    """Hand the register's cases to the recipients of CONFIG until interrupted; `qyran run` does it, too."""
+    from engine import delivery
+
+    logs.configure(level=log_level)
+    if retry_dead:
+        delivery.retry(config, _console())
+    elif status:
+        delivery.show(config, _console())
+    else:
+        with _interruptible(_raise_interrupt):
+            delivery.deliver(config)
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,
@@ -149,8 +195,109 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def capacity(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take its decoder and detector.")] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the cameras asked about.")] = "1920x1080",
+    fps: Annotated[float, typer.Option(min=0.1)] = 25.0,
+    codec: Annotated[str, typer.Option(help="h264, hevc, vp9 or mjpeg.")] = "h264",
+    detect_fps: Annotated[float, typer.Option(min=0.1, help="Frames a second that are looked at.")] = 8.0,
+    regions: Annotated[int, typer.Option(min=1, help="Regions of interest.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.01, help="How long one measurement takes.")] = 3.0,
+) -> None:
+    """Measure what this machine can do, and say how many cameras fit and what the limit is."""
+    from engine.capacity.report import Question, answer, kind_of
+
+    logs.configure(level="error")
+    answer(Question(config, kind_of(size, fps, codec, detect_fps, regions), seconds), _console())
+
+
+@app.command(name="build-engine")
+def build_engine(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
+    card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "",
+    batch: Annotated[int, typer.Option(min=0, help="Pictures at once, at the most.")] = 0,
+    sm: Annotated[list[int] | None, typer.Option(help="Compute capability, 89 for 8.9; repeatable.")] = None,
+    plans: Annotated[Path | None, typer.Option(help="Folder of the plans.")] = None,
+    footage: Annotated[list[Path] | None, typer.Option(help="Video of your cameras; repeatable.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even where a plan is there.")] = False,
+) -> None:
+    """Build TensorRT's plan of the detector: for the GPU of this machine, or with --sm for others, without a GPU."""
+    from engine.build_engine import Order, build_plans, ordered
+
+    logs.configure(level="warning")
+    wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
+    build_plans(Order(wish, tuple(sm or ()), force), _console())
+
+
+@app.command()
+def report(
+    case: Annotated[Path, typer.Argument(metavar="CASE", help="Folder of a case.")],
+    lang: Annotated[str, typer.Option(help="ru, kk or en.")] = "ru",
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
+    embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page, to send it alone.")] = False,
+) -> None:
+    """Make the report of a case anew from its case.json: the same bytes as in its folder, by the same version."""
+    from engine.report import make_report
+
+    content = make_report(case, lang, embed=embed)
+    if out is None:
+        typer.echo(content, nl=False)
+    else:
+        out.write_bytes(content)
+
+
 keys = typer.Typer(help="The key that an engine signs its cases with.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+token = typer.Typer(help="Who may call the service.", no_args_is_help=True)
+app.add_typer(token, name="token")
+audit = typer.Typer(help="Who read evidence and changed what.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@token.command("new")
+def token_new(
+    config: _Config,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for, or a certificate's common name.")],
+    role: Annotated[str, typer.Option(help="viewer, register, officer, controller or admin.")],
+    kind: Annotated[list[str] | None, typer.Option(help="Sees this kind only; repeatable.")] = None,
+    camera: Annotated[list[str] | None, typer.Option(help="Sees this camera only; repeatable.")] = None,
+    area: Annotated[list[str] | None, typer.Option(help="Sees this area only; repeatable.")] = None,
+    days: Annotated[int, typer.Option(min=0, help="How long it holds; 0: until it is revoked.")] = 365,
+    certificate: Annotated[bool, typer.Option("--certificate", help="For a client certificate, not a token.")] = False,
+) -> None:
+    """Make a token and print it, this once; the running engine knows it within a second."""
+    from engine.access import Scope
+    from engine.accounts import new_token
+
+    scope = Scope(tuple(kind or ()), tuple(camera or ()), tuple(area or ()))
+    typer.echo(new_token(config, name, role, scope, days, certificate=certificate))
+
+
+@token.command("list")
+def token_list(config: _Config) -> None:
+    """Print every token there ever was, but for its secret."""
+    from engine.accounts import list_tokens
+
+    list_tokens(config, _console())
+
+
+@token.command("revoke")
+def token_revoke(config: _Config, token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Let a token open nothing any more: new calls from within a second on, running watches at their next heartbeat."""
+    from engine.accounts import revoke_token
+
+    revoke_token(config, token_id)
+
+
+@audit.command("check")
+def audit_check(config: _Config) -> None:
+    """Is the audit log as it was written? Status 1 where its chain is broken."""
+    from engine.accounts import check_audit
+
+    if not check_audit(config, _console()):
+        raise typer.Exit(1)
 
 
 @keys.command("new")
@@ -182,7 +329,7 @@ def demo(
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, _console())
+    show_city(state, seconds, _console(), _interruptible)
 
 
 def _console() -> Console:

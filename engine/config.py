@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -22,6 +23,9 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 """Letters, digits, dot, dash and underscore: it becomes part of file names, labels and case ids."""
 Region = tuple[Fraction01, Fraction01, Fraction01, Fraction01]
 """Left, top, right, bottom as fractions of the picture."""
+
+Review = Literal["automatic", "officer"]
+"""Who decides a case of a kind: nobody more than the machine, or an officer."""
 
 WHOLE_PICTURE: Region = (0.0, 0.0, 1.0, 1.0)
 
@@ -63,7 +67,18 @@ class DetectorConfig(Strict, frozen=True):
     card: str = "ssd_mobilenet_v3_large"
     """Name of a shipped model card, or the path of a card file relative to the configuration file."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """Threads of the network; 0: as many as cores."""
+    """Threads of the network on the CPU; 0: as many as cores."""
+    runtime: Literal["auto", "onnx", "torch", "tensorrt"] = "auto"
+    """auto: the best there is. onnx: ONNX Runtime on the CPU. torch: ONNX Runtime on the GPU. tensorrt: a plan."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp16"
+    """Of a TensorRT plan; elsewhere the network is computed in fp32."""
+    batch: Count = 32
+    """Pictures that the network is run for at once on a GPU, at the most."""
+    plans: Path = Path("var/plans")
+    """Folder of TensorRT's plans, relative to the configuration file."""
+    footage: tuple[Path, ...] = ()
+    """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
+    calibrated with them. Without any, the demo's clips are the reference."""
 
 
 class DecoderConfig(Strict, frozen=True):
@@ -83,6 +98,8 @@ class PipelineConfig(Strict, frozen=True):
     overlap: bool = True
     """Decode the next batch and prove the last while this one is being detected."""
     decode_threads: Count = 2
+    past_capacity: Literal["warn", "refuse"] = "warn"
+    """What `qyran run` does where the cameras take more than `qyran capacity` measured."""
     mailbox_segments: Count = 256
     """Segments that may wait in all; beyond, the oldest of the camera with the most waiting is dropped."""
     mailbox_camera_segments: Count = 8
@@ -100,6 +117,21 @@ class EvidenceConfig(Strict, frozen=True):
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
     signing_key: Path | None = None
     """Private key that cases are signed with (`qyran keys new`), relative to the configuration file; None: unsigned."""
+
+
+class PlatesConfig(Strict, frozen=True):
+    reader: Literal["auto", "required", "off"] = "auto"
+    """`auto` reads where `qyran[plates]` is installed; without a reader an officer identifies every vehicle."""
+    forms: str = "kz"
+    """What the country's plates look like: a shipped name, or the path of a file relative to the configuration file."""
+    least_confidence: Fraction01 = 0.9
+    """Of a whole plate: below, an officer identifies the vehicle."""
+    frames: Count = 4
+    """Frames in which a plate is looked for, at the most."""
+    threads: Annotated[int, Meta(ge=0)] = 0
+    """Threads of the reader's networks; 0: as many as cores."""
+    stolen: Path | None = None
+    """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
 
 
 class TlsConfig(Strict, frozen=True):
@@ -140,6 +172,55 @@ class RegisterConfig(Strict, frozen=True):
         return f"RegisterConfig(url={redact(self.url)!r})"
 
 
+class RecipientConfig(Strict, frozen=True):
+    """A register that wants to be called: every case that it wants is submitted to it, once by id."""
+
+    name: Name
+    url: str
+    """grpcs://host:port or https://...; grpc:// and http:// on loopback only, unless `insecure` is set.
+
+    ${NAME} is taken from the environment.
+    """
+    form: Literal["qyran", "erap"] = "qyran"
+    """How an HTTPS request is written; gRPC has one form."""
+    insecure: bool = False
+    """Send without encryption beyond loopback: only inside a network that is trusted as a whole."""
+    token_file: Path | None = None
+    """File whose first line is the bearer token, relative to the configuration file."""
+    ca_file: Path | None = None
+    """Certificates that the recipient's is checked against; None: those of the system."""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    """With `certificate_file`, what Qyran shows of itself (mutual TLS)."""
+    kinds: tuple[str, ...] = ()
+    """Only these kinds; empty: all."""
+    outcomes: tuple[str, ...] = ()
+    """Only cases proposed as these outcomes; empty: all."""
+    first: tuple[str, ...] = ()
+    """Kinds that go before the others, the first named first."""
+    after_sequence: Annotated[int, Meta(ge=0)] = 0
+    """Cases up to this sequence of the register are not submitted."""
+    overdue_s: Positive = 86_400.0
+    """A case that has waited for this long goes before all kinds."""
+    per_hour: Count = 2_000
+    """Submissions in an hour, evenly spread."""
+    deadline_s: Positive = 10.0
+    """How long an answer is waited for."""
+    longest_pause_s: Positive = 300.0
+    """Pauses after failures double up to this."""
+    inline_bytes: Annotated[int, Meta(ge=0, le=64 * 1024 * 1024)] = 0
+    """Evidence sent along with a case, at the most; the rest is fetched by the recipient. 0: everything is."""
+    evidence_target: str = ""
+    """host:port of the gRPC service where the recipient fetches evidence."""
+
+    def __post_init__(self) -> None:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError(f"recipient {self.name}: certificate_file and key_file go together")
+
+    def __repr__(self) -> str:
+        return f"RecipientConfig(name={self.name!r}, url={redact(self.url)!r})"
+
+
 class ServiceConfig(Strict, frozen=True):
     listen: str = "127.0.0.1:50151"
     """Address of the gRPC service; port 0 takes a free one."""
@@ -170,22 +251,23 @@ class EngineConfig(Strict, frozen=True):
     credentials: Path | None = None
     """Folder of secrets, a file each (systemd's and Docker's way): ${NAME} in a camera's address is taken from the file
     NAME, and from the environment where there is none."""
+    review: dict[Name, Review] = {}
+    """By kind, where it differs from the catalogue's: `officer` to have an officer decide every case of the kind."""
     device_serial: str = ""
     """Serial number of this recording system, as its certificate names it."""
     decoder: DecoderConfig = DecoderConfig()
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    plates: PlatesConfig = PlatesConfig()
     register: RegisterConfig = RegisterConfig()
+    recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        for camera in self.cameras:
-            if camera.name in seen:
-                raise ValueError(f"two cameras are called {camera.name!r}")
-            seen.add(camera.name)
+        _require_distinct("cameras", self.cameras)
+        _require_distinct("recipients", self.recipients)
 
     @property
     def camera_names(self) -> dict[int, str]:
@@ -195,6 +277,10 @@ class EngineConfig(Strict, frozen=True):
     @property
     def evidence_root(self) -> Path:
         return self.state / "evidence"
+
+    @property
+    def audit_folder(self) -> Path:
+        return self.state / "audit"
 
     @property
     def register_at(self) -> Path | str:
@@ -242,10 +328,12 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
-        detector=msgspec.structs.replace(config.detector, card=_locate(config.detector.card, here)),
+        detector=_detector(config.detector, here),
         catalogue=_locate(config.catalogue, here),
+        recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
+        plates=_with_files(config.plates, here),
         service=_with_tls(config.service, here),
     )
 
@@ -253,6 +341,26 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
 def _with_key(evidence: EvidenceConfig, here: Path) -> EvidenceConfig:
     key = evidence.signing_key
     return msgspec.structs.replace(evidence, signing_key=here / key) if key else evidence
+
+
+def _require_distinct(what: str, named: Sequence[CameraConfig | RecipientConfig]) -> None:
+    seen: set[str] = set()
+    for one in named:
+        if one.name in seen:
+            raise ValueError(f"two {what} are called {one.name!r}")
+        seen.add(one.name)
+
+
+def _addressed(recipient: RecipientConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RecipientConfig:
+    files = ("token_file", "ca_file", "certificate_file", "key_file")
+    there = {name: here / path for name in files if (path := getattr(recipient, name))}
+    url = tomlfile.expand(recipient.url, variables, source=f"{source}: recipient {recipient.name}")
+    return msgspec.structs.replace(recipient, url=url, **there)
+
+
+def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:
+    stolen = here / plates.stolen if plates.stolen else None
+    return msgspec.structs.replace(plates, forms=_locate(plates.forms, here), stolen=stolen)
 
 
 def _with_secrets(register: RegisterConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RegisterConfig:
@@ -276,6 +384,15 @@ def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, 
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
 
 
+def _detector(detector: DetectorConfig, here: Path) -> DetectorConfig:
+    return msgspec.structs.replace(
+        detector,
+        card=_locate(detector.card, here),
+        plans=here / detector.plans,
+        footage=tuple(here / video for video in detector.footage),
+    )
+
+
 def _with_tls(service: ServiceConfig, here: Path) -> ServiceConfig:
     if service.tls is None:
         return service
@@ -297,6 +414,14 @@ def redact(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Does the host stay within this machine?"""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def split_address(listen: str, *, source: str) -> tuple[str, int]:

@@ -145,6 +145,14 @@ class PlateRecord(Record, frozen=True):
     """What the operator's lists say of it: `stolen`, `exempt`."""
 
 
+class Liability(Record, frozen=True):
+    """Who answers for what the vehicle did."""
+
+    article: str
+    says: dict[str, str]
+    """By language."""
+
+
 class Instant(Record, frozen=True):
     """A named instant of proof and the still that shows it."""
 
@@ -188,9 +196,11 @@ class Document(Record, frozen=True):
     clip: Clip | None
     trajectory: tuple[Point, ...]
     files: tuple[EvidenceFile, ...]
-    """The stills, the overlay and the clip; the manifest holds these and this document."""
+    """The stills, the drawings and the clip; the manifest holds these, this document and the reports made of it."""
     plate: PlateRecord | None = None
     """None where none was read."""
+    liability: Liability | None = None
+    """Of the vehicle's owner, by the law in force."""
 
 
 def encode(document: Document) -> bytes:

@@ -18,6 +18,10 @@ QyranError
 ├── CalibrationError         degenerate or contradictory marks
 ├── SignalError              a controller's report contradicts itself, an earlier one, or the time
 ├── EvidenceError            the proof of a case could not be made or does not verify
+├── DeliveryError            a recipient did not take a case
+│   ├── RecipientUnavailable     not now, whatever the case
+│   ├── SubmissionFailed         not this case now
+│   └── SubmissionRefused        never: the recipient says that the case is wrong
 ├── AuditError               the audit log could not be written: what it was about is not done
 ├── NoCamera                 there is no camera of that name
 ├── Stopped                  the engine is ending and takes no more orders
@@ -35,6 +39,9 @@ from __future__ import annotations
 
 class QyranError(Exception):
     """Root of all errors raised on purpose."""
+
+    exit_status = 2
+    """Of a process that ends with it."""
 
 
 class ConfigError(QyranError):
@@ -90,6 +97,9 @@ class OutOfDeviceMemory(DeviceError):
 class DeviceLost(DeviceError):
     """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
 
+    exit_status = 75
+    """EX_TEMPFAIL (sysexits.h): a fresh process may do better."""
+
 
 class ModelError(QyranError):
     """A model file, its card or its outputs do not fit together."""
@@ -105,6 +115,27 @@ class SignalError(QyranError):
 
 class EvidenceError(QyranError):
     """The proof of a case could not be made, or does not verify."""
+
+
+class DeliveryError(QyranError):
+    """A recipient did not take a case. The message never shows a credential."""
+
+
+class RecipientUnavailable(DeliveryError):
+    """Not reached, overloaded, or it does not let us in: the same case goes again later, the others wait behind it."""
+
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """How long the recipient asks to be left alone."""
+
+
+class SubmissionFailed(DeliveryError):
+    """No answer within the deadline, or one that says neither yes nor no: this case goes again later."""
+
+
+class SubmissionRefused(DeliveryError):
+    """The recipient's definitive no; the message is its reason."""
 
 
 class AuditError(QyranError):

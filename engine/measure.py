@@ -26,6 +26,7 @@ from engine.types import Bytes8, Clock, Flags, Floats, Frames, Ints, Ints32, Mea
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
 from kernels.momentary import momentary_velocity
 from kernels.occlusion import hidden_share
+from kernels.outline import swollen
 from kernels.speed import Fits, fit_speed
 from kernels.zones import inside
 
@@ -37,13 +38,16 @@ SIGHTING = np.dtype(
         ("position_m", "f8", (2,)),
         ("jacobian", "f8", (2, 2)),
         ("by_clearance", "f8", (2,)),
+        ("width_m", "f8"),
+        ("bearing_rad", "f8"),
         ("geometry", "i4"),
         ("reason", "u1"),
         ("row", "i8"),
     ]
 )
 """What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
-`row` is its row in the running batch, -1 for an older one."""
+`width_m` is the box's at its foot, `bearing_rad` the direction from the camera on the ground, nan where nobody knows
+where it hangs, `row` is its row in the running batch, -1 for an older one."""
 
 WHOLE = np.dtype((np.void, SIGHTING.itemsize))
 """A sighting as one run of bytes: copied at once instead of field by field."""
@@ -66,6 +70,8 @@ class SpeedBounds:
     """A sighting is not used when a nearer box covers a larger share of its box."""
     most_hidden_sightings: float = 0.3
     """Share of hidden sightings from which on the track could be another vehicle's."""
+    widest_box: float = 1.35
+    """A box that is so many times as wide as its track's narrow quarter holds a neighbour too: it hides the vehicle."""
     fewest_inliers: float = 0.7
     """Share of the sightings that must lie on one straight motion."""
     widest_sway_m: float = 1.0
@@ -102,6 +108,7 @@ class GroundSpeedometer:
     _table: GeometryTable = field(init=False)
     _history: dict[int, Sightings] = field(init=False, default_factory=dict)
     _moved: list[int] = field(init=False, default_factory=list)
+    _paused: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
@@ -120,6 +127,10 @@ class GroundSpeedometer:
     def suspend(self, cameras: frozenset[int]) -> None:
         """State no speed of what these cameras see from now on, and of others again: the answer of `engine.steady`."""
         self._moved = sorted(cameras)
+
+    def pause(self, paused: bool) -> None:
+        """State no speed at all from now on, because nothing can be recorded, or go on: as `engine.outage` says."""
+        self._paused = paused
 
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
@@ -150,6 +161,9 @@ class GroundSpeedometer:
         onto_road(table.foot, geometry, position_m, by_clearance)
         sighting["foot_px"], sighting["position_m"] = foot_px, position_m
         sighting["jacobian"], sighting["by_clearance"] = jacobian, by_clearance
+        sighting["width_m"] = (tracks.xyxy_px[:, 2] - tracks.xyxy_px[:, 0]) * np.hypot(*jacobian[:, :, 0].T)
+        away_m = position_m - _rows(table.foot[:, :2], geometry)
+        sighting["bearing_rad"] = np.arctan2(away_m[:, 1], away_m[:, 0])
         return sighting
 
     @staticmethod
@@ -192,6 +206,7 @@ class GroundSpeedometer:
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
             (np.isin(tracks.camera, self._moved), Measurable.MOVED),
+            (np.full(len(tracks), self._paused), Measurable.UNRECORDABLE),
             (geometry < 0, Measurable.NOT_CALIBRATED),
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),
@@ -238,10 +253,11 @@ class GroundSpeedometer:
         t_s, position_m, jacobian = _columns(seen)
         origin_s = t_s[offset[:-1]]
         since_s = t_s - np.repeat(origin_s, np.diff(offset))
-        usable = seen["reason"] == Measurable.YES
+        reasons = self._without_swollen(seen, offset, position_m)
+        usable = reasons == Measurable.YES
         fit = fit_speed(offset, since_s, position_m, jacobian, usable, (self.bounds.noise_px, self.bounds.wobble_m))
         sigma_mps = self._sigma(seen, offset, fit)
-        reason = self._judge(fit, sigma_mps, _tally(seen["reason"], offset))
+        reason = self._judge(fit, sigma_mps, _tally(reasons, offset))
         measured = reason == Measurable.YES
         return Speeds(
             track=seen["track"][offset[:-1]],
@@ -253,6 +269,13 @@ class GroundSpeedometer:
             length_m=fit.length_m,
             heading_rad=fit.heading_rad,
         )
+
+    def _without_swollen(self, seen: Sightings, offset: Ints, position_m: Floats) -> Bytes8:
+        """(P,) the reasons of the sightings; a box that holds more than its vehicle hides it."""
+        usable, wide = seen["reason"] == Measurable.YES, np.empty(len(seen), np.bool_)
+        bearing_rad, width_m = (np.ascontiguousarray(seen[name]) for name in ("bearing_rad", "width_m"))
+        swollen(offset, position_m, bearing_rad, width_m, usable, self.bounds.widest_box, wide)
+        return np.where(wide, np.uint8(Measurable.OCCLUDED), seen["reason"])
 
     def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:
         """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale, clearance and outline."""

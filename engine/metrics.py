@@ -19,7 +19,7 @@ FALLBACK_REASONS = ("codec", "pixel_format", "size", "packets", "device", "memor
 """Why the CPU decodes a segment where a device could: it does not take the codec or the pixel format; the picture is of
 another size than the stream says; a packet brings no picture, or the key frame does not decode; the device has refused
 the segment; its memory does not even hold this one."""
-STAGES = ("decode", "detect", "track", "measure", "judge", "prove", "append")
+STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -79,12 +79,24 @@ class Metrics:
         self.decode_batch_limit = Gauge(
             "qyran_decode_batch_limit", "Segments that the device may decode at once", registry=registry
         )
+        # GPU
+        self.gpu_memory = Gauge("qyran_gpu_memory_bytes", "Memory of a GPU", ["gpu", "state"], registry=registry)
+        self.gpu_busy = Gauge(
+            "qyran_gpu_busy_ratio", "Share of time that a part of a GPU was busy", ["gpu", "part"], registry=registry
+        )
+        self.gpu_xids = Counter("qyran_gpu_xids_total", "Errors that a GPU reported", ["gpu", "xid"], registry=registry)
         # batch
         self.corrupt = Counter(
             "qyran_segments_corrupt_total", "Segments that did not decode", ["camera"], registry=registry
         )
         self.frames = Counter("qyran_frames_total", "Frames looked at", ["camera"], registry=registry)
         self.detections = Counter("qyran_detections_total", "Boxes found", ["camera"], registry=registry)
+        self.detector = Gauge(
+            "qyran_detector_info", "1 for the detector that runs", ["model", "runtime", "fallback"], registry=registry
+        )
+        self.left_out = Counter(
+            "qyran_candidates_left_out_total", "Boxes of a network for which a picture had no room", registry=registry
+        )
         self.tracks = Counter("qyran_tracks_total", "Tracks that ended", ["camera"], registry=registry)
         self.unjudged = Counter(
             "qyran_frames_unjudged_total", "Frames that no rule was applied to", ["camera", "reason"], registry=registry
@@ -128,8 +140,24 @@ class Metrics:
         self.cases = Counter(
             "qyran_cases_total", "Cases appended to the register", ["camera", "kind"], registry=registry
         )
+        self.plates = Counter(
+            "qyran_plates_total", "Plates looked for, by what came of it", ["camera", "result"], registry=registry
+        )
+        self.dropped_violations = Counter(
+            "qyran_violations_dropped_total",
+            "Violations that the second look refuted",
+            ["camera", "kind", "reason"],
+            registry=registry,
+        )
         self.unproved = Counter(
             "qyran_evidence_failures_total", "Cases whose evidence is incomplete", ["camera"], registry=registry
+        )
+        self.lost = Counter(
+            "qyran_violations_lost_total", "Violations that no case could be made of", ["camera"], registry=registry
+        )
+        self.unrecorded = Gauge("qyran_unrecorded_cases", "Cases that wait in memory", registry=registry)
+        self.storage_refuses = Gauge(
+            "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause", registry=registry
         )
         self.unsigned = Counter(
             "qyran_evidence_unsigned_total", "Cases that no key has signed", ["camera"], registry=registry
@@ -148,6 +176,28 @@ class Metrics:
             "From the decisive instant to the register",
             ["camera"],
             buckets=_LATENCY_S,
+            registry=registry,
+        )
+        # delivery
+        self.deliveries = Counter(
+            "qyran_deliveries_total", "Submissions to a recipient", ["recipient", "result"], registry=registry
+        )
+        self.deliveries_pending = Gauge(
+            "qyran_deliveries_pending", "Cases that a recipient has not taken yet", ["recipient"], registry=registry
+        )
+        self.deliveries_refused = Gauge(
+            "qyran_deliveries_refused", "Cases that a recipient refused for good", ["recipient"], registry=registry
+        )
+        self.delivery_oldest_s = Gauge(
+            "qyran_delivery_oldest_pending_timestamp_seconds",
+            "When the oldest pending case was recorded; 0: none waits",
+            ["recipient"],
+            registry=registry,
+        )
+        self.delivery_breaker = Gauge(
+            "qyran_delivery_breaker",
+            "0 closed, 1 open: the recipient is down, 2 trying",
+            ["recipient"],
             registry=registry,
         )
         # service
@@ -188,7 +238,13 @@ class Metrics:
         """Take away every series of the camera."""
         with_reasons = (self.dropped, self.reconnects, self.fallbacks, self.unjudged, self.violations, self.cases)
         of_signals = (self.signal_phase, self.signal_looks, self.signal_contradictions)
-        labelled: list[_Labelled] = [*self._per_camera(), *with_reasons, *of_signals]
+        labelled: list[_Labelled] = [
+            *self._per_camera(),
+            *with_reasons,
+            *of_signals,
+            self.plates,
+            self.dropped_violations,
+        ]
         for metric in labelled:
             metric.remove_by_labels({"camera": camera})
 
@@ -213,6 +269,7 @@ class Metrics:
             self.camera_moved,
             self.view_unclear,
             self.unproved,
+            self.lost,
             self.unsigned,
             self.conflicts,
             self.latency_s,

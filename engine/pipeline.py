@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
 from typing import TypeVar
@@ -10,10 +11,22 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
-from engine.errors import CaseConflict, RegisterError
+from engine.errors import CaseConflict, DeviceLost, RegisterError
 from engine.metrics import Metrics
+from engine.outage import Outage
 from engine.prefetch import prefetch
-from engine.stages import Decoder, Detector, Guard, Prosecutor, Register, Rulebook, Signals, Speedometer, Tracker
+from engine.stages import (
+    Decoder,
+    Detector,
+    Guard,
+    Investigator,
+    Prosecutor,
+    Register,
+    Rulebook,
+    Signals,
+    Speedometer,
+    Tracker,
+)
 from engine.types import (
     TRACK_BITS,
     Case,
@@ -48,6 +61,7 @@ class Stages:
     tracker: Tracker
     speedometer: Speedometer
     rulebook: Rulebook
+    investigator: Investigator
     prosecutor: Prosecutor
     register: Register
 
@@ -82,11 +96,13 @@ class Pipeline:
         self._clock = clock
         self._heard_s: dict[int, float] = {}
         self._unrecorded: list[Case] = []
+        self._outage = Outage(metrics, clock)
         self._decode = self._timed("decode", stages.decoder.decode)
         self._detect = self._timed("detect", stages.detector.detect)
         self._track = self._timed("track", stages.tracker.track)
         self._measure = self._timed("measure", stages.speedometer.measure)
         self._judge = self._timed("judge", stages.rulebook.judge)
+        self._investigate = self._timed("investigate", stages.investigator.investigate)
         self._prove = self._timed("prove", stages.prosecutor.prove)
         self._append = self._timed("append", stages.register.append)
 
@@ -117,6 +133,7 @@ class Pipeline:
         """From pixels to violations."""
         self._forget_the_silent(decoded.batch)
         self._stages.speedometer.suspend(decoded.moved)
+        self._stages.speedometer.pause(self._outage.lasts)
         self._stages.signals.observe(decoded.batch, decoded.moved)
         detections = self._detect(decoded.batch)
         tracks = self._track(detections)
@@ -129,32 +146,44 @@ class Pipeline:
 
     def settle(self, violations: Sequence[Violation]) -> Sequence[Entry]:
         """From violations to entries of the register; what the register cannot take now is tried again next time."""
-        self._unrecorded += self._prove(violations)
+        self._unrecorded += self._prove(self._investigate(violations))
         return self._record()
 
     # -- many batches
 
     def plain(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
         """One batch after the other to the finish: the oracle of `overlapped`."""
-        yield from self.flow(batches, overlap=False)
-        yield self.finish()
+        yield from self.to_the_end(self.flow(batches, overlap=False))
 
     def overlapped(self, batches: Iterable[Sequence[Segment]]) -> Iterator[Sequence[Entry]]:
         """The same entries in the same order; batch n + 1 is decoded and n - 1 proved while n is seen."""
-        yield from self.flow(batches, overlap=True)
-        yield self.finish()
+        yield from self.to_the_end(self.flow(batches, overlap=True))
 
     def flow(self, batches: Iterable[Sequence[Segment]], *, overlap: bool) -> Iterator[Sequence[Entry]]:
         """What every batch appended. At the end every stage is idle and remembers: it may go on with more batches.
 
-        Overlapped, every stage still belongs to one thread: decoding, seeing and settling each have their own.
+        Overlapped, every stage still belongs to one thread: decoding, seeing and settling each have their own. How the
+        pixels of a GPU get safely from one to the next: `engine.decode.dali`, Note [Frame lifetime across streams].
         """
         if not overlap:
             yield from map(self.step, batches)
             return
-        decoded = prefetch(map(self.decode, batches), depth=1, name="decode")
-        violations = prefetch(map(self.see, decoded), depth=1, name="see")
-        yield from map(self.settle, violations)
+        with (
+            closing(prefetch(map(self.decode, batches), depth=1, name="decode")) as decoded,
+            closing(prefetch(map(self.see, decoded), depth=1, name="see")) as violations,
+        ):
+            yield from map(self.settle, violations)
+
+    def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+        """The steps, then what still waits. Where the GPU is lost on the way, what was seen until then is settled all
+        the same, which takes none; then DeviceLost is raised."""
+        try:
+            yield from steps
+        except DeviceLost as error:
+            log.critical("the GPU is lost: what was seen is settled, then this process ends", error=str(error))
+            yield self.finish()
+            raise
+        yield self.finish()
 
     def play(self, recording: Iterable[Segment]) -> Iterator[Sequence[Entry]]:
         """A finished recording from its first segment to its last, as fast as it goes."""
@@ -192,6 +221,8 @@ class Pipeline:
         except RegisterError as error:
             log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
         self._count_entries(entries)
+        prosecutor, unrecorded = self._stages.prosecutor, len(self._unrecorded)
+        self._outage.note(prosecutor.refused or unrecorded > 0, prosecutor.waiting + unrecorded)
         return entries
 
     def _record_singly(self) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ class _End:
         self.error = error
 
 
-def prefetch(items: Iterable[T], depth: int, name: str) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int, name: str) -> Generator[T, None, None]:
     """Yield `items` in order while a thread called `name` works up to `depth` of them ahead.
 
     An error of the producer is raised here, after the items that came before it. When the consumer stops early the

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import av
@@ -26,6 +27,7 @@ from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
 from engine.register import SqlRegister
+from engine.signals import SignalBook, read_reports
 from engine.site import Place, Site, load_site
 from engine.types import TRACK_BITS, Entry, Measurable, Motion, Segment, VehicleClass
 
@@ -47,6 +49,8 @@ class Replay:
     regions: tuple[str, ...] = ()
     start: str = ""
     card: str = "ssd_mobilenet_v3_large"
+    phases: Path | None = None
+    """What controllers reported (`engine.signals.file`)."""
 
 
 @dataclass(slots=True)
@@ -97,14 +101,18 @@ def play(wanted: Replay, console: Console) -> None:
     with ExitStack() as stack:
         config = _config(wanted, stack.enter_context(_state(wanted.out)))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
-        stages = stack.enter_context(open_stages(config, [_site(wanted)], register, metrics))
+        site = _site(wanted)
+        signals = SignalBook({CAMERA: site}, config.camera_names, metrics)
+        for report in read_reports(wanted.phases) if wanted.phases else ():
+            signals.report(report)
+        stages = stack.enter_context(open_stages(config, [site], register, metrics, signals))
         pipeline = Pipeline(stages, config.camera_names, metrics, watch=logbook)
         source = FileSource(CAMERA, config.cameras[CAMERA], metrics, start_s=_start_s(wanted.start), realtime=False)
         advance = stack.enter_context(_progress(wanted.video, console))
 
         def settled(segment: Segment) -> None:
             if wanted.draw and logbook.latest:
-                draw_segment(segment, logbook.latest, wanted.draw)
+                draw_segment(segment, logbook.latest, wanted.draw, partial(_lamp_labels, site, signals))
             advance(segment)
 
         steps = pipeline.play(_announced(source.read(), settled))
@@ -122,12 +130,12 @@ def _announced(segments: Iterable[Segment], settled: Callable[[Segment], None]) 
         settled(segment)
 
 
-def draw_segment(segment: Segment, motion: Motion, folder: Path) -> None:
-    """Write every frame of the segment that was looked at as a JPEG with boxes, identities and speeds."""
+def draw_segment(segment: Segment, motion: Motion, folder: Path, lamps_at: Callable[[float], Iterable[Label]]) -> None:
+    """Write every frame of the segment that was looked at as a JPEG with boxes, identities, speeds and lamps."""
     folder.mkdir(parents=True, exist_ok=True)
     frames = motion.tracks.frames
     for row, still in enumerate(look([segment], frames.captured_s.tolist())):
-        picture = draw_boxes(still.rgb, _labels(motion, row))
+        picture = draw_boxes(still.rgb, [*_labels(motion, row), *lamps_at(still.captured_s)])
         stamp = datetime.fromtimestamp(still.captured_s, UTC).strftime("%H%M%S.%f")[:-3]
         picture.save(folder / f"{stamp}.jpg", quality=88)
 
@@ -180,6 +188,15 @@ def _region(text: str) -> Region:
     except (ValueError, msgspec.ValidationError):
         raise ConfigError(f"--region {text}: four fractions of the picture, LEFT,TOP,RIGHT,BOTTOM") from None
     return region
+
+
+def _lamp_labels(site: Site, signals: SignalBook, at_s: float) -> Iterator[Label]:
+    """A box around every lamp; the first of a signal says what it shows."""
+    for signal in site.signals:
+        phase = signals.at(CAMERA, signal.name, at_s).name.lower().replace("_", " ")
+        for row, lamp in enumerate(signal.lamps):
+            (x, y), r = lamp.centre_px, lamp.radius_px
+            yield Label((x - r, y - r, x + r, y + r), "" if row else f"{signal.name} {phase}")
 
 
 def _site(wanted: Replay) -> Site:

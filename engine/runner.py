@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import structlog
 
-from engine.errors import SourceError, Stopped
+from engine.errors import DeviceLost, SourceError, Stopped
 from engine.mailbox import Mailbox
 from engine.pipeline import Pipeline
 from engine.stages import Prosecutor, Source
@@ -88,7 +88,10 @@ class Runner:
         *,
         batch_segments: int,
         overlap: bool = True,
+        lost: Callable[[], DeviceLost | None] = lambda: None,
     ) -> None:
+        """`lost` is asked before every batch whether the GPU is lost."""
+        self._lost = lost
         self._pipeline = pipeline
         self._prosecutor = prosecutor
         self._mailbox = mailbox
@@ -101,16 +104,14 @@ class Runner:
         self._stopping = threading.Event()
 
     def run(self) -> Iterator[Sequence[Entry]]:
-        """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled."""
+        """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled.
+
+        Raises DeviceLost, when all that was seen is settled.
+        """
         with ExitStack() as stack:
             stack.callback(self._end)
             self._begin()
-            while not self._stopping.is_set():
-                yield from self._pipeline.flow(self._batches(), overlap=self._overlap)
-                yield from self._act()
-            self._stop_feeders()
-            yield from self._pipeline.flow(self._rest(), overlap=self._overlap)
-            yield self._pipeline.finish()
+            yield from self._pipeline.to_the_end(self._steps())
 
     def stop(self) -> None:
         """Ask the engine to end: cameras first, then what waits is worked off. From any thread, signal handlers too."""
@@ -158,9 +159,18 @@ class Runner:
 
     # -- inside
 
+    def _steps(self) -> Iterator[Sequence[Entry]]:
+        while not self._stopping.is_set():
+            yield from self._pipeline.flow(self._batches(), overlap=self._overlap)
+            yield from self._act()
+        self._stop_feeders()
+        yield from self._pipeline.flow(self._rest(), overlap=self._overlap)
+
     def _batches(self) -> Iterator[list[Segment]]:
         """Batches until the engine stops, or somebody waits for the time between two of them."""
         while not self._stopping.is_set() and not self._actions:
+            if error := self._lost():
+                raise error
             yield self._mailbox.take(self._batch_segments, timeout_s=_IDLE_S)
 
     def _rest(self) -> Iterator[list[Segment]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.types import Detections, FrameBatch, Frames, ModelRecord, Segment
+from engine.types import Detections, FrameBatch, Frames, ModelRecord, Plate, PlateSighting, Segment, VehicleView
 
 Script = Callable[[Frames], Detections]
 """What is seen in the frames; `Detections.frames` are these frames."""
@@ -34,6 +34,21 @@ class ScriptedDecoder:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class ScriptedPlates:
+    """`stages.PlateReader` that reads on every vehicle what it is told, in the place where plates are."""
+
+    def __init__(self, plate: Plate | None) -> None:
+        self.plate = plate
+
+    def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
+        if self.plate is None or not views:
+            return None
+        left, top, right, bottom = views[0].xyxy_px
+        width, height = right - left, bottom - top
+        box = (left + 0.35 * width, top + 0.7 * height, left + 0.65 * width, top + 0.8 * height)
+        return PlateSighting(self.plate, views[0].captured_s, box)
 
 
 class ScriptedDetector:

@@ -17,8 +17,10 @@ from engine.types import (
     FrameBatch,
     ModelRecord,
     Motion,
+    PlateSighting,
     Segment,
     Tracks,
+    VehicleView,
     Violation,
 )
 
@@ -75,6 +77,9 @@ class Speedometer(Protocol):
     def suspend(self, cameras: frozenset[int]) -> None:
         """State no speed of what these cameras see from now on, and of all others again."""
 
+    def pause(self, paused: bool) -> None:
+        """State no speed at all from now on, because nothing can be recorded; or go on."""
+
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
 
@@ -82,6 +87,16 @@ class Speedometer(Protocol):
 class Rulebook(Protocol):
     def judge(self, motion: Motion) -> Sequence[Violation]:
         """The offences that this batch completes. One offence is told once."""
+
+
+class PlateReader(Protocol):
+    def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
+        """The plate that the views of one vehicle agree on; None where none shows any."""
+
+
+class Investigator(Protocol):
+    def investigate(self, violations: Sequence[Violation]) -> Sequence[Violation]:
+        """The violations with the plates of their vehicles; what the second look refutes is dropped, and counted."""
 
 
 class Prosecutor(Protocol):
@@ -97,6 +112,14 @@ class Prosecutor(Protocol):
 
     def release(self, camera: int) -> Sequence[Case]:
         """Let go of a camera of which no segment will come any more; its cases still waiting, as `close` gives them."""
+
+    @property
+    def refused(self) -> bool:
+        """Could the last case not be written? It waits, and is tried again by a later `prove`."""
+
+    @property
+    def waiting(self) -> int:
+        """Violations whose cases are not made yet."""
 
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with the evidence there is."""

@@ -28,6 +28,9 @@ Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
 
+BoxPx = tuple[float, float, float, float]
+"""Left, top, right, bottom in image pixels."""
+
 TRACK_BITS = 40
 """An identity is `camera << TRACK_BITS | number`, the number counting the camera's own tracks."""
 
@@ -80,6 +83,8 @@ class Measurable(enum.IntEnum):
     """The stated uncertainty came out above the bound for a measurement."""
     MOVED = 10
     """The camera does not look where it looked when it was calibrated."""
+    UNRECORDABLE = 11
+    """Nothing can be recorded: the disk or the register refuses."""
 
 
 class Phase(enum.IntEnum):
@@ -446,8 +451,57 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Plate:
+    """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
+
+    text: str
+    """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
+    country: str
+    """ISO 3166-1 alpha-2; empty where it is not known: a foreign plate is kept as it was read."""
+    region: str
+    """The country's own code, e.g. `02` for Almaty; empty where unknown."""
+    form: str
+    """Name of the grammar that the text fits, e.g. `private_2012`; empty where none does."""
+    confidence: float
+    """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
+    alternatives: tuple[tuple[str, float], ...] = ()
+    """Other texts with their share of the vote, the likeliest first."""
+    notes: tuple[str, ...] = ()
+    """What was decided while reading, a sentence each: every character that the form resolved stands here."""
+    frames: int = 1
+    """Frames in which it was read."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
+        _require(0.0 <= self.confidence <= 1.0, f"plate confidence {self.confidence} is not between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VehicleView:
+    """A vehicle in one whole frame."""
+
+    captured_s: float
+    """Capture time of the frame, Unix seconds UTC."""
+    rgb: Bytes8
+    """(H, W, 3) u1: the frame in full resolution."""
+    xyxy_px: BoxPx
+    """The vehicle's box in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlateSighting:
+    """A plate, and where it was seen best."""
+
+    plate: Plate
+    captured_s: float
+    """Capture time of the frame that shows it largest."""
+    xyxy_px: BoxPx
+    """Where it stands in that frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
-    """One offence of one vehicle, as the rules saw it, before any evidence is gathered."""
+    """One offence of one vehicle, as the rules saw it and the inquiry named it, before any evidence is gathered."""
 
     kind: str
     """Key of the rule catalogue, e.g. `speeding`."""
@@ -476,35 +530,13 @@ class Violation:
     """Why the outcome is what it is, one sentence each."""
     clock: Clock
     catalogue_version: str
+    plate: PlateSighting | None = None
+    """Of the vehicle, as the inquiry read it; None before that, and where none could be read."""
+    marks: tuple[str, ...] = ()
+    """What the operator's lists say of the plate: `stolen`."""
 
     def __post_init__(self) -> None:
         _require(len(self.sightings) > 0, "a violation has at least one sighting")
-
-
-@dataclass(frozen=True, slots=True)
-class Plate:
-    """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
-
-    text: str
-    """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
-    country: str
-    """ISO 3166-1 alpha-2; empty where it is not known: a foreign plate is kept as it was read."""
-    region: str
-    """The country's own code, e.g. `02` for Almaty; empty where unknown."""
-    form: str
-    """Name of the grammar that the text fits, e.g. `private_2012`; empty where none does."""
-    confidence: float
-    """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
-    alternatives: tuple[tuple[str, float], ...] = ()
-    """Other texts with their share of the vote, the likeliest first."""
-    notes: tuple[str, ...] = ()
-    """What was decided while reading, a sentence each: every character that the form resolved stands here."""
-    frames: int = 1
-    """Frames in which it was read."""
-
-    def __post_init__(self) -> None:
-        _require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
-        _require(0.0 <= self.confidence <= 1.0, f"plate confidence {self.confidence} is not between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,9 @@ def _sequence(line: bytes, path: Path) -> int:
 
 
 def follow(
-    target: str, after_sequence: int, out: Path | None, kinds: tuple[str, ...], cameras: tuple[str, ...]
+    client: QyranClient, after_sequence: int, out: Path | None, kinds: tuple[str, ...], cameras: tuple[str, ...]
 ) -> None:
     """Write every entry after `after_sequence` (or after the last one in `out`) for ever."""
-    with closing[_Sink](LinesFile(out) if out else StandardOutput()) as sink, QyranClient(target) as client:
+    with closing[_Sink](LinesFile(out) if out else StandardOutput()) as sink:
         for entry in client.watch(max(after_sequence, sink.last_sequence), kinds=kinds, cameras=cameras):
             sink.write(to_json(entry))

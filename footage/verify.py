@@ -31,7 +31,8 @@ _EDGE_REACHED, _EDGE_PASSED, _EDGES_THAT_FIT = 0.08, 0.3, 2
 and the two side edges must fit: shadows and neighbours spoil one."""
 _LEAST_CHANGED = 0.3
 _SHARE_THAT_FITS = 0.75
-"""Boxes ten pixels beside their vehicles fit at two thirds, nine below them at a quarter."""
+"""Every vehicle counts once, however long it stands there. Boxes ten pixels beside their vehicles fit at two thirds,
+nine below them at a quarter."""
 
 
 def read_truth(clip: Path) -> Json:
@@ -86,14 +87,17 @@ def _boxes(truth: Json, clip: Path, background: Floats32) -> Iterator[str]:
     area = next(zone["polygon_m"] for zone in truth["zones"] if zone["kind"] == "measured")
     pictures = (picture for _, picture in read_clip(clip))
     frames = zip(truth["frames"], pictures, strict=True)
-    fits = [fit for frame, picture in frames for fit in _fits(frame, picture, background, area)]
-    share = sum(fits) / max(len(fits), 1)
+    fits: dict[str, list[bool]] = {}
+    for frame, picture in frames:
+        for name, fit in _fits(frame, picture, background, area):
+            fits.setdefault(name, []).append(fit)
+    share = float(np.mean([np.mean(of_vehicle) for of_vehicle in fits.values()])) if fits else 0.0
     if share < _SHARE_THAT_FITS:
-        yield f"only {share:.1%} of {len(fits)} boxes hold a vehicle that ends where they do"
+        yield f"only {share:.1%} of the boxes of {len(fits)} vehicles hold one that ends where they do"
 
 
-def _fits(frame: Json, picture: Bytes8, background: Floats32, area_m: list[Any]) -> Iterator[bool]:
-    """For every vehicle that stands free on the road: does it fill its box, and end where the box does?"""
+def _fits(frame: Json, picture: Bytes8, background: Floats32, area_m: list[Any]) -> Iterator[tuple[str, bool]]:
+    """Of every vehicle that stands free on the road, by name: does it fill its box, and end where the box does?"""
     changed = np.abs(picture - background).max(axis=2) > _CHANGED
     lit = changed & ~_shade(picture, background)
     for row in frame["vehicles"]:
@@ -106,7 +110,7 @@ def _fits(frame: Json, picture: Bytes8, background: Floats32, area_m: list[Any])
                 _ends(lit[top:bottom, max(0, left - 9) : left + 4].T),
                 _ends(lit[top:bottom, right - 4 : right + 9].T[::-1]),
             ]
-            yield bool(filled and sum(edges) >= _EDGES_THAT_FIT)
+            yield row["name"], bool(filled and sum(edges) >= _EDGES_THAT_FIT)
 
 
 def _ends(across: Flags) -> bool:

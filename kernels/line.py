@@ -26,7 +26,7 @@ SMALLEST_SCALE = 1e-3
 
 
 @njit(cache=True, nogil=True)
-def _part(values: Floats, place: int) -> None:
+def part(values: Floats, place: int) -> None:
     """Reorder so that no value before `place` is larger than the one there, and none behind it smaller.
 
     Hoare's FIND (1961, Algorithm 65): no memory of its own, in linear time on average.
@@ -50,7 +50,7 @@ def _part(values: Floats, place: int) -> None:
 def median(scratch: Floats) -> float:
     """Median of an array that may be put in another order."""
     half = len(scratch) // 2
-    _part(scratch, half)
+    part(scratch, half)
     below = scratch[half]
     if len(scratch) % 2 == 0:
         below = scratch[0]

@@ -13,10 +13,12 @@ from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import DecodeError
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey
+from engine.evidence.folder import Folders
+from engine.evidence.manifest import describe
 from engine.metrics import Metrics
 from engine.site import Calibration, Certificate, Place, Site
 from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass
-from tests.examples import EPOCH_S, SIZE_PX, make_violation
+from tests.examples import EPOCH_S, SIZE_PX, make_document, make_violation
 
 YEAR = dt.timedelta(days=365)
 AT = document.moment(EPOCH_S)
@@ -107,3 +109,10 @@ def shown(bench: Bench, case: Case, name: str = "overview.jpg") -> np.ndarray:
 
 def broken_look(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[object]:
     raise DecodeError("camera 0: the decoder gave nothing")
+
+
+def store_example(folders: Folders, number: int, **changes: object) -> Case:
+    """A case with one file, stored."""
+    clip = bytes([number]) * 99
+    record = make_document(number, files=(describe("clip.mp4", clip),), **changes)
+    return folders.store(record, {"clip.mp4": clip})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import grpc
 from qyran.v1 import camera_service_pb2_grpc as camera_grpc
+from qyran.v1 import signal_service_pb2_grpc as signal_grpc
 from qyran.v1 import violation_service_pb2_grpc as case_grpc
 
 from engine.audit import Audit
@@ -17,6 +18,8 @@ from engine.metrics import Metrics
 from engine.register import Consumers, Decisions, SqlRegister, Tokens
 from engine.serve import Records, Security, Service
 from engine.serve.cameras import Cameras
+from engine.signals import SignalBook
+from engine.site import Site
 
 HEARTBEAT_S = 0.3
 
@@ -34,7 +37,9 @@ class NoCameras:
 class World:
     """A register with evidence, the service over it and a channel to it; the service may stop and start again."""
 
-    def __init__(self, folder: Path, cameras: Cameras | None = None, **config: object) -> None:
+    def __init__(
+        self, folder: Path, cameras: Cameras | None = None, sites: Mapping[int, Site] | None = None, **config: object
+    ) -> None:
         self.folder = folder
         self.evidence = folder / "evidence"
         self.register = SqlRegister(folder / "register.db")
@@ -43,16 +48,19 @@ class World:
         self.tokens = Tokens(database)
         self.metrics = Metrics()
         self.cameras = cameras or NoCameras()
+        names = {index: site.name for index, site in (sites or {}).items()}
+        self.signals = SignalBook(sites or {}, names, self.metrics)
         self._config = {"listen": "127.0.0.1:0", "heartbeat_s": HEARTBEAT_S, **config}
         self.start()
         self.channel = grpc.insecure_channel(self.address)
         self.stub = case_grpc.ViolationServiceStub(self.channel)
+        self.signal_stub = signal_grpc.SignalServiceStub(self.channel)
         self.camera_stub = camera_grpc.CameraServiceStub(self.channel)
 
     def start(self) -> None:
         security = Security(self.tokens, Audit(self.folder / "audit"))
         config = ServiceConfig(**self._config)  # type: ignore[arg-type]
-        self.service = Service(self.records, self.cameras, security, config, self.metrics)  # type: ignore[arg-type]
+        self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics)  # type: ignore[arg-type]
         self.service.start()
         self.address = self._config["listen"] = self.service.address
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine import cli
 from engine.demo.city import FOOTAGE, SITES
+from engine.errors import ConfigError, DeviceLost, QyranError
 
 AVENUE = FOOTAGE / "avenue.mp4"
 
@@ -96,3 +98,23 @@ def test_verify_finds_a_case_that_is_none(tmp_path: Path) -> None:
     done = qyran("verify", tmp_path)
     assert done.returncode == 1
     assert "manifest.json: cannot be read" in done.stdout
+
+
+@pytest.mark.parametrize(("error", "status"), [(ConfigError("no such key"), 2), (DeviceLost("Xid 79"), 75)])
+def test_a_supervisor_can_tell_a_lost_gpu_from_a_wrong_file(
+    error: QyranError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err == f"qyran: {error}\n"
+
+
+def test_a_share_that_is_none_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+    done = qyran("run", "--gpu", "2/2", config_of(tmp_path, str(AVENUE)))
+    assert done.returncode == 2
+    assert "--gpu 2/2" in done.stderr

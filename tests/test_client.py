@@ -16,9 +16,8 @@ import pytest
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine import client as client_module
 from engine import wire
-from engine.client import QyranClient, to_json
+from engine.client import QyranClient, following, to_json
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry, EvidenceFile
 from tests.examples import make_case, write_case
@@ -144,7 +143,7 @@ class Mute(pb_grpc.ViolationServiceServicer):
 
 
 def test_a_service_that_went_mute_is_left_and_asked_again_after_the_last_heartbeat(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client_module, "GRACE_S", 0.3)
+    monkeypatch.setattr(following, "GRACE_S", 0.3)
     mute = Mute()
     server = grpc.server(ThreadPoolExecutor(2))
     pb_grpc.add_ViolationServiceServicer_to_server(mute, server)
@@ -173,7 +172,7 @@ class Spy:
 def test_a_slow_reader_is_not_taken_for_a_mute_service(
     world: World, client: QyranClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(client_module, "GRACE_S", 0.0)
+    monkeypatch.setattr(following, "GRACE_S", 0.0)
     watch = client._stub.WatchViolations = Spy(client._stub.WatchViolations)
     entries = client.watch()
     threading.Timer(0.2, lambda: world.register.append([make_case(1)])).start()

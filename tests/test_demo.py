@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -67,8 +70,8 @@ def test_the_evidence_that_a_client_downloads_verifies(
 def test_the_metrics_tell_of_every_camera(running: tuple[Engine, Path], first_entries: list[Entry]) -> None:
     """A clock is believed only some seconds after a camera was connected to: asked again until it is."""
     engine, _ = running
-    wanted = [f'qyran_camera_connected{{camera="{camera}"}} 1.0' for camera in engine.cameras]
-    wanted += [f'qyran_clock_state{{camera="{camera}"}} 1.0' for camera in engine.cameras]
+    wanted = [f'qyran_camera_connected{{camera="{camera}"}} 1.0' for camera in engine.fleet.watched]
+    wanted += [f'qyran_clock_state{{camera="{camera}"}} 1.0' for camera in engine.fleet.watched]
     missing, until_s = wanted, time.monotonic() + LONGEST_S
     while missing and time.monotonic() < until_s:
         time.sleep(0.5)
@@ -81,3 +84,14 @@ def test_the_metrics_tell_of_every_camera(running: tuple[Engine, Path], first_en
 def scraped(engine: Engine) -> str:
     with urllib.request.urlopen(f"http://{engine.metrics_address}/metrics", timeout=10) as answer:
         return str(answer.read().decode())
+
+
+def test_an_interrupted_demo_drains_and_says_what_came_of_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "engine", "demo", "--seconds", "0", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        said = [next(line for line in demo.stdout if line.startswith("evidence"))]
+        demo.send_signal(signal.SIGINT)
+        said += demo.stdout
+        assert demo.wait(60) == 0
+    assert "new case(s)" in said[-2] + said[-1]

@@ -17,7 +17,7 @@ from engine.evidence import (
     Means,
     verify_case,
 )
-from engine.types import Segment
+from engine.types import Plate, PlateSighting, Segment
 from tests.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
 from tests.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
 
@@ -38,7 +38,8 @@ def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: 
     path = bench.root / case.folder
     assert sorted(file.name for file in case.files) == sorted(entry.name for entry in path.iterdir())
     assert sorted(entry.name for entry in path.iterdir()) == [
-        "case.json", "clip.mp4", "manifest.json", "overlay.jpg", "overview.jpg", "seal.json",
+        "case.json", "clip.mp4", "manifest.json", "overlay-first.jpg", "overlay-last.jpg", "overlay.jpg",
+        "overview.jpg", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html", "seal.json",
         "still-first.jpg", "still-last.jpg", "vehicle-first.jpg", "vehicle-last.jpg", "vehicle.jpg",
     ]  # fmt: skip
     assert case.folder == f"2026/05/28/{case.id}"
@@ -190,7 +191,10 @@ def test_the_ring_is_bounded_by_bytes_and_an_older_offence_says_what_is_gone(tmp
 def test_a_failing_second_look_costs_the_stills_not_the_case(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, Means(broken_look, nobody))
     case, record = prove(bench, footage)
-    assert [file.name for file in case.files] == ["case.json", "clip.mp4", "manifest.json", "seal.json"]
+    assert [file.name for file in case.files] == [
+        "case.json", "clip.mp4", "manifest.json", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html",
+        "seal.json",
+    ]  # fmt: skip
     assert record.incomplete[0] == "No still of the instant decisive: camera 0: the decoder gave nothing."
     assert record.incomplete[-1] == "A measured offence needs 2 stills, there are 0."
     assert record.outcome == "officer"
@@ -283,3 +287,34 @@ def test_the_stills_are_plain_jpeg_of_the_pictures_size(bench: Bench, footage: l
     content = (bench.root / case.folder / "still-first.jpg").read_bytes()
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.size) == ("JPEG", SIZE_PX)
+
+
+def test_the_plate_is_in_the_document_with_its_cut_as_a_file_of_its_own(bench: Bench, footage: list[Segment]):
+    box = (150.0, 90.0, 190.0, 102.0)
+    seen = Plate("123ABC02", "KZ", "02", "private_2012", 0.97, alternatives=(("128ABC02", 0.02),), frames=3)
+    bench.keep(footage)
+    named = replace(VIOLATION, plate=PlateSighting(seen, VIOLATION.decisive_s, box), marks=("stolen",))
+    (case,) = bench.prosecutor.prove([named])
+    plate = document.decode(case.document, source="case.json").plate
+    assert plate is not None
+    assert (plate.text, plate.region, plate.confidence, plate.frames) == ("123ABC02", "02", 0.97, 3)
+    assert (plate.marks, plate.still) == (("stolen",), "plate.jpg")
+    assert plate.alternatives[0].text == "128ABC02"
+    assert shown(bench, case, "plate.jpg").shape == (18 * 4, 60 * 4, 3)
+
+
+def test_a_case_without_a_plate_has_none_and_no_cut(bench: Bench, footage: list[Segment]):
+    case, told = prove(bench, footage)
+    assert told.plate is None
+    assert "plate.jpg" not in {file.name for file in case.files}
+
+
+def test_a_plate_that_cannot_be_shown_is_said(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(broken_look, nobody))
+    bench.keep(footage)
+    seen = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.decisive_s, (0.0, 0.0, 9.0, 3.0))
+    (case,) = bench.prosecutor.prove([replace(VIOLATION, plate=seen)])
+    told = document.decode(case.document, source="case.json")
+    assert told.plate is not None
+    assert told.plate.still is None
+    assert any("still of the plate" in sentence for sentence in told.incomplete)

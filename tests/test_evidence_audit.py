@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,6 +16,7 @@ from engine.evidence.chain import Seal
 from engine.evidence.folder import Folders
 from engine.register import SqlRegister
 from engine.types import Case
+from tests.evidence_bench import store_example
 from tests.examples import make_document
 
 
@@ -32,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 def fill(root: Path, key: SigningKey | None, numbers: Sequence[int] = range(5)) -> list[Case]:
     """Cases with a file each, stored one after the other."""
     folders = Folders(root, "QY-1", key)
-    return [folders.store(make_document(number), {"clip.mp4": bytes([number]) * 99}) for number in numbers]
+    return [store_example(folders, number) for number in numbers]
 
 
 def seal_of(folder: Path) -> Seal:
@@ -143,7 +145,7 @@ def test_a_folder_that_was_put_aside_is_a_problem_but_leaves_no_hole(root: Path,
     (root / case.folder / "clip.mp4").write_bytes(b"")
     folders = Folders(root, "QY-1", key)
     assert folders.find(case.id, case.occurred_s) is None
-    assert folders.store(make_document(1), {"clip.mp4": bytes([1]) * 99}) == case
+    assert store_example(folders, 1) == case
     assert audit(root).problems == [
         f"{case.folder}.damaged-1: is damaged and was put aside",
         f"{case.folder}.damaged-1: has the number 2 of {case.folder}",
@@ -195,7 +197,7 @@ def test_the_cases_of_another_engine_in_the_same_register_are_not_asked_for(root
     own = fill(root, key, [0, 1])
     other = Folders(tmp_path / "other", "QY-2", key)
     device = msgspec.structs.replace(make_document().device, serial="QY-2")
-    theirs = other.store(make_document(2, device=device), {"clip.mp4": b"2"})
+    theirs = store_example(other, 2, device=device)
     with closing(SqlRegister(tmp_path / "register.db")) as register:
         register.append([*own, theirs])
         entries = register.read(0, 100)
@@ -233,6 +235,4 @@ def test_what_a_case_says_does_not_depend_on_its_place_in_the_chain(root: Path, 
 
 
 def sha256(content: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(content).hexdigest()

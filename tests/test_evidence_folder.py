@@ -18,7 +18,7 @@ from engine.evidence import Means, audit, folder, prosecutor, stored_cases, veri
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
 from engine.types import Case, Segment
-from tests.evidence_bench import VIOLATION, Bench, nobody, prove
+from tests.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
 from tests.examples import EPOCH_S, make_document, make_footage, make_violation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,7 +110,9 @@ def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(be
     for x in range(5):
         assert bench.prosecutor.prove([make_violation(EPOCH_S + 6.0, x_px=x * 40)]) == []
     assert [bool(waiting.claimed) for waiting in bench.prosecutor._waiting] == [True, False, False]
-    assert bench.incomplete() == 2
+    assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 2
+    assert bench.prosecutor.refused
+    assert bench.prosecutor.waiting == 3
 
 
 KILLED = """
@@ -159,11 +161,11 @@ def test_a_crash_after_the_seal_is_finished_at_the_next_start(tmp_path: Path, mo
     with monkeypatch.context() as crash:
         crash.setattr(folder, "_move", refuse_to_move)
         with pytest.raises(EvidenceError):
-            Folders(tmp_path, "QY-1", None).store(make_document(), {"clip.mp4": b"0"})
+            store_example(Folders(tmp_path, "QY-1", None), 0)
     assert audit(tmp_path).problems != []
     again = Folders(tmp_path, "QY-1", None).find(make_document().id, EPOCH_S)
     assert again is not None
-    assert (tmp_path / again.folder / "clip.mp4").read_bytes() == b"0"
+    assert (tmp_path / again.folder / "clip.mp4").read_bytes() == bytes(99)
     assert audit(tmp_path).problems == []
 
 
@@ -174,10 +176,10 @@ def test_a_crash_before_the_seal_leaves_no_hole_in_the_chain(tmp_path: Path, mon
     with monkeypatch.context() as killed:
         killed.setattr(Chain, "commit", crash)
         with pytest.raises(KeyboardInterrupt):
-            Folders(tmp_path, "QY-1", None).store(make_document(), {"clip.mp4": b"0"})
+            store_example(Folders(tmp_path, "QY-1", None), 0)
     folders = Folders(tmp_path, "QY-1", None)
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
-    folders.store(make_document(1), {"clip.mp4": b"1"})
+    store_example(folders, 1)
     found = audit(tmp_path)
     assert (found.cases, found.problems) == (1, [])
 
@@ -187,18 +189,18 @@ def test_a_disk_that_refuses_after_the_seal_gets_the_same_case_later(tmp_path: P
     with monkeypatch.context() as refusing:
         refusing.setattr(folder, "_move", refuse_to_move)
         with pytest.raises(EvidenceError, match="Input/output"):
-            folders.store(make_document(), {"clip.mp4": b"0"})
-    folders.store(make_document(1), {"clip.mp4": b"1"})
+            store_example(folders, 0)
+    store_example(folders, 1)
     assert folders.find(make_document().id, EPOCH_S) is not None
     assert audit(tmp_path).problems == []
 
 
 def test_a_case_that_vanished_is_made_again_with_the_seal_that_it_had(tmp_path: Path):
     folders = Folders(tmp_path, "QY-1", None)
-    first = folders.store(make_document(), {"clip.mp4": b"0"})
-    folders.store(make_document(1), {"clip.mp4": b"1"})
+    first = store_example(folders, 0)
+    store_example(folders, 1)
     shutil.rmtree(tmp_path / first.folder)
-    again = folders.store(make_document(), {"clip.mp4": b"0"})
+    again = store_example(folders, 0)
     assert again.files == first.files
     assert audit(tmp_path).problems == []
 
@@ -210,7 +212,7 @@ def test_a_chain_that_cannot_be_read_stops_the_engine_at_its_start(tmp_path: Pat
 
 
 def test_a_case_that_was_slipped_in_is_not_taken_for_one_of_a_crash(tmp_path: Path):
-    Folders(tmp_path / "own", "QY-1", None).store(make_document(), {"clip.mp4": b"0"})
-    other = Folders(tmp_path / "other", "QY-1", None).store(make_document(1), {"clip.mp4": b"1"})
+    store_example(Folders(tmp_path / "own", "QY-1", None), 0)
+    other = store_example(Folders(tmp_path / "other", "QY-1", None), 1)
     shutil.copytree(tmp_path / "other" / other.folder, tmp_path / "own" / other.folder)
     assert [case.id for case in stored_cases(tmp_path / "own", lambda name: False)] == [make_document().id]

@@ -11,9 +11,11 @@ import kernels.ground as fast_ground
 import kernels.reference.ground as plain_ground
 import kernels.reference.momentary as plain_momentary
 import kernels.reference.occlusion as plain_occlusion
+import kernels.reference.outline as plain_outline
 import kernels.reference.speed as plain_speed
 from kernels import momentary as fast_momentary
 from kernels import occlusion as fast_occlusion
+from kernels import outline as fast_outline
 from kernels import speed as fast_speed
 
 HOMOGRAPHIES = np.array(
@@ -207,3 +209,25 @@ def test_only_a_nearer_box_hides() -> None:
     share = np.zeros(2)
     fast_occlusion.hidden_share(np.zeros(2, np.int32), boxes, share)
     assert share.tolist() == [0.5, 0.0]
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [4], [5], [60, 0, 3, 17]])
+def test_swollen_equals_its_twin(sizes: list[int]) -> None:
+    rng = np.random.default_rng(len(sizes))
+    offset, n = np.cumsum([0, *sizes]), sum(sizes)
+    position_m, bearing_rad, width_m = rng.normal(0, 20, (n, 2)), rng.uniform(-3, 3, n), rng.uniform(1.5, 6, n)
+    usable, mine, twin = rng.random(n) < 0.9, np.ones(n, np.bool_), np.ones(n, np.bool_)
+    width_m[~usable] = np.nan
+    fast_outline.swollen(offset, position_m, bearing_rad, width_m, usable, 1.35, mine)
+    plain_outline.swollen(offset, position_m, bearing_rad, width_m, usable, 1.35, twin)
+    assert mine.tolist() == twin.tolist()
+    assert mine.any() == (n > 10)
+
+
+def test_without_the_cameras_place_no_box_is_called_swollen() -> None:
+    width_m, out = np.array([2.0] * 9 + [9.0]), np.ones(10, np.bool_)
+    at = np.column_stack([np.zeros(10), np.arange(10.0)])
+    fast_outline.swollen(np.array([0, 10]), at, np.full(10, np.nan), width_m, np.ones(10, np.bool_), 1.35, out)
+    assert not out.any()
+    fast_outline.swollen(np.array([0, 10]), at, np.full(10, 1.5), width_m, np.ones(10, np.bool_), 1.35, out)
+    assert out.tolist() == [False] * 9 + [True]

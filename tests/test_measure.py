@@ -173,6 +173,37 @@ def test_a_vehicle_behind_another_is_occluded_and_the_other_is_not() -> None:
     assert np.isnan(speeds.speed_mps[0])
 
 
+def with_boxes_widened(tracks: Tracks, rows: slice, by: float) -> Tracks:
+    """The same foot points, the boxes of some sightings so many times as wide."""
+    left, top, right, bottom = tracks.xyxy_px.T
+    half = (right - left) / 2 * np.where(np.isin(np.arange(len(left)), np.arange(len(left))[rows]), by, 1.0)
+    middle = (left + right) / 2
+    boxes_px = np.column_stack([middle - half, top, middle + half, bottom]).astype(np.float32)
+    return dataclasses.replace(tracks, xyxy_px=boxes_px)
+
+
+def test_a_box_that_takes_in_a_neighbour_for_a_while_could_be_anothers() -> None:
+    foot, tracks = FootModel((0.0, 0.0, HEIGHT_M)), batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
+    assert only(tracks, foot=foot)[0] == Measurable.YES
+    assert only(with_boxes_widened(tracks, slice(5, 15), 1.5), foot=foot)[0] == Measurable.OCCLUDED
+    assert only(with_boxes_widened(tracks, slice(5, 8), 1.5), foot=foot)[0] == Measurable.YES
+    assert only(with_boxes_widened(tracks, slice(5, 15), 1.2), foot=foot)[0] == Measurable.YES
+
+
+def test_a_vehicle_whose_side_comes_into_view_is_one_vehicle() -> None:
+    way = straight(TIMES, (5.0, 44.0), (0.0, -16.0))
+    angle = np.arctan2(way[:, 0], way[:, 1])
+    tracks = batch(TIMES, {1: way})
+    side = (1.8 * np.cos(angle) + 4.4 * np.sin(angle)) / 1.8
+    left, top, right, bottom = tracks.xyxy_px.T
+    half, middle = (right - left) / 2 * side, (left + right) / 2
+    whole = dataclasses.replace(
+        tracks, xyxy_px=np.column_stack([middle - half, top, middle + half, bottom]).astype(np.float32)
+    )
+    assert side.max() > 1.4 * side.min()
+    assert only(whole, foot=FootModel((0.0, 0.0, HEIGHT_M)))[0] == Measurable.YES
+
+
 def test_a_vehicle_that_was_lost_for_long_could_be_another() -> None:
     times = np.concatenate([TIMES[:12], TIMES[12:] + 1.5])
     way = np.array([1.0, 60.0]) + np.outer(times - times[0], [0.0, -10.0])
@@ -307,6 +338,15 @@ def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_a
     meter.suspend(frozenset({5}))
     both = meter.measure(batch(TIMES, {1: way, 2: way})).speeds
     assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
+
+
+def test_while_nothing_can_be_recorded_no_speed_is_stated_and_afterwards_it_is_again() -> None:
+    meter = GroundSpeedometer({0: geometry()})
+    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    meter.pause(True)
+    assert meter.measure(batch(TIMES, {1: way})).speeds.measurable.tolist() == [Measurable.UNRECORDABLE]
+    meter.pause(False)
+    assert meter.measure(batch(TIMES, {2: way})).speeds.measurable.tolist() == [Measurable.YES]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -12,15 +13,18 @@ import msgspec
 import pytest
 
 from engine.build import open_stages
-from engine.config import EngineConfig
+from engine.config import EngineConfig, PlatesConfig
 from engine.demo.city import FOOTAGE, city_config
-from engine.errors import RegisterError
+from engine.errors import DeviceLost, RegisterError
 from engine.ingest import FileSource
+from engine.mailbox import Mailbox
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
+from engine.runner import Runner
 from engine.site import load_site
-from engine.types import Case, Entry, Segment
+from engine.stages import Decoder
+from engine.types import Case, Entry, FrameBatch, Segment
 
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 CAMERAS = 2
@@ -30,7 +34,7 @@ def city(state: Path) -> EngineConfig:
     """The demo's avenue, seen by two cameras at once."""
     avenue = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
     cameras = tuple(msgspec.structs.replace(avenue, name=f"avenue-{index}") for index in range(CAMERAS))
-    return EngineConfig(cameras=cameras, state=state)
+    return EngineConfig(cameras=cameras, state=state, plates=PlatesConfig(reader="off"))
 
 
 def batches(config: EngineConfig, stages: Stages) -> Iterator[list[Segment]]:
@@ -116,3 +120,63 @@ def test_cases_wait_while_the_register_refuses(plain: list[Entry], tmp_path: Pat
     register = SulkingRegister(tmp_path / "register.db")
     assert told(run(tmp_path, Pipeline.plain, register)) == told(plain)
     assert register.refusals == 0
+
+
+class Doomed:
+    """The decoder on a GPU that is lost at this batch."""
+
+    def __init__(self, decoder: Decoder, at: int) -> None:
+        self._decoder, self._left = decoder, at
+
+    def decode(self, segments: Sequence[Segment]) -> FrameBatch:
+        if segments:
+            self._left -= 1
+            if self._left < 0:
+                raise DeviceLost("CUDA_ERROR_LAUNCH_FAILED")
+        return self._decoder.decode(segments)
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+SEEN = 3
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    """What comes of cameras that end after so many batches."""
+    state = tmp_path_factory.mktemp("ended")
+    return run(state, lambda pipeline, some: Pipeline.plain(pipeline, itertools.islice(some, SEEN)))
+
+
+@pytest.mark.parametrize("turn", [Pipeline.plain, Pipeline.overlapped])
+def test_what_was_seen_before_the_gpu_was_lost_is_settled(turn: Turn, ended: list[Entry], tmp_path: Path) -> None:
+    config, metrics, entries = city(tmp_path), Metrics(), list[Entry]()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    with (
+        closing(SqlRegister(tmp_path / "register.db")) as register,
+        open_stages(config, sites, register, metrics) as stages,
+    ):
+        doomed = replace(stages, decoder=Doomed(stages.decoder, SEEN))
+        with pytest.raises(DeviceLost):
+            for step in turn(Pipeline(doomed, config.camera_names, metrics), batches(config, stages)):
+                entries += step
+    assert entries
+    assert [(e.case.kind, e.case.occurred_s) for e in entries] == [(e.case.kind, e.case.occurred_s) for e in ended]
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_runner_that_is_told_of_the_lost_gpu_ends_with_it(overlap: bool, tmp_path: Path) -> None:
+    config, metrics = city(tmp_path), Metrics()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    told = iter([None, DeviceLost("GPU 0: Xid 79")])
+    with (
+        closing(SqlRegister(tmp_path / "register.db")) as register,
+        open_stages(config, sites, register, metrics) as stages,
+    ):
+        pipeline, mailbox = Pipeline(stages, config.camera_names, metrics), Mailbox(8, 8, metrics)
+        runner = Runner(
+            pipeline, stages.prosecutor, mailbox, batch_segments=1, overlap=overlap, lost=lambda: next(told)
+        )
+        with pytest.raises(DeviceLost, match="Xid 79"):
+            list(runner.run())

@@ -8,11 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.demo.city import SITES
 from engine.errors import ConfigError
 from engine.rules import load_catalogue
+from engine.rules.catalogue import Catalogue, Kind, shipped_catalogues
 from engine.rules.hours import local_minute, parse_hours
 from engine.rules.kinds import judged_kinds
 from engine.rules.table import brought_up_to_date, render
+from engine.site import load_site
 
 KZ = load_catalogue("kz")
 JUNE_S = dt.datetime(2026, 6, 1, tzinfo=dt.UTC).timestamp()
@@ -69,7 +72,7 @@ def written(folder: Path, text: str) -> Path:
         ("illegal_parking", "597 p.1", 5, "fine"),
         ("phone_use", "591 p.1", 5, "officer"),
         ("seatbelt", "593 p.1", 5, "officer"),
-        ("lights_off", "602 p.1", 3, "warning"),
+        ("lights_off", "602 p.1", 3, "officer"),
         ("plate_missing", "590", 10, "officer"),
         ("no_inspection", "590", 5, "fine"),
         ("no_insurance", "230", 5, "fine"),
@@ -196,3 +199,76 @@ def test_the_minute_is_the_one_of_the_place() -> None:
 
     noon_utc = dt.datetime(2026, 6, 1, 12, 0, 30, tzinfo=dt.UTC).timestamp()
     assert local_minute(noon_utc, ZoneInfo("Asia/Almaty")) == 17 * 60 + 0.5
+
+
+# -- who decides
+
+
+OFFICERS = {"oncoming_lane", "wrong_way", "phone_use", "seatbelt", "lights_off"}
+"""Of the kinds that every case of goes to an officer: those whose reason says why."""
+
+
+def of(catalogue: Catalogue, name: str) -> Kind:
+    kind = catalogue.kind(name, JUNE_S)
+    assert kind is not None
+    return kind
+
+
+def test_an_officer_decides_where_the_licence_may_go_or_a_classifier_saw_it() -> None:
+    assert {kind.kind for kind in KZ.kinds if kind.review_reason} == OFFICERS
+    assert all(of(KZ, name).outcome == "officer" for name in OFFICERS)
+    assert "licence" in of(KZ, "oncoming_lane").review_reason
+    assert "classifier" in of(KZ, "seatbelt").review_reason
+    assert of(KZ, "speeding").review_reason == ""
+
+
+def test_the_configuration_gives_a_kind_to_an_officer() -> None:
+    catalogue = load_catalogue("kz", {"speeding": "officer"})
+    assert of(catalogue, "speeding").outcome == "officer"
+    assert "reviewed by an officer" in of(catalogue, "speeding").review_reason
+    assert of(catalogue, "red_light").outcome == "fine"
+
+
+def test_the_configuration_trusts_a_classifier() -> None:
+    catalogue = load_catalogue("kz", {"seatbelt": "automatic", "lights_off": "automatic"})
+    assert (of(catalogue, "seatbelt").outcome, of(catalogue, "seatbelt").review_reason) == ("fine", "")
+    assert of(catalogue, "lights_off").outcome == "warning"
+    assert of(catalogue, "phone_use").outcome == "officer"
+
+
+@pytest.mark.parametrize("kind", ["oncoming_lane", "wrong_way", "plate_missing"])
+def test_what_is_left_to_an_officer_alone_cannot_be_automatic(kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"{kind} cannot be automatic"):
+        load_catalogue("kz", {kind: "automatic"})
+
+
+def test_the_review_of_a_kind_that_there_is_not_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="speedin: not in catalogue"):
+        load_catalogue("kz", {"speedin": "officer"})
+
+
+def test_a_catalogue_that_withdraws_licences_by_machine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="an officer's"):
+        load_catalogue(written(tmp_path, SMALL + KIND + PART + "withdraws_licence = true"))
+
+
+# -- vehicles only
+
+
+@pytest.mark.parametrize("classes", ['["person"]', '["pedestrian"]', '["car", "person"]', "[]"])
+def test_no_kind_can_accuse_anybody_on_foot(tmp_path: Path, classes: str) -> None:
+    with pytest.raises(ConfigError, match="classes"):
+        load_catalogue(written(tmp_path, SMALL + KIND + f"classes = {classes}\n" + PART))
+
+
+def test_no_rule_of_a_site_can_either(tmp_path: Path) -> None:
+    site = (SITES / "avenue.toml").read_text("utf-8")
+    path = tmp_path / "site.toml"
+    path.write_text(site + 'classes = ["person"]\n', "utf-8")
+    with pytest.raises(ConfigError, match="classes"):
+        load_site(path)
+
+
+def test_no_shipped_kind_is_about_anybody_but_vehicles() -> None:
+    vehicles = {"car", "truck", "bus", "motorcycle", "bicycle"}
+    assert all(set(kind.classes) <= vehicles for name in shipped_catalogues() for kind in load_catalogue(name).kinds)

@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
+from engine.rules.catalogue import Part
 from engine.site import Site, Zone
 from engine.siterules import OncomingLaneRule, OvertakingRule
 from engine.types import VehicleClass, Violation
@@ -43,8 +44,9 @@ def passes(back: bool = True) -> Way:
 def test_driving_on_the_oncoming_side_is_told_and_always_for_an_officer() -> None:
     (case,) = drive(NO_ONCOMING, straight(-3, 16, 40))
     assert (case.kind, case.article, case.outcome) == ("oncoming_lane", "596 p.3", "officer")
-    fines = [k if k.kind != "oncoming_lane" else msgspec.structs.replace(k, outcome="fine") for k in KZ.kinds]
-    stern = msgspec.structs.replace(KZ, kinds=tuple(fines))
+    replace, fine = msgspec.structs.replace, (Part(article="596 p.3"),)
+    fines = [k if k.kind != "oncoming_lane" else replace(k, outcome="fine", parts=fine) for k in KZ.kinds]
+    stern = replace(KZ, kinds=tuple(fines))
     (case,) = judged(road(NO_ONCOMING), Vehicle(track=1, way=straight(-3, 16, 40)), lasts_s=8.0, catalogue=stern)
     assert case.outcome == "officer"
 

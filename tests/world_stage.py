@@ -21,22 +21,25 @@ from engine.build import geometries
 from engine.config import EvidenceConfig
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene
+from engine.inquiry import Identification, Looks, SecondLookInvestigator
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
 from engine.rules import SiteRulebook
-from engine.scripted import ScriptedDecoder, ScriptedDetector
+from engine.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
-from engine.types import Clock, Detections, Frames, Phase, Segment, VehicleClass
+from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass
 from tests.evidence_bench import nobody
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 
 Phases = Mapping[str, Sequence[tuple[Phase, float]]]
 """What a controller's groups show, each phase from a second of the drive on."""
 FPS = 12
+PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
+"""Of every vehicle, surely read."""
 SMALLEST_PX = 8.0
 """A smaller box is not found."""
 
@@ -94,6 +97,13 @@ def cases(
     signals = _signals(where, phases or {}, metrics)
     detector = ScriptedDetector(Eyes(traffic))
     with closing(SqlRegister(root / "register.db")) as register:
+        prosecutor = FileProsecutor(
+            EvidenceConfig(keep_s=lasts_s + 10),
+            root / "evidence",
+            Origin({0: Scene("cam", where)}, "QY-0001", detector.model),
+            Means(look, nobody),
+            metrics,
+        )
         stages = Stages(
             decoder=ScriptedDecoder(),
             guard=Still(),
@@ -102,13 +112,14 @@ def cases(
             tracker=KalmanTracker(),
             speedometer=GroundSpeedometer(geometries({0: where})),
             rulebook=SiteRulebook({0: where}, {0: "cam"}, KZ, signals=signals),
-            prosecutor=FileProsecutor(
-                EvidenceConfig(keep_s=lasts_s + 10),
-                root / "evidence",
-                Origin({0: Scene("cam", where)}, "QY-0001", detector.model),
-                Means(look, nobody),
+            investigator=SecondLookInvestigator(
+                lambda camera: where,
+                {0: "cam"},
+                Looks(prosecutor.kept, look, ScriptedPlates(PLATE)),
+                Identification("KZ", 0.9),
                 metrics,
             ),
+            prosecutor=prosecutor,
             register=register,
         )
         list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps)))

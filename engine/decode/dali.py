@@ -34,7 +34,7 @@ from torch.utils.dlpack import from_dlpack
 from engine.cards import ModelInput
 from engine.decode.regions import Cut
 from engine.device import device_error
-from engine.errors import DecodeError
+from engine.errors import DecodeError, DeviceError
 from engine.types import Bytes8, Floats32, Ints32
 
 Device = int | None
@@ -90,7 +90,7 @@ class Graph:
             rows = fn.cat(*parts, axis_name="F") if regions > 1 else parts[0]
             rows = fn.transpose(rows, perm=[0, 3, 1, 2]) if model.layout == "nchw" else rows
             self._pipe.set_outputs(rows, *([_lamps(video)] if lamps else []))
-        self._pipe.build()
+        _build(self._pipe)
 
     def run(self, samples: Sequence[Sample]) -> Decoded:
         """Decode at least one sample. Raises DecodeError where the device does not decode one of them,
@@ -122,7 +122,7 @@ class StillGraph:
         self._pipe = _pipeline(device, 1, threads)
         with self._pipe:
             self._pipe.set_outputs(fn.coord_transform(_video(device), **_colour(), dtype=types.UINT8))
-        self._pipe.build()
+        _build(self._pipe)
 
     def run(self, sample: Sample) -> list[Bytes8]:
         """(H, W, 3) u1 of every wanted frame; its `cuts` do not count. Raises as `Graph.run`."""
@@ -138,6 +138,15 @@ class StillGraph:
 def _pipeline(device: Device, most: int, threads: int) -> Pipeline:
     """One batch in flight: batches ahead of it are `Pipeline.overlapped`'s affair."""
     return Pipeline(batch_size=most, num_threads=threads, device_id=device, prefetch_queue_depth=1)
+
+
+def _build(pipe: Pipeline) -> None:
+    """Raises DeviceError where DALI cannot work on this device."""
+    try:
+        pipe.build()
+    except RuntimeError as error:
+        said = f"DALI: {_said(str(error))}"
+        raise (device_error(said) or DeviceError(said)) from error
 
 
 def _video(device: Device) -> Any:

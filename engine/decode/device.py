@@ -172,6 +172,7 @@ class DeviceDecoder:
         return Part(batch, indices_of(job.choice for job in jobs))
 
     def _read_lamps(self, jobs: Sequence[_Job], decoded: Decoded, out: Lamps) -> None:
+        """Into the rows of `out`; a graph without lamps gives none to read."""
         first = 0
         for job, crops in zip(jobs, decoded.lamps, strict=False):
             view, box = job.choice.view, job.sample.lamps_px

@@ -16,6 +16,7 @@ from engine.decode.cpu import CpuDecoder
 from engine.decode.formats import ON_DALI_CPU, ON_GPU, Formats
 from engine.decode.second_look import Still, look
 from engine.errors import ConfigError
+from engine.gpu import has_driver
 from engine.metrics import Metrics
 from engine.stages import Decoder
 from engine.types import Segment
@@ -120,6 +121,8 @@ def _missing(config: DecoderConfig) -> str:
             return f"{package} is not installed: {_INSTALL}"
     if config.device == "cpu":
         return ""
+    if not has_driver():
+        return "NVIDIA's driver is not installed: nvidia-smi tells"
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -20,13 +20,16 @@ FOOTAGE = HERE / "footage"
 SITES = HERE / "sites"
 CITY = HERE / "city.toml"
 
+Interruptible = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Within it, an interruption calls what it was given instead of ending the program."""
+
 
 def city_config(address: str, state: Path) -> EngineConfig:
     """The city's configuration for the RTSP server at `address`, with its records in `state`."""
     return msgspec.structs.replace(load_config(CITY, {"CITY": address}), state=state.resolve())
 
 
-def show_city(state: Path, seconds: float, console: Console) -> None:
+def show_city(state: Path, seconds: float, console: Console, interruptible: Interruptible) -> None:
     """Serve the clips, run the engine on them for `seconds` (0: until interrupted), and say what came of it."""
     console.print("Qyran demo: rendered footage, served over RTSP on loopback, watched as any cameras are.\n")
     with ExitStack() as stack:
@@ -34,6 +37,7 @@ def show_city(state: Path, seconds: float, console: Console) -> None:
         engine = stack.enter_context(build(city_config(address, state)))
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
+        stack.enter_context(interruptible(engine.stop))
         count = sum(
             len(entries) for entries in show(console, Board(engine.metrics, engine.fleet.watched), engine.run())
         )

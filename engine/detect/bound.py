@@ -20,6 +20,8 @@ from engine.errors import ConfigError, ModelError
 
 _CUDA = "CUDAExecutionProvider"
 _INSTALL = "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": 0}
+"""Trying every algorithm, the default, takes long for every batch size; TF32 would round what is called fp32."""
 _TYPES = {
     "tensor(float)": torch.float32,
     "tensor(float16)": torch.float16,
@@ -123,8 +125,7 @@ def _providers(device: torch.device) -> list[object]:
         return ["CPUExecutionProvider"]
     if _CUDA not in onnxruntime.get_available_providers():
         raise ConfigError(f"this ONNX Runtime {onnxruntime.__version__} knows no CUDA: {_INSTALL}")
-    search = "HEURISTIC"  # the default tries every algorithm for every batch size at its first run
-    return [(_CUDA, {"device_id": device.index or 0, "cudnn_conv_algo_search": search}), "CPUExecutionProvider"]
+    return [(_CUDA, _CUDA_OPTIONS | {"device_id": device.index or 0}), "CPUExecutionProvider"]
 
 
 def _address(memory: Tensor) -> tuple[str, int, object, tuple[int, ...], int]:

@@ -15,6 +15,7 @@ from engine.cards import ModelCard
 from engine.detect.device_merge import DeviceMerge
 from engine.detect.heads.device import DeviceReader, Found
 from engine.detect.network import Network, batches
+from engine.device import device_error
 from engine.types import Detections, FrameBatch, ModelRecord
 
 
@@ -42,10 +43,10 @@ class DeviceDetector:
         return ModelRecord(self._card.name, self._card.sha256, self._network.runtime, self._network.details)
 
     def detect(self, batch: FrameBatch) -> Detections:
-        """Find the vehicles and persons of every frame. Raises ModelError where the network fails."""
+        """Find the vehicles and persons of every frame. Raises ModelError where the network fails, DeviceError."""
         if not len(batch.frame):
             return _nothing(batch)
-        with self._turn, torch.inference_mode(), self._on_stream():
+        with self._turn, torch.inference_mode(), _in_our_terms(), self._on_stream():
             return self._merge.merged(self._look(_tensor(batch.pixels)), batch)
 
     def close(self) -> None:
@@ -73,6 +74,17 @@ class DeviceDetector:
         self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
         with torch.cuda.stream(self._stream):
             yield
+
+
+@contextmanager
+def _in_our_terms() -> Iterator[None]:
+    """torch's errors that tell of the device, as `DeviceError`s."""
+    try:
+        yield
+    except RuntimeError as error:
+        if told := device_error(str(error)):
+            raise told from error
+        raise
 
 
 def _stream(device: torch.device) -> torch.cuda.Stream | None:

@@ -57,7 +57,8 @@ def _drop_unused(model: ModelProto) -> None:
     """Initializers that no node reads, and those that older exporters list among the inputs as well."""
     read = {name for node in model.graph.node for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    inputs = [value for value in model.graph.input if value.name not in {tensor.name for tensor in kept}]
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
     del model.graph.initializer[:], model.graph.input[:]
     model.graph.initializer.extend(kept)
     model.graph.input.extend(inputs)

@@ -6,6 +6,7 @@ from engine.evidence.identity import case_id
 from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
 from engine.evidence.manifest import verify_case
 from engine.evidence.prosecutor import FileProsecutor, Means, Origin, Scene
+from engine.evidence.report import embedded, languages, write_report
 
 __all__ = [
     "FileProsecutor",
@@ -16,10 +17,13 @@ __all__ = [
     "SigningKey",
     "audit",
     "case_id",
+    "embedded",
+    "languages",
     "load_public_key",
     "load_signing_key",
     "new_key",
     "public_pem",
     "stored_cases",
     "verify_case",
+    "write_report",
 ]

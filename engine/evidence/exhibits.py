@@ -12,17 +12,21 @@ import structlog
 from engine import document as doc
 from engine.document import moment
 from engine.evidence import stills
+from engine.evidence.overlay import Overlay, drawn
+from engine.evidence.plan import draw_plan
+from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
 from engine.evidence.recording import run_around
+from engine.evidence.ruled import ruled_by
 from engine.evidence.stills import Seen, Still
 from engine.remux import to_mp4
-from engine.types import Detections, Segment, VehicleClass, Violation
+from engine.types import Detections, PlateSighting, Segment, VehicleClass, Violation
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-OVERVIEW, VEHICLE, OVERLAY, CLIP = "overview.jpg", "vehicle.jpg", "overlay.jpg", "clip.mp4"
+OVERVIEW, VEHICLE, OVERLAY, PLAN, CLIP = "overview.jpg", "vehicle.jpg", "overlay.jpg", "plan.svg", "clip.mp4"
 DECISIVE = "decisive"
 FEWEST_STILLS = 2
 """Of a measured kind: two stills let anybody compute the speed again."""
@@ -53,11 +57,14 @@ def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, mean
     named = _name_files(shown)
     if named:
         seen = _see(table, list(named.values()), means.find_people_and_vehicles)
-        lines = _lines(violation, scene, named[OVERVIEW].captured_s)
-        pictures = partial(_pictures, violation, named, seen, lines, quality)
+        pictures = partial(_pictures, violation, scene, named, seen, quality)
         table.files |= table.attempt("The stills could not be made", pictures) or {}
+    if violation.plate:
+        _show_plate(table, violation.plate, segments, means.look, quality)
     if violation.measurement and len(named) < FEWEST_STILLS:
         table.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
+    if plan := table.attempt("The plan could not be drawn", partial(_plan, violation, scene, wanted)):
+        table.files[PLAN] = plan
     clip = _clip(table, violation, segments)
     instants = _instants(table, wanted, shown, named)
     return Exhibits(table.files, instants, clip, tuple(table.incomplete))
@@ -138,31 +145,49 @@ def _by_still(found: Detections, count: int) -> Sequence[Sequence[Seen]]:
 
 def _pictures(
     violation: Violation,
+    scene: Scene,
     named: Mapping[str, Still],
     seen: Sequence[Sequence[Seen] | None],
-    lines: Sequence[str],
     quality: int,
 ) -> Mapping[str, bytes]:
-    """Every still veiled, and the vehicle cut out of each; of the overview also the drawing."""
+    """Every still veiled, the vehicle cut out of each, and a copy of each to draw on."""
     files: dict[str, bytes] = {}
+    overlay = Overlay(
+        violation.sightings, ruled_by(scene.site, violation.rule), violation.measurement, _lines(violation, scene)
+    )
     for (name, still), others in zip(named.items(), seen, strict=True):
         box = stills.box_at(violation.sightings, still.captured_s)
         image = stills.veiled(still.rgb, others, Seen(box, violation.class_id) if box else None)
         files[name] = stills.jpeg(image, quality)
         if box and (crop := stills.cropped(image, box)):
-            files[VEHICLE if name == OVERVIEW else name.replace("still-", "vehicle-", 1)] = stills.jpeg(crop, quality)
-        if name == OVERVIEW:
-            files[OVERLAY] = stills.jpeg(stills.drawn(image, violation.sightings, box, lines), quality)
+            files[_beside(name, VEHICLE)] = stills.jpeg(crop, quality)
+        drawing = drawn(image, overlay, box, local_time(still.captured_s, scene.site))
+        files[_beside(name, OVERLAY)] = stills.jpeg(drawing, quality)
     return files
 
 
-def _lines(violation: Violation, scene: Scene, shown_s: float) -> Sequence[str]:
-    """What the drawing says."""
-    return (
-        f"{scene.camera}  {violation.kind}  {violation.article}",
-        local_time(shown_s, scene.site),
-        *speed_lines(violation),
-    )
+def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:
+    """Lay the plate's cut on the table."""
+    shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
+    cut = plate_still(shown[0], sighting, quality) if shown else None
+    if cut is not None:
+        table.files[PLATE] = cut
+
+
+def _beside(still: str, name: str) -> str:
+    """What belongs to a still: `overlay.jpg` to the overview, `overlay-first.jpg` to `still-first.jpg`."""
+    return name if still == OVERVIEW else name.replace(".jpg", still.removeprefix("still"))
+
+
+def _lines(violation: Violation, scene: Scene) -> Sequence[str]:
+    """What the drawing says besides the time."""
+    return f"{scene.camera}  {violation.kind}  {violation.article}", *speed_lines(violation)
+
+
+def _plan(violation: Violation, scene: Scene, wanted: Mapping[str, float]) -> bytes | None:
+    ruled = ruled_by(scene.site, violation.rule)
+    held, calibration = violation.measurement, scene.site.calibration
+    return draw_plan(violation.sightings, tuple(wanted.values()), held, calibration, ruled)
 
 
 def _clip(table: _Table, violation: Violation, segments: Sequence[Segment]) -> doc.Clip | None:

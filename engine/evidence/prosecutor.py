@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
 from engine.evidence.exhibits import Find, Look, Means, gather
@@ -18,6 +19,7 @@ from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
 from engine.evidence.record import Exhibits, Origin, Scene, write_document
 from engine.evidence.recording import Recording
+from engine.evidence.report import reports
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
 
@@ -77,6 +79,7 @@ class FileProsecutor:
         self._recordings = {camera: Recording(config.keep_s, config.keep_bytes) for camera in origin.scenes}
         self._waiting: deque[_Waiting] = deque()
         self._again_s = float("-inf")
+        self._refused = False
         self._folders = Folders(root, origin.device_serial, origin.key)
         if origin.key is None:
             log.warning("no signing key is configured: the cases are not signed")
@@ -84,6 +87,10 @@ class FileProsecutor:
     def keep(self, segment: Segment) -> None:
         """Remember a segment. From any thread; costs microseconds."""
         self._recordings[segment.camera].add(segment, self._clock())
+
+    def kept(self, camera: int, from_s: float, to_s: float) -> Sequence[Segment]:
+        """The segments of a camera that are kept, with a frame between two capture times. From any thread."""
+        return self._recordings[camera].between(from_s, to_s)
 
     def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
         """Take violations in; the cases that are complete now, of this and earlier calls, synced to the disk."""
@@ -108,6 +115,16 @@ class FileProsecutor:
         if not any(waiting.violation.camera == camera for waiting in self._waiting):
             del self._recordings[camera]
         return cases
+
+    @property
+    def refused(self) -> bool:
+        """Did the disk refuse the last case?"""
+        return self._refused
+
+    @property
+    def waiting(self) -> int:
+        """Violations whose cases are not made yet."""
+        return len(self._waiting)
 
     def close(self) -> Sequence[Case]:
         """The cases still waiting, with what there is. One that the disk refuses even now is lost, and logged."""
@@ -147,10 +164,12 @@ class FileProsecutor:
             except EvidenceError as error:
                 log.error("case cannot be written, it waits", waiting=len(self._waiting), error=str(error))
                 self._again_s = self._clock() + RETRY_S
+                self._refused = True
                 self._waiting.remove(waiting)
                 self._waiting.append(waiting)
                 return
             self._waiting.remove(waiting)
+            self._refused = False
             yield case
 
     def _prove(self, waiting: _Waiting) -> Case:
@@ -163,7 +182,7 @@ class FileProsecutor:
         exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
         files = [describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
         record = write_document(case, violation, self._origin, exhibits, files)
-        stored = self._folders.store(record, exhibits.files)
+        stored = self._folders.store(record, {**exhibits.files, **reports(document.encode(record))})
         self._count(scene.camera, exhibits)
         return stored
 
@@ -181,5 +200,5 @@ class FileProsecutor:
 
     def _lose(self, violation: Violation, why: str) -> None:
         camera = self._origin.scenes[violation.camera].camera
-        self._metrics.unproved.labels(camera).inc()
+        self._metrics.lost.labels(camera).inc()
         log.critical("violation lost", camera=camera, kind=violation.kind, occurred_s=violation.decisive_s, why=why)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from engine import document as doc
 from engine.document import moment
 from engine.evidence.keys import SigningKey
+from engine.evidence.plate import plate_record
 from engine.site import Calibration, Certificate, Site
 from engine.types import EvidenceFile, Measurement, ModelRecord, Sighting, Violation
 
@@ -40,6 +41,8 @@ class Origin:
     model: ModelRecord
     key: SigningKey | None = None
     """What cases are signed with; None: they are not."""
+    liability: doc.Liability | None = None
+    """What the law says of the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def write_document(
         clip=exhibits.clip,
         trajectory=tuple(_point(sighting) for sighting in violation.sightings),
         files=tuple(files),
+        plate=plate_record(violation, [file.name for file in files]),
+        liability=origin.liability,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a case: what is veiled in them, what is drawn on them, and how they are written.
+"""Pictures of a case: what is veiled in them, and how they are written.
 
 The rule of the veil: a case shows one vehicle. In every exported still each person is made unrecognisable, and so is
 the plate area of every vehicle but the one that the case is about, whose own plate area stays clear whatever overlaps
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from engine.types import Bytes8, Floats, Sighting, VehicleClass
 
@@ -40,7 +40,6 @@ SAME_IOU = 0.4
 """A vehicle's box that overlaps the vehicle of the case by this much is taken for it."""
 BEYOND_S = 0.5
 """How far from the nearest sighting a vehicle's box may still be told."""
-ORANGE, WHITE, DARK = (255, 140, 0), (255, 255, 255), (16, 16, 16)
 
 
 class Still(Protocol):
@@ -95,35 +94,11 @@ def cropped(image: Image.Image, box: BoxPx, *, margin: float = 0.15) -> Image.Im
     return image.crop(area) if area else None
 
 
-def drawn(image: Image.Image, sightings: Sequence[Sighting], box: BoxPx | None, lines: Sequence[str]) -> Image.Image:
-    """A copy with the vehicle's box, its way and lines of text drawn on it."""
-    image = image.copy()
-    draw = ImageDraw.Draw(image)
-    width = max(2, image.width // 640)
-    trail = [((s.xyxy_px[0] + s.xyxy_px[2]) / 2, s.xyxy_px[3]) for s in sightings]
-    if len(trail) > 1:
-        draw.line(trail, fill=ORANGE, width=width)
-    for x, y in trail:
-        draw.ellipse((x - width, y - width, x + width, y + width), fill=ORANGE)
-    if box:
-        draw.rectangle(box, outline=ORANGE, width=width)
-    _write_lines(draw, lines, size=max(12, image.height // 36))
-    return image
-
-
 def jpeg(image: Image.Image, quality: int) -> bytes:
     """JFIF, full colour resolution."""
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
-
-
-def _write_lines(draw: ImageDraw.ImageDraw, lines: Sequence[str], size: int) -> None:
-    font = ImageFont.load_default(size)
-    text = "\n".join(lines)
-    left, top, right, bottom = draw.multiline_textbbox((size, size), text, font=font)
-    draw.rectangle((left - size / 2, top - size / 2, right + size / 2, bottom + size / 2), fill=DARK)
-    draw.multiline_text((size, size), text, font=font, fill=WHITE)
 
 
 def _is_other(one: Seen, own: Seen | None) -> bool:

@@ -10,6 +10,7 @@ from engine.register.cases import EVERYTHING, Filter, SqlRegister
 from engine.register.consumers import Consumer, Consumers
 from engine.register.database import Database
 from engine.register.decisions import Decisions
+from engine.register.outbox import Delivery, Outbox, Standing, Wish
 from engine.register.tokens import Token, Tokens
 
 __all__ = [
@@ -20,8 +21,12 @@ __all__ = [
     "Consumers",
     "Database",
     "Decisions",
+    "Delivery",
     "Filter",
+    "Outbox",
     "SqlRegister",
+    "Standing",
     "Token",
     "Tokens",
+    "Wish",
 ]

@@ -37,6 +37,35 @@ cases = sa.Table(
 `removed_s` and `removed_why` say when and by which rule, `document` is empty, and so is `folder` once the files are
 gone. `outcome` is the one that the document proposes."""
 
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("recipient", sa.String(63), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("case_id", sa.String(255), nullable=False),
+    sa.Column("kind", sa.String(63), nullable=False),
+    sa.Column("recorded_s", sa.Double, nullable=False),
+    sa.Column("rank", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(15), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_s", sa.Double, nullable=False),
+    sa.Column("changed_s", sa.Double, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("deliveries_by_rank", "recipient", "state", "rank", "sequence"),
+    sa.Index("deliveries_by_case", "case_id"),
+)
+"""What a recipient gets. `state`: pending, delivered or refused; `detail`: receipt, reason, or the last error."""
+
+recipients = sa.Table(
+    "recipients",
+    metadata,
+    sa.Column("name", sa.String(63), primary_key=True),
+    sa.Column("enrolled", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.String(255), nullable=False),
+    sa.Column("until_s", sa.Double, nullable=False),
+)
+"""`enrolled`: the last sequence that was looked at for the recipient. `owner` alone delivers to it, `until_s`."""
+
 holds = sa.Table(
     "holds",
     metadata,

@@ -19,11 +19,12 @@ import msgspec
 import sqlalchemy as sa
 
 from engine.access import Role, Scope
-from engine.errors import RegisterError
+from engine.errors import ConfigError, RegisterError
 from engine.register.database import Database
 from engine.register.tables import metadata
 
 PREFIX = "qyran"
+NAME_LENGTH = 63
 _tokens = sa.Table(
     "tokens",
     metadata,
@@ -76,7 +77,7 @@ class Tokens:
         self._clock = clock
 
     def new(self, name: str, role: Role, scope: Scope, expires_s: float | None = None) -> str:
-        """Make a token and return it: the only time that it can be seen."""
+        """Make a token and return it, the only time that it can be seen. Raises ConfigError for too long a name."""
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         self._add(token_id, name, role, scope, _digest(token_id, secret), expires_s)
         return f"{PREFIX}_{token_id}_{secret}"
@@ -88,6 +89,8 @@ class Tokens:
         return token_id
 
     def _add(self, token_id: str, name: str, role: Role, scope: Scope, digest: bytes, expires_s: float | None) -> None:
+        if not 0 < len(name) <= NAME_LENGTH:
+            raise ConfigError(f"a token's name has 1 to {NAME_LENGTH} characters, not {len(name)}")
         row = {
             "id": token_id,
             "name": name,

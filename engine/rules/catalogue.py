@@ -7,20 +7,26 @@ time. Another country brings another file. Kinds that no rule judges yet may sta
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from engine import tomlfile
-from engine.config import Name, Positive, Strict
+from engine.config import Name, Positive, Review, Strict
 from engine.errors import ConfigError
 from engine.site import Aware, ClassName
 
 Outcome = Literal["fine", "warning", "officer"]
 Fact = Literal["article", "part", "sanction"]
+WITHDRAWN = "The licence may be withdrawn for this: an officer decides, never a machine."
+CLASSIFIED = "A classifier decided what is to be seen: an officer reviews it."
+REVIEWED = "This kind is reviewed by an officer before anything is issued."
 
 MOTOR_VEHICLES: tuple[ClassName, ...] = ("car", "truck", "bus", "motorcycle")
 
@@ -66,6 +72,8 @@ class Part(Strict, frozen=True):
     repeat_units: Positive | None = None
     """The fine for a repetition within the catalogue's `repeat_within_days`; whether it is one, a register knows."""
     repeat_article: str = ""
+    withdraws_licence: bool = False
+    """The licence is withdrawn, or may be: an officer's matter, whatever the configuration says."""
     unverified: tuple[Fact, ...] = ()
     """What no published source confirmed."""
 
@@ -87,13 +95,17 @@ class Kind(Strict, frozen=True):
     kind: Name
     title: str
     outcome: Outcome
-    """What is proposed where nothing speaks against it."""
+    """What is proposed where nothing speaks against it; `load_catalogue` makes it `officer` where one reviews."""
     proof: str
     parts: Annotated[tuple[Part, ...], Meta(min_length=1)]
     measured: bool = False
     """Rests on a measurement: never issued without a valid certificate and calibration."""
-    classes: tuple[ClassName, ...] = MOTOR_VEHICLES
-    """Who can be accused of it; a site's rule may name others."""
+    classifier: bool = False
+    """Rests on what a classifier says of a picture."""
+    review: Review | None = None
+    """Who decides; None: an officer where a classifier does, nobody else where not."""
+    classes: Annotated[tuple[ClassName, ...], Meta(min_length=1)] = MOTOR_VEHICLES
+    """Who can be accused of it; a site's rule may name others. Vehicles only: nobody on foot can be."""
     at_least_s: Positive | None = None
     """Of standing: a shorter halt is another kind."""
     at_most_s: Positive | None = None
@@ -108,9 +120,31 @@ class Kind(Strict, frozen=True):
             raise ValueError(f"kind {self.kind}: tiers must rise from part to part, and all parts be tiers or none")
         if any(part.over_at_least_kmh is not None and part.over_above_kmh is not None for part in self.parts):
             raise ValueError(f"kind {self.kind}: a tier holds from a value on or above it, not both")
+        if self.withdraws_licence and self.outcome != "officer":
+            raise ValueError(f"kind {self.kind}: where the licence is withdrawn the outcome is an officer's")
         variants = [part.variant for part in self.parts]
         if not tiers and len(set(variants)) < len(variants):
             raise ValueError(f"kind {self.kind}: two parts of the same variant")
+
+    @property
+    def withdraws_licence(self) -> bool:
+        return any(part.withdraws_licence for part in self.parts)
+
+    @property
+    def review_reason(self) -> str:
+        """Why an officer reviews every case of this kind; empty where that is not so."""
+        if self.withdraws_licence:
+            return WITHDRAWN
+        if self.review == "officer" or (self.classifier and self.review is None):
+            return CLASSIFIED if self.classifier else REVIEWED
+        return ""
+
+    def reviewed(self, review: Review | None) -> Kind:
+        """The kind as it is judged where `review` is configured. Raises ConfigError where that cannot be."""
+        if review == "automatic" and self.outcome == "officer":
+            raise ConfigError(f"{self.kind} cannot be automatic: all that the law leaves is an officer's decision")
+        kind = msgspec.structs.replace(self, review=review or self.review)
+        return msgspec.structs.replace(kind, outcome="officer") if kind.review_reason else kind
 
     def tier(self, over_kmh: float) -> Part | None:
         """The part for this excess over the limit; None where it is no offence."""
@@ -120,6 +154,14 @@ class Kind(Strict, frozen=True):
     def part(self, variant: str = "") -> Part | None:
         """The part that a site's rule calls `variant`."""
         return next((part for part in self.parts if part.variant == variant), None)
+
+
+class Owner(Strict, frozen=True):
+    """Who answers for what a vehicle did when nobody saw the driver."""
+
+    article: str
+    says: dict[str, str]
+    """By language: `ru`, `kk`, `en`."""
 
 
 class Catalogue(Strict, frozen=True):
@@ -135,6 +177,7 @@ class Catalogue(Strict, frozen=True):
     valid_to: Aware | None = None
     repeat_within_days: Annotated[int, Meta(ge=1)] = 365
     usual_limits: tuple[UsualLimit, ...] = ()
+    owner: Owner | None = None
 
     def __post_init__(self) -> None:
         for place, first in enumerate(self.kinds):
@@ -181,11 +224,20 @@ def _overlap(first: Kind, second: Kind) -> bool:
     return _meet((first.valid_from, first.valid_to), (second.valid_from, second.valid_to))
 
 
-def load_catalogue(name_or_path: str | Path) -> Catalogue:
-    """Read a shipped catalogue by name (`kz`), or a file by a path that ends in `.toml`.
+def load_catalogue(name_or_path: str | Path, review: Mapping[str, Review] = MappingProxyType({})) -> Catalogue:
+    """Read a shipped catalogue by name (`kz`), or a file by a path that ends in `.toml`; `review` by kind goes before
+    what the catalogue says of who decides.
 
-    Raises ConfigError that names the file and the place in it.
+    Raises ConfigError that names the file and the place in it, or a kind whose review cannot be like that.
     """
+    catalogue = _read(name_or_path)
+    if unknown := review.keys() - {kind.kind for kind in catalogue.kinds}:
+        raise ConfigError(f"review: {', '.join(sorted(unknown))}: not in catalogue {catalogue.version}")
+    kinds = tuple(kind.reviewed(review.get(kind.kind)) for kind in catalogue.kinds)
+    return msgspec.structs.replace(catalogue, kinds=kinds)
+
+
+def _read(name_or_path: str | Path) -> Catalogue:
     if str(name_or_path).endswith(".toml"):
         return tomlfile.load(Path(name_or_path), Catalogue)
     shipped = resources.files("engine.rules") / "catalogues" / f"{name_or_path}.toml"

@@ -8,10 +8,12 @@ import numpy as np
 
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, in_force
+from engine.rules.check_signals import line_doubts, signal_doubts
 from engine.rules.kind import Scene, kind_name
 from engine.rules.kinds import judge_of
 from engine.rules.zones import polygons
 from engine.site import IllegalParkingRule, IllegalStopRule, Polygon, Rule, Site, SpeedingRule, Zone
+from engine.sitesignals import SignalLineRule
 from engine.types import Flags
 from kernels.zones import inside
 
@@ -49,7 +51,9 @@ def check_site(site: Site, catalogue: Catalogue, now: dt.datetime | None = None)
     for rule in site.rules:
         kinds = catalogue.versions(kind_name(rule), site.valid_from, site.valid_to)
         found += [f"rule {rule.name}: {doubt}" for doubt in _doubts(rule, site, kinds)]
-    return found
+        if isinstance(rule, SignalLineRule):
+            found += [f"rule {rule.name}: {doubt}" for doubt in line_doubts(Scene(0, site, catalogue), rule)]
+    return found + signal_doubts(site)
 
 
 def _dates(site: Site, at_s: float) -> list[str]:

@@ -71,8 +71,9 @@ class Manoeuvre(ByTrail[TurnRule]):
             return None
         charge = self.law.charge(trail, began_s, proved_s)
         instants = {"approach": began_s, "turning": old_s, "turned": new_s, "proved": proved_s}
-        what = "Turned about" if self.rule.manoeuvre == "u_turn" else "Drove forwards, then reversed"
-        return None if charge is None else charge.offence(proved_s, instants, f"{what} in zone {self.rule.zone}.")
+        zone, turned_about = self.rule.zone, self.rule.manoeuvre == "u_turn"
+        account = f"Turned about in zone {zone}." if turned_about else f"Drove forwards, then reversed in zone {zone}."
+        return None if charge is None else charge.offence(proved_s, instants, account)
 
 
 class Reversing(Manoeuvre):

@@ -18,6 +18,8 @@ from engine.signals import CLOSED, NOT_GREEN, PROHIBITS
 from engine.sitesignals import RailCrossingRule, RedLightRule, SignalLineRule
 from engine.types import Floats, Phase
 
+BEFORE_S = 0.4
+"""The still that shows the vehicle before the line is so much older than the first instant it can have reached it."""
 STAND_S = 1.0
 STAND_M = 0.5
 """Who moves less than this in that time stands."""
@@ -57,13 +59,14 @@ class SignalLine:
             return None
         if not self.law.scene.hold(self.law.hours, passing.early_s, ended_s):
             return None
+        before_s = max(float(trail.rows["captured_s"][0]), passing.early_s - BEFORE_S)
         return Offence(
             kind=kind,
             part=part,
-            began_s=passing.early_s,
+            began_s=before_s,
             ended_s=ended_s,
             decisive_s=decisive_s,
-            instants={"before": passing.early_s, "line": passing.late_s, instant: ended_s},
+            instants={"before": before_s, "line": passing.late_s, instant: ended_s},
             outcome=kind.outcome,
             reasons=(account, *doubts(part)),
         )

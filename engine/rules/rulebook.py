@@ -169,7 +169,7 @@ class SiteRulebook:
             measurement=offence.measurement,
             article=offence.part.article,
             outcome=offence.outcome,
-            reasons=offence.reasons,
+            reasons=(*offence.reasons, *_review(offence)),
             clock=Clock(int(rows["clock"].max())),
             catalogue_version=self._catalogue.version,
         )
@@ -182,3 +182,9 @@ class SiteRulebook:
         if reason not in home.logged:
             home.logged.add(reason)
             log.warning("frames not judged", camera=self._names.get(camera, camera), reason=reason)
+
+
+def _review(offence: Offence) -> tuple[str, ...]:
+    """Why an officer decides, where that is so of every case of the kind."""
+    reason = offence.kind.review_reason
+    return (reason,) if reason and offence.outcome == "officer" else ()

@@ -44,8 +44,8 @@ class OverStopLine(SignalLine):
         if through_s is not None and self.prohibited_since_s(passing, through_s) is not None:
             return None
         account = (
-            f"Crossed line {self.rule.line} while signal {'/'.join(self.rule.signal)} prohibited it, and stood at "
-            f"least {self.rule.beyond_m:g} m beyond it."
+            f"Crossed line {self.rule.line} while signal {'/'.join(self.rule.signal)} prohibited it, and stood beyond "
+            f"it without going on into zone {self.rule.zone}."
         )
         return self.offence(trail, passing, passing.late_s, stood_s, "stands", account)
 

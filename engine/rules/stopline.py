@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.rules.kind import Scene, image_to_ground
+from engine.rules.kind import Scene, require_calibration
 from engine.rules.trail import Rows, Trail
 from engine.rules.way import smoothed
 from engine.sitesignals import SignalLineRule
 from engine.types import Floats
+from kernels.ground import undistort
 
 LENGTH_M = {
     "car": (3.4, 5.8),
@@ -66,16 +67,30 @@ class StopLine:
         right = np.array([begin[1] - end[1], end[0] - begin[0]]) / max(1e-9, float(np.hypot(*(end - begin))))
         middle = (begin + end) / 2
         points = np.array([begin, end, middle, middle + right, middle - (0.0, 1.0)])
-        ground = _grounded(scene, rule, points)
+        self._name, self._calibration = rule.line, require_calibration(scene, rule)
+        self._where = f"site {scene.site.name}: rule {rule.name}"
+        ground = self._grounded(points)
         self._begin_m, way = ground[0], ground[1] - ground[0]
         self._length_m = float(np.hypot(*way))
         if not self._length_m > 0:
-            raise ConfigError(f"site {scene.site.name}: rule {rule.name}: line {rule.line} has no length")
+            raise ConfigError(f"{self._where}: line {rule.line} has no length")
         self._along = way / self._length_m
         self._ahead = np.array([-self._along[1], self._along[0]])
         self._ahead *= np.sign(self._ahead @ (ground[3] - ground[2]))
         sight = ground[4] - ground[2]
         self._facing = float(self._ahead @ sight / np.hypot(*sight))
+
+    def _grounded(self, points_px: Floats) -> Floats:
+        """(P, 2) points of the picture on the road, the lens taken out as it is of the vehicles' feet."""
+        straight_px, lens = np.array(points_px, np.float64), self._calibration.lens
+        if lens:
+            row = np.array([(lens.focal_px, *lens.centre_px, lens.k1, lens.k2)])
+            undistort(row, np.zeros(len(straight_px), np.int32), straight_px)
+        image_to_ground = np.array(self._calibration.image_to_ground)
+        mapped = np.hstack([straight_px, np.ones((len(straight_px), 1))]) @ image_to_ground.T
+        if not (mapped[:, 2] > 0).all() and not (mapped[:, 2] < 0).all():
+            raise ConfigError(f"{self._where}: line {self._name} crosses the horizon")
+        return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
     def front_m(self, trail: Trail) -> tuple[float, float]:
         """How far ahead of its foot point the vehicle's front is, at least and at the most."""
@@ -88,6 +103,11 @@ class StopLine:
     def ahead_m(self, position_m: Floats) -> Floats:
         """(P,) how far beyond the line points of the road are; negative before it."""
         return np.asarray((position_m - self._begin_m) @ self._ahead)
+
+    def leads_to(self, points_px: Floats) -> bool:
+        """Does the middle of these points lie beyond the line?"""
+        middle_m = self._grounded(points_px.mean(axis=0, keepdims=True))
+        return bool(self.ahead_m(middle_m)[0] > 0)
 
     def passing(self, trail: Trail) -> Passing | None:
         """The vehicle's last way over the line under one steady clock; None where it was not seen to come over it."""
@@ -110,13 +130,6 @@ class StopLine:
         share = front_m[row] / (front_m[row] - front_m[row + 1])
         at = (position_m[row] + share * (position_m[row + 1] - position_m[row]) - self._begin_m) @ self._along
         return bool(0 <= at <= self._length_m)
-
-
-def _grounded(scene: Scene, rule: SignalLineRule, points_px: Floats) -> Floats:
-    mapped = np.hstack([points_px, np.ones((len(points_px), 1))]) @ image_to_ground(scene, rule).T
-    if not (mapped[:, 2] > 0).all() and not (mapped[:, 2] < 0).all():
-        raise ConfigError(f"site {scene.site.name}: rule {rule.name}: line {rule.line} crosses the horizon")
-    return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
 
 def _last_rise(times: Floats, value: Floats, rows: int) -> tuple[int, float] | None:

@@ -1,4 +1,4 @@
-"""The gRPC services over the register, the evidence and the cameras (`proto/qyran/v1` is the contract).
+"""The gRPC services over the register, the evidence, the cameras and the signals (`proto/qyran/v1` is the contract).
 
 grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of them wait for nothing,
 and HTTP/2's flow control suspends the coroutine of one that reads slowly at its present page. What touches the disk
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import ipaddress
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +22,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_pb_grpc
+from qyran.v1 import signal_service_pb2 as signal_pb
+from qyran.v1 import signal_service_pb2_grpc as signal_pb_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine.audit import Audit
-from engine.config import ServiceConfig, split_address
+from engine.config import ServiceConfig, is_loopback, split_address
 from engine.errors import ConfigError, RegisterError
 from engine.metrics import Metrics
 from engine.register import Tokens
@@ -37,7 +38,9 @@ from engine.serve.feed import Feed
 from engine.serve.gate import Gate, GateKeeper
 from engine.serve.identity import Directory
 from engine.serve.limits import Limits
+from engine.serve.signals import SignalCalls
 from engine.serve.tls import Certificates
+from engine.signals import SignalBook
 
 __all__ = ["SERVICE", "Records", "Security", "Service"]
 
@@ -49,6 +52,7 @@ LOOK_S = 1.0
 """How soon a token that was made or revoked is known."""
 SERVICE = pb.DESCRIPTOR.services_by_name["ViolationService"].full_name
 CAMERA_SERVICE = camera_pb.DESCRIPTOR.services_by_name["CameraService"].full_name
+SIGNAL_SERVICE = signal_pb.DESCRIPTOR.services_by_name["SignalService"].full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,19 @@ class Service:
     """The services, running between `start` and `stop` on their own thread."""
 
     def __init__(
-        self, records: Records, cameras: Cameras, security: Security, config: ServiceConfig, metrics: Metrics
+        self,
+        records: Records,
+        cameras: Cameras,
+        signals: SignalBook,
+        security: Security,
+        config: ServiceConfig,
+        metrics: Metrics,
     ) -> None:
         """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
         self._host = _checked_host(config)
         self._certificates = Certificates(config.tls, metrics) if config.tls else None
         self._directory = Directory(encrypted=config.tls is not None)
-        self._records, self._cameras, self._security = records, cameras, security
+        self._records, self._cameras, self._signals, self._security = records, cameras, signals, security
         self._config, self._metrics = config, metrics
         self._stop = threading.Event()
         self._bound: concurrent.futures.Future[int] = concurrent.futures.Future()
@@ -110,6 +120,7 @@ class Service:
             calls = Calls(self._records, feed, self._metrics, heartbeat_s, require_valid)
             pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
             camera_pb_grpc.add_CameraServiceServicer_to_server(CameraCalls(self._cameras, orders), server)
+            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalCalls(self._signals), server)
             alive = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
             beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
@@ -162,6 +173,7 @@ def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
         ("grpc.so_reuseport", 0),
         ("grpc.keepalive_time_ms", keepalive_ms),
         ("grpc.keepalive_timeout_ms", max(1, keepalive_ms // 3)),
+        ("grpc.http2.ping_timeout_ms", max(1, keepalive_ms // 3)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.max_receive_message_length", 5 * 1024 * 1024),
@@ -171,7 +183,7 @@ def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
 def _checked_host(config: ServiceConfig) -> str:
     """The host to listen on; raises ConfigError for plaintext on a network nobody said to trust."""
     host, _ = split_address(config.listen, source="service.listen")
-    if not (config.tls or _is_loopback(host) or config.insecure_listen):
+    if not (config.tls or is_loopback(host) or config.insecure_listen):
         raise ConfigError(
             f"service.listen: {host} can be reached from the network and nothing would be encrypted; set service.tls, "
             "listen on 127.0.0.1, or set service.insecure_listen = true inside a trusted network"
@@ -179,19 +191,12 @@ def _checked_host(config: ServiceConfig) -> str:
     return host
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 async def _add_standard_services(server: grpc.aio.Server) -> Any:
     """Health (github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection; returns the health servicer."""
     alive = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(alive, server)
-    for name in (SERVICE, CAMERA_SERVICE):
+    for name in (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE):
         await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
-    names = (SERVICE, CAMERA_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     return alive

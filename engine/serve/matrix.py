@@ -49,6 +49,7 @@ def _camera(request: Any) -> str:
 
 
 _CASES, _CAMERAS = "/qyran.v1.ViolationService/", "/qyran.v1.CameraService/"
+_SIGNALS = "/qyran.v1.SignalService/"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
 
 MATRIX: dict[str, Rule] = {
@@ -66,6 +67,8 @@ MATRIX: dict[str, Rule] = {
     _CAMERAS + "PauseCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0),
     _CAMERAS + "ResumeCamera": Rule(frozenset({ADMIN}), _camera, most_s=60.0),
     _CAMERAS + "UpdateSite": Rule(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
+    _SIGNALS + "ReportSignalPhases": Rule(frozenset({CONTROLLER, ADMIN}), most_s=None),
+    _SIGNALS + "GetSignalController": Rule(frozenset({CONTROLLER, VIEWER, OFFICER, ADMIN})),
     "/grpc.health.v1.Health/Check": Rule(ANYBODY, public=True),
     "/grpc.health.v1.Health/List": Rule(ANYBODY, public=True),
     "/grpc.health.v1.Health/Watch": Rule(ANYBODY, public=True, most_s=None),

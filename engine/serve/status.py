@@ -24,6 +24,7 @@ from engine.errors import (
     OutOfDate,
     RecordConflict,
     RegisterError,
+    SignalError,
     SourceError,
     Stopped,
 )
@@ -125,6 +126,7 @@ ERRORS: dict[type[Exception], tuple[Code, str]] = {
     SourceError: (Code.FAILED_PRECONDITION, "CAMERA_FAILS"),
     ConfigError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
     CalibrationError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
+    SignalError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
     Stopped: (Code.UNAVAILABLE, "STOPPING"),
 }
 """Of the engine's own errors, the first that fits."""

@@ -1,0 +1,1 @@
+"""How many cameras this machine can watch: its ceilings measured, the cameras' demand held against them."""

@@ -1,0 +1,34 @@
+"""A client of Qyran's services, for those who take the cases; `docs/client.md` has an example of every call.
+
+    from engine.client import QyranClient, Ruling, case_of
+
+    with QyranClient("qyran.example:50151", token=Path("token"), tls=Tls(ca=Path("ca.pem"))) as qyran:
+        for entry in qyran.consume("our-register"):
+            case = case_of(entry)
+            proceeding = open_proceeding(case)
+            qyran.report(case.id, Ruling.ACCEPTED, report_id=proceeding.id, reference=proceeding.number)
+
+Delivery is at least once across a restart of the client, exactly once within one `watch`: key your own table by the
+case's id. `AsyncQyranClient` has the same calls for asyncio.
+"""
+
+from engine.client.aio import AsyncQyranClient
+from engine.client.channel import Tls
+from engine.client.errors import CallRefused
+from engine.client.messages import CameraStatus, case_of, to_json
+from engine.client.sync import QyranClient
+from engine.decisions import Disposition, Finding, Review, Ruling
+
+__all__ = [
+    "AsyncQyranClient",
+    "CallRefused",
+    "CameraStatus",
+    "Disposition",
+    "Finding",
+    "QyranClient",
+    "Review",
+    "Ruling",
+    "Tls",
+    "case_of",
+    "to_json",
+]

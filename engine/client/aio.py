@@ -1,0 +1,280 @@
+"""The client for asyncio: the same calls as `QyranClient`, to be awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import structlog
+from qyran.v1 import camera_service_pb2 as camera_pb
+from qyran.v1 import camera_service_pb2_grpc as camera_grpc
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.client import messages
+from engine.client.channel import Access, Tls
+from engine.client.errors import code_of, error_of, is_passing, retry_s
+from engine.client.files import Download, plain
+from engine.client.following import SHORTEST_WAIT_S, Following
+from engine.client.messages import CameraStatus
+from engine.client.sync import ATTEMPTS, DOWNLOAD_S, ORDER_S
+from engine.config import Region
+from engine.decisions import Disposition, Finding, Review, Ruling
+from engine.errors import EvidenceError, RegisterError
+from engine.types import Entry
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_END = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
+
+
+class AsyncQyranClient:
+    """One channel to the service, for one event loop: `async with AsyncQyranClient(...) as qyran:`."""
+
+    def __init__(self, target: str, *, token: str | Path = "", tls: Tls | None = None, timeout_s: float = 10.0) -> None:
+        """As `QyranClient`; to be made where the loop runs."""
+        self._access = Access(target, token, tls)
+        self._channel = self._access.open_aio()
+        self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
+        self._cameras: Any = camera_grpc.CameraServiceStub(self._channel)
+        self._target, self._timeout_s = target, timeout_s
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every call."""
+        await self._channel.close(grace=None)
+
+    # -- cases as they come
+
+    async def watch(
+        self,
+        after_sequence: int = 0,
+        *,
+        consumer: str = "",
+        kinds: Sequence[str] = (),
+        cameras: Sequence[str] = (),
+        areas: Sequence[str] = (),
+        occurred_from_s: float | None = None,
+        occurred_to_s: float | None = None,
+    ) -> AsyncIterator[Entry]:
+        """As `QyranClient.watch`; ends when it is closed or its task is cancelled."""
+        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        following = Following(after_sequence, consumer, wanted)
+        while True:
+            at_least_s = 0.0
+            try:
+                async for entry in self._stream(following):
+                    yield entry
+            except grpc.RpcError as error:
+                self._raise_unless_passing(error)
+                log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
+                at_least_s = retry_s(error)
+            except TimeoutError:
+                log.warning("watch silent, reconnecting", target=self._target, after=following.sequence)
+            await asyncio.sleep(following.next_wait_s(at_least_s))
+
+    async def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> AsyncIterator[Entry]:
+        """As `QyranClient.consume`."""
+        number = 0
+        async for entry in self.watch(consumer=consumer, **wanted):
+            number += 1
+            yield entry
+            if number % every == 0:
+                await self.acknowledge(consumer, entry.sequence)
+
+    async def acknowledge(self, consumer: str, sequence: int) -> int:
+        """As `QyranClient.acknowledge`."""
+        request = pb.AcknowledgeRequest(consumer=consumer, sequence=sequence)
+        return int((await self._call(self._stub.Acknowledge, request)).sequence)
+
+    # -- cases as they are
+
+    async def get_case(self, case_id: str) -> Entry | None:
+        """The entry of a case, None if there is none."""
+        try:
+            response = await self._attempt(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id), self._timeout_s)
+        except grpc.RpcError as error:
+            if code_of(error) is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise error_of(self._target, error) from error
+        return wire.entry_from_message(response.entry)
+
+    async def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
+        """As `QyranClient.get_decisions`."""
+        return messages.decisions_of(await self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
+
+    async def list_cases(
+        self,
+        after_sequence: int = 0,
+        *,
+        kinds: Sequence[str] = (),
+        cameras: Sequence[str] = (),
+        areas: Sequence[str] = (),
+        occurred_from_s: float | None = None,
+        occurred_to_s: float | None = None,
+    ) -> AsyncIterator[Entry]:
+        """Yield what the register holds now, page by page."""
+        token = str(after_sequence or "")
+        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        while True:
+            page = await self._call(self._stub.ListCases, pb.ListCasesRequest(filter=wanted, page_token=token))
+            for message in page.entries:
+                yield wire.entry_from_message(message)
+            if not (token := page.next_page_token):
+                return
+
+    async def download_evidence(self, case_id: str, folder: Path | str) -> Path:
+        """As `QyranClient.download_evidence`."""
+        entry = await self.get_case(case_id)
+        if entry is None:
+            raise RegisterError(f"{self._target}: there is no case {case_id!r}")
+        target = Path(folder) / plain(case_id)
+        target.mkdir(parents=True, exist_ok=True)
+        for file in entry.case.files:
+            await self._bring(case_id, Download(file, target))
+        return target
+
+    # -- decisions
+
+    async def report(
+        self,
+        case_id: str,
+        ruling: Ruling,
+        *,
+        report_id: str = "",
+        reason: str = "",
+        reference: str = "",
+        decided_s: float | None = None,
+    ) -> Disposition:
+        """As `QyranClient.report`."""
+        request = messages.report_of(case_id, ruling, report_id, reason, reference, decided_s)
+        response = await self._call(self._stub.ReportDisposition, request)
+        return wire.disposition_from_message(case_id, response.disposition)
+
+    async def review(
+        self,
+        case_id: str,
+        finding: Finding,
+        *,
+        person: str,
+        review_id: str = "",
+        reason: str = "",
+        supersedes: str = "",
+    ) -> Review:
+        """As `QyranClient.review`."""
+        request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
+        return wire.review_from_message(case_id, (await self._call(self._stub.ReviewCase, request)).review)
+
+    # -- cameras
+
+    async def list_cameras(self) -> Sequence[CameraStatus]:
+        """Every camera that is not removed."""
+        response = await self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
+        return [messages.camera_of(camera) for camera in response.cameras]
+
+    async def get_site(self, name: str) -> tuple[CameraStatus, str]:
+        """A camera and the text of its site file."""
+        response = await self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
+        return messages.camera_of(response.camera), response.site
+
+    async def add_camera(
+        self,
+        name: str,
+        url: str,
+        site: str,
+        *,
+        still: bytes = b"",
+        detect_fps: float = 8.0,
+        regions: Sequence[Region] = (),
+        untried: bool = False,
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """As `QyranClient.add_camera`."""
+        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
+        response = await self._call(self._cameras.AddCamera, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    async def remove_camera(self, name: str, version: int) -> CameraStatus:
+        """As `QyranClient.remove_camera`."""
+        request = camera_pb.RemoveCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.RemoveCamera, request, ORDER_S)).camera)
+
+    async def pause_camera(self, name: str, version: int) -> CameraStatus:
+        """As `QyranClient.pause_camera`."""
+        request = camera_pb.PauseCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.PauseCamera, request, ORDER_S)).camera)
+
+    async def resume_camera(self, name: str, version: int) -> CameraStatus:
+        """As `QyranClient.resume_camera`."""
+        request = camera_pb.ResumeCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.ResumeCamera, request, ORDER_S)).camera)
+
+    async def update_site(
+        self, name: str, version: int, site: str, *, still: bytes = b""
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """As `QyranClient.update_site`."""
+        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
+        response = await self._call(self._cameras.UpdateSite, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    # -- inside
+
+    async def _call(self, call: Callable[..., Awaitable[Any]], request: object, timeout_s: float | None = None) -> Any:
+        try:
+            return await self._attempt(call, request, timeout_s or self._timeout_s)
+        except grpc.RpcError as error:
+            raise error_of(self._target, error) from error
+
+    async def _attempt(self, call: Callable[..., Awaitable[T]], request: object, timeout_s: float) -> T:
+        return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
+
+    async def _stream(self, following: Following) -> AsyncIterator[Entry]:
+        """One connection's worth of `watch`; raises grpc.RpcError when it breaks, TimeoutError where it goes mute."""
+        call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+        try:
+            while (response := await asyncio.wait_for(call.read(), following.patience_s)) is not _END:
+                if (entry := following.hear(response)) is not None:
+                    yield entry
+        finally:
+            call.cancel()
+
+    async def _bring(self, case_id: str, download: Download) -> None:
+        """One file, whole and verified, or EvidenceError."""
+        for attempt in range(ATTEMPTS):
+            if await asyncio.to_thread(lambda: download.is_done):
+                return
+            try:
+                await self._bring_rest(case_id, download)
+            except grpc.RpcError as error:
+                self._raise_unless_passing(error)
+                await asyncio.sleep(max(retry_s(error), SHORTEST_WAIT_S * 2**attempt))
+        if not download.is_done:
+            name = download.file.name
+            raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
+
+    async def _bring_rest(self, case_id: str, download: Download) -> None:
+        stream, offset = download.open()
+        with stream:
+            request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
+            metadata = self._access.metadata()
+            call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
+            async for response in call:
+                await asyncio.to_thread(stream.write, response.chunk)
+            await asyncio.to_thread(download.settle, stream)
+
+    def _raise_unless_passing(self, error: grpc.RpcError) -> None:
+        if not is_passing(error):
+            raise error_of(self._target, error) from error

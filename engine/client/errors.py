@@ -1,0 +1,87 @@
+"""What a call that failed means to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+from engine.errors import EvidenceError, RegisterError
+
+DETAILS_KEY = "grpc-status-details-bin"
+PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,
+)
+"""What may be gone the next time one asks, of a stream."""
+
+
+class CallRefused(RegisterError):
+    """The service refused a call, or could not be reached."""
+
+    code: str = ""
+    """gRPC's name of the status, e.g. `ALREADY_EXISTS`."""
+    reason: str = ""
+    """The service's own word for programs, e.g. `CONFLICT`; empty where the service did not answer."""
+    field: str = ""
+    """Which field of the request was wrong, where it was one."""
+    retry_s: float = 0.0
+    """When to try again, where the service says so."""
+
+
+def code_of(error: grpc.RpcError) -> grpc.StatusCode:
+    return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
+
+
+def is_passing(error: grpc.RpcError) -> bool:
+    return code_of(error) in PASSING
+
+
+def error_of(target: str, error: grpc.RpcError) -> CallRefused | EvidenceError:
+    """What is raised for it."""
+    code = code_of(error)
+    known = isinstance(error, grpc.Call | grpc.aio.AioRpcError)
+    message = f"{target}: {code.name}: {error.details() if known else error}"
+    if code is grpc.StatusCode.DATA_LOSS:
+        return EvidenceError(message)
+    refused = CallRefused(message)
+    refused.code = code.name
+    _explain(refused, _details(error))
+    return refused
+
+
+def retry_s(error: grpc.RpcError) -> float:
+    """When the service wants to be asked again; 0 where it does not say."""
+    refused = CallRefused()
+    _explain(refused, _details(error))
+    return refused.retry_s
+
+
+def _details(error: grpc.RpcError) -> bytes:
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return b""
+    trailing: Mapping[str, str | bytes] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
+    content = trailing.get(DETAILS_KEY, b"")
+    return content if isinstance(content, bytes) else b""
+
+
+def _explain(refused: CallRefused, content: bytes) -> None:
+    """Take google.rpc's details in."""
+    for packed in status_pb2.Status.FromString(content).details:
+        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
+            if not packed.Is(kind.DESCRIPTOR):
+                continue
+            detail = kind()
+            packed.Unpack(detail)
+            if kind is error_details_pb2.ErrorInfo:
+                refused.reason = detail.reason
+            elif kind is error_details_pb2.RetryInfo:
+                refused.retry_s = detail.retry_delay.ToMilliseconds() / 1000
+            elif detail.field_violations:
+                refused.field = detail.field_violations[0].field

@@ -1,0 +1,361 @@
+"""The client for threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+import structlog
+from qyran.v1 import camera_service_pb2 as camera_pb
+from qyran.v1 import camera_service_pb2_grpc as camera_grpc
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.client import messages
+from engine.client.channel import Access, Tls
+from engine.client.errors import code_of, error_of, is_passing, retry_s
+from engine.client.files import Download, plain
+from engine.client.following import SHORTEST_WAIT_S, Following
+from engine.client.messages import CameraStatus
+from engine.config import Region
+from engine.decisions import Disposition, Finding, Review, Ruling
+from engine.errors import EvidenceError, RegisterError
+from engine.types import Entry
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+DOWNLOAD_S = 300.0
+"""Time-out of one attempt at one file."""
+ORDER_S = 60.0
+"""Time-out of an order about a camera, which may have to be tried or settled."""
+ATTEMPTS = 5
+"""Of a download, before it is given up."""
+
+
+class QyranClient:
+    """One channel to the service. Any number of threads may use it, each its own calls.
+
+    Every call raises CallRefused, a RegisterError, where the service refuses it or cannot be reached in time.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        token: str | Path = "",
+        tls: Tls | None = None,
+        timeout_s: float = 10.0,
+        channel: grpc.Channel | None = None,
+    ) -> None:
+        """Connects when it is needed.
+
+        target     host:port
+        token      a bearer token, or the file that it is in, read anew for every call
+        tls        None: plaintext, to a service on this machine
+        timeout_s  deadline of every call that is not a stream
+        channel    one of your own, closed with the client
+        """
+        self._access = Access(target, token, tls)
+        self._channel = channel or self._access.open()
+        self._stub = pb_grpc.ViolationServiceStub(self._channel)
+        self._cameras = camera_grpc.CameraServiceStub(self._channel)
+        self._target, self._timeout_s = target, timeout_s
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every call: a running `watch` stops; from any thread."""
+        self._closed.set()
+        self._channel.close()
+
+    # -- cases as they come
+
+    def watch(
+        self,
+        after_sequence: int = 0,
+        *,
+        consumer: str = "",
+        kinds: Sequence[str] = (),
+        cameras: Sequence[str] = (),
+        areas: Sequence[str] = (),
+        occurred_from_s: float | None = None,
+        occurred_to_s: float | None = None,
+    ) -> Iterator[Entry]:
+        """Yield the entries after a sequence in order, then those to come, each once, until `close`.
+
+        With `consumer` it begins after what that one has acknowledged. Reconnects by itself with capped, jittered
+        back-off, and goes on where it was. Raises for what no reconnect can mend: a wrong filter, a cursor of another
+        register, a token that was revoked.
+        """
+        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        following = Following(after_sequence, consumer, wanted)
+        while not self._closed.is_set():
+            at_least_s = 0.0
+            try:
+                yield from self._stream(following)
+            except grpc.RpcError as error:
+                if not self._closed.is_set():
+                    self._raise_unless_passing(error)
+                    log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
+                    at_least_s = retry_s(error)
+            self._closed.wait(following.next_wait_s(at_least_s))
+
+    def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> Iterator[Entry]:
+        """`watch` for a named consumer: an entry is acknowledged when the next one is asked for.
+
+        Where the loop's body raises or the process dies, its entry comes again. `every`: acknowledge every so many
+        entries; after a crash up to so many come again. `wanted`: as in `watch`.
+        """
+        for number, entry in enumerate(self.watch(consumer=consumer, **wanted), 1):
+            yield entry
+            if number % every == 0:
+                self.acknowledge(consumer, entry.sequence)
+
+    def acknowledge(self, consumer: str, sequence: int) -> int:
+        """All up to `sequence` is dealt with. Returns where the consumer stands: never less than it did."""
+        request = pb.AcknowledgeRequest(consumer=consumer, sequence=sequence)
+        return int(self._call(self._stub.Acknowledge, request).sequence)
+
+    # -- cases as they are
+
+    def get_case(self, case_id: str) -> Entry | None:
+        """The entry of a case, None if there is none."""
+        response = self._get(case_id)
+        return response and wire.entry_from_message(response.entry)
+
+    def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
+        """What registers and officers decided about a case, in the order of recording; raises where there is none."""
+        return messages.decisions_of(self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
+
+    def list_cases(
+        self,
+        after_sequence: int = 0,
+        *,
+        kinds: Sequence[str] = (),
+        cameras: Sequence[str] = (),
+        areas: Sequence[str] = (),
+        occurred_from_s: float | None = None,
+        occurred_to_s: float | None = None,
+    ) -> Iterator[Entry]:
+        """Yield what the register holds now, page by page."""
+        token = str(after_sequence or "")
+        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        while True:
+            page = self._call(self._stub.ListCases, pb.ListCasesRequest(filter=wanted, page_token=token))
+            yield from map(wire.entry_from_message, page.entries)
+            if not (token := page.next_page_token):
+                return
+
+    def download_evidence(self, case_id: str, folder: Path | str) -> Path:
+        """Bring every file of a case to `folder/<case id>/`, each verified; returns that folder.
+
+        What is there already and is right is not brought again; a broken download goes on where it stopped. Raises
+        EvidenceError for a file that is not what the register's entry says.
+        """
+        entry = self.get_case(case_id)
+        if entry is None:
+            raise RegisterError(f"{self._target}: there is no case {case_id!r}")
+        target = Path(folder) / plain(case_id)
+        target.mkdir(parents=True, exist_ok=True)
+        for file in entry.case.files:
+            self._bring(case_id, Download(file, target))
+        return target
+
+    # -- decisions
+
+    def report(
+        self,
+        case_id: str,
+        ruling: Ruling,
+        *,
+        report_id: str = "",
+        reason: str = "",
+        reference: str = "",
+        decided_s: float | None = None,
+    ) -> Disposition:
+        """Tell what your register decided; returns it as recorded.
+
+        Give `report_id`, your own key of this decision, and `decided_s`, and the report may be repeated after a crash:
+        it is recorded once. `decided_s`: Unix seconds; now where it is not given.
+        """
+        request = messages.report_of(case_id, ruling, report_id, reason, reference, decided_s)
+        response = self._call(self._stub.ReportDisposition, request)
+        return wire.disposition_from_message(case_id, response.disposition)
+
+    def review(
+        self,
+        case_id: str,
+        finding: Finding,
+        *,
+        person: str,
+        review_id: str = "",
+        reason: str = "",
+        supersedes: str = "",
+    ) -> Review:
+        """Tell what an officer decided; returns it as recorded. Raises where another review stands (`CONFLICT`)."""
+        request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
+        return wire.review_from_message(case_id, self._call(self._stub.ReviewCase, request).review)
+
+    # -- cameras
+
+    def list_cameras(self) -> Sequence[CameraStatus]:
+        """Every camera that is not removed."""
+        response = self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
+        return [messages.camera_of(camera) for camera in response.cameras]
+
+    def get_site(self, name: str) -> tuple[CameraStatus, str]:
+        """A camera and the text of its site file."""
+        response = self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
+        return messages.camera_of(response.camera), response.site
+
+    def add_camera(
+        self,
+        name: str,
+        url: str,
+        site: str,
+        *,
+        still: bytes = b"",
+        detect_fps: float = 8.0,
+        regions: Sequence[Region] = (),
+        untried: bool = False,
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """Watch one more camera; returns it with what is doubtful about it, one sentence each.
+
+        `url` has ${NAME}s of the engine's secrets for user and password; `site` is the text of a site file.
+        """
+        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
+        response = self._call(self._cameras.AddCamera, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    def remove_camera(self, name: str, version: int) -> CameraStatus:
+        """Watch a camera no more; `version` is the one that you have seen."""
+        request = camera_pb.RemoveCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.RemoveCamera, request, ORDER_S).camera)
+
+    def pause_camera(self, name: str, version: int) -> CameraStatus:
+        """Watch a camera no more, for the time being."""
+        request = camera_pb.PauseCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.PauseCamera, request, ORDER_S).camera)
+
+    def resume_camera(self, name: str, version: int) -> CameraStatus:
+        """Watch a paused camera again."""
+        request = camera_pb.ResumeCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.ResumeCamera, request, ORDER_S).camera)
+
+    def update_site(
+        self, name: str, version: int, site: str, *, still: bytes = b""
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """Judge a camera by another site from now on; returns it with what is doubtful about the site."""
+        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
+        response = self._call(self._cameras.UpdateSite, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    # -- inside
+
+    def _call(self, call: Callable[..., T], request: object, timeout_s: float | None = None) -> T:
+        try:
+            return call(
+                request,
+                timeout=timeout_s or self._timeout_s,
+                wait_for_ready=True,
+                metadata=self._access.metadata(),
+            )
+        except grpc.RpcError as error:
+            raise error_of(self._target, error) from error
+
+    def _get(self, case_id: str) -> pb.GetCaseResponse | None:
+        request, metadata = pb.GetCaseRequest(case_id=case_id), self._access.metadata()
+        try:
+            return self._stub.GetCase(request, timeout=self._timeout_s, wait_for_ready=True, metadata=metadata)
+        except grpc.RpcError as error:
+            if code_of(error) is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise error_of(self._target, error) from error
+
+    def _stream(self, following: Following) -> Iterator[Entry]:
+        """One connection's worth of `watch`; raises grpc.RpcError when it breaks."""
+        call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+        stream = iter(call)
+        with _Patience(call.cancel, following) as patience:
+            while (response := patience.wait_for(stream)) is not None:
+                if (entry := following.hear(response)) is not None:
+                    yield entry
+
+    def _bring(self, case_id: str, download: Download) -> None:
+        """One file, whole and verified, or EvidenceError."""
+        for attempt in range(ATTEMPTS):
+            if download.is_done:
+                return
+            try:
+                self._bring_rest(case_id, download)
+            except grpc.RpcError as error:
+                self._raise_unless_passing(error)
+                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2**attempt))
+        if not download.is_done:
+            name = download.file.name
+            raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
+
+    def _bring_rest(self, case_id: str, download: Download) -> None:
+        """Ask for what is missing of a file; raises grpc.RpcError when it breaks off again."""
+        stream, offset = download.open()
+        with stream:
+            request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
+            metadata = self._access.metadata()
+            for response in self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata):
+                stream.write(response.chunk)
+            download.settle(stream)
+
+    def _raise_unless_passing(self, error: grpc.RpcError) -> None:
+        if not is_passing(error):
+            raise error_of(self._target, error) from error
+
+
+class _Patience:
+    """Cancels a call at its end, or when it is waited for and stays silent for longer than its heartbeats promise."""
+
+    def __init__(self, cancel: Callable[[], object], following: Following) -> None:
+        self._cancel = cancel
+        self._following = following
+        self._waiting_since_s: float | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="patience", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self._cancel()
+
+    def wait_for(self, stream: Iterator[T]) -> T | None:
+        """The next message, None at the end."""
+        self._waiting_since_s = time.monotonic()
+        try:
+            return next(stream, None)
+        finally:
+            self._waiting_since_s = None
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.5):
+            since_s = self._waiting_since_s
+            if since_s is not None and time.monotonic() - since_s > self._following.patience_s:
+                self._cancel()

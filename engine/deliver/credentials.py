@@ -1,0 +1,48 @@
+"""What Qyran shows of itself to a recipient: read from files when needed, never printed."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import tomlfile
+from engine.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The files of one recipient; a file that is replaced counts from the next use on."""
+
+    encrypted: bool
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def token(self) -> str:
+        """The bearer token, empty where there is none. Raises ConfigError."""
+        return tomlfile.read_secret(self.token_file) if self.token_file else ""
+
+    def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
+        """Authorities, own key, own certificate, as gRPC takes them. Raises ConfigError."""
+        return tuple(map(_content, (self.ca_file, self.key_file, self.certificate_file)))  # type: ignore[return-value]
+
+    def context(self) -> ssl.SSLContext:
+        """The same for HTTPS. Raises ConfigError."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.certificate_file:
+                context.load_cert_chain(self.certificate_file, self.key_file)
+        except OSError as error:
+            raise ConfigError(f"certificates of a recipient: {error}") from error
+        return context
+
+
+def _content(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,219 @@
+"""A case in the words of an administrative register such as Kazakhstan's ERAP: a thin mapping over the HTTPS channel.
+
+The field names are our own reasoned design after what such registers ask for (article and part, place in two languages,
+plate and its country, measurement with its uncertainty, the device and its certificate, attachments with hashes). There
+is no public description of the real interface; who has it changes this one module.
+
+The answer: {"status": "REGISTERED" | "DUPLICATE" | "REJECTED", "registrationNumber": "...", "reason": "...",
+"decision": {"number": "...", "ruling": "INSTITUTED", "reason": "...", "decidedAt": "..."}}; the status is required.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+from typing import Literal
+
+import msgspec
+
+from engine import document as doc
+from engine.decisions import Disposition, Ruling
+from engine.deliver.channel import Receipt, Submission
+from engine.errors import EvidenceError, SubmissionFailed, SubmissionRefused
+
+RULINGS = {
+    "INSTITUTED": Ruling.ACCEPTED,
+    "DECLINED": Ruling.REJECTED,
+    "EXEMPT_OTHER_DRIVER": Ruling.EXEMPT_OTHER_DRIVER,
+    "EXEMPT_STOLEN": Ruling.EXEMPT_STOLEN,
+}
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Base of what is sent: camelCase names, and what is not known is left out."""
+
+
+class Offence(Message, frozen=True):
+    kind: str
+    article: str
+    part: str
+    committed_at: str
+    """RFC 3339 with the site's offset."""
+    clock: str
+    proposed_decision: str
+    reasons: tuple[str, ...]
+    missing_proof: tuple[str, ...]
+
+
+class Place(Message, frozen=True):
+    camera: str
+    direction: str
+    address_kk: str | None = None
+    address_ru: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class Vehicle(Message, frozen=True):
+    vehicle_class: str
+    plate: str | None = None
+    plate_country: str | None = None
+    plate_confidence: float | None = None
+
+
+class Measurement(Message, frozen=True):
+    speed_kmh: float
+    expanded_uncertainty_kmh: float
+    coverage_factor: float
+    limit_kmh: float
+    tolerance_kmh: float
+    enforced_kmh: int
+
+
+class Device(Message, frozen=True):
+    serial_number: str
+    certificate_number: str | None = None
+    certificate_issued: dt.datetime | None = None
+    certificate_expires: dt.datetime | None = None
+
+
+class Attachment(Message, frozen=True):
+    file_name: str
+    media_type: str
+    size: int
+    sha256: str
+    content: bytes | None = None
+    """Base64 in JSON; left out where it is to be fetched."""
+
+
+class Request(Message, frozen=True):
+    request_id: str
+    """The case's id: the register's key for idempotence."""
+    sequence: int
+    offence: Offence
+    place: Place
+    vehicle: Vehicle
+    device: Device
+    document_sha256: str
+    """Of `case.json`, which is an attachment, too."""
+    attachments: tuple[Attachment, ...]
+    measurement: Measurement | None = None
+    evidence_target: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True, rename="camel"):
+    """What the register decided at once."""
+
+    number: str
+    ruling: Literal["INSTITUTED", "DECLINED", "EXEMPT_OTHER_DRIVER", "EXEMPT_STOLEN"]
+    reason: str = ""
+    decided_at: dt.datetime | None = None
+
+    def on(self, case_id: str) -> Disposition:
+        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
+        return Disposition(self.number, case_id, RULINGS[self.ruling], self.reason, self.number, decided_s)
+
+
+class Answer(msgspec.Struct, frozen=True, rename="camel"):
+    status: Literal["REGISTERED", "DUPLICATE", "REJECTED"]
+    registration_number: str = ""
+    reason: str = ""
+    decision: Decision | None = None
+
+
+class ErapForm:
+    """`https.Form`."""
+
+    def write(self, submission: Submission) -> bytes:
+        """The request's body. Raises SubmissionFailed for a document that cannot be read."""
+        case = submission.entry.case
+        try:
+            record = doc.decode(case.document, source=f"case {case.id}")
+        except EvidenceError as error:
+            raise SubmissionFailed(str(error)) from error
+        return msgspec.json.encode(_request(submission, record))
+
+    def read(self, case_id: str, answer: bytes) -> Receipt:
+        """Raises SubmissionRefused for a rejection."""
+        said = msgspec.json.decode(answer, type=Answer)
+        if said.status == "REJECTED":
+            raise SubmissionRefused(said.reason or "rejected without a reason")
+        decided = said.decision.on(case_id) if said.decision else None
+        return Receipt(said.registration_number, said.status == "DUPLICATE", decided)
+
+
+def _request(submission: Submission, record: doc.Document) -> Request:
+    return Request(
+        request_id=record.id,
+        sequence=submission.entry.sequence,
+        offence=_offence(record),
+        place=_place(record.place),
+        vehicle=_vehicle(record),
+        device=_device(record.device),
+        document_sha256=hashlib.sha256(submission.entry.case.document).hexdigest(),
+        attachments=_attachments(submission),
+        measurement=_measurement(record.measurement) if record.measurement else None,
+        evidence_target=submission.evidence_target,
+    )
+
+
+def _offence(record: doc.Document) -> Offence:
+    article, part = article_and_part(record.article)
+    return Offence(
+        kind=record.kind,
+        article=article,
+        part=part,
+        committed_at=record.time.local or record.time.occurred.isoformat(),
+        clock=record.time.clock,
+        proposed_decision=record.outcome.upper(),
+        reasons=record.reasons,
+        missing_proof=record.incomplete,
+    )
+
+
+def article_and_part(article: str) -> tuple[str, str]:
+    """`592 p.1` as ("592", "1"); what is written otherwise goes whole."""
+    found = re.fullmatch(r"(\d+(?:-\d+)?) p\.(\S+)", article)
+    return (found[1], found[2]) if found else (article, "")
+
+
+def _place(place: doc.Where) -> Place:
+    return Place(
+        camera=place.camera,
+        direction=place.direction,
+        address_kk=place.address.get("kk"),
+        address_ru=place.address.get("ru"),
+        latitude=place.latitude,
+        longitude=place.longitude,
+    )
+
+
+def _vehicle(record: doc.Document) -> Vehicle:
+    plate = record.plate
+    if plate is None:
+        return Vehicle(record.vehicle_class)
+    return Vehicle(record.vehicle_class, plate.text, plate.country or None, plate.confidence)
+
+
+def _measurement(speed: doc.Speed) -> Measurement:
+    return Measurement(
+        speed_kmh=speed.speed_kmh,
+        expanded_uncertainty_kmh=speed.expanded_uncertainty_kmh,
+        coverage_factor=speed.coverage_factor,
+        limit_kmh=speed.limit_kmh,
+        tolerance_kmh=speed.tolerance_kmh,
+        enforced_kmh=speed.enforced_kmh,
+    )
+
+
+def _device(device: doc.Device) -> Device:
+    held = device.certificate
+    return Device(device.serial, held.number, held.issued, held.expires) if held else Device(device.serial)
+
+
+def _attachments(submission: Submission) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+        for file in submission.entry.case.files
+    )

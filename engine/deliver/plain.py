@@ -1,0 +1,104 @@
+"""The plain form of an HTTPS submission: the entry as the register holds it.
+
+    {"case_id": ..., "sequence": ..., "recorded_at": ..., "kind": ..., "camera": ..., "occurred_at": ...,
+     "document": the text of case.json, byte for byte in UTF-8, "document_sha256": ...,
+     "files": [{"name": ..., "media_type": ..., "size_bytes": ..., "sha256": ..., "content": base64 or null}],
+     "evidence_target": host:port of the gRPC service that gives the files without content}
+
+The answer: {"receipt": "...", "duplicate": false, "disposition": {"report_id": "...", "ruling": "accepted" | "rejected"
+| "exempt_other_driver" | "exempt_stolen", "reason": "...", "reference": "...", "decided_at": "..."}}, all optional.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+
+import msgspec
+
+from engine import document as doc
+from engine.decisions import Disposition, Ruling
+from engine.deliver.channel import Receipt, Submission
+from engine.errors import SubmissionFailed
+
+
+class File(msgspec.Struct, frozen=True):
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    content: bytes | None
+    """Base64 in JSON; None: to be fetched."""
+
+
+class Body(msgspec.Struct, frozen=True):
+    case_id: str
+    sequence: int
+    recorded_at: dt.datetime
+    kind: str
+    camera: str
+    occurred_at: dt.datetime
+    document: str
+    document_sha256: str
+    files: tuple[File, ...]
+    evidence_target: str
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What the register decided at once."""
+
+    report_id: str
+    ruling: Ruling
+    reason: str = ""
+    reference: str = ""
+    decided_at: dt.datetime | None = None
+
+    def on(self, case_id: str) -> Disposition:
+        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
+        return Disposition(self.report_id, case_id, self.ruling, self.reason, self.reference, decided_s)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Unknown fields are let pass."""
+
+    receipt: str = ""
+    duplicate: bool = False
+    disposition: Decided | None = None
+
+
+class PlainForm:
+    """`https.Form`."""
+
+    def write(self, submission: Submission) -> bytes:
+        """The request's body. Raises SubmissionFailed for a document that is no text."""
+        entry, case = submission.entry, submission.entry.case
+        try:
+            text = case.document.decode()
+        except UnicodeDecodeError as error:
+            raise SubmissionFailed(f"case {case.id}: {error}") from error
+        return msgspec.json.encode(
+            Body(
+                case_id=case.id,
+                sequence=entry.sequence,
+                recorded_at=doc.moment(entry.recorded_s),
+                kind=case.kind,
+                camera=case.camera,
+                occurred_at=doc.moment(case.occurred_s),
+                document=text,
+                document_sha256=hashlib.sha256(case.document).hexdigest(),
+                files=files_of(submission),
+                evidence_target=submission.evidence_target,
+            )
+        )
+
+    def read(self, case_id: str, answer: bytes) -> Receipt:
+        """An empty answer is a yes without a number."""
+        said = msgspec.json.decode(answer, type=Answer) if answer.strip() else Answer()
+        return Receipt(said.receipt, said.duplicate, said.disposition.on(case_id) if said.disposition else None)
+
+
+def files_of(submission: Submission) -> tuple[File, ...]:
+    return tuple(
+        File(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+        for file in submission.entry.case.files
+    )

@@ -1,0 +1,220 @@
+"""What stands on a report, ready to be laid out: every string of it, in the reader's language."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from engine.document import CalibrationRecord, CertificateRecord, Document, Instant, PlateRecord, Speed
+from engine.evidence.report.words import Words
+
+VEHICLE = "vehicle.jpg"
+NEXT_BEST = ("ru", "kk", "en")
+"""In which language a text is taken where the reader's own is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A still, and which instants it shows."""
+
+    file: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A certificate or a calibration."""
+
+    title: str
+    text: str
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All of it."""
+
+    words: Words
+    record: Document
+    sha256: str
+    """Of `case.json`."""
+
+    @property
+    def kind(self) -> str:
+        return self.words.kinds.get(self.record.kind, self.record.kind)
+
+    @property
+    def article(self) -> str:
+        return self.words.article(self.record.article, self.record.versions.catalogue)
+
+    @property
+    def outcome(self) -> str:
+        return self.words.outcomes.get(self.record.outcome, self.record.outcome)
+
+    @property
+    def address(self) -> str:
+        return _best(self.record.place.address, self.words.language)
+
+    @property
+    def place(self) -> Sequence[str]:
+        """Coordinates, direction and camera."""
+        place, words = self.record.place, self.words.words
+        lines = [f"{words['camera']} {place.camera}"]
+        if place.direction:
+            lines.insert(0, f"{words['direction']}: {self.words.facts.get(place.direction, place.direction)}")
+        if place.latitude is not None and place.longitude is not None:
+            lines.insert(0, f"{place.latitude:.5f}, {place.longitude:.5f}")
+        return lines
+
+    @property
+    def local(self) -> str:
+        at = self._local(self.record.time.occurred)
+        return f"{at:{self.words.date}} {self._clock(at)} (UTC{at.isoformat()[-6:]})"
+
+    @property
+    def utc(self) -> str:
+        at = self.record.time.occurred
+        return f"{at:{self.words.date}} {self._clock(at)} UTC"
+
+    @property
+    def clock(self) -> str:
+        return self.words.clocks.get(self.record.time.clock, self.record.time.clock)
+
+    @property
+    def vehicle(self) -> str:
+        return self.words.classes.get(self.record.vehicle_class, self.record.vehicle_class)
+
+    @property
+    def plate(self) -> Sequence[str]:
+        """The text first, then how well it is known."""
+        plate, words = self.record.plate, self.words.words
+        if plate is None:
+            return [words["plate_none"]]
+        country = " ".join(filter(None, (plate.country, plate.region))) or words["country_unknown"]
+        sure = f"{words['confidence']} {self.words.number(plate.confidence, 3)}, {words['frames']}: {plate.frames}"
+        others = (f"{words['or']} {other.text}" for other in plate.alternatives[:2])
+        return [plate.text, country, sure, *others, *self._marks(plate)]
+
+    def _marks(self, plate: PlateRecord) -> Iterator[str]:
+        yield from (self.words.marks.get(mark, mark) for mark in plate.marks)
+
+    @property
+    def measurement(self) -> Sequence[tuple[str, str]]:
+        """Label and value, in the order in which the enforced value comes about."""
+        return [*self._measured(self.record.measurement)] if self.record.measurement else []
+
+    def _measured(self, speed: Speed) -> Iterator[tuple[str, str]]:
+        words, number = self.words.words, self.words.number
+        value, spread = number(speed.speed_kmh, 2), number(speed.expanded_uncertainty_kmh, 2)
+        tolerance = number(speed.tolerance_kmh, 2)
+        yield words["measured"], f"{value} ± {spread} {words['kmh']} ({words['uncertainty']}{speed.coverage_factor:g})"
+        sum_of = f"{value} − {tolerance} ({words['tolerance']}) − {spread} = {speed.enforced_kmh} {words['kmh']}"
+        yield words["enforced"], f"{sum_of}, {words['rounded']}"
+        over = number(speed.enforced_kmh - speed.limit_kmh, 0)
+        yield words["limit"], f"{speed.limit_kmh:g} {words['kmh']}; {words['over']} {over} {words['kmh']}"
+        span_s = (speed.ended - speed.began).total_seconds()
+        yield words["stretch"], f"{number(speed.length_m)} {words['metres']}, {number(span_s, 2)} {words['seconds']}"
+
+    @property
+    def papers(self) -> Sequence[Paper]:
+        """By what right it was measured."""
+        device = self.record.device
+        certificate, calibration = device.certificate, device.calibration
+        return [
+            self._paper("certificate", certificate, certificate.number if certificate else ""),
+            self._paper("calibration", calibration, self._calibration(calibration) if calibration else ""),
+        ]
+
+    def _calibration(self, made: CalibrationRecord) -> str:
+        words = self.words.words
+        return f"{made.id}, {words['residual']} {self.words.number(made.residual_m, 3)} {words['metres']}"
+
+    def _paper(self, name: str, paper: CertificateRecord | CalibrationRecord | None, text: str) -> Paper:
+        words = self.words.words
+        if paper is None:
+            return Paper(words[name], words["none"], valid=False)
+        began = paper.issued if isinstance(paper, CertificateRecord) else paper.made
+        span = " – ".join(f"{self._local(at):{self.words.date}}" for at in (began, paper.expires))
+        return Paper(words[name], f"{text}; {span}: {words['valid' if paper.valid else 'invalid']}", paper.valid)
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        return [self.words.sentence(said) for said in self.record.reasons]
+
+    @property
+    def incomplete(self) -> Sequence[str]:
+        return [self.words.sentence(said) for said in self.record.incomplete]
+
+    @property
+    def shots(self) -> Sequence[Shot]:
+        """Every still once, the decisive one first, the others in their order in time."""
+        shown: dict[str, list[tuple[int, Instant]]] = {}
+        for number, instant in enumerate(self.record.instants, start=1):
+            if instant.still:
+                shown.setdefault(instant.still, []).append((number, instant))
+        first, *others = shown or [""]
+        others.sort(key=lambda file: shown[file][0][1].captured)
+        return [Shot(file, self._caption(shown[file])) for file in (first, *others) if file]
+
+    def _caption(self, instants: Sequence[tuple[int, Instant]]) -> str:
+        names = ", ".join(f"{number} {self.words.instants.get(one.name, one.name)}" for number, one in instants)
+        at = instants[0][1].still_captured or instants[0][1].captured
+        apart_s = (at - self.record.time.occurred).total_seconds()
+        sign = "+" if apart_s > 0 else "−"
+        apart = f" ({sign}{self.words.number(abs(apart_s), 2)} {self.words.words['seconds']})" if apart_s else ""
+        return f"{names} · {self._clock(self._local(at))}{apart}"
+
+    @property
+    def close_ups(self) -> Sequence[Shot]:
+        """The vehicle cut out at the decisive instant, and its plate."""
+        plate = self.record.plate.still if self.record.plate else None
+        files = ((VEHICLE, "vehicle_close"), (plate or "", "plate_close"))
+        return [Shot(file, self.words.words[caption]) for file, caption in files if self.has(file)]
+
+    @property
+    def is_full(self) -> bool:
+        """Is there so much to say that the large stills must be smaller?"""
+        return len(self.shots) > 4 or len(self.record.reasons) + len(self.record.incomplete) > 4
+
+    @property
+    def row_mm(self) -> int:
+        """How high the smaller stills may be to stand in one row: wide pictures, and narrower close-ups."""
+        wide = len(self.shots) - 1 + 0.6 * len(self.close_ups)
+        return min(30, int(176 / (1.78 * wide))) if wide > 0 else 0
+
+    @property
+    def files(self) -> Sequence[tuple[str, str]]:
+        """Name and SHA-256 of what the report rests on."""
+        return [("case.json", self.sha256), *((file.name, file.sha256) for file in self.record.files)]
+
+    def has(self, name: str) -> bool:
+        """Is there a file of that name?"""
+        return any(file.name == name for file in self.record.files)
+
+    @property
+    def liability(self) -> str:
+        """Who answers, and by which article; empty where the law in force says nothing."""
+        liable = self.record.liability
+        says = _best(liable.says, self.words.language) if liable else ""
+        return (
+            f"{says} ({self.words.article(liable.article, self.record.versions.catalogue)})" if liable and says else ""
+        )
+
+    def _local(self, at: dt.datetime) -> dt.datetime:
+        return at.astimezone(ZoneInfo(self.record.time.timezone))
+
+    def _clock(self, at: dt.datetime) -> str:
+        return f"{at:%H:%M:%S}{self.words.decimal}{at.microsecond // 1000:03d}"
+
+
+def make_page(words: Words, record: Document, content: bytes) -> Page:
+    """`content` is `case.json`, `record` what it says."""
+    return Page(words, record, hashlib.sha256(content).hexdigest())
+
+
+def _best(says: Mapping[str, str], language: str) -> str:
+    """The text in that language, else in the next best; empty where there is none."""
+    return next((says[one] for one in (language, *NEXT_BEST, *says) if says.get(one)), "")

@@ -1,0 +1,35 @@
+"""How likely it is that a whole plate was read right: the share of the votes made a probability.
+
+A logistic curve over what a reading shows of itself, fitted to photos whose text is known, each read as it is and made
+smaller, blurred, noisy and dark besides. `python -m benchmarks plates --reliability` fits it anew and shows how far it
+holds for photos that were left out of the fit; docs/plates.md has the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from engine.plates.vote import Outcome
+
+CURVE: Mapping[str, float] = {"constant": -2.96, "weakest": 0.645, "agreement": 3.13, "fits": 1.31}
+SUREST = 0.999
+"""A share of the votes beyond this says no more."""
+
+
+def features(outcome: Outcome, *, fits: bool) -> dict[str, float]:
+    """What a reading shows of itself: the log odds of its weakest character, how many crops read the same whole text,
+    and whether it fits a form."""
+    share = min(max(outcome.weakest, 1.0 - SUREST), SUREST)
+    return {
+        "constant": 1.0,
+        "weakest": math.log(share / (1.0 - share)),
+        "agreement": outcome.agreement,
+        "fits": float(fits),
+    }
+
+
+def probability(outcome: Outcome, *, fits: bool) -> float:
+    """0 to 1: that every character is right."""
+    shown = features(outcome, fits=fits)
+    return 1.0 / (1.0 + math.exp(-sum(CURVE[name] * value for name, value in shown.items())))

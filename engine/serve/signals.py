@@ -1,0 +1,90 @@
+"""The calls of the SignalService: reports of controllers, checked and put into the phase store."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from qyran.v1 import signal_service_pb2 as pb
+from qyran.v1 import signal_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.serve import requests
+from engine.serve.gate import caller
+from engine.serve.status import NotThere
+from engine.signals import Change, Controller, Report, SignalBook
+from engine.types import Phase
+
+log = structlog.get_logger()
+
+AHEAD_S = 2.0
+"""A controller's clock may be so far ahead of this host's; further, and it is not UTC."""
+CHANGES = 512
+"""Changes of one report."""
+
+
+class SignalCalls(pb_grpc.SignalServiceServicer):
+    """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
+
+    def __init__(self, signals: SignalBook) -> None:
+        self._signals = signals
+
+    async def ReportSignalPhases(  # noqa: N802 - the protocol's name
+        self, request_iterator: AsyncIterator[pb.ReportSignalPhasesRequest], context: Any
+    ) -> pb.ReportSignalPhasesResponse:
+        told = pb.ReportSignalPhasesResponse()
+        log.info("controllers report", who=caller().name)
+        async for request in request_iterator:
+            controller = self._controller(request.controller)
+            if self._signals.report(_report(request)):
+                told.accepted += 1
+            else:
+                told.repeated += 1
+            told.last_sequence = controller.last_sequence
+        return told
+
+    async def GetSignalController(  # noqa: N802
+        self, request: pb.GetSignalControllerRequest, context: Any
+    ) -> pb.GetSignalControllerResponse:
+        controller = self._controller(request.controller)
+        told = pb.GetSignalControllerResponse(last_sequence=controller.last_sequence)
+        if math.isfinite(controller.reported_s):
+            told.reported_at.CopyFrom(wire.timestamp(controller.reported_s))
+        return told
+
+    def _controller(self, name: str) -> Controller:
+        controller = self._signals.controllers.get(requests.name(name, "controller"))
+        if controller is None:
+            raise NotThere("controller", f"no site names a controller {name!r}", "controller", name)
+        return controller
+
+
+def _report(request: pb.ReportSignalPhasesRequest) -> Report:
+    """The report in the engine's terms. Raises BadRequest or SignalError."""
+    reported_s = _time(request, "reported_at", "reported_at")
+    ahead_s = reported_s - time.time()
+    requests.require(ahead_s <= AHEAD_S, "reported_at", f"is {ahead_s:.1f} s ahead of this host's clock")
+    requests.require(len(request.changes) <= CHANGES, "changes", f"must be {CHANGES} at the most")
+    changes = tuple(_change(change, f"changes[{row}]") for row, change in enumerate(request.changes))
+    return Report(request.controller, request.sequence, reported_s, changes)
+
+
+def _change(change: pb.PhaseChange, field: str) -> Change:
+    requests.require(change.phase in _KNOWN, f"{field}.phase", f"there is no phase {change.phase}")
+    group = requests.name(change.group, f"{field}.group")
+    return Change(group, Phase(change.phase), _time(change, "began_at", f"{field}.began_at"))
+
+
+_KNOWN = frozenset(map(int, Phase)) - {0}
+"""The protocol counts the phases as `types.Phase` does."""
+
+
+def _time(message: Any, attribute: str, field: str) -> float:
+    requests.require(message.HasField(attribute), field, "is required")
+    stamp: Timestamp = getattr(message, attribute)
+    requests.require(0 <= stamp.nanos < wire.NANO, field, f"nanos must be 0 to 999999999, got {stamp.nanos}")
+    return wire.seconds(stamp)

@@ -1,0 +1,153 @@
+"""A disk that is full or read-only while the engine runs: nothing half-written or lost, and it goes on by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.build import open_stages
+from engine.config import EngineConfig, PlatesConfig
+from engine.demo.city import FOOTAGE, city_config
+from engine.evidence import verify_case
+from engine.ingest import FileSource
+from engine.metrics import Metrics
+from engine.outage import LASTS_S, Outage
+from engine.pipeline import Pipeline
+from engine.register import SqlRegister
+from engine.site import load_site
+from engine.types import Entry, Segment
+
+START_S = 1_780_000_000.0
+
+
+class Disk:
+    """A small file system of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.evidence = folder / "state" / "evidence"
+
+    def refuse(self, how: str) -> None:
+        if how == "read-only":
+            for options in ("bind", "remount,bind,ro"):
+                subprocess.run(["mount", "-o", options, str(self.evidence), str(self.evidence)], check=True)
+            return
+        with (self.folder / "filler").open("wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"\0" * 65536)
+            except OSError:
+                pass
+
+    def allow(self, how: str) -> None:
+        if how == "read-only":
+            subprocess.run(["umount", str(self.evidence)], check=True)
+        else:
+            (self.folder / "filler").unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = os.geteuid() == 0 and shutil.which("mount") is not None
+    if not mounted or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]).returncode:
+        pytest.skip("a disk of the test's own needs the right to mount one (root)")
+    yield Disk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def avenue(state: Path) -> EngineConfig:
+    camera = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
+    return EngineConfig(cameras=(camera,), state=state, plates=PlatesConfig(reader="off"))
+
+
+class Run:
+    """The engine on one camera's clip, a segment a step."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.metrics = Metrics()
+        self.entries: list[Entry] = []
+
+    def play(self, disk: Disk, how: str) -> list[Entry]:
+        """All entries; the disk refuses from the beginning until a case was refused."""
+        config = avenue(self.state)
+        with (
+            closing(SqlRegister(config.register_at)) as register,
+            open_stages(config, [load_site(config.cameras[0].site)], register, self.metrics) as stages,
+        ):
+            disk.refuse(how)
+            was_refused = False
+            pipeline = Pipeline(stages, config.camera_names, self.metrics, clock=lambda: 0.0)
+            for segment in self._segments(config):
+                stages.prosecutor.keep(segment)
+                self.entries += pipeline.step([segment])
+                if stages.prosecutor.refused and not was_refused:
+                    was_refused = True
+                    self.require_nothing_recorded()
+                    disk.allow(how)
+            assert was_refused
+            self.entries += pipeline.finish()
+        return self.entries
+
+    def require_nothing_recorded(self) -> None:
+        """While the disk refuses something waits, and nothing lies about half-written."""
+        assert self.entries == []
+        assert self.metrics.registry.get_sample_value("qyran_unrecorded_cases") > 0
+        assert list((self.state / "evidence" / ".incoming").iterdir()) == []
+        assert list((self.state / "evidence").glob("2*/**/case.json")) == []
+
+    def _segments(self, config: EngineConfig) -> Iterator[Segment]:
+        yield from FileSource(0, config.cameras[0], Metrics(), start_s=START_S, realtime=False).read()
+
+
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_disk_that_refuses_for_a_while_costs_no_case(disk: Disk, how: str) -> None:
+    run = Run(disk.folder / "state")
+    entries = run.play(disk, how)
+    assert [entry.sequence for entry in entries] == [1, 2, 3, 4], "the avenue's four offenders"
+    assert run.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "avenue"}) is None
+    assert all(verify_case(run.state / "evidence" / entry.case.folder) == [] for entry in entries)
+    assert run.metrics.registry.get_sample_value("qyran_unrecorded_cases") == 0
+
+
+class Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_an_outage_that_lasts_pauses_what_is_measured_and_ends_by_itself() -> None:
+    clock, metrics = Clock(), Metrics()
+    outage = Outage(metrics, clock)
+    outage.note(True, 3)
+    clock.now_s += LASTS_S - 1
+    outage.note(True, 4)
+    assert not outage.lasts
+    clock.now_s += 1
+    outage.note(True, 5)
+    assert outage.lasts
+    assert metrics.registry.get_sample_value("qyran_storage_refuses") == 1
+    assert metrics.registry.get_sample_value("qyran_unrecorded_cases") == 5
+    outage.note(False, 0)
+    assert not outage.lasts
+    assert metrics.registry.get_sample_value("qyran_storage_refuses") == 0
+
+
+def test_a_refusal_after_a_success_begins_anew() -> None:
+    clock = Clock()
+    outage = Outage(Metrics(), clock)
+    for _ in range(5):
+        outage.note(True, 1)
+        clock.now_s += LASTS_S - 1
+        outage.note(False, 0)
+    assert not outage.lasts
