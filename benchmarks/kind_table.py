@@ -1,6 +1,7 @@
-"""Writes the table of kinds and tests in docs/rules.md: `python -m benchmarks kind_table`.
+"""Writes the tables of kinds, tests and traffic in docs/rules.md: `python -m benchmarks kind_table`.
 
-From the catalogue, the scenes of `tests/world_kinds.py` and the committed result of `python -m benchmarks mutations`.
+From the catalogue, the scenes of `tests/world_kinds.py` and the committed results of `python -m benchmarks mutations`
+and `python -m benchmarks traffic`.
 """
 
 from __future__ import annotations
@@ -18,13 +19,29 @@ HEADER = ("kind", "the innocent twin, from boxes to the register", "tests of the
 
 def main(argv: list[str]) -> int:
     """Rewrite the page in place."""
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), pages.result("mutations")), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 
-def with_table(text: str, result: dict[str, Any]) -> str:
-    """The page's text with the table made anew. Raises ValueError without the two marks."""
-    return pages.between(text, "kinds", table(result))
+def with_tables(text: str) -> str:
+    """The page's text with both tables made anew. Raises ValueError without their marks."""
+    text = pages.between(text, "kinds", table(pages.result("mutations")))
+    return pages.between(text, "traffic", traffic_table(pages.result("traffic")))
+
+
+def traffic_table(result: dict[str, Any]) -> str:
+    """What became of simulated offenders by kind, and of those who kept to the law."""
+    lines = [_row(("kind", "offenders", "found", "cases", "precision", "recall")), _row(["---"] + ["---:"] * 5)]
+    for kind, row in result["planted"]["kinds"].items():
+        counts = (str(row[name]) for name in ("offenders", "found", "cases", "precision", "recall"))
+        lines.append(_row((f"`{kind}`", *counts)))
+    lawful, minutes = result["lawful"], result["parameters"]["minutes"]
+    said = (
+        f"{minutes} camera minutes of dense traffic that keeps to the law, {lawful['vehicles']:,} vehicles: "
+        f"{lawful['false_cases']} cases. {minutes} camera minutes with offenders among "
+        f"{result['planted']['vehicles']:,} vehicles:"
+    )
+    return "\n".join([said, "", *lines]) + "\n"
 
 
 def table(result: dict[str, Any]) -> str:

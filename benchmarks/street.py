@@ -98,7 +98,7 @@ def _edges() -> str:
 
 
 def _nodes() -> str:
-    main = [("S", 0, -250), ("A", 0, -60), ("B", 0, 85), ("N", 0, 450)]
+    main: list[tuple[str, float, float]] = [("S", 0, -250), ("A", 0, -60), ("B", 0, 85), ("N", 0, 450)]
     ends = {0: RIGHT_X, 1: -LEFT_X, 2: BUS_X, 3: SHOULDER_X, 4: RIGHT_X, 5: SHOULDER_X}
     main += [(f"gS{n}", x, -250 - n) for n, x in ends.items()]
     main += [(f"gN{n}", LEFT_X if n == 4 else x, 450 + n) for n, x in ends.items()]
