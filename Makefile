@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test lint bench proto lock clean
+.PHONY: demo test lint bench proto proto-release lock clean
 
 demo: $(VENV)/demo.stamp  ## a simulated city of RTSP cameras, judged live
 	$(BIN)/qyran demo
@@ -23,6 +23,9 @@ bench: $(VENV)/test.stamp  ## the stage costs of this machine
 
 proto: $(VENV)/test.stamp  ## regenerate proto/qyran/v1/*_pb2*
 	$(BIN)/python proto/generate.py
+
+proto-release: $(VENV)/test.stamp  ## what the protocol is held to from now on: when a release is made
+	cd proto && $(abspath $(BIN))/buf build -o released.binpb
 
 lock: $(VENV)/test.stamp  ## write the versions of this environment to constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.txt

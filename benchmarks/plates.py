@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import pages
 from benchmarks.machine import describe_machine
 from benchmarks.plates_reliability import reliability
 from engine.plates import load_forms
@@ -32,6 +33,8 @@ from engine.plates.network import TextNetworks
 from engine.plates.reader import TextPlateReader
 from engine.plates.vote import distance
 from engine.types import BoxPx, PlateSighting, VehicleView
+
+PAGE = pages.ROOT / "docs" / "plates.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Read:
 def main(argv: list[str]) -> int:
     """Run the benchmark; 2 if there is no data."""
     options = _parse(argv)
+    if options.page:
+        PAGE.write_text(renewed(PAGE.read_text("utf-8"), pages.result("plates")), encoding="utf-8")
+        return 0
     try:
         sets = find_sets(options.data)
     except (OSError, ValueError) as error:
@@ -153,9 +159,10 @@ def _photo(path: Path) -> Photo:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks plates")
-    parser.add_argument("--data", type=Path, required=True, help="folder with */NAME.jpg and NAME.txt")
+    parser.add_argument("--data", type=Path, default=Path(), help="folder with */NAME.jpg and NAME.txt")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--reliability", action="store_true", help="fit the confidence and say how far it holds")
+    parser.add_argument("--page", action="store_true", help="write docs/plates.md from the committed result")
     return parser.parse_args(argv)
 
 
@@ -171,3 +178,19 @@ def table(report: dict[str, Any]) -> Iterator[str]:
     for name, shares in {**report["sets"], "**total**": report["total"]}.items():
         cells = [f"{shares[column]:d}" if column == "n" else f"{100 * shares[column]:.1f} %" for column in columns]
         yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def renewed(page: str, report: dict[str, Any]) -> str:
+    """The page with its tables made anew. Raises ValueError where a mark is missing."""
+    machine = report["machine"]
+    cost = f"\n{report['cpu_s_per_photo']:.2f} s of CPU a photo, on a core of {machine['processor']}.\n"
+    page = pages.between(page, "plates", "\n".join(table(report)) + "\n" + cost)
+    return pages.between(page, "reliability", "\n".join(bins(report["reliability"]["bins"])) + "\n")
+
+
+def bins(found: Sequence[dict[str, float]]) -> Iterator[str]:
+    """What was said, and what was right, in Markdown."""
+    yield "| confidence | readings | said, mean | right |"
+    yield "|---|---:|---:|---:|"
+    for one in found:
+        yield f"| {one['from']:g} to {one['to']:g} | {one['n']} | {one['said']:.2f} | {one['right']:.2f} |"

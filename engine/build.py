@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import structlog
 
 from engine.audit import Audit
-from engine.config import CameraConfig, EngineConfig, PipelineConfig, PlatesConfig, secrets, split_address
+from engine.config import CameraConfig, EngineConfig, PipelineConfig, secrets, split_address
 from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.deliver import open_deliverer
@@ -23,19 +22,18 @@ from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector, sensitive
 from engine.detectors import open_detector
 from engine.document import Liability
-from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key, stored_cases
+from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key
 from engine.fleet import Fleet, Roster
 from engine.geometry import CameraGeometry, FootModel, Lens
 from engine.gpu import Lost, watching
+from engine.housekeeping import open_housekeeper, tidying
 from engine.ingest import FileSource, Probe, RtspSource
 from engine.ingest import probe as look_at
-from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
+from engine.inquest import Surroundings, open_inquiry, require_means
 from engine.mailbox import Mailbox
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics, exposed
 from engine.pipeline import Pipeline, Stages
-from engine.plates import load_forms
-from engine.plates.opening import open_reader
 from engine.register import CameraVersions, Consumers, Decisions, SqlRegister, Tokens
 from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.runner import Runner
@@ -81,12 +79,13 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         metrics_port = stack.enter_context(exposed(metrics, host, port))
         lost = stack.enter_context(watching(0 if config.decoder.device == "cpu" else config.decoder.device, metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
-        roster = Roster(config, CameraVersions(register.database), secrets(config))
+        roster = Roster(config, CameraVersions(register.database, config.device_serial), secrets(config))
         watched = [camera for camera in roster.all() if camera.version.state == "watched"]
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
-        _recover(register, config.evidence_root)
+        housekeeper = open_housekeeper(config, register)
+        housekeeper.recover()
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
         runner = _runner(config.pipeline, pipeline, crew, metrics, lost)
@@ -99,14 +98,8 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         service.start()
         stack.callback(service.stop)
         stack.enter_context(open_deliverer(config, register, metrics))
+        stack.enter_context(tidying(housekeeper))
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")
-
-
-def _recover(register: SqlRegister, evidence_root: Path) -> None:
-    """Append the cases whose evidence was complete when a crash came before the register had them."""
-    lost = list(stored_cases(evidence_root, lambda case_id: register.get(case_id) is not None))
-    for entry in register.append(lost):
-        log.warning("case recovered after a crash", case=entry.case.id, sequence=entry.sequence)
 
 
 def _runner(sizes: PipelineConfig, pipeline: Pipeline, crew: Crew, metrics: Metrics, lost: Lost) -> Runner:
@@ -180,6 +173,7 @@ def size_warnings(site: Site, seen: Probe) -> list[str]:
 
 def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
     """`engine.fleet.fleet.Check`."""
+    require_means(site, config)
     warnings = examine(site, load_catalogue(config.catalogue, config.review))
     return warnings + (size_warnings(site, look_at(camera)) if probe else [])
 
@@ -210,6 +204,8 @@ def open_crew(
 ) -> Iterator[Crew]:
     """The same, with the cameras free to come and go."""
     by_index, names = dict(enumerate(sites)), config.camera_names
+    for site in sites:
+        require_means(site, config)
     signals = signals or SignalBook(by_index, names, metrics)
     card = find_card(config.detector.card)
     with ExitStack() as stack:
@@ -228,6 +224,9 @@ def open_crew(
             Means(decoding.look, StillDetector(watchful, card.input)),
             metrics,
         )
+        around = Surroundings(
+            lambda camera: scenes[camera].site, names, prosecutor.kept, decoding.look, register, metrics
+        )
         stages = Stages(
             decoder=decoding.decoder,
             guard=(guard := ViewGuard(references(by_index), decoding.look, metrics, names)),
@@ -244,7 +243,7 @@ def open_crew(
                     unjudged=lambda camera, reason, frames: metrics.unjudged.labels(names[camera], reason).inc(frames),
                 )
             ),
-            investigator=_investigator(config.plates, scenes, names, prosecutor, decoding, metrics),
+            investigator=stack.enter_context(open_inquiry(config, around)),
             prosecutor=prosecutor,
             register=register,
         )
@@ -252,23 +251,8 @@ def open_crew(
 
 
 def _view(camera: CameraConfig, site: Site) -> CameraView:
-    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px)
-
-
-def _investigator(
-    config: PlatesConfig,
-    scenes: Mapping[int, Scene],
-    names: Mapping[int, str],
-    prosecutor: FileProsecutor,
-    decoding: Decoding,
-    metrics: Metrics,
-) -> SecondLookInvestigator:
-    """Raises ConfigError or ModelError."""
-    forms = load_forms(config.forms)
-    is_stolen = StolenList(config.stolen) if config.stolen else nobodys
-    rules = Identification(forms.home.country, config.least_confidence, is_stolen)
-    looks = Looks(prosecutor.kept, decoding.look, open_reader(config, forms), config.frames)
-    return SecondLookInvestigator(lambda camera: scenes[camera].site, names, looks, rules, metrics)
+    lossy = "://" in camera.url and camera.transport == "udp"
+    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px, lossy)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:

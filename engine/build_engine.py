@@ -12,8 +12,8 @@ from rich.progress import Progress, TaskID
 from engine.cards import ModelCard
 from engine.config import DetectorConfig, load_config
 from engine.detect.cards import find_card
-from engine.detect.plans import Plan, PlanFolder
-from engine.detectors import make_plan, need_modules, open_detector, plan_key, this_gpu
+from engine.detect.plans import Plan
+from engine.detectors import make_plan, need_modules, open_detector, plan_folder, plan_key, this_gpu
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 
@@ -65,12 +65,12 @@ def _here(card: ModelCard, order: Order, console: Console) -> None:
     plan = _plan(card, order, gpu.sm, gpu.name, console)
     wish = msgspec.structs.replace(order.detector, runtime="tensorrt")
     open_detector(card, wish, Metrics()).close()
-    _tell(PlanFolder(order.detector.plans).find(plan.record.key) or plan, order, console)
+    _tell(plan_folder(order.detector).find(plan.record.key) or plan, order, console)
 
 
 def _plan(card: ModelCard, order: Order, sm: int, gpu: str, console: Console) -> Plan:
     key = plan_key(card, order.detector, sm, gpu)
-    there = None if order.force else PlanFolder(order.detector.plans).find(key)
+    there = None if order.force else plan_folder(order.detector).find(key)
     if there:
         return there
     with Progress(console=console, transient=True) as progress:
@@ -97,7 +97,7 @@ def _tell(plan: Plan, order: Order, console: Console) -> None:
     record = plan.record
     size = f"{len(plan.content) / 1e6:.1f} MB"
     layers = ", ".join(f"{count} {kind}" for kind, count in record.facts["layers"].items() if count)
-    console.print(f"{PlanFolder(order.detector.plans).path(record.key)}: {size}, {layers}", soft_wrap=True)
+    console.print(f"{plan_folder(order.detector).path(record.key)}: {size}, {layers}", soft_wrap=True)
     for where, numbers in (("converted, on the CPU", record.converted), ("on the GPU", record.on_device)):
         console.print(f"  {where}: {_compared(numbers)}", soft_wrap=True)
 

@@ -179,6 +179,21 @@ def deliver(
 
 
 @app.command()
+def retention(
+    config: _Config,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove what is due, instead of only saying so.")] = False,
+    hold: Annotated[str, typer.Option(metavar="CASE", help="Keep a case whatever the policy says; needs --why.")] = "",
+    release: Annotated[str, typer.Option(metavar="CASE", help="End the holds of a case.")] = "",
+    why: Annotated[str, typer.Option(help="The reason of a hold, for the record.")] = "",
+) -> None:
+    """Say what is no longer to be kept by the policy of CONFIG and what is held; `qyran run` removes it hourly."""
+    from engine import keeping
+
+    logs.configure(level="warning")
+    keeping.retention(config, keeping.Order(apply, hold, release, why), _console())
+
+
+@app.command()
 def verify(
     case: Annotated[list[Path] | None, typer.Argument(metavar="[CASE]...", help="Folders of cases.")] = None,
     root: Annotated[Path | None, typer.Option(help="All the evidence of an engine: every case and the chain.")] = None,
@@ -254,6 +269,25 @@ token = typer.Typer(help="Who may call the service.", no_args_is_help=True)
 app.add_typer(token, name="token")
 audit = typer.Typer(help="Who read evidence and changed what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+
+
+registry = typer.Typer(help="The registry's extract on this machine.", no_args_is_help=True)
+app.add_typer(registry, name="registry")
+
+
+@registry.command("import")
+def import_registry(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: plate and the last valid day of its papers.")],
+    into: Annotated[Path, typer.Option(help="The snapshot that [registry] of the configuration names.")],
+    as_of: Annotated[str, typer.Option(help="When FILE was true, ISO 8601; default: when it was last changed.")] = "",
+) -> None:
+    """Make a snapshot of FILE; a running engine takes it up by itself."""
+    from engine.registry import import_csv
+    from engine.registry.snapshot import moment_of
+
+    at = moment_of(source, as_of)
+    count = import_csv(source, into, at)
+    Console(highlight=False, soft_wrap=True).print(f"{into}: {count} vehicles as of {at:%Y-%m-%d %H:%M} UTC")
 
 
 @token.command("new")

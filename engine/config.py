@@ -74,8 +74,8 @@ class DetectorConfig(Strict, frozen=True):
     """Of a TensorRT plan; elsewhere the network is computed in fp32."""
     batch: Count = 32
     """Pictures that the network is run for at once on a GPU, at the most."""
-    plans: Path = Path("var/plans")
-    """Folder of TensorRT's plans, relative to the configuration file."""
+    plans: Path | None = None
+    """Folder of TensorRT's plans, relative to the configuration file; None: `plans` in the engine's state."""
     footage: tuple[Path, ...] = ()
     """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
     calibrated with them. Without any, the demo's clips are the reference."""
@@ -134,6 +134,55 @@ class PlatesConfig(Strict, frozen=True):
     """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
 
 
+class RegistryConfig(Strict, frozen=True):
+    """Where a vehicle's papers are looked up: a snapshot on this machine, or a service."""
+
+    snapshot: Path | None = None
+    """Made by `qyran registry import`, relative to the configuration file; a newer one is taken up by itself."""
+    longest_age_h: Positive = 24.0
+    """Of the snapshot, at the instant of an event: an older one knows nothing."""
+    service: str = ""
+    """host:port of a service that speaks proto/qyran/v1/registry_service.proto."""
+    ca: Path | None = None
+    """Authority of the service's certificate, PEM, relative to the configuration file; None: the machine's own."""
+    insecure: bool = False
+    """Ask the service without encryption: only inside a network that is trusted as a whole."""
+    timeout_s: Positive = 1.0
+    cache_s: Positive = 600.0
+    timezone: str = "Asia/Almaty"
+    """IANA name: whose days the papers count."""
+
+    def __post_init__(self) -> None:
+        if (self.snapshot is None) == (not self.service):
+            raise ValueError("registry: either a snapshot or a service, not both and not none")
+
+
+class ClassifierConfig(Strict, frozen=True):
+    """The operator's own classifier of one kind, an ONNX network."""
+
+    kind: Literal["phone_use", "seatbelt", "lights_off", "plate_missing"]
+    model: Path
+    """Relative to the configuration file."""
+    size_px: tuple[Count, Count]
+    """Width and height of its input, RGB."""
+    region: Region = WHOLE_PICTURE
+    """The part of the vehicle's box that it sees."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    """Input = (value / 255 - mean) / std."""
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    column: Annotated[int, Meta(ge=0)] = 0
+    """Of the output: the offence."""
+    threshold: Fraction01 = 0.9
+    frames: Count = 8
+    at_least: Count = 5
+    """Frames that must show it, of those that are looked at."""
+
+    def __post_init__(self) -> None:
+        if self.at_least > self.frames:
+            raise ValueError(f"classifier {self.kind}: at_least {self.at_least} is above frames {self.frames}")
+
+
 class TlsConfig(Strict, frozen=True):
     """PEM files, relative to the configuration file; taken up by themselves when they are renewed."""
 
@@ -170,6 +219,25 @@ class RegisterConfig(Strict, frozen=True):
 
     def __repr__(self) -> str:
         return f"RegisterConfig(url={redact(self.url)!r})"
+
+
+class KeepRule(Strict, frozen=True):
+    """How long some cases are kept; what is empty does not restrict, what is given must all hold."""
+
+    days: Count
+    """After they were recorded."""
+    kinds: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    """Proposed: fine, warning, officer, indication."""
+    dispositions: tuple[Literal["none", "accepted", "rejected", "exempt_other_driver", "exempt_stolen"], ...] = ()
+    """What was decided last; none: nothing yet."""
+
+
+class RetentionConfig(Strict, frozen=True):
+    days: Annotated[int, Meta(ge=0)] = 0
+    """How long a case is kept that no rule names; 0: for ever."""
+    rules: tuple[KeepRule, ...] = ()
+    """The first that fits counts."""
 
 
 class RecipientConfig(Strict, frozen=True):
@@ -260,7 +328,10 @@ class EngineConfig(Strict, frozen=True):
     pipeline: PipelineConfig = PipelineConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     plates: PlatesConfig = PlatesConfig()
+    registry: RegistryConfig | None = None
+    classifiers: tuple[ClassifierConfig, ...] = ()
     register: RegisterConfig = RegisterConfig()
+    retention: RetentionConfig = RetentionConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
     metrics: MetricsConfig = MetricsConfig()
@@ -328,12 +399,14 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         config,
         state=here / config.state,
         cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
-        detector=_detector(config.detector, here),
+        detector=_detector(config.detector, here, here / config.state),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
         register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
+        registry=_with_registry(config.registry, here),
+        classifiers=tuple(msgspec.structs.replace(one, model=here / one.model) for one in config.classifiers),
         service=_with_tls(config.service, here),
     )
 
@@ -341,6 +414,13 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
 def _with_key(evidence: EvidenceConfig, here: Path) -> EvidenceConfig:
     key = evidence.signing_key
     return msgspec.structs.replace(evidence, signing_key=here / key) if key else evidence
+
+
+def _with_registry(registry: RegistryConfig | None, here: Path) -> RegistryConfig | None:
+    if registry is None:
+        return None
+    files = {name: here / path for name in ("snapshot", "ca") if (path := getattr(registry, name))}
+    return msgspec.structs.replace(registry, **files)
 
 
 def _require_distinct(what: str, named: Sequence[CameraConfig | RecipientConfig]) -> None:
@@ -384,11 +464,11 @@ def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, 
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
 
 
-def _detector(detector: DetectorConfig, here: Path) -> DetectorConfig:
+def _detector(detector: DetectorConfig, here: Path, state: Path) -> DetectorConfig:
     return msgspec.structs.replace(
         detector,
         card=_locate(detector.card, here),
-        plans=here / detector.plans,
+        plans=here / detector.plans if detector.plans else state / "plans",
         footage=tuple(here / video for video in detector.footage),
     )
 

@@ -11,6 +11,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -76,12 +77,15 @@ def _open_torch(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: 
 def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int) -> Detector:
     """A plan that is not there yet is built first; one that has not run on this GPU yet has to prove itself."""
     need_modules("torch", "onnx")
+    import torch
+
     from engine.detect.device import DeviceDetector
     from engine.detect.plan_network import PlanNetwork
 
-    here, folder = this_gpu(gpu), PlanFolder(config.plans)
+    here, folder = this_gpu(gpu), plan_folder(config)
     key = plan_key(card, config, here.sm, here.name)
-    plan = folder.find(key) or make_plan(card, config, key, here.sm, _log_progress)
+    with torch.cuda.device(here.device):
+        plan = folder.find(key) or make_plan(card, config, key, here.sm, _log_progress)
     network = PlanNetwork(card, plan.content, config.precision, here.device, folder.path(key).with_suffix(".jit"))
     detector = DeviceDetector(card, network, metrics.left_out.inc)
     if plan.record.on_device is None:
@@ -125,6 +129,11 @@ def need_modules(*names: str) -> None:
 # -- plans
 
 
+def plan_folder(config: DetectorConfig) -> PlanFolder:
+    """Where the plans are; without a configuration file below the current folder."""
+    return PlanFolder(config.plans or Path("var/plans"))
+
+
 def plan_key(card: ModelCard, config: DetectorConfig, sm: int, gpu: str) -> PlanKey:
     """What the plan for a GPU is found by: TensorRT's are for one model of card, those for RTX for a capability."""
     from engine.detect.tensorrt import builds_ahead, library, version
@@ -145,7 +154,7 @@ def make_plan(card: ModelCard, config: DetectorConfig, key: PlanKey, sm: int, pr
     network = prepared(card, verified(card), config.precision, network_inputs(card, frames))
     converted = _converted(card, config, network, frames)
     built = tensorrt.build(card, network, sm, config.batch, progress)
-    return PlanFolder(config.plans).keep(key, built.content, built.facts, converted.numbers())
+    return plan_folder(config).keep(key, built.content, built.facts, converted.numbers())
 
 
 def _converted(card: ModelCard, config: DetectorConfig, network: bytes, frames: Sequence[FrameBatch]) -> Agreement:

@@ -203,15 +203,40 @@ class Document(Record, frozen=True):
     """Of the vehicle's owner, by the law in force."""
 
 
+class Summary(Record, frozen=True):
+    """What most readers need of a document: the rest, the long way of the vehicle too, is not looked at."""
+
+    article: str
+    outcome: str
+    reasons: tuple[str, ...]
+    incomplete: tuple[str, ...]
+    time: Time
+    place: Where
+    vehicle_class: str
+    measurement: Speed | None
+    plate: PlateRecord | None = None
+
+
 def encode(document: Document) -> bytes:
     """UTF-8 JSON, indented for a reader's eyes, with a line's end."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
+_documents, _summaries = msgspec.json.Decoder(Document), msgspec.json.Decoder(Summary)
+
+
 def decode(content: bytes, *, source: str) -> Document:
     """Read a `case.json`; raises EvidenceError that names `source` and the place in it."""
     try:
-        return msgspec.json.decode(content, type=Document)
+        return _documents.decode(content)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise EvidenceError(f"{source}: {error}") from error
+
+
+def summarise(content: bytes, *, source: str) -> Summary:
+    """The same, of what most readers need."""
+    try:
+        return _summaries.decode(content)
     except (msgspec.DecodeError, ValueError) as error:
         raise EvidenceError(f"{source}: {error}") from error
 

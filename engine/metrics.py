@@ -15,10 +15,10 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 DROP_REASONS = ("mailbox_full", "camera_full", "stopped")
-FALLBACK_REASONS = ("codec", "pixel_format", "size", "packets", "device", "memory")
-"""Why the CPU decodes a segment where a device could: it does not take the codec or the pixel format; the picture is of
-another size than the stream says; a packet brings no picture, or the key frame does not decode; the device has refused
-the segment; its memory does not even hold this one."""
+FALLBACK_REASONS = ("lossy", "codec", "pixel_format", "size", "packets", "device", "memory")
+"""Why the CPU decodes a segment where a device could: packets may be missing, which a device does not notice; it does
+not take the codec or the pixel format; the picture is of another size than the stream says; a packet brings no picture,
+or the key frame does not decode; the device has refused the segment; its memory does not even hold this one."""
 STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -46,6 +46,8 @@ log = structlog.get_logger()
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
+UNRECORDED_MOST = 5_000
+"""Cases that wait in memory for the register; more wait on the disk alone, where `engine.housekeeping` finds them."""
 SILENT_S = 10.0
 """A camera that has sent nothing for this long has its tracks ended, so that what they prove is not kept waiting."""
 
@@ -220,6 +222,7 @@ class Pipeline:
             entries += self._record_singly()
         except RegisterError as error:
             log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
+            del self._unrecorded[UNRECORDED_MOST:]
         self._count_entries(entries)
         prosecutor, unrecorded = self._stages.prosecutor, len(self._unrecorded)
         self._outage.note(prosecutor.refused or unrecorded > 0, prosecutor.waiting + unrecorded)
@@ -257,7 +260,7 @@ class Pipeline:
         ended = tracks.ended >> TRACK_BITS
         for camera, name in self._present(ended):
             self._metrics.tracks.labels(name).inc(int((ended == camera).sum()))
-        for violation in violations:
+        for violation in (one for one in violations if not one.confirm):
             name = self._cameras[violation.camera]
             self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
 

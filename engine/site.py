@@ -20,6 +20,7 @@ from PIL import Image
 from engine import tomlfile
 from engine.config import Count, Name, Positive, Strict
 from engine.errors import ConfigError
+from engine.sitelooks import AnyLookRule
 from engine.siterules import (
     AnyRule,
     ClassName,
@@ -181,7 +182,7 @@ class Site(Strict, frozen=True):
     lines: tuple[Line, ...] = ()
     signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
-    rules: tuple[AnyRule | AnySignalRule, ...] = ()
+    rules: tuple[AnyRule | AnySignalRule | AnyLookRule, ...] = ()
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:

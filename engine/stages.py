@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from engine.types import (
+    Answer,
     Case,
     Detections,
     Entry,
@@ -92,6 +93,13 @@ class Rulebook(Protocol):
 class PlateReader(Protocol):
     def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
         """The plate that the views of one vehicle agree on; None where none shows any."""
+
+
+class VehicleRegistry(Protocol):
+    def ask(self, plate: str, kind: str, at_s: float) -> Answer:
+        """Was the paper that a kind of violation is about valid at an instant? Never raises: no answer is UNKNOWN."""
+
+    def close(self) -> None: ...
 
 
 class Investigator(Protocol):

@@ -499,6 +499,24 @@ class PlateSighting:
     """Where it stands in that frame."""
 
 
+class Validity(enum.Enum):
+    """What a registry says of one paper of a vehicle at an instant."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    """Or never issued: the registry knows the vehicle, and that it has none."""
+    UNKNOWN = "unknown"
+    """Not in the registry, too old an answer, or no answer: never convicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer, with the sentence that goes into a case."""
+
+    validity: Validity
+    says: str
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
     """One offence of one vehicle, as the rules saw it and the inquiry named it, before any evidence is gathered."""
@@ -534,6 +552,8 @@ class Violation:
     """Of the vehicle, as the inquiry read it; None before that, and where none could be read."""
     marks: tuple[str, ...] = ()
     """What the operator's lists say of the plate: `stolen`."""
+    confirm: str = ""
+    """A mere suspicion until the inquiry confirms it by this: `registry`, `classifier` or `section`; empty: proved."""
 
     def __post_init__(self) -> None:
         _require(len(self.sightings) > 0, "a violation has at least one sighting")
@@ -582,7 +602,7 @@ class Entry:
     """When it was appended, Unix seconds UTC of this host's clock."""
     case: Case
     removed_s: float | None = None
-    """When retention removed its document and evidence; None: it did not."""
+    """When retention removed its document and evidence; None: they are there."""
 
 
 @dataclass(frozen=True, slots=True)

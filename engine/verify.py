@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from rich.console import Console
 
 from engine.errors import ConfigError
 from engine.evidence import PublicKey, audit, load_public_key, verify_case
-from engine.register import SqlRegister
+from engine.evidence.manifest import SEAL
+from engine.register import EVERYTHING, Filter, SqlRegister
 from engine.types import Entry
 
 PAGE = 256
@@ -45,7 +46,7 @@ def _verify_case(folder: Path, keys: Sequence[PublicKey], console: Console) -> b
 def _verify_root(root: Path, keys: Sequence[PublicKey], register: Path | None, console: Console) -> bool:
     if not root.is_dir():
         raise ConfigError(f"{root}: no such folder")
-    found = audit(root, keys, entries(register) if register else None)
+    found = audit(root, keys, entries(register) if register else None, _removed(register) if register else None)
     for problem in found.problems:
         console.print(problem)
     for name, links in sorted(found.links.items()):
@@ -57,12 +58,18 @@ def _verify_root(root: Path, keys: Sequence[PublicKey], register: Path | None, c
     return not found.problems
 
 
-def entries(path: Path) -> Iterator[Entry]:
-    """All of a register that is there, ascending. Raises ConfigError, RegisterError."""
+def _removed(path: Path) -> Mapping[str, str]:
+    """The cases that retention took away, by id, with the SHA-256 of their seals. Raises ConfigError, RegisterError."""
+    gone = (entry.case for entry in entries(path, Filter(removed=True)) if entry.removed_s is not None)
+    return {case.id: next((file.sha256 for file in case.files if file.name == SEAL), "") for case in gone}
+
+
+def entries(path: Path, wanted: Filter = EVERYTHING) -> Iterator[Entry]:
+    """All of a register that is there and wanted, ascending. Raises ConfigError, RegisterError."""
     if not path.is_file():
         raise ConfigError(f"{path}: no such register")
     with closing(SqlRegister(path)) as register:
         after = 0
-        while page := register.read(after, PAGE):
+        while page := register.read(after, PAGE, wanted):
             yield from page
             after = page[-1].sequence

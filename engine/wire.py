@@ -7,6 +7,7 @@ the message says besides is taken from it.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -24,9 +25,15 @@ NANO = 1_000_000_000
 
 def timestamp(time_s: float) -> Timestamp:
     """Unix seconds to a Timestamp; `seconds` gives the very same float back."""
+    whole, nanos = _parts(time_s)
+    return Timestamp(seconds=whole, nanos=nanos)
+
+
+def _parts(time_s: float) -> tuple[int, int]:
+    """Whole seconds and nanoseconds."""
     whole = math.floor(time_s)
     carry, nanos = divmod(round((time_s - whole) * NANO), NANO)
-    return Timestamp(seconds=whole + carry, nanos=nanos)
+    return whole + carry, nanos
 
 
 def seconds(stamp: Timestamp) -> float:
@@ -35,29 +42,49 @@ def seconds(stamp: Timestamp) -> float:
 
 
 def entry_to_message(entry: Entry) -> pb.Entry:
-    return pb.Entry(sequence=entry.sequence, recorded_at=timestamp(entry.recorded_s), case=case_to_message(entry.case))
+    message = pb.Entry()
+    fill_entry(message, entry)
+    return message
+
+
+def fill_entry(message: pb.Entry, entry: Entry) -> None:
+    """Write an entry into an empty message, each part in its place: a message put into another is copied."""
+    message.sequence = entry.sequence
+    message.recorded_at.seconds, message.recorded_at.nanos = _parts(entry.recorded_s)
+    if entry.removed_s is None:
+        _fill_case(message.case, entry.case)
+    else:
+        _fill_named(message.case, entry.case)
+        message.removed_at.seconds, message.removed_at.nanos = _parts(entry.removed_s)
 
 
 def entry_from_message(message: pb.Entry) -> Entry:
-    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case))
+    removed_s = seconds(message.removed_at) if message.HasField("removed_at") else None
+    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case), removed_s)
 
 
 def case_to_message(case: Case) -> pb.Case:
+    message = pb.Case()
+    _fill_case(message, case)
+    return message
+
+
+def _fill_case(message: pb.Case, case: Case) -> None:
     """A document that cannot be read goes out all the same, and `incomplete` says so: a case is never held back."""
-    message = pb.Case(
-        id=case.id,
-        kind=case.kind,
-        camera=case.camera,
-        occurred_at=timestamp(case.occurred_s),
-        files=[file_to_message(file) for file in case.files],
-        folder=case.folder,
-        document=case.document,
-    )
+    _fill_named(message, case)
     try:
-        message.MergeFrom(_told(doc.decode(case.document, source=f"case {case.id}")))
+        _fill_told(message, doc.summarise(case.document, source=f"case {case.id}"))
     except EvidenceError as error:
         message.incomplete.append(str(error))
-    return message
+
+
+def _fill_named(message: pb.Case, case: Case) -> None:
+    """What the register knows of a case without reading its document."""
+    message.id, message.kind, message.camera = case.id, case.kind, case.camera
+    message.folder, message.document = case.folder, case.document
+    message.occurred_at.seconds, message.occurred_at.nanos = _parts(case.occurred_s)
+    for file in case.files:
+        message.files.add(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, sha256=file.sha256)
 
 
 def case_from_message(message: pb.Case) -> Case:
@@ -131,19 +158,19 @@ def review_from_message(case_id: str, message: calls_pb.Review) -> Review:
     )
 
 
-def _told(document: doc.Document) -> pb.Case:
+def _fill_told(message: pb.Case, document: doc.Summary) -> None:
     """What a message repeats of the document."""
-    return pb.Case(
-        clock=_value(pb.Clock, "CLOCK", document.time.clock),
-        article=document.article,
-        outcome=_value(pb.Outcome, "OUTCOME", document.outcome),
-        reasons=document.reasons,
-        incomplete=document.incomplete,
-        place=_place(document.place),
-        vehicle_class=_value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class),
-        measurement=_measurement(document.measurement) if document.measurement else None,
-        plate=_plate(document.plate) if document.plate else None,
-    )
+    message.clock = _value(pb.Clock, "CLOCK", document.time.clock)
+    message.article = document.article
+    message.outcome = _value(pb.Outcome, "OUTCOME", document.outcome)
+    message.reasons.extend(document.reasons)
+    message.incomplete.extend(document.incomplete)
+    message.vehicle_class = _value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class)
+    message.place.MergeFrom(_place(document.place))
+    if document.measurement:
+        message.measurement.MergeFrom(_measurement(document.measurement))
+    if document.plate:
+        message.plate.MergeFrom(_plate(document.plate))
 
 
 Number = TypeVar("Number", bound=int, covariant=True)
@@ -155,6 +182,7 @@ class _Enum(Protocol[Number]):
     def Value(self, name: str) -> Number: ...  # noqa: N802 - protobuf's name
 
 
+@lru_cache(maxsize=256)
 def _value(enum: _Enum[Number], prefix: str, name: str) -> Number:
     """`officer` to OUTCOME_OFFICER; what this version of the protocol does not know becomes unspecified."""
     try:

@@ -1,7 +1,7 @@
 """What a signal lamp looks like in a decoded picture: the colour of its lens against the ring around it.
 
-Straight from the planes of the picture, of the few pixels that a lens and its ring have, so that a lamp costs less than
-a microsecond a frame and no full-size RGB picture exists. Works on any picture of three 8-bit components, Y'CbCr or
+Straight from the planes of the picture, of the few pixels that a lens and its ring have: a lamp costs microseconds a
+frame, and no full-size RGB picture exists. Works on any picture of three 8-bit components, Y'CbCr or
 RGB, planar or interleaved: `Layout` says how they become red, green and blue.
 
 `lamps_some` does each `step`-th lamp from `first` on: here all of them, in `kernels.cuda` those of one thread (see
@@ -10,6 +10,7 @@ RGB, planar or interleaved: `Layout` says how they become red, green and blue.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def _rgb(picture: Picture, layout: Layout, x: int, y: int) -> tuple[float, float
 @njit(cache=True, nogil=True)
 def _span(centre: float, reach: float, size: int) -> tuple[int, int]:
     """The pixels of a line that a circle may touch."""
-    return max(0, int(np.floor(centre - reach))), min(size, int(np.ceil(centre + reach)) + 1)
+    return max(0, math.floor(centre - reach)), min(size, math.ceil(centre + reach) + 1)
 
 
 @njit(cache=True, nogil=True)
@@ -85,8 +86,8 @@ def _ring(picture: Picture, layout: Layout, x_px: float, y_px: float, radius_px:
     total, count = 0.0, 0
     for y in range(top, bottom):
         for x in range(left, right):
-            away = np.hypot(x + 0.5 - x_px, y + 0.5 - y_px)
-            if near <= away <= far:
+            square = (x + 0.5 - x_px) ** 2 + (y + 0.5 - y_px) ** 2
+            if near * near <= square <= far * far:
                 red, green, blue = _rgb(picture, layout, x, y)
                 total += max(red, green, blue)
                 count += 1
@@ -104,7 +105,7 @@ def _lens(
     value, reds, greens, blues = 0.0, 0.0, 0.0, 0.0
     for y in range(top, bottom):
         for x in range(left, right):
-            if np.hypot(x + 0.5 - x_px, y + 0.5 - y_px) > radius_px:
+            if (x + 0.5 - x_px) ** 2 + (y + 0.5 - y_px) ** 2 > radius_px * radius_px:
                 continue
             red, green, blue = _rgb(picture, layout, x, y)
             count += 1

@@ -33,6 +33,7 @@ CAMERAS = {
     2: CameraView("east", 5.0, (WHOLE, FAR, (0.5, 0.0, 1.0, 0.5))),
     3: CameraView("lamps", 8.0, lamps=LAMPS, lamps_size_px=SIZE_PX),
     4: CameraView("moved lamps", 8.0, lamps=LAMPS, lamps_size_px=(640, 480)),
+    5: CameraView("over UDP", 8.0, lossy=True),
 }
 
 Open = Callable[[int], Any]

@@ -23,9 +23,10 @@ def programs() -> Path | None:
 
 
 class Server:
-    """One cluster, running until `stop`. It does not sync: tests crash the server, never the machine."""
+    """One cluster, running until `stop`. Unless durable it does not sync: tests crash the server, never the machine."""
 
-    def __init__(self, folder: Path, bin_: Path) -> None:
+    def __init__(self, folder: Path, bin_: Path, *, durable: bool = False) -> None:
+        self._fsync = "on" if durable else "off"
         self._bin = bin_
         self._data = folder / "data"
         self._socket = folder
@@ -33,7 +34,8 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories={self._socket} -c max_connections=60 -c fsync=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._socket} -c max_connections=60"
+        options += f" -c fsync={self._fsync}"
         log = self._data / "server.log"
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(log), "-o", options)
 
@@ -56,7 +58,7 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(*, durable: bool = False) -> Iterator[Server]:
     """Skips the test where the package is not installed."""
     bin_ = programs()
     if bin_ is None:
@@ -65,7 +67,7 @@ def running_server() -> Iterator[Server]:
     if os.geteuid() == 0:
         shutil.chown(folder, USER, USER)
     try:
-        server = Server(folder, bin_)
+        server = Server(folder, bin_, durable=durable)
         yield server
         server.stop()
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.build import build, geometry, open_stages
+from engine.build import _view, build, geometry, open_stages
 from engine.config import EngineConfig, ServiceConfig
 from engine.demo.city import FOOTAGE, SITES, city_config
 from engine.errors import ConfigError
@@ -69,3 +69,15 @@ def test_the_speedometer_reads_the_calibration_of_the_site() -> None:
     assert made.valid_from_s == site.calibration.made.timestamp()
     assert made.foot is not None
     assert made.foot.camera_m == (0.8, 0.0, 8.0)
+
+
+def test_a_camera_over_udp_is_known_as_one_that_may_lose_packets(tmp_path: Path) -> None:
+    config = avenue(tmp_path)
+    site = load_site(config.cameras[0].site)
+    over = {
+        transport: msgspec.structs.replace(config.cameras[0], url="rtsp://10.0.0.1/x", transport=transport)
+        for transport in ("udp", "tcp")
+    }
+    assert _view(over["udp"], site).lossy
+    assert not _view(over["tcp"], site).lossy
+    assert not _view(msgspec.structs.replace(over["udp"], url="clip.mp4"), site).lossy

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine import cli
+from engine.check import check_files
+from engine.config import CameraConfig, EngineConfig
 from engine.demo.city import FOOTAGE, SITES
 from engine.errors import ConfigError, DeviceLost, QyranError
+from engine.site import load_site
 
 AVENUE = FOOTAGE / "avenue.mp4"
 
@@ -118,3 +121,10 @@ def test_a_share_that_is_none_is_said_before_anything_is_opened(tmp_path: Path) 
     done = qyran("run", "--gpu", "2/2", config_of(tmp_path, str(AVENUE)))
     assert done.returncode == 2
     assert "--gpu 2/2" in done.stderr
+
+
+def test_check_says_that_lamps_are_looked_at_too_seldom(tmp_path: Path) -> None:
+    for fps, warned in ((2.0, True), (8.0, False)):
+        camera = CameraConfig(name="j", url="rtsp://127.0.0.1:9/none", site=SITES / "junction.toml", detect_fps=fps)
+        said = check_files(EngineConfig(cameras=(camera,)), [load_site(camera.site)])
+        assert any("too few to tell what its signal lamps do" in line for line in said) is warned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 
 import av
 import numpy as np
@@ -22,6 +23,7 @@ from engine.decode.regions import fit, pixels
 from engine.decode.second_look import rgb
 from engine.errors import DecodeError
 from engine.metrics import Metrics
+from engine.sitesignals import Lamp
 from engine.types import FrameBatch, Segment
 from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
 
@@ -223,6 +225,24 @@ def cut_first(segment: Segment) -> Segment:
     key = segment.key[1:].copy()
     key[0] = True
     return dataclasses.replace(segment, payload=segment.payload[first:], key=key, **columns)
+
+
+def test_lamps_stay_with_their_frames_when_a_segment_is_left_out(streams: dict[str, Segment], metrics: Metrics) -> None:
+    lamps = tuple(
+        Lamp(colour=colour, centre_px=(x, 11.0), radius_px=4.0) for colour, x in (("red", 40.0), ("green", 60.0))
+    )
+    views = {0: CameraView("lit", 8.0, lamps=lamps, lamps_size_px=SIZE_PX), 1: CameraView("plain", 8.0)}
+    with closing(CpuDecoder(views, MODEL, metrics, 2)) as decoder:
+        alone = decoder.decode([of(streams["h264"], 0)])
+        batch = decoder.decode([of(truncated(streams["h264"]), 0), of(streams["vp9"], 1), of(streams["h264"], 0)])
+    assert len(alone.lamps) == 2 * len(alone.frames)
+    assert np.ptp(alone.lamps.value) > 50, "the picture's number changes there"
+    assert (batch.frames.camera[batch.lamps.frame] == 0).all()
+    np.testing.assert_array_equal(batch.lamps.lamp, alone.lamps.lamp)
+    np.testing.assert_array_equal(batch.lamps.look, alone.lamps.look)
+    np.testing.assert_array_equal(
+        batch.frames.captured_s[batch.lamps.frame], alone.frames.captured_s[alone.lamps.frame]
+    )
 
 
 @pytest.mark.parametrize("how", BROKEN)

@@ -130,10 +130,12 @@ def test_lamps_look_as_they_do_on_the_cpu(streams: Mapping[str, Segment]) -> Non
 
 
 def test_what_the_device_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: Mapping[str, Segment]) -> None:
-    batch = [of(streams["h264"], 0), of(streams["vp9"], 1), of(streams["mjpeg 4:2:2"], 2)]
+    batch = [of(streams["h264"], 0), of(streams["vp9"], 1), of(streams["mjpeg 4:2:2"], 2), of(streams["vp9"], 5)]
     with decoders() as (dali, cpu, metrics):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.2, p99=9.0)
-        assert fallbacks(metrics) == {("north", "codec"): 1, ("east", "pixel_format"): 1}
+        assert fallbacks(metrics) == {
+            ("north", "codec"): 1, ("east", "pixel_format"): 1, ("over UDP", "lossy"): 1
+        }  # fmt: skip
 
 
 def test_a_camera_whose_segments_take_turns_between_device_and_cpu_keeps_their_order(

@@ -17,8 +17,10 @@ import pytest
 from engine.build import open_stages
 from engine.config import DecoderConfig, EngineConfig
 from engine.demo.city import FOOTAGE, city_config
+from engine.detect.cards import find_card
+from engine.detect.onnx import verified
 from engine.metrics import Metrics
-from engine.pipeline import Pipeline, Stages
+from engine.pipeline import Pipeline
 from engine.register import SqlRegister
 from engine.site import load_site
 from engine.stages import Detector
@@ -27,6 +29,10 @@ from engine.types import Detections, Entry, FrameBatch, Segment
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
 
+import torch
+
+from engine.detect.bound import BoundNetwork
+from engine.detect.device import DeviceDetector
 from tests.dali import first_segment, of
 
 BATCHES = 3
@@ -73,16 +79,18 @@ def run(state: Path, turn: Turn) -> list[Detections]:
         closing(SqlRegister(state / "register.db")) as register,
         open_stages(config, sites, register, metrics) as stages,
     ):
-        told = Told(stages.detector)
-        pipeline = Pipeline(_with(stages, told), config.camera_names, metrics)
+        told = Told(_on_torch())
+        pipeline = Pipeline(dataclasses.replace(stages, detector=told), config.camera_names, metrics)
         for _ in turn(pipeline, batches()):
             pass
     assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 * BATCHES
     return told.found
 
 
-def _with(stages: Stages, detector: Detector) -> Stages:
-    return dataclasses.replace(stages, detector=detector)
+def _on_torch() -> Detector:
+    """The detector that works where the pixels are."""
+    card = find_card("ssd_mobilenet_v3_large")
+    return DeviceDetector(card, BoundNetwork(card, verified(card), "fp32", torch.device("cpu"), 4))
 
 
 def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import names
 from engine.config import load_config
 from engine.metrics import Metrics
 from engine.site import load_site
@@ -34,6 +36,14 @@ def test_the_alerts_use_metrics_that_exist() -> None:
     assert used <= metric_names()
 
 
+def test_the_gpu_script_runs_benchmarks_that_exist() -> None:
+    script = (DEPLOY.parent / "benchmarks" / "gpu.sh").read_text()
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    run = re.findall(r"measure (\w+)", script)
+    assert len(run) == 4
+    assert set(run) <= set(names())
+
+
 def test_the_dashboard_uses_metrics_that_exist() -> None:
     dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "qyran.json").read_text())
     used = used_names(" ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"]))
@@ -49,6 +59,19 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
         assert load_site(camera.site).image_size_px
     assert "secret" in config.cameras[0].url
     assert "secret" not in repr(config)
+
+
+def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path: Path) -> None:
+    (tmp_path / "CAMERA_USER").write_text("viewer\n")
+    (tmp_path / "CAMERA_PASSWORD").write_text("geheim\n")
+    example = DEPLOY / "example" / "secured.toml"
+    here = tmp_path / "secured.toml"
+    here.write_text(example.read_text().replace("/run/credentials/qyran.service", str(tmp_path)))
+    config = load_config(here, {})
+    assert config.cameras[0].url == "rtsps://viewer:geheim@10.20.0.12/stream1"
+    assert config.service.tls is not None
+    assert config.service.tls.key == tmp_path / "tls" / "server.key"
+    assert "geheim" not in repr(config)
 
 
 def test_the_handbook_lists_every_metric_with_its_meaning() -> None:

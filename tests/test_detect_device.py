@@ -24,7 +24,7 @@ from engine.detect.heads.device import MOST, NONE, DeviceReader, Found
 from engine.detect.merge import merged
 from engine.detect.network import batches, ladder
 from engine.detect.onnx import OnnxDetector, verified
-from engine.errors import ConfigError
+from engine.errors import ConfigError, OutOfDeviceMemory
 from engine.metrics import Metrics
 from engine.types import Clock, Detections, FrameBatch, Frames
 from tests.networks import COCO, make_card, make_network
@@ -252,6 +252,30 @@ def test_a_network_for_one_picture_runs_them_one_by_one(tmp_path: Path) -> None:
 def test_an_empty_batch_gives_no_detection() -> None:
     detector = bound(find_card("ssd_mobilenet_v3_large"), most=1)
     assert len(detector.detect(make_regions(0, WHOLE, width=320, height=320))) == 0
+
+
+def test_a_batch_that_does_not_fit_the_device_is_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = msgspec.structs.replace(find_card("ssd_mobilenet_v3_large"), low_score_threshold=0.02)
+    batch = make_regions(6, WHOLE, width=320, height=320)
+    batch.pixels[:] = RANDOM.uniform(-1, 1, (6, 3, 10, 10)).repeat(32, 2).repeat(32, 3)
+    expected, room, strikes = bound(card).detect(batch), 2, device_merge._strikes
+
+    def small(boxes: device_merge.Boxes, *rest: object) -> torch.Tensor:
+        if len(boxes.score) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return strikes(boxes, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(device_merge, "_strikes", small)
+    same(bound(card).detect(batch), expected, px=0)
+    room = 0
+    with pytest.raises(OutOfDeviceMemory, match="out of memory"):
+        bound(card).detect(batch)
+
+
+def test_what_is_wrong_but_not_with_the_device_stays_what_it_is() -> None:
+    batch = make_regions(1, WHOLE, width=64, height=64)
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        bound(find_card("ssd_mobilenet_v3_large"), most=1).detect(batch)
 
 
 def test_an_onnx_runtime_without_cuda_says_what_to_install() -> None:

@@ -61,6 +61,31 @@ def test_public_models_become_plans(data: Path, model: str) -> None:
     assert built.facts["layers"]["HALF"] > 100
 
 
+def test_what_running_a_plan_calls_is_there() -> None:
+    """Opening a plan wants a GPU; that the library still has what `plan_network` calls does not."""
+    trt = tensorrt.library()
+    engine = (
+        "create_execution_context create_runtime_config device_memory_size_v2 get_tensor_dtype get_tensor_mode "
+        "get_tensor_name get_tensor_profile_shape get_tensor_shape num_io_tensors"
+    )
+    context = "execute_async_v3 get_tensor_shape set_device_memory set_input_shape set_tensor_address"
+    wish = (
+        "create_runtime_cache dynamic_shapes_kernel_specialization_strategy set_execution_context_allocation_strategy "
+        "set_runtime_cache"
+    )
+    for kind, names in (
+        (trt.ICudaEngine, engine),
+        (trt.IExecutionContext, context),
+        (trt.IRuntimeConfig, wish),
+        (trt.IRuntimeCache, "deserialize serialize"),
+        (trt.Runtime, "deserialize_cuda_engine"),
+    ):
+        assert set(names.split()) <= set(dir(kind))
+    assert trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    assert trt.DynamicShapesKernelSpecializationStrategy.EAGER is not None
+    assert trt.TensorIOMode.INPUT != trt.TensorIOMode.OUTPUT
+
+
 # -- small networks
 
 

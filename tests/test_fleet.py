@@ -36,7 +36,14 @@ def config(state: Path) -> EngineConfig:
 
 @contextmanager
 def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
-    """The engine at work on a thread of its own, and what orders it about."""
+    """The engine at work, and what orders it about."""
+    with at_work(engine), grpc.insecure_channel(engine.grpc_address) as channel:
+        yield pb_grpc.CameraServiceStub(channel)
+
+
+@contextmanager
+def at_work(engine: Engine) -> Iterator[None]:
+    """The engine runs on a thread of its own, and ends without a failure."""
     failures: list[BaseException] = []
 
     def work() -> None:
@@ -48,10 +55,11 @@ def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    with grpc.insecure_channel(engine.grpc_address) as channel:
-        yield pb_grpc.CameraServiceStub(channel)
-    engine.stop()
-    thread.join(60)
+    try:
+        yield
+    finally:
+        engine.stop()
+        thread.join(60)
     assert not thread.is_alive()
     assert failures == []
 
@@ -152,6 +160,15 @@ def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(
         named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
         after = Roster(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
         assert [record.name for record in after.all()] == ["other"]
+
+
+def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        one, other = (Roster(config(tmp_path), CameraVersions(register.database, device), {}) for device in ("A", "B"))
+        one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        one.commit(one.change("first", 0, "anna", "remove", state="removed"))
+        assert [record.name for record in one.all()] == ["second"]
+        assert [record.name for record in other.all()] == ["first"]
 
 
 def test_a_wrong_site_or_secret_is_an_error_that_names_the_camera(roster: Roster) -> None:

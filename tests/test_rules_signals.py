@@ -163,6 +163,11 @@ def test_who_turns_off_beside_the_line_is_innocent() -> None:
     assert drive(JUNCTION, lambda t: (0 + max(0.0, t - 1) * 9, 17 + 10 * t), RED) == []
 
 
+def test_who_passes_beside_the_end_of_the_line_is_innocent() -> None:
+    assert len(drive(JUNCTION, runner(x=5.0), RED)) == 1
+    assert drive(JUNCTION, runner(x=9.0), RED) == []
+
+
 def test_who_drives_the_other_way_over_the_line_is_innocent() -> None:
     assert drive(JUNCTION, straight(0, 80, -50), RED) == []
 
@@ -325,6 +330,7 @@ def test_who_stands_and_then_runs_the_red_light_is_told_that_alone() -> None:
 
     where = junction(RED_LIGHT, STOP_LINE)
     assert [case.kind for case in drive(where, stands_and_runs, RED, lasts_s=10.0)] == ["red_light"]
+    assert drive(junction(STOP_LINE), stands_and_runs, RED, lasts_s=10.0) == []
     ended = [(Phase.RED, -9.0), (Phase.GREEN, 5.0)]
     assert [case.kind for case in drive(where, stands_and_runs, ended, lasts_s=10.0)] == ["stop_line"]
 
@@ -381,6 +387,7 @@ def test_standing_there_while_it_has_none_is_innocent(cross: list[tuple[Phase, f
 
 def test_standing_before_the_junction_or_driving_through_it_is_innocent() -> None:
     assert blocked(still(0, 36), CROSS_GREEN) == []
+    assert blocked(still(0, LINE_M + 1.9), CROSS_GREEN, noise_px=1.0) == []
     assert blocked(runner(15), CROSS_GREEN) == []
 
 

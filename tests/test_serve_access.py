@@ -366,6 +366,16 @@ def test_errors_carry_details_for_programs(world: World, tokens: dict[Role, str]
     assert details(caught.value)[1].resource_name == "gate-x"
 
 
+def test_what_nobody_foresaw_is_internal_and_tells_nothing(fresh: World, monkeypatch):
+    def fail(case_id: str) -> None:
+        raise ZeroDivisionError("inside /var/lib/qyran")
+
+    monkeypatch.setattr(fresh.register, "get", fail)
+    code, message = attempt(fresh.stub.GetCase, pb.GetCaseRequest(case_id="gate-1"))
+    assert code is grpc.StatusCode.INTERNAL
+    assert message == "the service failed; its log says how"
+
+
 # -- half-open connections
 
 

@@ -149,13 +149,20 @@ def test_phase_and_share_of_the_unknown_are_metrics() -> None:
     assert metrics.registry.get_sample_value("qyran_signal_phase", labels) is None
 
 
+def controller_of(*groups: str) -> Controller:
+    controller = Controller("c-17")
+    for group in groups:
+        controller.watch(group)
+    return controller
+
+
 def phase_at(controller: Controller, at_s: float, group: str = "K1") -> Phase:
     with controller.timeline(group) as timeline:
         return timeline.at(at_s, 0.0)
 
 
 def test_a_repeated_report_changes_nothing() -> None:
-    controller, report = Controller("c-17"), told((Phase.RED, 100), until_s=110)
+    controller, report = controller_of("K1"), told((Phase.RED, 100), until_s=110)
     assert controller.accept(report)
     assert not controller.accept(report)
     assert not controller.accept(told((Phase.GREEN, 100), until_s=110))
@@ -163,7 +170,7 @@ def test_a_repeated_report_changes_nothing() -> None:
 
 
 def test_a_missing_report_makes_everything_unknown_until_it_is_said_again() -> None:
-    controller = Controller("c-17")
+    controller = controller_of("K1")
     controller.accept(told((Phase.RED, 100), until_s=110))
     controller.accept(told(until_s=130, sequence=3))
     assert phase_at(controller, 105) is Phase.RED
@@ -174,14 +181,14 @@ def test_a_missing_report_makes_everything_unknown_until_it_is_said_again() -> N
 
 
 def test_a_phase_that_went_on_over_a_missing_report_is_known_all_the_time() -> None:
-    controller = Controller("c-17")
+    controller = controller_of("K1")
     controller.accept(told((Phase.RED, 100), until_s=110))
     controller.accept(told((Phase.RED, 100), until_s=130, sequence=5))
     assert phase_at(controller, 120) is Phase.RED
 
 
 def test_a_controller_that_was_restarted_counts_from_one() -> None:
-    controller = Controller("c-17")
+    controller = controller_of("K1")
     for sequence in (1, 2, 3):
         controller.accept(told((Phase.RED, 100), until_s=110 + sequence, sequence=sequence))
     assert controller.accept(told((Phase.GREEN, 150), until_s=160))
@@ -201,7 +208,7 @@ def test_a_controller_that_was_restarted_counts_from_one() -> None:
     ids=["back in time", "takes back", "future", "nan", "zero"],
 )
 def test_a_report_that_cannot_be_believed_is_refused_and_changes_nothing(report, complaint: str) -> None:
-    controller = Controller("c-17")
+    controller = controller_of("K1")
     controller.accept(told((Phase.RED, 100), until_s=110))
     with pytest.raises(SignalError, match=complaint):
         controller.accept(report())
@@ -211,3 +218,24 @@ def test_a_report_that_cannot_be_believed_is_refused_and_changes_nothing(report,
 def test_a_controller_that_no_site_names_is_refused() -> None:
     with pytest.raises(SignalError, match="no site names a controller 'c-18'"):
         open_book().report(Report("c-18", 1, 100.0))
+
+
+def test_what_is_said_of_a_group_that_nobody_asks_for_is_not_kept() -> None:
+    controller = controller_of("K1")
+    assert controller.accept(told((Phase.RED, 100), until_s=110, group="K9"))
+    controller.watch("K9")
+    assert phase_at(controller, 105, "K9") is Phase.UNKNOWN
+    controller.accept(told((Phase.RED, 100), until_s=120, group="K9", sequence=2))
+    assert phase_at(controller, 105, "K9") is Phase.RED
+
+
+def test_a_camera_that_comes_hears_the_controller_that_is_there_and_one_that_goes_is_forgotten() -> None:
+    book = open_book()
+    book.report(told((Phase.RED, 100), until_s=130))
+    book.admit(1, "other", SITE)
+    book.observe(frames_showing("hidden", 100, 101), frozenset())
+    assert book.at(1, "told", 110) is Phase.UNKNOWN, "its clock is not known yet"
+    book.release(0)
+    with pytest.raises(KeyError):
+        book.at(0, "told", 110)
+    assert list(book.controllers) == ["c-17"]

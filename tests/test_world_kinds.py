@@ -15,7 +15,8 @@ twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{on
 
 @twins
 def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path) -> None:
-    (case,) = cases(twins.guilty, twins.where(), tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=twins.phases)
+    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": twins.phases, "sees": twins.sees}
+    (case,) = cases(twins.guilty, twins.where(), tmp_path, **facts)
     assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
     assert case.reasons
     assert case.incomplete == ()
@@ -28,7 +29,9 @@ def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path)
 def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
     where = (twins.innocent_where or twins.where)()
     phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
-    assert cases(twins.innocent, where, tmp_path, lasts_s=twins.lasts_s, fps=twins.fps, phases=phases) == []
+    sees = twins.innocent_sees or twins.sees
+    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": phases, "sees": sees}
+    assert cases(twins.innocent, where, tmp_path, **facts) == []
 
 
 def test_every_judged_kind_has_its_twins() -> None:

@@ -11,6 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.site import Line, Signal, Site, Zone
+from engine.sitelooks import (
+    LightsOffRule,
+    NoInspectionRule,
+    NoInsuranceRule,
+    PermitExpiredRule,
+    PhoneUseRule,
+    PlateMissingRule,
+    SeatbeltRule,
+)
 from engine.siterules import (
     BusLaneRule,
     MarkingRule,
@@ -41,7 +50,7 @@ from tests.rules_stage import (
     straight,
     walking,
 )
-from tests.world_stage import FPS, Phases, Traffic
+from tests.world_stage import FPS, Phases, Sees, Traffic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +73,9 @@ class Twins:
     phases: Phases = field(default_factory=dict)
     innocent_phases: Phases | None = None
     """What the signals show to the innocent, where that is the changed fact."""
+    sees: Sees = field(default_factory=Sees)
+    innocent_sees: Sees | None = None
+    """What the second look finds of the innocent, where that is the changed fact."""
 
 
 OWN, OTHER = area(0.3, 14, 6, 105), area(-6, 14, -0.3, 105)
@@ -332,5 +344,55 @@ WORLD: tuple[Twins, ...] = (
         phases=CROSS_GREEN,
         innocent_phases=CROSS_RED,
         lasts_s=16.0,
+    ),
+    Twins(
+        kind="no_inspection",
+        name="expired",
+        fact="the inspection is valid until tomorrow",
+        where=road(NoInspectionRule(name="papers", zone="road", at_least_px=60.0)),
+        guilty=one(COMES),
+        innocent=one(COMES),
+        sees=Sees(papers="2026-05-01,2027-01-01,2027-01-01"),
+        innocent_sees=Sees(papers="2026-06-02,2027-01-01,2027-01-01"),
+    ),
+    Twins(
+        kind="no_insurance",
+        name="none",
+        fact="the registry does not know whether there is one",
+        where=road(NoInsuranceRule(name="papers", zone="road", at_least_px=60.0)),
+        guilty=one(COMES),
+        innocent=one(COMES),
+        sees=Sees(papers="2027-01-01,none,2027-01-01"),
+        innocent_sees=Sees(papers="2027-01-01,,2027-01-01"),
+    ),
+    Twins(
+        kind="permit_expired",
+        name="expired",
+        fact="the permit is valid today",
+        where=road(PermitExpiredRule(name="papers", zone="road", at_least_px=60.0)),
+        guilty=one(COMES),
+        innocent=one(COMES),
+        outcome="officer",
+        sees=Sees(papers="2027-01-01,2027-01-01,2026-05-31"),
+        innocent_sees=Sees(papers="2027-01-01,2027-01-01,2026-06-01"),
+    ),
+    *(
+        Twins(
+            kind=kind,
+            name="classified",
+            fact="the classifier does not see it",
+            where=road(rule(name="cabin", zone="road", at_least_px=60.0)),
+            guilty=one(COMES),
+            innocent=one(COMES),
+            outcome="officer",
+            sees=Sees(light=250, classified=kind),
+            innocent_sees=Sees(light=96, classified=kind),
+        )
+        for kind, rule in {
+            "phone_use": PhoneUseRule,
+            "seatbelt": SeatbeltRule,
+            "lights_off": LightsOffRule,
+            "plate_missing": PlateMissingRule,
+        }.items()
     ),
 )

@@ -12,20 +12,26 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import av
 import numpy as np
 
 from engine import document
 from engine.build import geometries
-from engine.config import EvidenceConfig
+from engine.config import ClassifierConfig, EvidenceConfig
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene
+from engine.inquest import classifier
 from engine.inquiry import Identification, Looks, SecondLookInvestigator
+from engine.inquiry.confirm import AskRegistry, Confirm
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
+from engine.registry import SnapshotRegistry, import_csv
+from engine.registry.papers import PAPERS
+from engine.registry.snapshot import HEADER
 from engine.rules import SiteRulebook
 from engine.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from engine.signals import Change, Report, SignalBook
@@ -33,6 +39,7 @@ from engine.site import Site
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass
 from tests.evidence_bench import nobody
+from tests.networks import make_network
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 
 Phases = Mapping[str, Sequence[tuple[Phase, float]]]
@@ -40,6 +47,7 @@ Phases = Mapping[str, Sequence[tuple[Phase, float]]]
 FPS = 12
 PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
 """Of every vehicle, surely read."""
+RULES = Identification("KZ", 0.9)
 SMALLEST_PX = 8.0
 """A smaller box is not found."""
 
@@ -81,6 +89,20 @@ class Eyes:
         return vehicles + people
 
 
+@dataclass(frozen=True)
+class Sees:
+    """What a second look finds, besides the vehicle."""
+
+    plate: Plate | None = PLATE
+    """Of every vehicle."""
+    papers: str = ""
+    """The line of that plate in a registry's extract; empty: there is no registry."""
+    light: int = 96
+    """Of the picture, 0 to 255: what the classifiers of the tests go by."""
+    classified: str = ""
+    """The kind of which there is a classifier; it sees the offence where the picture is bright."""
+
+
 class Still:
     """`stages.Guard` of a camera that nobody touches."""
 
@@ -89,7 +111,14 @@ class Still:
 
 
 def cases(
-    traffic: Traffic, where: Site, root: Path, *, lasts_s: float, fps: int = FPS, phases: Phases | None = None
+    traffic: Traffic,
+    where: Site,
+    root: Path,
+    *,
+    lasts_s: float,
+    fps: int = FPS,
+    phases: Phases | None = None,
+    sees: Sees = Sees(),
 ) -> list[document.Document]:
     """What the register holds after the traffic has passed: the whole way from boxes, the evidence on the disk."""
     metrics = Metrics()
@@ -115,15 +144,32 @@ def cases(
             investigator=SecondLookInvestigator(
                 lambda camera: where,
                 {0: "cam"},
-                Looks(prosecutor.kept, look, ScriptedPlates(PLATE)),
-                Identification("KZ", 0.9),
+                Looks(prosecutor.kept, look, ScriptedPlates(sees.plate)),
+                RULES,
                 metrics,
+                _confirm(sees, root),
             ),
             prosecutor=prosecutor,
             register=register,
         )
-        list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps)))
+        list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps, sees.light)))
         return [document.decode(entry.case.document, source="case.json") for entry in register.read(0, 1000)]
+
+
+def _confirm(sees: Sees, root: Path) -> dict[str, Confirm]:
+    """A real registry and a real classifier, as far as there are any."""
+    found: dict[str, Confirm] = {}
+    if sees.papers:
+        extract = root / "extract.csv"
+        extract.write_text(f"{','.join(HEADER)}\n{PLATE.text},{sees.papers}\n")
+        import_csv(extract, root / "registry.db", document.moment(NOON_S - 3600))
+        registry = SnapshotRegistry(root / "registry.db", 86_400, ZoneInfo("Asia/Almaty"))
+        found |= dict.fromkeys(PAPERS, AskRegistry(registry, RULES, lambda camera, at_s: f"{at_s // 86_400}"))
+    if sees.classified:
+        make_network(root / "own.onnx", {"is": np.array([[1.0]], np.float32)}, lit=frozenset({"is"}))
+        facts = ClassifierConfig(kind=sees.classified, model=root / "own.onnx", size_px=(64, 64))  # type: ignore[arg-type]
+        found[sees.classified] = classifier(facts)
+    return found
 
 
 def _signals(where: Site, phases: Phases, metrics: Metrics) -> SignalBook:
@@ -135,14 +181,14 @@ def _signals(where: Site, phases: Phases, metrics: Metrics) -> SignalBook:
 
 
 @functools.cache
-def recording(seconds: int, fps: int) -> tuple[Segment, ...]:
+def recording(seconds: int, fps: int, light: int = 96) -> tuple[Segment, ...]:
     """One-second segments of H.264 of an empty road."""
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = SIZE_PX
     encoder.pix_fmt, encoder.framerate, encoder.time_base = "yuv420p", Fraction(fps), Fraction(1, fps)
     encoder.gop_size = fps
     encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "sc_threshold": "0"}
-    road = np.full((SIZE_PX[1], SIZE_PX[0], 3), 96, np.uint8)
+    road = np.full((SIZE_PX[1], SIZE_PX[0], 3), light, np.uint8)
     packets = []
     for index in range(seconds * fps):
         frame = av.VideoFrame.from_ndarray(road, format="rgb24")

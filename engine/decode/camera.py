@@ -21,3 +21,5 @@ class CameraView:
     """The signal lamps that are read from every frame that is looked at."""
     lamps_size_px: tuple[int, int] = (0, 0)
     """Width and height of the picture that the lamps were drawn on; in a picture of another size none is read."""
+    lossy: bool = False
+    """Packets may be missing in its stream, which came over UDP: only a decoder that notices damage may decode it."""

@@ -201,6 +201,8 @@ class DeviceDecoder:
 
 def asked(segment: Segment, wanted: Ints, formats: Formats, model: ModelInput, view: CameraView) -> Sample | str:
     """The segment as the device takes it, or why the device is not asked: one of `metrics.FALLBACK_REASONS`."""
+    if view.lossy:
+        return "lossy"
     try:
         found = formats.of(segment)
         if found.refused or not is_regular(segment):

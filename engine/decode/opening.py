@@ -111,6 +111,8 @@ def _on_device(config: DecoderConfig) -> bool:
     missing = _missing(config)
     if missing and config.backend == "dali":
         raise ConfigError(f"decoder.backend: {missing}")
+    if missing:
+        log.info("decoder passed over", decoder="dali", reason=missing)
     return not missing
 
 

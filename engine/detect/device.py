@@ -16,6 +16,7 @@ from engine.detect.device_merge import DeviceMerge
 from engine.detect.heads.device import DeviceReader, Found
 from engine.detect.network import Network, batches
 from engine.device import device_error
+from engine.errors import OutOfDeviceMemory
 from engine.types import Detections, FrameBatch, ModelRecord
 
 
@@ -35,7 +36,7 @@ class DeviceDetector:
         self._merge = DeviceMerge(card, device, left_out)
         self._stream = _stream(device)
         self._turn = Lock()
-        with self._on_stream():
+        with _in_our_terms(), self._on_stream():
             self._reader.read(network.run(network.sizes[0]))
 
     @property
@@ -43,14 +44,25 @@ class DeviceDetector:
         return ModelRecord(self._card.name, self._card.sha256, self._network.runtime, self._network.details)
 
     def detect(self, batch: FrameBatch) -> Detections:
-        """Find the vehicles and persons of every frame. Raises ModelError where the network fails, DeviceError."""
+        """Find the vehicles and persons of every frame. Where the device has no room to compare the boxes of the
+        batch, it compares fewer at a time. Raises ModelError where the network fails, DeviceError."""
         if not len(batch.frame):
             return _nothing(batch)
-        with self._turn, torch.inference_mode(), _in_our_terms(), self._on_stream():
-            return self._merge.merged(self._look(_tensor(batch.pixels)), batch)
+        with self._turn, torch.inference_mode():
+            while True:
+                try:
+                    return self._detect(batch)
+                except OutOfDeviceMemory:
+                    if not self._merge.shrink():
+                        raise
+                    torch.cuda.empty_cache()
 
     def close(self) -> None:
         self._network.close()
+
+    def _detect(self, batch: FrameBatch) -> Detections:
+        with _in_our_terms(), self._on_stream():
+            return self._merge.merged(self._look(_tensor(batch.pixels)), batch)
 
     def _look(self, pixels: Tensor) -> Found:
         """The candidates of every row; a run's outputs are read before the next run overwrites them."""

@@ -56,6 +56,7 @@ class DeviceMerge:
     def __init__(self, card: ModelCard, device: torch.device, left_out: Callable[[int], None]) -> None:
         self._limits = limits(card)
         self._left_out = left_out
+        self._at_once = _FRAMES_AT_ONCE
         self._device = device
         self._kind_of = torch.from_numpy(KIND_OF).to(device)
 
@@ -66,11 +67,18 @@ class DeviceMerge:
             self._left_out(lost)
         return _unpacked(packed, batch, self._limits)
 
+    def shrink(self) -> bool:
+        """Compare the boxes of half as many frames at a time from now on; False where it is one already."""
+        if self._at_once == 1:
+            return False
+        self._at_once //= 2
+        return True
+
     def _packed(self, found: Found, batch: FrameBatch) -> Tensor:
         """(F, M, `_COLUMNS`) f4 on the device: the boxes of every frame and what became of them."""
         boxes = self._by_frame(found, batch)
-        frames = range(0, len(boxes.score), _FRAMES_AT_ONCE)
-        parts = [self._kept(boxes.part(slice(first, first + _FRAMES_AT_ONCE))) for first in frames]
+        frames = range(0, len(boxes.score), self._at_once)
+        parts = [self._kept(boxes.part(slice(first, first + self._at_once))) for first in frames]
         kept, settled = (torch.cat(column) for column in zip(*parts, strict=True))
         shape = boxes.score.shape
         per_frame = (column[:, None].expand(shape) for column in (settled, boxes.more))

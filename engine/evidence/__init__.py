@@ -1,7 +1,7 @@
 """Evidence: from a violation to a case, a folder of files that proves it."""
 
 from engine.evidence.audit import audit
-from engine.evidence.folder import stored_cases
+from engine.evidence.folder import remove_folder, stored_cases
 from engine.evidence.identity import case_id
 from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
 from engine.evidence.manifest import verify_case
@@ -23,6 +23,7 @@ __all__ = [
     "load_signing_key",
     "new_key",
     "public_pem",
+    "remove_folder",
     "stored_cases",
     "verify_case",
     "write_report",

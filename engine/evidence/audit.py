@@ -7,7 +7,7 @@ too; and against the register's entries whatever was taken away, had somebody ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -43,22 +43,29 @@ class Audit:
     """A sentence each."""
 
 
-def audit(root: Path, keys: Sequence[PublicKey] = (), entries: Iterable[Entry] | None = None) -> Audit:
+def audit(
+    root: Path,
+    keys: Sequence[PublicKey] = (),
+    entries: Iterable[Entry] | None = None,
+    removed: Mapping[str, str] | None = None,
+) -> Audit:
     """Verify every case below `root` and the chain; with `entries` also that the register's cases are all there.
 
-    Of the entries those count whose device made a case below the root, or all where there is no case. Slow: every byte
-    is read. Raises EvidenceError where `chain.db` cannot be read.
+    Of the entries those count whose device made a case below the root, or all where there is no case. `removed` are the
+    cases that retention took away, by id, with the SHA-256 of their seals: a link that the engine remembers as just
+    that seal is not missing. Slow: every byte is read. Raises EvidenceError where `chain.db` cannot be read.
     """
     found = Audit()
     own = remembered(root / CHAIN)
+    gone = {seal.number for seal in _removed(own, removed or {})}
     for folder in sorted(path for path in root.glob("[0-9]*/[0-9]*/[0-9]*/*") if path.is_dir()):
         _verify(found, root, folder, keys)
     for links in found.links.values():
         links.sort(key=lambda link: (link.seal.number, link.where))
     for name, links in sorted(found.links.items()):
-        missing = _missing(links, own)
+        missing = {number: case for number, case in _missing(links, own).items() if number not in gone}
         found.problems += [*_repeated(links), *_unlinked(links), *(_told(name, *one) for one in missing.items())]
-    found.problems += _unlike(found, own)
+    found.problems += _unlike(found, own, gone)
     found.problems += _unregistered(found, root, entries) if entries is not None else ()
     return found
 
@@ -101,6 +108,14 @@ def _missing(links: Sequence[Link], own: Sequence[Sealed]) -> dict[int, str]:
     return dict(sorted(missing.items()))
 
 
+def _removed(own: Sequence[Sealed], removed: Mapping[str, str]) -> Iterator[Seal]:
+    """The seals, as the engine remembers them, of cases that are no longer kept."""
+    for sealed in own:
+        seal = sealed.read()
+        if removed.get(seal.case) == sealed.sha256:
+            yield seal
+
+
 def _told(chain: str, number: int, case: str) -> str:
     return f"chain {chain}: number {number} is missing" + (f": case {case}" if case else "")
 
@@ -120,12 +135,16 @@ def _unlinked(links: Sequence[Link]) -> Iterator[str]:
             yield f"{other.where}: does not follow {one.where}: its seal names another one before it"
 
 
-def _unlike(found: Audit, own: Sequence[Sealed]) -> Iterator[str]:
+def _unlike(found: Audit, own: Sequence[Sealed], gone: Collection[int]) -> Iterator[str]:
     """What the engine does not remember like this. Of a chain without a case nothing was said yet."""
     seals = {sealed.sha256: sealed.read() for sealed in own}
     names = {seal.chain for seal in seals.values()}
     for name in sorted(names - found.links.keys()):
-        yield from (_told(name, seal.number, seal.case) for seal in seals.values() if seal.chain == name)
+        yield from (
+            _told(name, seal.number, seal.case)
+            for seal in seals.values()
+            if seal.chain == name and seal.number not in gone
+        )
     for name, links in sorted(found.links.items()):
         if name in names:
             yield from (

@@ -113,6 +113,22 @@ def place(case: str, occurred_s: float) -> Path:
     return Path(f"{document.moment(occurred_s):%Y/%m/%d}") / case
 
 
+def remove_folder(root: Path, folder: str) -> None:
+    """Take a case's folder away, and its day's where that was the last; done already is done. Raises EvidenceError."""
+    path = (root / folder).resolve()
+    if root.resolve() not in path.parents:
+        raise EvidenceError(f"{folder}: lies outside the evidence")
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+        for parent in list(path.parents)[:3]:
+            if parent == root.resolve() or not parent.is_dir() or any(parent.iterdir()):
+                break
+            parent.rmdir()
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror or error}") from error
+
+
 def stored_cases(root: Path, is_known: Callable[[str], bool], *, days: int = 2) -> Iterator[Case]:
     """The whole cases of the newest `days` days whose id is not known: what a crash kept from the register.
 

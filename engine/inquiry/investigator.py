@@ -1,17 +1,23 @@
-"""Names the vehicle of every violation: the plate is read in the kept recording, in full resolution."""
+"""Names the vehicle of every violation, and looks whether suspicions hold: in the kept recording, whole frames."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 
 import structlog
 
+from engine.inquiry.budget import Budget
+from engine.inquiry.confirm import Confirm, Seen, Verdict
 from engine.inquiry.owner import Identification, with_owner
 from engine.inquiry.views import Look, views
 from engine.metrics import Metrics
 from engine.site import Site
+from engine.sitelooks import LookRule
+from engine.siterules import Rule
 from engine.stages import PlateReader
 from engine.types import PlateSighting, Segment, VehicleView, Violation
 
@@ -47,27 +53,65 @@ class SecondLookInvestigator:
         looks: Looks,
         rules: Identification,
         metrics: Metrics,
+        confirm: Mapping[str, Confirm] = MappingProxyType({}),
     ) -> None:
-        """`site_of` and `names` by camera index; cameras may come and go."""
+        """`site_of` and `names` by camera index; cameras may come and go. `confirm` by kind of violation."""
         self._site_of = site_of
         self._names = names
         self._looks = looks
         self._rules = rules
         self._metrics = metrics
+        self._confirm = confirm
+        self._budgets: dict[tuple[int, str], Budget] = {}
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
         """By track, surely read plates only."""
 
     def investigate(self, violations: Sequence[Violation]) -> Sequence[Violation]:
-        """The violations with their plates, in their order; those of exempt vehicles are dropped, and counted."""
+        """The violations with their plates, in their order; what the second look refutes is dropped, and counted."""
         return [found for violation in violations for found in self._inquire(violation)]
 
     def _inquire(self, violation: Violation) -> Iterator[Violation]:
+        if violation.confirm and not self._may_look(violation):
+            return
         sighting = self._known.get(violation.track) or self._identify(violation)
         if self._is_exempt(violation, sighting):
             self._drop(violation, "exempt_plate")
             return
-        unread = UNREAD if self._looks.reader else NO_READER
-        yield with_owner(violation, sighting, self._rules, unread)
+        confirmed = self._confirmed(violation, sighting) if violation.confirm else violation
+        if confirmed is not None:
+            unread = UNREAD if self._looks.reader else NO_READER
+            yield with_owner(confirmed, sighting, self._rules, unread)
+
+    def _may_look(self, violation: Violation) -> bool:
+        """Does the rule's budget allow one more look?"""
+        rule = self._rule(violation)
+        if not isinstance(rule, LookRule):
+            return True
+        budget = self._budgets.setdefault((violation.camera, rule.name), Budget(rule.a_minute))
+        allowed = budget.grants(violation.decisive_s)
+        if not allowed:
+            self._drop(violation, "budget")
+        return allowed
+
+    def _confirmed(self, violation: Violation, sighting: PlateSighting | None) -> Violation | None:
+        """The suspicion as a violation, or None where the look does not bear it out."""
+        confirm = self._confirm.get(violation.kind)
+        try:
+            seen = Seen(violation, sighting, partial(self._views, violation))
+            verdict = confirm(seen) if confirm else Verdict(False, "no_means")
+        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, nobody is accused
+            log.error("suspicion not looked at", kind=violation.kind, error=str(error))
+            verdict = Verdict(False, "failed")
+        if not verdict.holds:
+            self._drop(violation, verdict.says)
+            return None
+        self._metrics.violations.labels(self._names[violation.camera], violation.kind, violation.outcome).inc()
+        return replace(violation, confirm="", reasons=(*violation.reasons, verdict.says))
+
+    def _rule(self, violation: Violation) -> Rule | None:
+        """The site's rule that was broken; None where the site has changed since."""
+        rules = self._site_of(violation.camera).rules
+        return next((rule for rule in rules if rule.name == violation.rule), None)
 
     def _identify(self, violation: Violation) -> PlateSighting | None:
         """The plate of the vehicle, read now; counted by what came of it."""
@@ -75,7 +119,7 @@ class SecondLookInvestigator:
             self._count(violation, "no_reader")
             return None
         try:
-            sighting = self._looks.reader.read(self._views(violation))
+            sighting = self._looks.reader.read(self._views(violation, self._looks.frames))
         except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the violation goes on
             log.error("plate not read", camera=self._names[violation.camera], kind=violation.kind, error=str(error))
             self._count(violation, "failed")
@@ -84,10 +128,10 @@ class SecondLookInvestigator:
         self._remember(violation.track, sighting)
         return sighting
 
-    def _views(self, violation: Violation) -> Sequence[VehicleView]:
+    def _views(self, violation: Violation, most: int) -> Sequence[VehicleView]:
         first_s, last_s = violation.sightings[0].captured_s, violation.sightings[-1].captured_s
         segments = self._looks.kept(violation.camera, first_s, last_s)
-        return views(violation, segments, self._looks.look, self._looks.frames)
+        return views(violation, segments, self._looks.look, most)
 
     def _result(self, sighting: PlateSighting | None) -> str:
         if sighting is None:
@@ -103,10 +147,9 @@ class SecondLookInvestigator:
 
     def _is_exempt(self, violation: Violation, sighting: PlateSighting | None) -> bool:
         """Does the site's rule not hold for the vehicle, surely? A doubtful plate exempts nobody."""
-        rules = self._site_of(violation.camera).rules
-        exempt = [plate for rule in rules if rule.name == violation.rule for plate in rule.exempt_plates]
+        rule = self._rule(violation)
         surely = sighting is not None and sighting.plate.confidence >= self._rules.least_confidence
-        return surely and sighting is not None and sighting.plate.text in exempt
+        return rule is not None and sighting is not None and surely and sighting.plate.text in rule.exempt_plates
 
     def _drop(self, violation: Violation, reason: str) -> None:
         camera = self._names[violation.camera]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from engine.plates.vote import Outcome
 
-CURVE: Mapping[str, float] = {"constant": -2.96, "weakest": 0.645, "agreement": 3.13, "fits": 1.31}
+CURVE: Mapping[str, float] = {"constant": -5.1, "weakest": 0.675, "agreement": 2.258, "fits": 4.502}
 SUREST = 0.999
 """A share of the votes beyond this says no more."""
 

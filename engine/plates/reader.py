@@ -36,7 +36,7 @@ LIKELY, FITTING = 8.0, 2.0
 """How much more letters with digits, and a known form, count than the size of a text."""
 FEWEST, MOST = 4, 10
 """Characters of a plate."""
-LEAST_TOLD = 0.2
+LEAST_TOLD = 0.05
 """A text that is less likely than this to be the plate's is not told."""
 MOST_ALTERNATIVES = 3
 LEAST_ALTERNATIVE = 0.01

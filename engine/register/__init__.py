@@ -11,6 +11,7 @@ from engine.register.consumers import Consumer, Consumers
 from engine.register.database import Database
 from engine.register.decisions import Decisions
 from engine.register.outbox import Delivery, Outbox, Standing, Wish
+from engine.register.retention import Due, Hold, Retention
 from engine.register.tokens import Token, Tokens
 
 __all__ = [
@@ -22,8 +23,11 @@ __all__ = [
     "Database",
     "Decisions",
     "Delivery",
+    "Due",
     "Filter",
+    "Hold",
     "Outbox",
+    "Retention",
     "SqlRegister",
     "Standing",
     "Token",

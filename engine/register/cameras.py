@@ -15,6 +15,7 @@ from engine.register.tables import metadata
 _versions = sa.Table(
     "camera_versions",
     metadata,
+    sa.Column("device", sa.String(255), primary_key=True),
     sa.Column("camera", sa.String(63), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("state", sa.String(15), nullable=False),
@@ -49,10 +50,12 @@ class CameraVersion:
 
 
 class CameraVersions:
-    """The versions in the register's database. Safe from any thread; every method raises RegisterError."""
+    """The versions of one recording system's cameras. Safe from any thread; every method raises RegisterError."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, device: str = "", *, clock: Callable[[], float] = time.time) -> None:
+        """`device` is the system's serial number: several share a database, and each has cameras of its own."""
         self._database = database
+        self._device = device
         self._clock = clock
 
     def latest(self) -> Mapping[str, CameraVersion]:
@@ -67,15 +70,19 @@ class CameraVersions:
         """Record a version, which must follow the newest one; gives it with its time. Raises OutOfDate."""
         fresh = replace(version, changed_s=self._clock())
         with self._database.writing("record a camera") as connection:
-            same = _versions.c.camera == version.camera
+            same = (_versions.c.device == self._device) & (_versions.c.camera == version.camera)
             last = connection.execute(sa.select(sa.func.max(_versions.c.version)).where(same)).scalar() or 0
             if version.version != last + 1:
                 raise OutOfDate(f"camera {version.camera!r} is at version {last}, not {version.version - 1}")
             values = {name: getattr(fresh, name) for name in CameraVersion.__dataclass_fields__}
-            connection.execute(sa.insert(_versions).values(values))
+            connection.execute(sa.insert(_versions).values(device=self._device, **values))
         return fresh
 
     def _read(self, which: sa.ColumnElement[bool]) -> list[CameraVersion]:
-        query = sa.select(_versions).where(which).order_by(_versions.c.camera, _versions.c.version)
+        ours = _versions.c.device == self._device
+        query = sa.select(*_FIELDS).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
         with self._database.reading() as connection:
             return [CameraVersion(*row) for row in connection.execute(query)]
+
+
+_FIELDS = [_versions.c[name] for name in CameraVersion.__dataclass_fields__]

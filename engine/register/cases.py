@@ -118,6 +118,12 @@ class SqlRegister:
         with self.database.reading() as connection:
             return next(_find(connection, [case_id]), None)
 
+    def ids(self, occurred_from_s: float) -> frozenset[str]:
+        """The ids of all cases that occurred at or after, removed ones too. Raises RegisterError."""
+        wanted = sa.select(_cases.c.case_id).where(_cases.c.occurred_s >= occurred_from_s)
+        with self.database.reading() as connection:
+            return frozenset(connection.execute(wanted).scalars())
+
     def last_sequence(self) -> int:
         """The sequence of the newest entry, 0 for an empty register. Raises RegisterError."""
         with self.database.reading() as connection:
@@ -165,8 +171,10 @@ class SqlRegister:
         for case in cases:
             self._require_same(fresh.setdefault(case.id, case), case)
         for entry in _find(connection, list(fresh)):
-            case = fresh.pop(entry.case.id)
-            self._require_same(entry.case, replace(case, document=b"", folder="") if entry.removed_s else case)
+            known, case = entry.case, fresh.pop(entry.case.id)
+            if entry.removed_s is not None:
+                known, case = (replace(one, document=b"", folder="") for one in (known, case))
+            self._require_same(known, case)
         return list(fresh.values())
 
     def _require_same(self, known: Case, case: Case) -> None:

@@ -19,11 +19,11 @@ Decision = TypeVar("Decision", Disposition, Review)
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
-_dispositions = sa.Table(
+dispositions = sa.Table(
     "dispositions",
     metadata,
     sa.Column("number", _Number, primary_key=True),
-    sa.Column("report_id", sa.String(63), nullable=False),
+    sa.Column("report_id", sa.String(255), nullable=False),
     sa.Column("reporter", sa.String(63), nullable=False),
     sa.Column("case_id", sa.String(255), nullable=False),
     sa.Column("ruling", sa.String(31), nullable=False),
@@ -38,13 +38,13 @@ _reviews = sa.Table(
     "reviews",
     metadata,
     sa.Column("number", _Number, primary_key=True),
-    sa.Column("review_id", sa.String(63), nullable=False, unique=True),
+    sa.Column("review_id", sa.String(255), nullable=False, unique=True),
     sa.Column("officer", sa.String(63), nullable=False),
     sa.Column("person", sa.String(255), nullable=False),
     sa.Column("case_id", sa.String(255), nullable=False),
     sa.Column("finding", sa.String(31), nullable=False),
     sa.Column("reason", sa.String(1023), nullable=False),
-    sa.Column("supersedes", sa.String(63), nullable=False),
+    sa.Column("supersedes", sa.String(255), nullable=False),
     sa.Column("recorded_s", sa.Double, nullable=False),
     sa.UniqueConstraint("case_id", "supersedes", name="review_in_succession"),
 )
@@ -63,13 +63,13 @@ class Decisions:
         Raises RecordConflict where the same report was made with another content.
         """
         with self._database.writing("record a disposition") as connection:
-            same = (_dispositions.c.reporter == disposition.reporter) & (
-                _dispositions.c.report_id == disposition.report_id
+            same = (dispositions.c.reporter == disposition.reporter) & (
+                dispositions.c.report_id == disposition.report_id
             )
-            if known := connection.execute(sa.select(_dispositions).where(same)).first():
+            if known := connection.execute(sa.select(dispositions).where(same)).first():
                 return _same(_disposition(known), disposition, f"report {disposition.report_id!r}")
             fresh = replace(disposition, recorded_s=self._clock())
-            connection.execute(sa.insert(_dispositions).values(_values(fresh)))
+            connection.execute(sa.insert(dispositions).values(_values(fresh)))
             return fresh
 
     def review(self, review: Review) -> Review:
@@ -88,7 +88,7 @@ class Decisions:
 
     def of_case(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
         """All that was decided about a case, in the order of recording."""
-        wanted = sa.select(_dispositions).where(_dispositions.c.case_id == case_id).order_by(_dispositions.c.number)
+        wanted = sa.select(dispositions).where(dispositions.c.case_id == case_id).order_by(dispositions.c.number)
         with self._database.reading() as connection:
             return [_disposition(row) for row in connection.execute(wanted)], _reviews_of(connection, case_id)
 

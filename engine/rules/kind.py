@@ -43,6 +43,8 @@ class Offence:
     measurement: Measurement | None = None
     earlier: tuple[Sighting, ...] = ()
     """Sightings of the same vehicle from before its track was lost and found again."""
+    confirm: str = ""
+    """What a second look has to confirm it by; empty: nothing, it is proved."""
 
 
 class Watch(Protocol):

@@ -19,10 +19,22 @@ from engine.rules.solid_line import SolidLine
 from engine.rules.speeding import Speeding
 from engine.rules.standing import Standing
 from engine.rules.stop_line import OverStopLine
+from engine.rules.suspicion import Suspicion
 from engine.rules.turn import Turn
 from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
 from engine.rules.yielding import Yielding
+from engine.sitelooks import (
+    ClassifierRule,
+    LightsOffRule,
+    NoInspectionRule,
+    NoInsuranceRule,
+    PermitExpiredRule,
+    PhoneUseRule,
+    PlateMissingRule,
+    RegistryRule,
+    SeatbeltRule,
+)
 from engine.siterules import (
     BusLaneRule,
     IllegalParkingRule,
@@ -72,6 +84,13 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     StopLineRule: OverStopLine,
     RailCrossingRule: RailCrossing,
     JunctionBlockingRule: JunctionBlocking,
+    NoInspectionRule: Suspicion,
+    NoInsuranceRule: Suspicion,
+    PermitExpiredRule: Suspicion,
+    PhoneUseRule: Suspicion,
+    SeatbeltRule: Suspicion,
+    LightsOffRule: Suspicion,
+    PlateMissingRule: Suspicion,
 }
 
 
@@ -83,3 +102,12 @@ def judge_of(scene: Scene, rule: Rule) -> Judge:
 def judged_kinds() -> frozenset[str]:
     """The catalogue's keys of the kinds that are judged here."""
     return frozenset(str(rule.__struct_config__.tag) for rule in JUDGES)
+
+
+def judged_by(kind: str) -> str:
+    """What a kind needs besides a site to be judged: `yes` where nothing, `not yet` where nobody judges it."""
+    rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
+    if not rules:
+        return "not yet"
+    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model"}
+    return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")

@@ -172,6 +172,7 @@ class SiteRulebook:
             reasons=(*offence.reasons, *_review(offence)),
             clock=Clock(int(rows["clock"].max())),
             catalogue_version=self._catalogue.version,
+            confirm=offence.confirm,
         )
 
     def _unjudged(self, camera: int, reason: str, frames: int) -> None:

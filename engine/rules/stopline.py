@@ -30,6 +30,8 @@ LENGTH_M = {
 }
 """Shortest and longest of a class. Microcars are shorter: a rule's `beyond_m` allows for them. A road train has 18.75 m
 at the most."""
+ANY_M = (0.0, 18.75)
+"""Of whatever else a detector may name."""
 FOOT_M = 0.3
 """How far the foot point on the road may be off, along it, beyond what smoothing takes out."""
 AWAY = 0.5
@@ -94,7 +96,7 @@ class StopLine:
 
     def front_m(self, trail: Trail) -> tuple[float, float]:
         """How far ahead of its foot point the vehicle's front is, at least and at the most."""
-        lengths = [LENGTH_M[name] for name in trail.plausible if name in LENGTH_M]
+        lengths = [LENGTH_M.get(name, ANY_M) for name in trail.plausible]
         least, most = min(low for low, _ in lengths), max(high for _, high in lengths)
         if self._facing >= AWAY:
             return least - FOOT_M, most + FOOT_M
@@ -113,10 +115,10 @@ class StopLine:
         """The vehicle's last way over the line under one steady clock; None where it was not seen to come over it."""
         rows = trail.rows[trail.rows["captured_s"] > trail.steady_since_s]
         rows = rows[np.isfinite(rows["position_m"]).all(axis=1)]
-        if len(rows) < FEWEST:
+        least, most = self.front_m(trail)
+        if len(rows) < FEWEST or not (self.ahead_m(rows["position_m"]) + least >= 0).any():
             return None
         position_m = smoothed(np.ascontiguousarray(rows["position_m"]))
-        least, most = self.front_m(trail)
         times, ahead_m = rows["captured_s"], self.ahead_m(position_m)
         late = _last_rise(times, ahead_m + least, len(rows))
         early = _last_rise(times, ahead_m + most, late[0] + 2) if late else None

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from engine.rules.catalogue import Catalogue, Kind, Part, load_catalogue
-from engine.rules.kinds import judged_kinds
+from engine.rules.kinds import judged_by
 
 BEGIN, END = "<!-- catalogue: generated -->\n", "<!-- catalogue: end -->\n"
 HEADER = ("kind", "judged", "article", "for", "sanction", "repeated", "outcome", "measured", "what proves it")
@@ -31,9 +31,8 @@ def _head(catalogue: Catalogue) -> list[str]:
 
 def _cells(kind: Kind) -> list[list[str]]:
     """The columns of every part; what belongs to the whole kind stands in its first line."""
-    judged = "yes" if kind.kind in judged_kinds() else "not yet"
     since = f" (from {kind.valid_from:%d %b %Y})" if kind.valid_from else ""
-    first = [f"`{kind.kind}`{since}", judged]
+    first = [f"`{kind.kind}`{since}", judged_by(kind.kind)]
     last = [kind.outcome, "yes" if kind.measured else "no", kind.proof]
     return [
         [*(first if n == 0 else ["", ""]), *_part(part), *(last if n == 0 else ["", "", ""])]

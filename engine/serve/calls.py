@@ -68,7 +68,7 @@ class Calls(pb_grpc.ViolationServiceServicer):
                 yield message
 
     async def Acknowledge(self, request: pb.AcknowledgeRequest, context: Any) -> pb.AcknowledgeResponse:  # noqa: N802
-        consumer, sequence = requests.key(request.consumer, "consumer"), requests.cursor(request.sequence, "sequence")
+        consumer, sequence = requests.consumer(request.consumer), requests.cursor(request.sequence, "sequence")
         _reached(sequence, await self._read(self._records.register.last_sequence), "sequence")
         stands = await self._read(self._records.consumers.acknowledge, consumer, caller().name, sequence)
         return pb.AcknowledgeResponse(sequence=stands)
@@ -139,7 +139,7 @@ class Calls(pb_grpc.ViolationServiceServicer):
         after = requests.cursor(request.after_sequence, "after_sequence")
         if request.consumer:
             requests.require(not after, "after_sequence", "must be 0 where a consumer is named")
-            consumer = requests.key(request.consumer, "consumer")
+            consumer = requests.consumer(request.consumer)
             after = await self._read(self._records.consumers.cursor, consumer, caller().name)
         _reached(after, await self._read(self._records.register.last_sequence), "after_sequence")
         return after
@@ -175,7 +175,10 @@ class Calls(pb_grpc.ViolationServiceServicer):
         return entry
 
     async def _file(self, case_id: str, name: str) -> tuple[EvidenceFile, Path]:
-        case = (await self._entry(case_id)).case
+        entry = await self._entry(case_id)
+        case = entry.case
+        if entry.removed_s is not None:
+            raise NotThere("case_id", f"case {case_id!r} was removed: its time is over", "evidence", case_id)
         file = next((file for file in case.files if file.name == name), None)
         if file is None:
             raise NotThere("name", f"case {case_id!r} has no file {name!r}", "evidence", f"{case_id}/{name}")

@@ -65,7 +65,8 @@ class Page:
 
 def seal(entry: Entry) -> Sealed:
     """Serialise an entry."""
-    message = pb.WatchViolationsResponse(entry=wire.entry_to_message(entry))
+    message = pb.WatchViolationsResponse()
+    wire.fill_entry(message.entry, entry)
     return Sealed(entry.sequence, entry.recorded_s, entry.case, message.SerializeToString())
 
 

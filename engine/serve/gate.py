@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import grpc
+import structlog
 
 from engine.access import Caller, Role, Scope
 from engine.audit import Audit
@@ -24,6 +25,8 @@ from engine.serve.identity import Directory
 from engine.serve.limits import Limits
 from engine.serve.matrix import MATRIX, Rule
 from engine.serve.status import TOLD, Forbidden, TooLarge, TooLate, TooMany, Unauthenticated, abort
+
+log = structlog.get_logger()
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Any, Context], Any]
@@ -58,9 +61,11 @@ class Gate:
                 return _stranger(context)
             self.metrics.auth_failures.inc()
             self.limits.failures.take(_address(context.peer()))
+            log.warning("call refused: no valid credential", call=method, peer=context.peer())
             raise
         if found.role not in rule.roles:
             self.metrics.auth_failures.inc()
+            log.warning("call refused: not for this role", call=method, peer=context.peer(), who=found.name)
             raise Forbidden(f"role {found.role.value} may not call {method.rpartition('/')[2]}")
         return found
 
@@ -119,6 +124,11 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
             if isinstance(error, TooMany):
                 self._gate.metrics.rate_limited.inc()
             await abort(context, error)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("a call failed in a way that nobody foresaw", call=method)
+            await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says how")
         return None
 
     @asynccontextmanager

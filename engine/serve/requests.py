@@ -19,7 +19,8 @@ NAMES = 200
 """Kinds, cameras or areas that one filter may name."""
 NAME_LENGTH = 255
 TEXT_LENGTH = 1000
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
+CONSUMER_LENGTH = 63
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
 NONE = "-"
@@ -41,10 +42,15 @@ def name(value: str, field: str) -> str:
     return value
 
 
-def key(value: str, field: str) -> str:
+def key(value: str, field: str, most: int = NAME_LENGTH) -> str:
     """A name that is made to be a key."""
-    require(KEY.fullmatch(value) is not None, field, "must be 1 to 63 letters, digits or any of . _ : -")
+    well_formed = KEY.fullmatch(value) is not None and len(value) <= most
+    require(well_formed, field, f"must be 1 to {most} letters, digits or any of . _ : -")
     return value
+
+
+def consumer(value: str) -> str:
+    return key(value, "consumer", CONSUMER_LENGTH)
 
 
 def text(value: str, field: str, *, required: bool = False) -> str:

@@ -83,7 +83,7 @@ class SignalBook:
         for signal in site.signals:
             self._metrics.add_signal(name, signal.name)
             head = Head() if signal.lamps else None
-            watched[signal.name] = _Watched(signal, head, self._controller(signal.controller), first)
+            watched[signal.name] = _Watched(signal, head, self._controller(signal), first)
             first += len(signal.lamps)
         self._cameras[camera] = _Camera(name, watched, tuple(lamp.colour for lamp in site.lamps))
 
@@ -91,12 +91,16 @@ class SignalBook:
         """Forget a camera. Its controller is still listened to: other cameras may look at the same junction."""
         self._cameras.pop(camera, None)
 
-    def _controller(self, name: str) -> Controller | None:
-        """The controller of this name, the same for all cameras; none for the empty name."""
-        if name and name not in self._controllers:
+    def _controller(self, signal: Signal) -> Controller | None:
+        """Who reports the signal's phases, the same for all cameras; None where nobody does."""
+        name = signal.controller
+        if not name:
+            return None
+        if name not in self._controllers:
             self._metrics.signal_reported_s.labels(name)
             self._controllers[name] = Controller(name)
-        return self._controllers.get(name)
+        self._controllers[name].watch(signal.group)
+        return self._controllers[name]
 
     # -- what comes in
 

@@ -66,6 +66,11 @@ class Controller:
         self._sequence = 0
         self._reported_s = -math.inf
 
+    def watch(self, group: str) -> None:
+        """Keep what is said of a group; of others, nothing is."""
+        with self._lock:
+            self._groups.setdefault(group, _Group())
+
     @property
     def last_sequence(self) -> int:
         """Of the last report that was accepted; 0 for none."""
@@ -78,9 +83,9 @@ class Controller:
 
     @contextmanager
     def timeline(self, group: str) -> Iterator[Timeline]:
-        """The timeline of a group, held still while it is read."""
+        """The timeline of a watched group, held still while it is read."""
         with self._lock:
-            yield self._groups.get(group, _Group()).timeline
+            yield self._groups[group].timeline
 
     def accept(self, report: Report) -> bool:
         """Take a report in; False for one that was accepted before. Raises SignalError with nothing taken in."""
@@ -91,11 +96,14 @@ class Controller:
             self._require_order(report)
             if report.sequence != self._sequence + 1:
                 self._break()
-            for change in sorted(report.changes, key=lambda change: change.began_s):
-                self._change(self._groups.setdefault(change.group, _Group()), change)
+            for change in sorted(self._watched(report), key=lambda change: change.began_s):
+                self._change(self._groups[change.group], change)
             self._reach(report.reported_s)
             self._sequence, self._reported_s = report.sequence, report.reported_s
             return True
+
+    def _watched(self, report: Report) -> Iterator[Change]:
+        return (change for change in report.changes if change.group in self._groups)
 
     def _require_order(self, report: Report) -> None:
         """Raises SignalError for a report that takes back what an earlier one said."""
@@ -104,8 +112,8 @@ class Controller:
                 f"reported_at: report {report.sequence} is {self._reported_s - report.reported_s:.3f} s before "
                 "the last one"
             )
-        for change in report.changes:
-            spans = self._groups.get(change.group, _Group()).timeline.spans
+        for change in self._watched(report):
+            spans = self._groups[change.group].timeline.spans
             if not spans or (change.phase is spans[-1].phase and change.began_s <= spans[-1].until_s):
                 continue
             if change.began_s < spans[-1].until_s:

@@ -30,10 +30,10 @@ def lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) ->
     rgb = _rgb(picture, layout)
     y, x = np.mgrid[: layout.height_px, : layout.width_px] + 0.5
     for lamp, (x_px, y_px, radius_px) in enumerate(circle_px):
-        away, near = np.hypot(x - x_px, y - y_px), RING_FROM * radius_px
-        ring = (near <= away) & (away <= max(RING_TO * radius_px, near + RING_LEAST_PX))
+        square, near = (x - x_px) ** 2 + (y - y_px) ** 2, RING_FROM * radius_px
+        ring = (near**2 <= square) & (square <= max(RING_TO * radius_px, near + RING_LEAST_PX) ** 2)
         housing = np.float64(np.float32(_mean(rgb.max(axis=2)[ring])))
-        lens = rgb[away <= radius_px]
+        lens = rgb[square <= radius_px**2]
         burnt = lens.min(axis=1) > WHITE
         out[lamp, [RED, GREEN, BLUE]] = [_mean(channel) for channel in lens[~burnt].T]
         out[lamp, VALUE], out[lamp, HOUSING] = _mean(lens.max(axis=1)), housing

@@ -110,6 +110,7 @@ class Entry(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     CASE_FIELD_NUMBER: _builtins.int
+    REMOVED_AT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 ...: the order of appending, without holes. Never changes, is never used again."""
     @_builtins.property
@@ -118,16 +119,23 @@ class Entry(_message.Message):
 
     @_builtins.property
     def case(self) -> Global___Case: ...
+    @_builtins.property
+    def removed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the case was removed, its time of being kept over. What remains are its id, kind, camera, time and the hashes of
+        its files; it is given by GetCase alone, neither watched nor listed.
+        """
+
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         case: Global___Case | None = ...,
+        removed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "recorded_at", b"recorded_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "recorded_at", b"recorded_at", "removed_at", b"removed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "recorded_at", b"recorded_at", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "recorded_at", b"recorded_at", "removed_at", b"removed_at", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,6 +14,7 @@ Status codes, the same for every call; each carries a google.rpc.ErrorInfo (doma
   RESOURCE_EXHAUSTED too many calls, or too large a request. Retry after google.rpc.RetryInfo, where there is one.
   DEADLINE_EXCEEDED  the call's deadline, or the service's own, has passed. Retry.
   DATA_LOSS          the file of a case is gone from the disk or is not what was hashed. Tell the operator.
+  INTERNAL           the service failed in a way that nobody foresaw. Tell the operator.
   UNAVAILABLE        the service stops, or the register cannot be read now. Retry with back-off.
 """
 
@@ -437,7 +438,7 @@ class Disposition(_message.Message):
     REPORTER_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     report_id: _builtins.str
-    """Chosen by the register, 1 to 63 characters, its own for every report: a UUID, or its number of the decision."""
+    """Chosen by the register, its own for every report: a UUID, or its number of the decision; 1 to 255 characters."""
     ruling: Global___Ruling.ValueType
     reason: _builtins.str
     """Required for RULING_REJECTED."""
@@ -531,7 +532,7 @@ class Review(_message.Message):
     OFFICER_FIELD_NUMBER: _builtins.int
     RECORDED_AT_FIELD_NUMBER: _builtins.int
     review_id: _builtins.str
-    """Chosen by the officer's system, 1 to 63 characters, its own for every review."""
+    """Chosen by the officer's system, its own for every review; 1 to 255 characters."""
     finding: Global___Finding.ValueType
     person: _builtins.str
     """Who decided, as the officers' system names people. Required."""

@@ -40,7 +40,7 @@ def _decisions() -> None:
     op.create_table(
         "dispositions",
         sa.Column("number", _NUMBER, primary_key=True),
-        sa.Column("report_id", sa.String(63), nullable=False),
+        sa.Column("report_id", sa.String(255), nullable=False),
         sa.Column("reporter", sa.String(63), nullable=False),
         sa.Column("case_id", sa.String(255), nullable=False),
         sa.Column("ruling", sa.String(31), nullable=False),
@@ -54,13 +54,13 @@ def _decisions() -> None:
     op.create_table(
         "reviews",
         sa.Column("number", _NUMBER, primary_key=True),
-        sa.Column("review_id", sa.String(63), nullable=False, unique=True),
+        sa.Column("review_id", sa.String(255), nullable=False, unique=True),
         sa.Column("officer", sa.String(63), nullable=False),
         sa.Column("person", sa.String(255), nullable=False),
         sa.Column("case_id", sa.String(255), nullable=False),
         sa.Column("finding", sa.String(31), nullable=False),
         sa.Column("reason", sa.String(1023), nullable=False),
-        sa.Column("supersedes", sa.String(63), nullable=False),
+        sa.Column("supersedes", sa.String(255), nullable=False),
         sa.Column("recorded_s", sa.Double, nullable=False),
         sa.UniqueConstraint("case_id", "supersedes", name="review_in_succession"),
     )
@@ -69,6 +69,7 @@ def _decisions() -> None:
 def _cameras() -> None:
     op.create_table(
         "camera_versions",
+        sa.Column("device", sa.String(255), primary_key=True),
         sa.Column("camera", sa.String(63), primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("state", sa.String(15), nullable=False),

@@ -1,0 +1,159 @@
+"""The whole pipeline: how many cameras at 25 frames a second it keeps up with, and how late it is then.
+
+    python -m benchmarks cameras --json
+
+Every camera films the demo's avenue in 1920x1080 H.264, encoded here; its segments are in memory. First as fast as it
+goes: `kept_up` is seconds of a camera a second, the number of cameras that can be watched. Then in real time with
+`--load` of that many: a segment comes when its last frame has been filmed, cameras one after another, through the
+engine's own mailbox; `late_s` is from then until all that the segment brought about is in the register, to which its
+length is to be added for its first frame. The footage is short and of another size than its site, so tracks are judged
+by nothing and no case arises: a case costs what `python -m benchmarks pipeline` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.decode import recorded
+from benchmarks.machine import describe_machine
+from engine import logs
+from engine.build import open_stages
+from engine.config import CameraConfig, EngineConfig, PipelineConfig
+from engine.gpu import has_driver
+from engine.mailbox import Mailbox
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline, Stages
+from engine.register import SqlRegister
+from engine.site import load_site
+from engine.types import Segment
+
+SITE = Path(__file__).parent.parent / "engine" / "demo" / "sites" / "avenue.toml"
+FPS = 25
+DETECT_FPS = 8.0
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="cameras", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--codec", default="h264")
+    parser.add_argument("--batch", type=int, default=32 if has_driver() else 2, help="segments in a batch")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two parts")
+    parser.add_argument("--load", type=float, default=0.9)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    logs.configure(level="error")
+    print(json.dumps(measure(options), indent=2))
+    return 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, object]:
+    segment = recorded(options.codec)
+    kept_up, runtime = _as_fast_as_it_goes(segment, options.batch, options.seconds)
+    cameras = max(1, int(kept_up * options.load))
+    return {
+        "machine": describe_machine(),
+        "gpu": _gpu_name(),
+        "detector": runtime,
+        "parameters": {
+            "codec": segment.codec, "size": f"{segment.width_px}x{segment.height_px}", "fps": FPS,
+            "segment_s": _length_s(segment), "detect_fps": DETECT_FPS, "regions": 1, "batch": options.batch,
+        },
+        "kept_up": round(kept_up, 2),
+        "in_real_time": _in_real_time(segment, cameras, options.batch, options.seconds),
+    }  # fmt: skip
+
+
+def _gpu_name() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def _length_s(segment: Segment) -> float:
+    return len(segment.pts) / FPS
+
+
+def _filmed(segment: Segment, camera: int, number: int, began_s: float) -> Segment:
+    """The segment as this camera's `number`-th."""
+    captured_s = segment.captured_s - segment.began_s + began_s + number * _length_s(segment)
+    return dataclasses.replace(segment, camera=camera, sequence=number, captured_s=captured_s, continues=number > 0)
+
+
+@contextmanager
+def _opened(cameras: int, batch: int, metrics: Metrics) -> Iterator[tuple[Stages, Pipeline]]:
+    site = load_site(SITE)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        register = stack.enter_context(closing(SqlRegister(folder / "register.db")))
+        configs = tuple(
+            CameraConfig(name=f"camera{index}", url="none", site=SITE, detect_fps=DETECT_FPS)
+            for index in range(cameras)
+        )
+        sizes = PipelineConfig(batch_segments=batch, decode_threads=max(2, batch // 4))
+        config = EngineConfig(cameras=configs, state=folder, pipeline=sizes)
+        stages = stack.enter_context(open_stages(config, [site] * cameras, register, metrics))
+        yield stages, Pipeline(stages, config.camera_names, metrics)
+
+
+def _as_fast_as_it_goes(segment: Segment, batch: int, seconds: float) -> tuple[float, str]:
+    """Seconds of a camera a second, and what detected. The first batch warms up and does not count."""
+    metrics = Metrics()
+    with _opened(batch, batch, metrics) as (stages, pipeline):
+        ends: list[float] = []
+
+        def batches() -> Iterator[list[Segment]]:
+            began_s = time.time()
+            for number in itertools.count():
+                if len(ends) > 1 and ends[-1] - ends[0] > seconds:
+                    return
+                yield [_filmed(segment, camera, number, began_s) for camera in range(batch)]
+
+        for _ in pipeline.overlapped(batches()):
+            ends.append(time.monotonic())  # noqa: PERF401 `batches` reads the list meanwhile
+        done = (len(ends) - 2) * batch * _length_s(segment)  # the last end is that of `finish`
+        return done / (ends[-2] - ends[0]), stages.detector.model.runtime
+
+
+def _in_real_time(segment: Segment, cameras: int, batch: int, seconds: float) -> dict[str, object]:
+    metrics = Metrics()
+    with _opened(cameras, batch, metrics) as (_, pipeline):
+        mailbox = Mailbox(8 * cameras, 4, metrics, lambda camera: f"camera{camera}")
+        taken: list[list[Segment]] = []
+        late_s: list[float] = []
+        feeder = threading.Thread(target=_feed, args=(segment, cameras, seconds, mailbox))
+        feeder.start()
+        for number, _ in enumerate(pipeline.overlapped(_batches(mailbox, batch, taken))):
+            if number < len(taken):
+                late_s += [time.time() - one.ended_s for one in taken[number]]
+        feeder.join()
+    percentiles = dict(zip(("p50", "p95", "p99"), np.percentile(late_s, (50, 95, 99)).round(3).tolist(), strict=True))
+    dropped = sum(s.value for m in metrics.dropped.collect() for s in m.samples if s.name.endswith("_total"))
+    return {"cameras": cameras, "segments": len(late_s), "dropped": int(dropped), "late_s": percentiles}
+
+
+def _batches(mailbox: Mailbox, batch: int, taken: list[list[Segment]]) -> Iterator[list[Segment]]:
+    while not (mailbox.closed and not len(mailbox)):
+        if segments := mailbox.take(batch, timeout_s=0.2):
+            taken.append(segments)
+            yield segments
+
+
+def _feed(segment: Segment, cameras: int, seconds: float, mailbox: Mailbox) -> None:
+    """Every camera's segments when they are complete; cameras begin evenly spread over the length of a segment."""
+    length_s, began_s = _length_s(segment), time.time()
+    for number in range(max(1, int(seconds / length_s))):
+        for camera in range(cameras):
+            one = _filmed(segment, camera, number, began_s + camera / cameras * length_s)
+            time.sleep(max(0.0, one.ended_s - time.time()))
+            mailbox.put(one)
+    mailbox.close()

@@ -1,0 +1,132 @@
+"""From the register to those who listen, beside a bare gRPC stream of the same messages.
+
+    python -m benchmarks delivery --json
+
+append      cases a second into SQLite (synchronous=FULL) and, where Debian's postgresql is installed, PostgreSQL
+            (fsync on): one a transaction, as an engine does, and sixteen
+watch       1, 10 and 100 clients read the same entries from the first on, each over a connection of its own: cases a
+            second that arrive in all. The bare stream is grpc.aio that yields messages serialised beforehand; both
+            are read by the same client in the same run, in turns; the ratio is of medians
+live        the same clients follow what is appended at a steady rate: from the append to the client's hands
+catch_up    one client reads a register of a million cases from the first to the last
+memory      resident bytes that an idle watcher costs the service
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.delivery_ends import Peer, fill, listen, percentiles_ms, process, serve_bare, serve_register
+from benchmarks.machine import describe_machine
+from engine import logs
+from engine.register import SqlRegister
+from tests.postgres import programs, running_server
+
+CLIENTS = (1, 10, 100)
+MESSAGES = 40_000
+"""That are read in all by all clients of one reading."""
+TURNS = 3
+IDLE = 200
+LIVE_PER_S, LIVE_ENTRIES = 10.0, 200
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="delivery", description=__doc__)
+    parser.add_argument("--entries", type=int, default=1_000_000, help="cases in the register that is caught up with")
+    parser.add_argument("--append", type=int, default=2000, help="cases to append one by one")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    logs.configure(level="error")
+    with tempfile.TemporaryDirectory(prefix="qyran-delivery-") as folder:
+        result = measure(Path(folder), options.entries, options.append)
+    print(json.dumps(result, indent=2))
+    return 0
+
+
+def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
+    sqlite, postgresql = append(folder / "append.db", singly), append_to_postgres(singly)
+    folder = folder / "service"
+    folder.mkdir()
+    with closing(SqlRegister(folder / "register.db")) as register:
+        filled_s = fill(register, entries, 1000)
+    with process(serve_register, folder) as served, process(listen) as clients:
+        read = {str(count): watch(served, clients, count, entries) for count in CLIENTS}
+        live = {
+            str(count): follow(served, clients, count, entries + index * LIVE_ENTRIES)
+            for index, count in enumerate(CLIENTS)
+        }
+        caught_up = entries / clients.ask("read", served.ask("address"), 1, entries)
+        subscriber = memory(served, clients, entries + len(CLIENTS) * LIVE_ENTRIES)
+    return {
+        "machine": describe_machine(),
+        "parameters": {"entries": entries, "messages": MESSAGES, "turns": TURNS, "live_per_s": LIVE_PER_S},
+        "append_per_s": {"sqlite": sqlite, "postgresql": postgresql},
+        "fill_per_s": round(entries / filled_s),
+        "watch": read,
+        "live": live,
+        "subscriber_bytes": subscriber,
+        "total": {
+            "ratio_to_bare_stream": min(row["ratio_to_bare_stream"] for row in read.values()),
+            "append_per_s": sqlite["one"],
+            "watch_per_s": max(row["watch_per_s"] for row in read.values()),
+            "catch_up_per_s": round(caught_up),
+            "p99_ms": max(row["p99_ms"] for row in live.values()),
+        },
+    }
+
+
+def append(where: Path | str, count: int) -> dict[str, int]:
+    """Cases a second in transactions of one and of sixteen."""
+    with closing(SqlRegister(where)) as register:
+        one = count / fill(register, count, 1)
+        sixteen = 8 * count / fill(register, 8 * count, 16, first=count)
+    return {"one": round(one), "sixteen": round(sixteen)}
+
+
+def append_to_postgres(count: int) -> dict[str, int] | None:
+    if programs() is None:
+        return None
+    with running_server(durable=True) as server:
+        return append(server.empty_database(), count)
+
+
+def watch(served: Peer, clients: Peer, count: int, entries: int) -> dict[str, Any]:
+    """The service and the bare stream in turns, read by so many clients."""
+    each = min(entries, MESSAGES // count)
+    with process(serve_bare, each) as bare:
+        addresses = {"watch_per_s": served.ask("address"), "bare_per_s": bare.ask("address")}
+        turns = [
+            {name: _rate(clients, address, count, each) for name, address in addresses.items()} for _ in range(TURNS)
+        ]
+    rates = {name: median(turn[name] for turn in turns) for name in addresses}
+    ratio = rates["watch_per_s"] / rates["bare_per_s"]
+    return {name: round(rate) for name, rate in rates.items()} | {"ratio_to_bare_stream": round(ratio, 3)}
+
+
+def _rate(clients: Peer, address: str, count: int, each: int) -> float:
+    return count * each / float(clients.ask("read", address, count, each))
+
+
+def follow(served: Peer, clients: Peer, count: int, after: int) -> dict[str, float]:
+    """Delays of entries that are appended evenly while so many clients watch."""
+    ready = clients.ask("follow", served.ask("address"), count, after, LIVE_ENTRIES)
+    assert ready == "ready"
+    served.ask("append", LIVE_ENTRIES, LIVE_PER_S, after)
+    return percentiles_ms(clients.hear())
+
+
+def memory(served: Peer, clients: Peer, after: int) -> int:
+    """Resident bytes of the service for each of many watchers that have everything."""
+    before = int(served.ask("memory"))
+    clients.ask("idle", served.ask("address"), IDLE, after)
+    time.sleep(1.0)
+    grown = int(served.ask("memory")) - before
+    clients.ask("enough")
+    return round(grown / IDLE)

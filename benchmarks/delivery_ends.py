@@ -1,0 +1,224 @@
+"""The processes of the delivery benchmark: a service over a register, a bare gRPC server, and those who listen.
+
+Each is the target of a process of its own and takes orders over a pipe: (verb, arguments...) in, one answer out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+from grpc.aio import EOF  # type: ignore[attr-defined]  # the stubs do not know it
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import document as doc
+from engine import logs
+from engine.config import LimitsConfig
+from engine.register import SqlRegister
+from engine.serve.feed import seal
+from engine.types import Case, Entry, EvidenceFile
+from tests.examples import make_document
+from tests.serving import World
+
+METHOD = "/qyran.v1.ViolationService/WatchViolations"
+DIFFERENT = 1000
+"""Cases that differ in more than their id: the bare server's messages go round."""
+STREAMS = 1000
+
+
+class Peer:
+    """A process that takes orders, seen from the other end of its pipe."""
+
+    def __init__(self, orders: Any) -> None:
+        self._orders = orders
+
+    def ask(self, *order: object) -> Any:
+        """Send an order and wait for its answer."""
+        self._orders.send(order)
+        return self.hear()
+
+    def hear(self) -> Any:
+        """What it says next."""
+        return self._orders.recv()
+
+
+@contextmanager
+def process(target: Callable[..., None], *arguments: object) -> Iterator[Peer]:
+    """A process that takes orders; killed at the end."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    child = context.Process(target=target, args=(there, *arguments), daemon=True)
+    child.start()
+    there.close()
+    try:
+        yield Peer(here)
+    finally:
+        child.kill()
+        child.join()
+
+
+FILES = tuple(EvidenceFile(f"still-{number}.jpg", "image/jpeg", 150_000, 64 * f"{number:x}") for number in range(10))
+WAY = tuple(
+    doc.Point(
+        captured=doc.moment(1.78e9 + number / 8), xyxy_px=(512.3, 301.8, 640.1, 388.4), position_m=(1.234, 56.789)
+    )
+    for number in range(24)
+)
+
+
+def cases(count: int, first: int = 0) -> Iterator[Case]:
+    """Cases with documents of the usual size, 7 KB, each with an id of its own."""
+    template = doc.encode(make_document(0, trajectory=WAY, files=FILES)).replace(b"gate-000000", b"gate-%08d")
+    for number in range(first, first + count):
+        name = f"gate-{number:08d}"
+        yield Case(name, "gate", "speeding", 1.78e9 + number, template % number, FILES, f"2026/05/28/{name}")
+
+
+def fill(register: SqlRegister, count: int, batch: int, first: int = 0) -> float:
+    """Append so many cases in transactions of `batch`; the seconds that took, without the making of the cases."""
+    made, spent_s = cases(count, first), 0.0
+    while some := list(islice(made, batch)):
+        began_s = time.perf_counter()
+        register.append(some)
+        spent_s += time.perf_counter() - began_s
+    return spent_s
+
+
+def serve_register(orders: Connection, folder: Path) -> None:
+    """Qyran's service over the register in `folder`, which it also appends to, as the engine does."""
+    logs.configure(level="error")
+    world = World(folder, heartbeat_s=5.0, limits=LimitsConfig(burst=STREAMS, streams=STREAMS))
+    answers: dict[str, Callable[..., Any]] = {
+        "address": lambda: world.address,
+        "memory": lambda: psutil.Process().memory_info().rss,
+        "append": lambda count, rate, first: _append_evenly(world.register, count, rate, first),
+    }
+    _obey(orders, answers)
+
+
+def _append_evenly(register: SqlRegister, count: int, rate: float, first: int) -> None:
+    began_s = time.monotonic()
+    for number, case in enumerate(cases(count, first)):
+        time.sleep(max(0.0, began_s + number / rate - time.monotonic()))
+        register.append([case])
+
+
+def serve_bare(orders: Connection, count: int) -> None:
+    """The limit: grpc.aio sends messages that lie serialised in memory, and does nothing else."""
+    entries = (Entry(number, time.time(), case) for number, case in enumerate(cases(min(count, DIFFERENT)), 1))
+    asyncio.run(_serve_bare(orders, [seal(entry).message for entry in entries], count))
+
+
+async def _serve_bare(orders: Connection, messages: Sequence[bytes], count: int) -> None:
+    async def stream(request: bytes, context: Any) -> AsyncIterator[bytes]:
+        for number in range(count):
+            yield messages[number % len(messages)]
+
+    server = grpc.aio.server()
+    handler = grpc.unary_stream_rpc_method_handler(stream)
+    service, _, name = METHOD.removeprefix("/").partition("/")
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {name: handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    await asyncio.to_thread(_obey, orders, {"address": lambda: f"127.0.0.1:{port}"})
+
+
+def listen(orders: Connection) -> None:
+    """Clients of either server, each with a connection of its own."""
+    answers: dict[str, Callable[..., Any]] = {
+        "read": lambda address, clients, entries: asyncio.run(_read(address, clients, entries)),
+        "follow": lambda *order: asyncio.run(_follow(orders, *order)),
+        "idle": lambda *order: asyncio.run(_idle(orders, *order)),
+    }
+    _obey(orders, answers)
+
+
+async def _read(address: str, clients: int, entries: int) -> float:
+    """Seconds until every client has had so many entries, from the first of the register on."""
+    async with _Watches(address, clients) as watches:
+        began_s = time.monotonic()
+        await asyncio.gather(*(_take(call, entries) for call in watches.open(0)))
+        return time.monotonic() - began_s
+
+
+async def _follow(orders: Connection, address: str, clients: int, after: int, entries: int) -> list[float]:
+    """Of every entry that is appended from now on, for every client: seconds since it was recorded. Says when ready."""
+    async with _Watches(address, clients) as watches:
+        calls = watches.open(after)
+        await asyncio.gather(*(_heartbeat(call) for call in calls))
+        orders.send("ready")
+        delays = await asyncio.gather(*(_take(call, entries) for call in calls))
+        return [delay for of_client in delays for delay in of_client]
+
+
+async def _idle(orders: Connection, address: str, clients: int, after: int) -> None:
+    """Watch from the register's end on, and wait for one more order."""
+    async with _Watches(address, clients) as watches:
+        await asyncio.gather(*(_heartbeat(call) for call in watches.open(after)))
+        orders.send("ready")
+        await asyncio.to_thread(orders.recv)
+
+
+async def _take(call: Any, entries: int) -> list[float]:
+    """Delays of the next so many entries, in seconds since each was recorded."""
+    delays: list[float] = []
+    while (message := await call.read()) is not EOF:
+        if message.HasField("entry"):
+            at = message.entry.recorded_at
+            delays.append(time.time() - (at.seconds + at.nanos * 1e-9))
+            if len(delays) == entries:
+                call.cancel()
+                return delays
+    raise RuntimeError(f"the stream ended after {len(delays)} of {entries} entries")
+
+
+async def _heartbeat(call: Any) -> None:
+    """Read up to the first heartbeat: everything that was there before has come."""
+    while not (await call.read()).HasField("heartbeat"):
+        pass
+
+
+class _Watches:
+    """Connections of clients that share nothing."""
+
+    def __init__(self, address: str, clients: int) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(clients)]
+
+    def open(self, after: int) -> list[Any]:
+        request = pb.WatchViolationsRequest(after_sequence=after)
+        return [pb_grpc.ViolationServiceStub(channel).WatchViolations(request) for channel in self._channels]
+
+    async def __aenter__(self) -> _Watches:
+        await asyncio.gather(*(channel.channel_ready() for channel in self._channels))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(channel.close(None) for channel in self._channels))
+
+
+def percentiles_ms(delays_s: Sequence[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds."""
+    values = np.quantile(np.array(delays_s) * 1e3, (0.5, 0.95, 0.99))
+    return {name: round(float(value), 2) for name, value in zip(("p50_ms", "p95_ms", "p99_ms"), values, strict=True)}
+
+
+def _obey(orders: Connection, answers: dict[str, Callable[..., Any]]) -> None:
+    """Answer orders until the other end is gone."""
+    while True:
+        try:
+            verb, *arguments = orders.recv()
+        except EOFError:
+            return
+        orders.send(answers[verb](*arguments))

@@ -1,0 +1,134 @@
+"""The detector's pictures a second against the size of the batch, and against the bare network.
+
+    python -m benchmarks detect --json
+
+bare       the network alone, batch after batch, the pictures lying where it reads them: what no detector on it can beat
+detect     `DeviceDetector`: pictures copied in, network, head, merging, boxes copied out
+no graphs  the same two without CUDA graphs
+
+All of a row take turns in one run, after a round that does not count, and each is given its best round. On a machine
+without a GPU the network is ONNX Runtime's on the CPU, behind the same detector: it shows what the head and the merging
+cost there, and that this script runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.machine import describe_machine
+from engine import logs
+from engine.cards import ModelCard
+from engine.config import DetectorConfig
+from engine.detect.bound import BoundNetwork
+from engine.detect.cards import find_card
+from engine.detect.device import DeviceDetector
+from engine.detect.network import Network
+from engine.detect.onnx import verified
+from engine.reference import DEMO, reference_frames
+from engine.types import FrameBatch, Frames
+
+ROUNDS = 5
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="detect", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--card", default="ssd_mobilenet_v3_large")
+    parser.add_argument("--precision", default="fp16")
+    parser.add_argument("--most", type=int, default=0, help="largest batch; default: 64 on a GPU, 4 on the CPU")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one round")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    logs.configure(level="error")
+    print(json.dumps(measure(options), indent=2))
+    return 0
+
+
+def measure(options: argparse.Namespace) -> dict[str, object]:
+    card, gpu = find_card(options.card), torch.cuda.is_available()
+    most = options.most or (64 if gpu else 4)
+    networks = _plan_networks(card, options.precision, most) if gpu else {"cpu": _cpu_network(card, most)}
+    detectors = {name: DeviceDetector(card, network) for name, network in networks.items()}
+    rows = [_row(card, size, networks, detectors, options.seconds) for size in networks[next(iter(networks))].sizes]
+    return {
+        "machine": describe_machine(),
+        "gpu": torch.cuda.get_device_name() if gpu else None,
+        "runtime": next(iter(networks.values())).runtime,
+        "parameters": {"card": card.name, "rounds": ROUNDS, "seconds": options.seconds},
+        "batches": rows,
+    }
+
+
+def _cpu_network(card: ModelCard, most: int) -> Network:
+    return BoundNetwork(card, verified(card), "fp32", torch.device("cpu"), most)
+
+
+def _plan_networks(card: ModelCard, precision: str, most: int) -> dict[str, Network]:
+    from engine.detect.plan_network import PlanNetwork
+    from engine.detectors import make_plan, plan_key, this_gpu
+
+    gpu = this_gpu()
+    with tempfile.TemporaryDirectory() as folder:
+        config = DetectorConfig(precision=precision, batch=most, plans=Path(folder))  # type: ignore[arg-type]
+        key = plan_key(card, config, gpu.sm, gpu.name)
+        plan = make_plan(card, config, key, gpu.sm, lambda phase, done, steps: None)
+        jit = Path(folder) / "jit"
+        return {
+            name: PlanNetwork(card, plan.content, precision, gpu.device, jit, graphs=graphs)
+            for name, graphs in (("graphs", True), ("no graphs", False))
+        }
+
+
+def _row(
+    card: ModelCard, size: int, networks: dict[str, Network], detectors: dict[str, DeviceDetector], seconds: float
+) -> dict[str, object]:
+    """Pictures a second of everything, taking turns."""
+    batch = _batch(card, size, networks[next(iter(networks))].pictures.device)
+    works: dict[str, Callable[[], object]] = {}
+    for name, network in networks.items():
+        works[f"bare, {name}"] = lambda network=network: _bare(network, size)  # type: ignore[misc]
+        works[f"detect, {name}"] = lambda detector=detectors[name]: detector.detect(batch)  # type: ignore[misc]
+    best = dict.fromkeys(works, 0.0)
+    for round_ in range(ROUNDS + 1):
+        for name, work in works.items():
+            rate = size * _times(work, seconds if round_ else 0.0)
+            best[name] = max(best[name], rate if round_ else 0.0)
+    shares = {name: round(best[f"detect, {name}"] / best[f"bare, {name}"], 3) for name in networks}
+    return {"batch": size, "per_s": {name: round(rate, 1) for name, rate in best.items()}, "of_bare": shares}
+
+
+def _times(work: Callable[[], object], seconds: float) -> float:
+    """Calls a second."""
+    began_s, calls = time.perf_counter(), 0
+    while not calls or time.perf_counter() - began_s < seconds:
+        work()
+        calls += 1
+    return calls / (time.perf_counter() - began_s)
+
+
+def _bare(network: Network, size: int) -> None:
+    network.run(size)
+    if network.pictures.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _batch(card: ModelCard, size: int, device: torch.device) -> FrameBatch:
+    """Pictures of the demo's streets on the device, each a frame of its own."""
+    found = reference_frames(card, DEMO[:1])[0]
+    pick = np.arange(size) % len(found.frame)
+    frames = found.frames
+    columns = (frames.camera, frames.captured_s, frames.size_px, frames.clock)
+    return FrameBatch(
+        Frames(*(column[found.frame[pick]] for column in columns)),  # type: ignore[arg-type]
+        torch.from_numpy(np.ascontiguousarray(found.pixels[pick])).to(device),
+        np.arange(size, dtype=np.int32),
+        found.model_to_image[pick],
+        found.region_xyxy_px[pick],
+    )

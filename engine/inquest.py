@@ -1,0 +1,136 @@
+"""Puts the inquiry together: the plate reader, the lists, the registry and the classifiers of a configuration."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import grpc
+import structlog
+
+from engine import document
+from engine.config import ClassifierConfig, EngineConfig, RegistryConfig
+from engine.errors import ConfigError, EvidenceError, RegisterError
+from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
+from engine.inquiry.classifier import OnnxClassifier
+from engine.inquiry.confirm import AskClassifier, AskRegistry, Confirm
+from engine.inquiry.investigator import Kept
+from engine.inquiry.views import Look
+from engine.metrics import Metrics
+from engine.plates import load_forms
+from engine.plates.opening import open_reader
+from engine.register import Filter, SqlRegister
+from engine.registry import RemoteRegistry, SnapshotRegistry
+from engine.registry.papers import PAPERS
+from engine.rules.kind import kind_name
+from engine.site import Site
+from engine.sitelooks import LookRule
+from engine.stages import Register, VehicleRegistry
+
+log = structlog.get_logger()
+
+DAYS_S = 2 * 86_400.0
+"""Cases so young that their plate may be told again on the same local day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the inquiry takes from the rest of the engine."""
+
+    site_of: Callable[[int], Site]
+    names: Mapping[int, str]
+    kept: Kept
+    look: Look
+    register: Register
+    metrics: Metrics
+
+
+def require_means(site: Site, config: EngineConfig) -> None:
+    """Raise ConfigError for a rule of which nothing could decide."""
+    for rule in site.rules:
+        if isinstance(rule, LookRule) and kind_name(rule) not in confirmable(config):
+            raise ConfigError(
+                f"site {site.name}: rule {rule.name} ({kind_name(rule)}) needs a {rule.means}, "
+                "and the configuration names none"
+            )
+
+
+def confirmable(config: EngineConfig) -> frozenset[str]:
+    """The kinds whose suspicions this configuration has means for."""
+    papers = PAPERS if config.registry else ()
+    return frozenset((*papers, *(one.kind for one in config.classifiers)))
+
+
+@contextmanager
+def open_inquiry(config: EngineConfig, around: Surroundings) -> Iterator[SecondLookInvestigator]:
+    """Raises ConfigError or ModelError."""
+    forms = load_forms(config.plates.forms)
+    is_stolen = StolenList(config.plates.stolen) if config.plates.stolen else nobodys
+    rules = Identification(forms.home.country, config.plates.least_confidence, is_stolen)
+    looks = Looks(around.kept, around.look, open_reader(config.plates, forms), config.plates.frames)
+    confirm: dict[str, Confirm] = {one.kind: classifier(one) for one in config.classifiers}
+    with ExitStack() as stack:
+        if config.registry:
+            registry = stack.enter_context(closing(open_registry(config.registry, rules.country)))
+            asked = AskRegistry(registry, rules, day_at(around.site_of), lambda: told_lately(around))
+            confirm |= dict.fromkeys(PAPERS, asked)
+        yield SecondLookInvestigator(around.site_of, around.names, looks, rules, around.metrics, confirm)
+
+
+def classifier(config: ClassifierConfig) -> AskClassifier:
+    """Raises ModelError."""
+    network = OnnxClassifier(config.model, config)
+    return AskClassifier(network, config.region, config.threshold, config.frames, config.at_least)
+
+
+def open_registry(config: RegistryConfig, country: str) -> VehicleRegistry:
+    """Raises ConfigError."""
+    zone = ZoneInfo(config.timezone)
+    if config.snapshot:
+        return SnapshotRegistry(config.snapshot, config.longest_age_h * 3600.0, zone)
+    channel = _channel(config)
+    return RemoteRegistry(channel, country, zone, timeout_s=config.timeout_s, cache_s=config.cache_s)
+
+
+def _channel(config: RegistryConfig) -> grpc.Channel:
+    if config.insecure:
+        return grpc.insecure_channel(config.service)
+    try:
+        authority = config.ca.read_bytes() if config.ca else None
+    except OSError as error:
+        raise ConfigError(f"registry.ca: {error}") from error
+    return grpc.secure_channel(config.service, grpc.ssl_channel_credentials(authority))
+
+
+def day_at(site_of: Callable[[int], Site]) -> Callable[[int, float], str]:
+    """The local day of a camera's instant."""
+
+    def day(camera: int, at_s: float) -> str:
+        zone = ZoneInfo(site_of(camera).place.timezone)
+        return dt.datetime.fromtimestamp(at_s, zone).date().isoformat()
+
+    return day
+
+
+def told_lately(around: Surroundings) -> Iterable[tuple[str, str, str]]:
+    """Plate, kind and day of the registry's cases of the last days: after a restart none is told again."""
+    if not isinstance(around.register, SqlRegister):
+        return []
+    since_s = dt.datetime.now(dt.UTC).timestamp() - DAYS_S
+    return list(_keys(around.register, Filter(kinds=tuple(PAPERS), occurred_from_s=since_s)))
+
+
+def _keys(register: SqlRegister, wanted: Filter) -> Iterator[tuple[str, str, str]]:
+    after = 0
+    try:
+        while entries := register.read(after, 500, wanted):
+            after = entries[-1].sequence
+            for entry in entries:
+                record = document.decode(entry.case.document, source=entry.case.id)
+                if record.plate:
+                    yield record.plate.text, record.kind, record.time.local[:10]
+    except (RegisterError, EvidenceError) as error:
+        log.error("earlier cases of the registry's kinds cannot be read", error=str(error))

@@ -1,0 +1,42 @@
+"""The papers that kinds of violation are about, and what a date of expiry says at an instant."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.types import Answer, Validity
+
+PAPERS = {
+    "no_inspection": "technical inspection",
+    "no_insurance": "insurance",
+    "permit_expired": "permit",
+}
+"""By kind of violation."""
+Until = dt.date | Literal["none"] | None
+"""The last day on which a paper is valid; `none`: the registry knows that there is none; None: it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a registry said of one paper."""
+
+    until: Until
+    as_of: dt.datetime
+    """When it was so in the registry."""
+    source: str
+
+    def judged(self, kind: str, at: dt.datetime) -> Answer:
+        """Valid on a day at the place of the event (`at` carries its offset)? A paper that ran out after the record
+        was made may have been renewed since: nobody knows."""
+        name, known = PAPERS[kind], f"by {self.source} as of {self.as_of:%Y-%m-%d %H:%M} UTC"
+        if self.until is None:
+            return Answer(Validity.UNKNOWN, f"Nothing is known of the {name}, {known}.")
+        if self.until == "none":
+            return Answer(Validity.EXPIRED, f"There was no {name}, {known}.")
+        if at.date() <= self.until:
+            return Answer(Validity.VALID, f"The {name} was valid until {self.until}, {known}.")
+        if self.as_of.astimezone(at.tzinfo).date() <= self.until:
+            return Answer(Validity.UNKNOWN, f"The {name} ran out on {self.until}, after the record, {known}.")
+        return Answer(Validity.EXPIRED, f"The {name} had expired on {self.until}, {known}.")

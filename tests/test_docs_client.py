@@ -1,0 +1,56 @@
+"""Every example of docs/client.md runs, in its order, against the real engine with TLS and a token."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.access import EVERYTHING, Role
+from engine.build import build
+from engine.config import ServiceConfig, TlsConfig
+from engine.demo.city import SITES
+from engine.register import SqlRegister, Tokens
+from tests.certificates import Authority
+from tests.examples import write_case
+from tests.test_fleet import at_work, config
+
+PAGE = Path(__file__).parent.parent / "docs" / "client.md"
+
+
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_public_call_has_an_example() -> None:
+    from engine.client import AsyncQyranClient, QyranClient
+
+    calls = {name for name in vars(QyranClient) if not name.startswith("_")}
+    assert calls == {name for name in vars(AsyncQyranClient) if not name.startswith("_")}
+    text = "".join(examples())
+    assert [name for name in calls if f"qyran.{name}(" not in text] == []
+
+
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server")
+    service = ServiceConfig(listen="127.0.0.1:0", tls=TlsConfig(certificate=certificate, key=key))
+    settings = msgspec.structs.replace(config(tmp_path / "state"), service=service)
+    with closing(SqlRegister(settings.register_at)) as register:
+        cases = [write_case(settings.evidence_root, n, {"clip.mp4": b"clip"}) for n in range(1, 6)]
+        register.append([replace(case, area="medeu") for case in cases])
+        (tmp_path / "token").write_text(Tokens(register.database).new("docs", Role.ADMIN, EVERYTHING))
+    (tmp_path / "abay-14.toml").write_text((SITES / "avenue.toml").read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CAMERA_USER", "viewer")
+    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    names: dict[str, object] = {}
+    with build(settings) as engine, at_work(engine):
+        for example in examples():
+            here = example.replace("qyran.example:50151", engine.grpc_address).replace("10.20.0.14", "127.0.0.1:9")
+            exec(here, names)  # noqa: S102 - our own page
+    assert (tmp_path / "evidence" / "gate-000003" / "clip.mp4").read_bytes() == b"clip"

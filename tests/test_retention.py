@@ -1,0 +1,262 @@
+"""What is kept, for how long, and what remains of a case whose time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from engine import housekeeping, wire
+from engine.cli import app
+from engine.config import KeepRule, RetentionConfig
+from engine.decisions import Disposition, Ruling
+from engine.errors import CaseConflict, EvidenceError, RecordConflict, RegisterError
+from engine.evidence import remove_folder
+from engine.evidence.folder import Folders
+from engine.housekeeping import Housekeeper, tidying
+from engine.register import Decisions, Filter, Outbox, Retention, SqlRegister, Wish
+from engine.types import Case
+from engine.verify import verify
+from tests.evidence_bench import store_example
+from tests.examples import make_case
+from tests.serving import eventually
+
+DAY_S = 86_400.0
+
+
+class Office:
+    """A register with its evidence, and a clock that the test moves."""
+
+    def __init__(self, where: Path | str, root: Path) -> None:
+        self.now_s = 1_790_000_000.0
+        self.root = root
+        self.register = SqlRegister(where, clock=lambda: self.now_s)
+        self.folders = Folders(root, "QY-1", None)
+
+    def store(self, number: int, **changes: object) -> str:
+        """A case with evidence, appended."""
+        case = store_example(self.folders, number, **changes)
+        self.register.append([case])
+        return case.id
+
+    def keeper(self, days: int = 0, *rules: KeepRule, recipients: tuple[str, ...] = ()) -> Retention:
+        policy = RetentionConfig(days=days, rules=rules)
+        return Retention(self.register.database, policy, recipients, clock=lambda: self.now_s)
+
+    def remove(self, retention: Retention) -> int:
+        return Housekeeper(self.register, self.root, retention).remove()
+
+    def kept(self) -> list[str]:
+        return [entry.case.id for entry in self.register.read(0, 100)]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    sqlite = request.param == "sqlite"
+    where = tmp_path / "register.db" if sqlite else request.getfixturevalue("postgres").empty_database()
+    office = Office(where, tmp_path / "evidence")
+    with closing(office.register):
+        yield office
+
+
+def test_what_is_over_goes_and_leaves_its_number_and_its_hashes(office: Office) -> None:
+    old = office.store(1)
+    whole = office.register.get(old)
+    office.now_s += 31 * DAY_S
+    young = office.store(2)
+    assert office.remove(office.keeper(days=30)) == 1
+    assert office.kept() == [young]
+    gone = office.register.get(old)
+    assert (gone.sequence, gone.removed_s, gone.case.document, gone.case.folder) == (1, office.now_s, b"", "")
+    assert gone.case.files == whole.case.files
+    assert not (office.root / whole.case.folder).exists()
+    assert [entry.sequence for entry in office.register.read(0, 10, Filter(removed=True))] == [1, 2]
+    assert office.register.check() == []
+    assert office.store(3) and office.register.last_sequence() == 3
+
+
+def test_without_a_policy_everything_is_kept_for_ever(office: Office) -> None:
+    office.store(1)
+    office.now_s += 10_000 * DAY_S
+    assert office.remove(office.keeper()) == 0
+    assert len(office.kept()) == 1
+
+
+def test_the_first_rule_that_fits_counts(office: Office) -> None:
+    rejected, accepted, undecided, warning = (office.store(n) for n in (1, 2, 3, 4))
+    turned = office.store(5, kind="wrong_way")
+    indicated = office.store(6, outcome="indication")
+    decisions = Decisions(office.register.database)
+    for case_id, rulings in ((rejected, ["accepted", "rejected"]), (accepted, ["rejected", "accepted"])):
+        for number, ruling in enumerate(rulings):
+            decisions.report(Disposition(f"{case_id}-{number}", case_id, Ruling(ruling), reporter="city"))
+    retention = office.keeper(
+        1000,
+        KeepRule(days=50, outcomes=("indication",)),
+        KeepRule(days=400, kinds=("wrong_way",)),
+        KeepRule(days=100, dispositions=("rejected", "exempt_stolen")),
+    )
+    for days, left in (
+        (49, {rejected, accepted, undecided, warning, turned, indicated}),
+        (51, {rejected, accepted, undecided, warning, turned}),
+        (101, {accepted, undecided, warning, turned}),
+        (401, {accepted, undecided, warning}),
+        (1001, set()),
+    ):
+        office.now_s = 1_790_000_000.0 + days * DAY_S
+        office.remove(retention)
+        assert set(office.kept()) == left, days
+
+
+def test_what_is_held_stays_until_it_is_released(office: Office) -> None:
+    held, other = office.store(1), office.store(2)
+    office.now_s += 31 * DAY_S
+    retention = office.keeper(days=30)
+    retention.hold(held, "appeal 17/2027", "saule")
+    assert [due.case_id for due in retention.due(0, 10)] == [other]
+    assert office.remove(retention) == 1
+    assert office.kept() == [held]
+    (hold,) = retention.holds()
+    assert (hold.case_id, hold.why, hold.placed_by) == (held, "appeal 17/2027", "saule")
+    assert retention.release(held, "saule") == 1
+    assert retention.holds() == []
+    assert office.remove(retention) == 1
+
+
+def test_a_hold_that_comes_between_plan_and_removal_still_holds(office: Office) -> None:
+    held = office.store(1)
+    office.now_s += 31 * DAY_S
+    retention = office.keeper(days=30)
+    planned = retention.due(0, 10)
+    retention.hold(held, "appeal", "saule")
+    assert retention.remove(planned) == []
+    assert office.kept() == [held]
+
+
+def test_only_what_is_there_can_be_held(office: Office) -> None:
+    retention = office.keeper(days=30)
+    with pytest.raises(RecordConflict, match="no case 'gate-000009'"):
+        retention.hold("gate-000009", "appeal", "saule")
+    gone = office.store(1)
+    office.now_s += 31 * DAY_S
+    office.remove(retention)
+    with pytest.raises(RecordConflict, match="was removed"):
+        retention.hold(gone, "appeal", "saule")
+
+
+def test_what_a_recipient_waits_for_is_kept_for_it(office: Office) -> None:
+    outbox = Outbox(office.register.database, "city", clock=lambda: office.now_s)
+    outbox.claim("here:1", 10.0)
+    waited_for, taken = office.store(1), office.store(2)
+    outbox.enrol(Wish())
+    outbox.deliver(2, "R-1")
+    office.now_s += 31 * DAY_S
+    assert office.remove(office.keeper(days=30, recipients=("city",))) == 1
+    assert office.kept() == [waited_for]
+    assert taken not in office.kept()
+    assert office.remove(office.keeper(days=30)) == 1, "a recipient that is no longer configured waits for nothing"
+
+
+def test_a_removal_that_a_crash_interrupted_is_finished(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = office.store(1)
+    folder = office.root / office.register.get(old).case.folder
+    office.now_s += 31 * DAY_S
+    retention = office.keeper(days=30)
+
+    def die(root: Path, name: str) -> None:
+        raise EvidenceError("the machine is gone")
+
+    monkeypatch.setattr(housekeeping, "remove_folder", die)
+    with pytest.raises(EvidenceError):
+        office.remove(retention)
+    assert folder.exists() and office.kept() == []
+    monkeypatch.undo()
+    assert office.remove(retention) == 0
+    assert not folder.exists()
+    assert office.register.get(old).case.folder == ""
+
+
+def test_a_removed_case_that_is_proved_again_is_known_and_stays_removed(office: Office) -> None:
+    case: Case = store_example(office.folders, 1)
+    office.register.append([case])
+    office.now_s += 31 * DAY_S
+    office.remove(office.keeper(days=30))
+    assert office.register.append([case]) == ()
+    with pytest.raises(CaseConflict):
+        office.register.append([make_case(1, kind="wrong_way")])
+
+
+def test_the_wire_says_that_a_case_was_removed(office: Office) -> None:
+    old = office.store(1)
+    office.now_s += 31 * DAY_S
+    office.remove(office.keeper(days=30))
+    entry = office.register.get(old)
+    message = wire.entry_to_message(entry)
+    assert message.HasField("removed_at")
+    assert list(message.case.incomplete) == []
+    assert wire.entry_from_message(message) == entry
+
+
+def test_the_chain_of_seals_can_be_followed_over_a_removed_case_but_not_over_a_stolen_one(tmp_path: Path) -> None:
+    office = Office(tmp_path / "register.db", tmp_path / "evidence")
+    with closing(office.register):
+        office.store(1)
+        office.now_s += 31 * DAY_S
+        stolen = office.register.get(office.store(2)).case
+        office.store(3)
+        office.remove(office.keeper(days=30))
+        assert verify([], office.root, [], tmp_path / "register.db", Console(quiet=True))
+        remove_folder(office.root, stolen.folder)
+        assert not verify([], office.root, [], tmp_path / "register.db", Console(quiet=True))
+
+
+def test_nothing_outside_the_evidence_is_ever_removed(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "precious").mkdir()
+    for folder in ("../precious", "", ".", "2026/../../precious"):
+        with pytest.raises(EvidenceError, match="outside the evidence"):
+            remove_folder(tmp_path / "evidence", folder)
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_the_housekeeper_appends_what_the_register_does_not_have_and_goes_on_after_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path / "register.db", tmp_path / "evidence")
+    with closing(office.register):
+        lost = store_example(office.folders, 1)
+        real, failures = office.register.append, iter([True])
+
+        def append(cases: object) -> object:
+            if next(failures, False):
+                raise RegisterError("locked")
+            return real(cases)
+
+        monkeypatch.setattr(office.register, "append", append)
+        with tidying(Housekeeper(office.register, office.root, office.keeper()), every_s=0.05):
+            assert eventually(lambda: office.kept() == [lost.id])
+
+
+def test_the_operator_sees_what_is_due_before_anything_goes(tmp_path: Path) -> None:
+    config = tmp_path / "engine.toml"
+    config.write_text(
+        'state = "."\n[retention]\ndays = 30\n[[cameras]]\nname = "gate"\nurl = "gate.mp4"\nsite = "gate.toml"\n'
+    )
+    office = Office(tmp_path / "register.db", tmp_path / "evidence")
+    office.now_s = 1_700_000_000.0
+    with closing(office.register):
+        held, _ = office.store(1), office.store(2)
+
+    def said(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["retention", str(config), *arguments], catch_exceptions=False)
+        return " ".join(done.output.split())
+
+    assert "2 of speeding: over by the rule: 30 days 2 case(s) are due: --apply removes them" in said()
+    assert f"{held}: appeal" in said("--hold", held, "--why", "appeal")
+    assert "1 case(s) removed" in said("--apply")
+    assert f"{held}: 1 hold(s) ended" in said("--release", held)
+    assert "1 case(s) are due" in said()

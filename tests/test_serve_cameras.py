@@ -1,0 +1,150 @@
+"""Orders about cameras that are refused, with the status of the contract; those that are carried out: test_fleet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import grpc
+import pytest
+from PIL import Image
+from qyran.v1 import camera_service_pb2 as pb
+
+from engine.access import Role, Scope
+from engine.build import examine
+from engine.config import CameraConfig
+from engine.errors import Unreachable
+from engine.fleet import CameraRecord, Roster
+from engine.register import CameraVersions, SqlRegister
+from engine.rules import load_catalogue
+from tests.serving import World
+from tests.test_fleet import SITE, config
+from tests.test_serve_access import bearer, let_know
+
+AREA_SITE = SITE.replace("[place]\n", '[place]\narea = "medeu"\n', 1)
+
+
+class Recorded:
+    """Cameras on record, checked as the engine checks them, and watched by nobody."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self.all, self.get, self.history = roster.all, roster.get, roster.history
+        self.remove = self.resume = self.update_site = self.pause
+
+    def order(
+        self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
+    ) -> tuple[CameraRecord, list[str]]:
+        draft = self._roster.draft(settings, site, still, by)
+        warnings = examine(draft.site, load_catalogue("kz"))
+        if probe:
+            raise Unreachable(f"camera {settings.name}: connection refused")
+        return self._roster.commit(draft), warnings
+
+    def pause(self, name: str, expected: int, by: str) -> CameraRecord:
+        return self._roster.commit(self._roster.change(name, expected, by, "pause", state="paused"))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with closing(SqlRegister(tmp_path / "cameras.db")) as register:
+        secrets = {"USER": "u", "PASSWORD": "geheim"}
+        world = World(tmp_path, Recorded(Roster(config(tmp_path), CameraVersions(register.database), secrets)))
+        yield world
+        world.close()
+
+
+def wanted(**changes: object) -> pb.AddCameraRequest:
+    facts = {"name": "second", "url": "rtsp://${USER}:${PASSWORD}@10.0.0.1/live", "site": SITE, "untried": True}
+    return pb.AddCameraRequest(**{**facts, **changes})
+
+
+def refused(world: World, call: str, request: object) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(world.camera_stub, call)(request)
+    return caught.value.code().name, caught.value.details()
+
+
+def test_a_camera_is_told_without_its_secrets(world: World):
+    camera = world.camera_stub.AddCamera(wanted()).camera
+    assert camera.url == "rtsp://10.0.0.1/live"
+    everything = str(world.camera_stub.GetCamera(pb.GetCameraRequest(name="second")))
+    everything += str(world.camera_stub.ListCameras(pb.ListCamerasRequest()))
+    assert "geheim" not in everything
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "told"),
+    [
+        ({"name": "no good name"}, "INVALID_ARGUMENT", "name: "),
+        ({"name": "first"}, "ALREADY_EXISTS", "is there already"),
+        ({"url": "http://10.0.0.1/"}, "INVALID_ARGUMENT", "url: "),
+        ({"url": "/etc/passwd"}, "INVALID_ARGUMENT", "url: "),
+        ({"url": "rtsp://user:secret@10.0.0.1/"}, "INVALID_ARGUMENT", "url: "),
+        ({"url": "rtsp://10.0.0.1/${PASSWORD}"}, "INVALID_ARGUMENT", "url: "),
+        ({"url": "rtsp://${PASSWORD}.evil.example/"}, "INVALID_ARGUMENT", "url: "),
+        ({"url": "rtsp://${GONE}@10.0.0.1/"}, "INVALID_ARGUMENT", "environment variable GONE is not set"),
+        ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
+        ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
+        ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
+        ({"site": SITE.replace("[calibration]\n", '[calibration]\nstill = "/etc/passwd"\n', 1)},
+         "INVALID_ARGUMENT", "names a picture, but none was given"),
+        ({"still": b"no picture", "site": SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)},
+         "INVALID_ARGUMENT", "cannot identify image"),
+        ({"untried": False}, "FAILED_PRECONDITION", "connection refused"),
+    ],
+)  # fmt: skip
+def test_a_wrong_camera_is_refused_and_not_on_record(world: World, changes: dict[str, object], code: str, told: str):
+    found, message = refused(world, "AddCamera", wanted(**changes))
+    assert found == code
+    assert told in message
+    assert "geheim" not in message
+    assert [camera.name for camera in world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras] == ["first"]
+
+
+def test_a_change_for_an_old_version_is_aborted_and_says_so(world: World):
+    world.camera_stub.PauseCamera(pb.PauseCameraRequest(name="first", version=0))
+    code, message = refused(world, "PauseCamera", pb.PauseCameraRequest(name="first", version=0))
+    assert code == "ABORTED"
+    assert "is at version 1, not 0" in message
+
+
+@pytest.mark.parametrize("call", ["GetCamera", "RemoveCamera", "PauseCamera", "ResumeCamera", "UpdateSite"])
+def test_a_camera_that_is_not_there_is_not_found(world: World, call: str):
+    request = getattr(pb, f"{call}Request")(name="third")
+    assert refused(world, call, request) == ("NOT_FOUND", "name: there is no camera 'third'")
+
+
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [
+        (Scope(), ["first", "second"]),
+        (Scope(cameras=("first",)), ["first"]),
+        (Scope(areas=("medeu",)), ["second"]),
+        (Scope(kinds=("speeding",)), ["first", "second"]),
+    ],
+)
+def test_a_scope_bounds_the_cameras_that_are_seen(world: World, scope: Scope, seen: Sequence[str]):
+    world.camera_stub.AddCamera(wanted(site=AREA_SITE))
+    metadata = bearer(world.tokens.new("viewer", Role.VIEWER, scope))
+    let_know(world)
+    listed = world.camera_stub.ListCameras(pb.ListCamerasRequest(), metadata=metadata).cameras
+    assert [camera.name for camera in listed] == seen
+    for name in {"first", "second"} - set(seen):
+        with pytest.raises(grpc.RpcError, match="there is no camera"):
+            world.camera_stub.GetCamera(pb.GetCameraRequest(name=name), metadata=metadata)
+
+
+def test_a_still_that_came_with_a_site_is_kept_by_its_content(tmp_path: Path):
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720)).save(picture, "PNG")
+    site = SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)
+    with closing(SqlRegister(tmp_path / "cameras.db")) as register:
+        roster = Roster(config(tmp_path), CameraVersions(register.database), {})
+        camera = CameraConfig(name="second", url="rtsp://10.0.0.1/", site=Path())
+        record = roster.draft(camera, site, picture.getvalue(), "anna")
+        assert record.site.calibration is not None
+        assert record.site.calibration.still is not None
+        assert record.site.calibration.still.read_bytes() == picture.getvalue()
