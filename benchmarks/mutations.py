@@ -1,14 +1,16 @@
 """Do the tests of the rules notice a fault? Each fault of `mutants.toml` is put in alone, and a test must fail.
 
-    python -m benchmarks mutations --json [--kind KIND]
+    python -m benchmarks mutations --json [--kind KIND] [--update]
 
-Works on a copy of the source; the tests are run on it once as it is, and must pass. `killed_by` is the first test that
-failed; a fault that no test notices has none, and makes the exit status 1.
+Works on a copy of the source; the tests are run on it once as they are, and must pass. `killed_by` is the first test
+that failed; a fault that no test notices has none, and makes the exit status 1. With `--update` a row of the committed
+result stays where the fault, the file it is put in and its tests are what they were (`digest`).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -63,13 +65,17 @@ def load(path: Path = LIST) -> list[Mutant]:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mutations", description=__doc__)
     parser.add_argument("--kind", help="only the faults of this kind")
+    parser.add_argument("--update", action="store_true", help="try only what has changed since the committed result")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     mutants = [mutant for mutant in load() if options.kind in (None, mutant.kind)]
+    known = {row["digest"]: row for row in pages.result("mutations")["mutants"]} if options.update else {}
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
-        require_passing(copy, sorted({test for mutant in mutants for test in mutant.tests}))
-        rows = list(tried(copy, mutants))
+        fresh = [mutant for mutant in mutants if digest(mutant, copy) not in known]
+        require_passing(copy, sorted({test for mutant in fresh for test in mutant.tests}))
+        known |= {row["digest"]: row for row in tried(copy, fresh)}
+        rows = [known[digest(mutant, copy)] for mutant in mutants]
     print(json.dumps(result(rows), indent=2))
     return 0 if all(row["killed_by"] for row in rows) else 1
 
@@ -86,9 +92,17 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+def digest(mutant: Mutant, root: Path) -> str:
+    """Of the fault, and of what it is put in and tried by."""
+    content = hashlib.sha256(repr(mutant).encode())
+    for name in (mutant.file, *mutant.tests):
+        content.update((root / name).read_bytes())
+    return content.hexdigest()[:16]
+
+
 def require_passing(folder: Path, tests: Sequence[str]) -> None:
     """Raises MutantError where the tests fail on the source as it is."""
-    status, said = run(folder, tests)
+    status, said = run(folder, tests) if tests else (PASSED, "")
     if status != PASSED:
         raise MutantError(f"the tests do not pass as they are:\n{said}")
 
@@ -101,7 +115,8 @@ def tried(folder: Path, mutants: Sequence[Mutant]) -> Iterator[dict[str, Any]]:
         path.write_text(mutant.applied(sound), encoding="utf-8")
         status, said = run(folder, mutant.tests)
         path.write_text(sound, encoding="utf-8")
-        row = {**asdict(mutant), "killed_by": first_failure(said) if status == FAILED else None}
+        killed_by = first_failure(said) if status == FAILED else None
+        row = {**asdict(mutant), "digest": digest(mutant, folder), "killed_by": killed_by}
         print(f"{mutant.kind}: {mutant.fault}: {row['killed_by'] or 'SURVIVED'}", file=sys.stderr)
         yield row
 

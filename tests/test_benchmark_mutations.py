@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_a_noticed_fault_names_the_test_and_an_unnoticed_one_none(tmp_path: Path
     noticed, unnoticed = mutations.tried(tmp_path, mutants)
     assert (noticed["killed_by"], unnoticed["killed_by"]) == ("test_limit", None)
     assert (tmp_path / "rule.py").read_text() == "LIMIT = 60\nUNUSED = 1\n"
+
+
+def test_a_row_is_known_again_until_its_fault_its_file_or_its_tests_change(tmp_path: Path) -> None:
+    for name in ("rule.py", "test_rule.py"):
+        (tmp_path / name).write_text("x = 1\n")
+    mutant = mutations.Mutant("speeding", "one", "rule.py", "1", "2", ("test_rule.py",))
+    before = mutations.digest(mutant, tmp_path)
+    assert mutations.digest(mutant, tmp_path) == before
+    assert mutations.digest(dataclasses.replace(mutant, new="3"), tmp_path) != before
+    for name in ("rule.py", "test_rule.py"):
+        (tmp_path / name).write_text("x = 1  # other\n")
+        assert mutations.digest(mutant, tmp_path) != before
+        before = mutations.digest(mutant, tmp_path)
 
 
 def test_tests_that_fail_without_a_fault_prove_nothing(tmp_path: Path) -> None:

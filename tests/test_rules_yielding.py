@@ -69,7 +69,7 @@ def test_who_waits_at_the_kerb_or_walks_beside_the_crossing_is_not_on_it() -> No
 
 
 def test_who_steps_out_too_late_could_not_be_seen() -> None:
-    for x in (-2.0, -0.5):
+    for x in (-2.0, -0.93):
         assert drive(COMES, Walker(way=lambda t, x=x: (x, 32.0), begin_s=ONTO_S - 0.15)) == []
 
 
