@@ -77,7 +77,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(exposed(metrics, host, port))
-        lost = stack.enter_context(watching(0 if config.decoder.device == "cpu" else config.decoder.device, metrics))
+        lost = stack.enter_context(watching(_gpu(config), metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
         roster = Roster(config, CameraVersions(register.database, config.device_serial), secrets(config))
         watched = [camera for camera in roster.all() if camera.version.state == "watched"]
@@ -225,7 +225,15 @@ def open_crew(
             metrics,
         )
         around = Surroundings(
-            lambda camera: scenes[camera].site, names, prosecutor.kept, decoding.look, register, metrics
+            site_of=lambda camera: scenes[camera].site,
+            names=names,
+            kept=prosecutor.kept,
+            look=decoding.look,
+            register=register,
+            metrics=metrics,
+            catalogue=catalogue,
+            reached_s=prosecutor.reached_s,
+            shoot=prosecutor.shoot,
         )
         stages = Stages(
             decoder=decoding.decoder,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from engine.build import examine, size_warnings
 from engine.config import CameraConfig, EngineConfig, load_config
+from engine.deliver import open_channel
 from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
@@ -47,6 +48,8 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
         load_signing_key(config.evidence.signing_key)
     for site in sites:
         require_means(site, config)
+    for recipient in config.recipients:
+        open_channel(recipient).close()
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)

@@ -330,6 +330,8 @@ class EngineConfig(Strict, frozen=True):
     plates: PlatesConfig = PlatesConfig()
     registry: RegistryConfig | None = None
     classifiers: tuple[ClassifierConfig, ...] = ()
+    sections: Path | None = None
+    """File of the sections between cameras, relative to this file."""
     register: RegisterConfig = RegisterConfig()
     retention: RetentionConfig = RetentionConfig()
     recipients: tuple[RecipientConfig, ...] = ()
@@ -405,6 +407,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
         register=_with_secrets(config.register, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
+        sections=here / config.sections if config.sections else None,
         registry=_with_registry(config.registry, here),
         classifiers=tuple(msgspec.structs.replace(one, model=here / one.model) for one in config.classifiers),
         service=_with_tls(config.service, here),

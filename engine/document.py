@@ -145,6 +145,20 @@ class PlateRecord(Record, frozen=True):
     """What the operator's lists say of it: `stolen`, `exempt`."""
 
 
+class SectionRecord(Record, frozen=True):
+    """The section that a drive was measured on."""
+
+    name: str
+    entry_camera: str
+    entry_line: str
+    exit_camera: str
+    exit_line: str
+    length_m: float
+    length_sigma_m: float
+    certificate: CertificateRecord
+    """Of the section: it attests the length and both clocks."""
+
+
 class Liability(Record, frozen=True):
     """Who answers for what the vehicle did."""
 
@@ -201,6 +215,8 @@ class Document(Record, frozen=True):
     """None where none was read."""
     liability: Liability | None = None
     """Of the vehicle's owner, by the law in force."""
+    section: SectionRecord | None = None
+    """Of a drive between two cameras; `trajectory` then holds the sightings at the entry's camera and at the exit's."""
 
 
 class Summary(Record, frozen=True):

@@ -52,14 +52,14 @@ class Housekeeper:
 
     def remove(self) -> int:
         """Take away what is no longer to be kept, and what an interrupted removal left; how many cases."""
-        count = 0
-        while page := self._retention.due(0, BATCH):
+        count = after = 0
+        while page := self._retention.due(after, BATCH):
+            after = page[-1].sequence
             gone = self._retention.remove(page)
-            if not gone:
-                break
-            count += len(gone)
             self._sweep([case.folder for case in gone])
-            log.info("cases removed", cases=len(gone), first=gone[0].case_id, why=gone[0].why)
+            count += len(gone)
+        if count:
+            log.info("cases removed", cases=count)
         self._sweep(self._retention.unfinished())
         return count
 

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import grpc
@@ -25,10 +26,15 @@ from engine.plates.opening import open_reader
 from engine.register import Filter, SqlRegister
 from engine.registry import RemoteRegistry, SnapshotRegistry
 from engine.registry.papers import PAPERS
+from engine.rules import Catalogue
 from engine.rules.kind import kind_name
+from engine.section import SectionDesk, load_sections, require
+from engine.section.desk import Shoot
+from engine.section.verdict import KIND as SECTION_KIND
 from engine.site import Site
-from engine.sitelooks import LookRule
+from engine.sitelooks import LookRule, SectionEndRule
 from engine.stages import Register, VehicleRegistry
+from engine.types import Violation
 
 log = structlog.get_logger()
 
@@ -46,6 +52,9 @@ class Surroundings:
     look: Look
     register: Register
     metrics: Metrics
+    catalogue: Catalogue
+    reached_s: Callable[[int], float]
+    shoot: Shoot
 
 
 def require_means(site: Site, config: EngineConfig) -> None:
@@ -61,7 +70,8 @@ def require_means(site: Site, config: EngineConfig) -> None:
 def confirmable(config: EngineConfig) -> frozenset[str]:
     """The kinds whose suspicions this configuration has means for."""
     papers = PAPERS if config.registry else ()
-    return frozenset((*papers, *(one.kind for one in config.classifiers)))
+    drives = (SECTION_KIND,) if config.sections else ()
+    return frozenset((*papers, *drives, *(one.kind for one in config.classifiers)))
 
 
 @contextmanager
@@ -77,7 +87,33 @@ def open_inquiry(config: EngineConfig, around: Surroundings) -> Iterator[SecondL
             registry = stack.enter_context(closing(open_registry(config.registry, rules.country)))
             asked = AskRegistry(registry, rules, day_at(around.site_of), lambda: told_lately(around))
             confirm |= dict.fromkeys(PAPERS, asked)
-        yield SecondLookInvestigator(around.site_of, around.names, looks, rules, around.metrics, confirm)
+        desk = open_desk(config.sections, around) if config.sections else None
+        yield SecondLookInvestigator(around.site_of, around.names, looks, rules, around.metrics, confirm, desk)
+
+
+def open_desk(path: Path, around: Surroundings) -> SectionDesk:
+    """The sections of a file. Raises ConfigError, also for an end of which no camera's site tells."""
+    sections = load_sections(path)
+    require(sections, around.catalogue)
+    index = {name: camera for camera, name in around.names.items()}
+    for section in sections:
+        for end in (section.entry, section.exit):
+            if end.camera in index and not _tells(around.site_of(index[end.camera]), end.line):
+                raise ConfigError(
+                    f"section {section.name}: the site of {end.camera} has no average_speed rule at line {end.line!r}"
+                )
+
+    def line_of(crossing: Violation) -> str:
+        rules = around.site_of(crossing.camera).rules
+        return next((r.line for r in rules if isinstance(r, SectionEndRule) and r.name == crossing.rule), "")
+
+    return SectionDesk(
+        sections, around.names, around.catalogue, line_of, around.reached_s, around.shoot, around.metrics
+    )
+
+
+def _tells(site: Site, line: str) -> bool:
+    return any(isinstance(rule, SectionEndRule) and rule.line == line for rule in site.rules)
 
 
 def classifier(config: ClassifierConfig) -> AskClassifier:

@@ -143,6 +143,12 @@ class Metrics:
         self.plates = Counter(
             "qyran_plates_total", "Plates looked for, by what came of it", ["camera", "result"], registry=registry
         )
+        self.section_drives = Counter(
+            "qyran_section_passages_total",
+            "Passages and drives of a section, by what became of them",
+            ["section", "finding"],
+            registry=registry,
+        )
         self.dropped_violations = Counter(
             "qyran_violations_dropped_total",
             "Violations that the second look refuted",

@@ -13,14 +13,12 @@ from msgspec import Meta
 from engine.config import Positive
 from engine.siterules import Rule
 
-Means = Literal["registry", "classifier"]
+Means = Literal["registry", "classifier", "section"]
 
 
 class LookRule(Rule, frozen=True, kw_only=True):
-    """Every vehicle that is seen well in the zone is looked at once, as often as the camera's budget allows."""
+    """Vehicles are looked at, each once, as often as the rule's budget allows."""
 
-    at_least_px: Positive = 140.0
-    """Width of a vehicle's box that is seen well."""
     a_minute: Annotated[float, Meta(gt=0, le=600)] = 12.0
     """Vehicles that are looked at, in the mean; what comes beyond is counted and not looked at."""
 
@@ -30,7 +28,14 @@ class LookRule(Rule, frozen=True, kw_only=True):
         raise NotImplementedError
 
 
-class RegistryRule(LookRule, frozen=True, kw_only=True):
+class BestSightingRule(LookRule, frozen=True, kw_only=True):
+    """Every vehicle that is seen well in the zone, where it is seen best."""
+
+    at_least_px: Positive = 140.0
+    """Width of a vehicle's box that is seen well."""
+
+
+class RegistryRule(BestSightingRule, frozen=True, kw_only=True):
     """By the plate and a registry's answer."""
 
     @property
@@ -50,7 +55,7 @@ class PermitExpiredRule(RegistryRule, frozen=True, kw_only=True, tag="permit_exp
     """The permit has expired."""
 
 
-class ClassifierRule(LookRule, frozen=True, kw_only=True):
+class ClassifierRule(BestSightingRule, frozen=True, kw_only=True):
     """By the operator's own classifier on the vehicle, in several frames."""
 
     @property
@@ -74,8 +79,24 @@ class PlateMissingRule(ClassifierRule, frozen=True, kw_only=True, tag="plate_mis
     """There is no plate, or none that could be read."""
 
 
+class SectionEndRule(LookRule, frozen=True, kw_only=True, tag="average_speed"):
+    """Who crosses the line forward enters or leaves a section: its plate is read, and the other end has the rest."""
+
+    line: str
+    a_minute: Annotated[float, Meta(gt=0, le=600)] = 30.0
+
+    @property
+    def means(self) -> Means:
+        return "section"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return (self.line,)
+
+
 AnyLookRule = (
-    NoInspectionRule
+    SectionEndRule
+    | NoInspectionRule
     | NoInsuranceRule
     | PermitExpiredRule
     | PhoneUseRule

@@ -518,6 +518,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionProof:
+    """What proves a drive from one camera to another, besides its violation."""
+
+    section: str
+    entry: tuple[str, str]
+    """Camera and line."""
+    exit: tuple[str, str]
+    length_m: float
+    length_sigma_m: float
+    certificate: tuple[str, float, float]
+    """Number, and from when to when it is in force, Unix seconds UTC."""
+    files: Mapping[str, bytes]
+    """Stills of both ends, made while their recordings were kept: content by name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """One offence of one vehicle, as the rules saw it and the inquiry named it, before any evidence is gathered."""
 
@@ -552,6 +568,8 @@ class Violation:
     """Of the vehicle, as the inquiry read it; None before that, and where none could be read."""
     marks: tuple[str, ...] = ()
     """What the operator's lists say of the plate: `stolen`."""
+    section: SectionProof | None = None
+    """Of a drive between two cameras; None for everything that one camera saw."""
     confirm: str = ""
     """A mere suspicion until the inquiry confirms it by this: `registry`, `classifier` or `section`; empty: proved."""
 

@@ -166,9 +166,9 @@ def _fill_told(message: pb.Case, document: doc.Summary) -> None:
     message.reasons.extend(document.reasons)
     message.incomplete.extend(document.incomplete)
     message.vehicle_class = _value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class)
-    message.place.MergeFrom(_place(document.place))
+    _fill_place(message.place, document.place, document.place.site)
     if document.measurement:
-        message.measurement.MergeFrom(_measurement(document.measurement))
+        _fill_measurement(message.measurement, document.measurement)
     if document.plate:
         message.plate.MergeFrom(_plate(document.plate))
 
@@ -191,15 +191,13 @@ def _value(enum: _Enum[Number], prefix: str, name: str) -> Number:
         return enum.Value(f"{prefix}_UNSPECIFIED")
 
 
-def _place(place: doc.Where) -> pb.Place:
-    return pb.Place(
-        site=place.site,
-        address=place.address,
-        latitude=place.latitude,
-        longitude=place.longitude,
-        direction=place.direction,
-        area=place.area,
-    )
+def _fill_place(message: pb.Place, place: doc.Where | Place, site: str) -> None:
+    message.site, message.direction, message.area = site, place.direction, place.area
+    message.address.update(place.address)
+    if place.latitude is not None:
+        message.latitude = place.latitude
+    if place.longitude is not None:
+        message.longitude = place.longitude
 
 
 def _plate(plate: doc.PlateRecord) -> pb.Plate:
@@ -214,26 +212,17 @@ def _plate(plate: doc.PlateRecord) -> pb.Plate:
     )
 
 
-def site_place_to_message(site: str, place: Place) -> pb.Place:
-    return pb.Place(
-        site=site,
-        address=place.address,
-        latitude=place.latitude,
-        longitude=place.longitude,
-        direction=place.direction,
-        area=place.area,
-    )
+def place_to_message(place: Place, site: str) -> pb.Place:
+    message = pb.Place()
+    _fill_place(message, place, site)
+    return message
 
 
-def _measurement(speed: doc.Speed) -> pb.Measurement:
-    return pb.Measurement(
-        speed_kmh=speed.speed_kmh,
-        expanded_uncertainty_kmh=speed.expanded_uncertainty_kmh,
-        coverage_factor=speed.coverage_factor,
-        limit_kmh=speed.limit_kmh,
-        tolerance_kmh=speed.tolerance_kmh,
-        enforced_kmh=speed.enforced_kmh,
-        length_m=speed.length_m,
-        began_at=timestamp(speed.began.timestamp()),
-        ended_at=timestamp(speed.ended.timestamp()),
-    )
+def _fill_measurement(message: pb.Measurement, speed: doc.Speed) -> None:
+    message.speed_kmh = speed.speed_kmh
+    message.expanded_uncertainty_kmh = speed.expanded_uncertainty_kmh
+    message.coverage_factor = speed.coverage_factor
+    message.limit_kmh, message.tolerance_kmh = speed.limit_kmh, speed.tolerance_kmh
+    message.enforced_kmh, message.length_m = speed.enforced_kmh, speed.length_m
+    message.began_at.seconds, message.began_at.nanos = _parts(speed.began.timestamp())
+    message.ended_at.seconds, message.ended_at.nanos = _parts(speed.ended.timestamp())

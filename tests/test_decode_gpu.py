@@ -136,7 +136,8 @@ def test_the_second_look_shows_what_the_cpu_shows(streams: dict[str, Segment], g
 
 
 def test_batches_that_are_decoded_while_another_is_read_do_not_touch_it(streams: dict[str, Segment], gpu: int) -> None:
-    """Note [Frame lifetime across streams]: a slow reader on a stream of its own, and a decoder that goes on."""
+    """Note [Frame lifetime across streams]: a slow reader on a stream of its own that waits for nobody, and a decoder
+    that goes on."""
     stream = torch.cuda.Stream(gpu)
     batches = [[of(streams[name], 1)] for name in ("h264", "vp9", "hevc", "mjpeg")] * 3
     with decoders(device=gpu) as (dali, _, _):
@@ -145,7 +146,6 @@ def test_batches_that_are_decoded_while_another_is_read_do_not_touch_it(streams:
         read = []
         for segments in batches:
             pixels = dali.decode(segments).pixels
-            stream.wait_stream(torch.cuda.current_stream(gpu))
             with torch.cuda.stream(stream):
                 torch.cuda._sleep(20_000_000)
                 read.append((pixels, pixels.double().sum()))

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import names
-from engine.config import load_config
+from engine import tomlfile
+from engine.config import EngineConfig, load_config
 from engine.metrics import Metrics
+from engine.share import Share, parse_share
 from engine.site import load_site
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -61,6 +63,15 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
     assert "secret" not in repr(config)
 
 
+def test_what_the_example_leaves_commented_out_is_well_formed_too() -> None:
+    text = (DEPLOY / "example" / "engine.toml").read_text()
+    shown = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
+    config = tomlfile.parse(shown, EngineConfig, source="example")
+    assert config.recipients
+    assert config.retention.rules
+    assert config.register.url
+
+
 def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path: Path) -> None:
     (tmp_path / "CAMERA_USER").write_text("viewer\n")
     (tmp_path / "CAMERA_PASSWORD").write_text("geheim\n")
@@ -86,3 +97,12 @@ def test_the_handbook_knows_every_alarm() -> None:
     alarms = re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text())
     assert alarms
     assert all(f"| {alarm} |" in handbook for alarm in alarms)
+
+
+def test_the_unit_of_a_gpu_starts_a_worker_that_there_is() -> None:
+    unit = (DEPLOY / "systemd" / "qyran-gpu@.service").read_text()
+    [command] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    program, verb, _, option, share = command.replace("%i", "1").replace("${QYRAN_GPUS}", "2").split()
+    assert (Path(program).name, verb, option) == ("qyran", "run", "--gpu")
+    assert parse_share(share) == Share(1, 2)
+    assert "Restart=always" in unit

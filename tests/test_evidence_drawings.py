@@ -159,7 +159,7 @@ def test_the_measured_stretch_zones_and_lines_are_drawn():
     ruled = Ruled({"zone": SQUARE}, {"stop": ((0.0, 0.0), (9.0, 9.0))})
     svg = plan(held=HELD, calibration=calibration(), ruled=ruled)
     assert len(of_class(svg, "m")) == len(of_class(svg, "z")) == len(of_class(svg, "l")) == 1
-    assert any(text.text == "20.0 m · 1.00 s" for text in svg.iter(f"{SVG}text"))
+    assert any(text.text == "20.00 m · 1.00 s" for text in svg.iter(f"{SVG}text"))
     assert not of_class(plan(), "m")
 
 

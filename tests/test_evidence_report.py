@@ -18,6 +18,7 @@ from engine.decode.second_look import look
 from engine.errors import ConfigError, EvidenceError
 from engine.evidence import Means, embedded, languages, write_report
 from engine.evidence.report.words import Words, words_of
+from engine.registry.papers import PAPERS, Record, Until
 from engine.rules import load_catalogue
 from engine.rules.catalogue import shipped_catalogues
 from engine.types import Clock, VehicleClass
@@ -163,6 +164,15 @@ def test_a_sentence_within_a_sentence_is_said_too():
     outer = f"Plate 123ABC02 from west (w) to east (e): 5000.0 m in 200.00 s. {inner}"
     assert words_of("kk").sentence(outer).endswith(words_of("kk").sentence(inner))
     assert words_of("kk").sentence(inner) != inner
+
+
+@pytest.mark.parametrize("until", ["none", dt.date(2026, 1, 31)])
+def test_what_a_registry_says_is_said_with_its_paper(until: Until):
+    at = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
+    for kind in PAPERS:
+        said = Record(until, at, "the registry's snapshot").judged(kind, at).says
+        assert "снимок реестра" in words_of("ru").sentence(said)
+        assert "тізілім көшірмесі" in words_of("kk").sentence(said)
 
 
 def test_a_sentence_that_nobody_knows_stays_as_it_is(words: Words):

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from engine.decode.second_look import look
-from engine.evidence import (
-    Means,
-)
+from engine.evidence import Means
+from engine.evidence.stills import Seen, veiled
 from engine.types import Detections, Segment, VehicleClass
 from tests.evidence_bench import Bench, found_boxes, prove, shown
-from tests.examples import make_footage
+from tests.examples import make_footage, picture
 
 
 def contrast(pixels: np.ndarray, box: tuple[float, float, float, float]) -> float:
@@ -93,3 +92,22 @@ def test_where_nobody_could_look_all_but_the_vehicle_is_veiled(tmp_path: Path, f
     assert contrast(pixels, (118, 62, 194, 118)) > 40
     assert contrast(pixels, (210, 10, 310, 180)) < 25
     assert "Persons and plates could not be looked for" in record.incomplete[0]
+
+
+OWN = Seen((100.0, 40.0, 220.0, 160.0), VehicleClass.TRUCK)
+BEFORE_IT_PX = (105.0, 45.0, 150.0, 105.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "score", "hidden"),
+    [(VehicleClass.MOTORCYCLE, 0.6, True), (VehicleClass.CAR, 0.25, False), (VehicleClass.PERSON, 0.25, True)],
+)
+def test_a_doubtful_box_within_the_vehicle_is_a_part_of_it_a_sure_one_or_a_person_is_not(kind, score, hidden):
+    shown_px = np.asarray(veiled(picture(0), [Seen(BEFORE_IT_PX, kind, score)], OWN), np.float32)
+    assert (contrast(shown_px, (108.0, 75.0, 147.0, 103.0)) < 25) is hidden
+
+
+def test_a_doubtful_box_beside_the_vehicle_is_another_one():
+    beside = (230.0, 40.0, 300.0, 160.0)
+    shown_px = np.asarray(veiled(picture(0), [Seen(beside, VehicleClass.CAR, 0.25)], OWN), np.float32)
+    assert contrast(shown_px, (235.0, 100.0, 295.0, 155.0)) < 25

@@ -62,7 +62,7 @@ def look_for(card: ModelCard, pictures: list[Bytes8]) -> list[list[tuple[Vehicle
 
 def veil(pictures: list[Bytes8], own: list[Seen | None]) -> list[Image.Image]:
     """As the evidence does, with the shipped detector."""
-    seen = [[Seen(box, kind) for kind, _, box in said] for said in look_for(SHIPPED, pictures)]
+    seen = [[Seen(box, kind, score) for kind, score, box in said] for said in look_for(SHIPPED, pictures)]
     return [veiled(rgb, *pair) for rgb, pair in zip(pictures, zip(seen, own, strict=True), strict=True)]
 
 

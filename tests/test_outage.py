@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 
 from engine.build import open_stages
-from engine.config import EngineConfig, PlatesConfig
+from engine.config import EngineConfig, PlatesConfig, RetentionConfig
 from engine.demo.city import FOOTAGE, city_config
+from engine.errors import RegisterError
 from engine.evidence import verify_case
+from engine.evidence.folder import Folders
+from engine.housekeeping import Housekeeper
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.outage import LASTS_S, Outage
-from engine.pipeline import Pipeline
-from engine.register import SqlRegister
+from engine.pipeline import Pipeline, Stages
+from engine.register import Retention, SqlRegister
 from engine.site import load_site
-from engine.types import Entry, Segment
+from engine.types import Case, Entry, Segment
+from tests.evidence_bench import store_example
 
 START_S = 1_780_000_000.0
 
@@ -151,3 +157,41 @@ def test_a_refusal_after_a_success_begins_anew() -> None:
         clock.now_s += LASTS_S - 1
         outage.note(False, 0)
     assert not outage.lasts
+
+
+class Evidence:
+    """A prosecutor whose cases are on the disk already."""
+
+    refused, waiting = False, 0
+
+    def __init__(self, cases: list[Case]) -> None:
+        self._cases = cases
+
+    def prove(self, violations: object) -> list[Case]:
+        proved, self._cases = self._cases, []
+        return proved
+
+
+class Unreachable(SqlRegister):
+    """A register whose server is away."""
+
+    def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
+        raise RegisterError("no route to host")
+
+
+def test_what_the_register_does_not_take_for_long_waits_on_the_disk_alone_and_is_appended_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.pipeline.UNRECORDED_MOST", 3)
+    folders = Folders(tmp_path / "evidence", "QY-1", None)
+    cases, metrics = [store_example(folders, number) for number in range(8)], Metrics()
+    with closing(Unreachable(tmp_path / "register.db")) as register:
+        idle, telling = Mock(), SimpleNamespace(investigate=list)
+        stages = Stages(idle, idle, idle, idle, idle, idle, idle, telling, Evidence(cases), register)
+        pipeline = Pipeline(stages, {0: "gate"}, metrics)
+        assert pipeline.settle([]) == []
+        assert metrics.registry.get_sample_value("qyran_unrecorded_cases") == 3
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        keeper = Retention(register.database, RetentionConfig())
+        Housekeeper(register, tmp_path / "evidence", keeper).recover()
+        assert {entry.case.id for entry in register.read(0, 100)} == {case.id for case in cases}

@@ -4,18 +4,17 @@ One graph does a batch: decode the wanted frames, cut out and scale the regions,
 With a GPU it is NVDEC and CUDA kernels; without one, for the tests, DALI's own CPU code behind the same words.
 
 Note [Frame lifetime across streams]
-DALI works on CUDA streams of its own, the detector on another, and nobody waits for the host in between. Three rules
-make that safe, and every stage keeps them by itself:
+DALI works on CUDA streams of its own, the detector on another, and batch n + 1 is decoded while batch n is looked at.
+Three rules make that safe, and every stage keeps them by itself:
 
-1. What `Graph.run` returns is memory that DALI has promised to nobody else: the executor allocates outputs anew for
-   every run and takes them back when the last view is gone (`exec_dynamic`, DALI's default). So batch n + 1 is decoded
-   while batch n is looked at, and neither writes where the other reads.
-2. `from_dlpack` tells DALI which stream is going to read; DALI makes that stream, not the host, wait for its
-   kernels. It has to be called on the thread and stream that read next, or the reader has to wait for that stream:
-   the pixels are handed over on torch's current stream of the device, which is where every detector begins.
+1. What is decoded is written over by nobody: the executor allocates the outputs of every run anew and takes them back
+   when the last view is gone (`exec_dynamic`, DALI's default).
+2. What is handed over is finished: `Pipeline.run` without a stream returns when its kernels are done, and whoever puts
+   parts together afterwards (`device.DeviceDecoder`) waits for that, too. So it may be read on any stream at once. The
+   waiting is that of the decoding thread alone; copies, NVDEC, the network and the host's work overlap across threads.
 3. Whoever reads keeps the batch alive until its kernels are done, for when the last view goes, DALI may give the memory
    to the next batch at once. `Detector.detect` holds the batch and returns boxes in host memory, so it has waited for
-   its stream by then; `FrameBatch` is dropped after that.
+   its stream by then; the batch is dropped after that.
 """
 
 from __future__ import annotations

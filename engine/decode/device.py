@@ -10,26 +10,23 @@ import numpy as np
 import structlog
 import torch
 
-from engine import remux
 from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.dali import Decoded, Sample
-from engine.decode.formats import Formats, is_regular, shown
-from engine.decode.lamps import lamp_box, read_lamps_in_crop, unread
+from engine.decode.formats import Formats
+from engine.decode.lamps import read_lamps_in_crop, unread
 from engine.decode.picture import recolour
 from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of, joined
-from engine.decode.regions import cut
-from engine.errors import DecodeError, EvidenceError, OutOfDeviceMemory
+from engine.decode.samples import RGB, asked
+from engine.errors import DecodeError, OutOfDeviceMemory
 from engine.metrics import Metrics
-from engine.types import FrameBatch, Ints, Lamps, Segment
+from engine.types import FrameBatch, Lamps, Segment
 
 log = structlog.get_logger()
 
 REFUSALS = 3
 """So many segments of a camera refused in a row, and the device is not asked again until its format changes."""
-RGB = ModelInput(name="", width_px=1, height_px=1)
-"""Values as they are seen: red, green, blue, 0 to 255. The size does not count."""
 _RESERVE_FRAMES = 20
 """Full-size RGB frames beside the wanted ones that a segment takes while it is decoded: DALI's reorder buffer (8), and
 NVDEC's surfaces (up to 20 of half the size)."""
@@ -199,23 +196,6 @@ class DeviceDecoder:
         return refused
 
 
-def asked(segment: Segment, wanted: Ints, formats: Formats, model: ModelInput, view: CameraView) -> Sample | str:
-    """The segment as the device takes it, or why the device is not asked: one of `metrics.FALLBACK_REASONS`."""
-    if view.lossy:
-        return "lossy"
-    try:
-        found = formats.of(segment)
-        if found.refused or not is_regular(segment):
-            return found.refused or "packets"
-        container = remux.to_mp4([segment])
-    except (DecodeError, EvidenceError):
-        return "packets"
-    size_px = (segment.width_px, segment.height_px)
-    cuts = tuple(cut(size_px, region, model) for region in view.regions)
-    colour = recolour(found.encoding, model)
-    return Sample(container, shown(segment)[wanted], *colour, cuts, lamp_box(view, size_px))
-
-
 def _power_of_two(count: int) -> int:
     """The largest that is not above `count`."""
     return 1 << (count.bit_length() - 1)
@@ -244,8 +224,14 @@ def _batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
 
 
 def _end_to_end(pixels: Sequence[Any]) -> Any:
-    """The parts' pixels as one array: where there is one part, that very array, else on the device."""
+    """The parts' pixels as one array: where there is one part, that very array, else on the device.
+
+    Rules 2 and 3 of Note [Frame lifetime across streams]: it is finished, and the parts may go.
+    """
     if len(pixels) == 1:
         return pixels[0]
     device = next((one.device for one in pixels if isinstance(one, torch.Tensor)), None)
-    return torch.cat([torch.as_tensor(one, device=device) for one in pixels])
+    together = torch.cat([torch.as_tensor(one, device=device) for one in pixels])
+    if together.is_cuda:
+        torch.cuda.current_stream(together.device).synchronize()
+    return together

@@ -11,10 +11,10 @@ import structlog
 
 from engine.decode.camera import CameraView
 from engine.decode.dali import Sample
-from engine.decode.device import RGB, asked
 from engine.decode.formats import Formats
+from engine.decode.samples import RGB, asked
 from engine.decode.second_look import Still, look, stills
-from engine.errors import DecodeError, DeviceError
+from engine.errors import DecodeError, DeviceError, OutOfDeviceMemory
 from engine.metrics import Metrics
 from engine.types import Bytes8, Segment
 
@@ -76,7 +76,7 @@ class DeviceLook:
         except (DecodeError, DeviceError) as error:
             log.warning("second look: the CPU takes over from the device", camera=view.name, error=str(error))
             self._drop()
-            return [], "device"
+            return [], "memory" if isinstance(error, OutOfDeviceMemory) else "device"
 
     def _drop(self) -> None:
         if self._graph is not None:

@@ -18,13 +18,14 @@ from engine.deliver.pauses import Breaker, Pace, backoff_s
 from engine.errors import RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
+from engine.register.outbox import PENDING, REFUSED
 
 log = structlog.get_logger()
 
 IDLE_S = 0.5
 """How soon a new case is noticed."""
 LEASE_S = 15.0
-"""How long a line belongs to a process that is gone from another machine."""
+"""How long a line belongs to a process that is gone from another machine, beyond the deadline of a submission."""
 PATIENCE = 3
 """So many times a case is tried before the others are sent meanwhile."""
 REPORT_ID_LENGTH, REASON_LENGTH, REFERENCE_LENGTH = 63, 1023, 255
@@ -84,10 +85,9 @@ class Line:
 
     def measure(self) -> None:
         """Tell the metrics how the line stands. Raises RegisterError."""
-        standing = self._outbox.standing()
-        self._metrics.deliveries_pending.labels(self.name).set(standing.pending)
-        self._metrics.deliveries_refused.labels(self.name).set(standing.refused)
-        self._metrics.delivery_oldest_s.labels(self.name).set(standing.oldest_s or 0.0)
+        self._metrics.deliveries_pending.labels(self.name).set(self._outbox.count(PENDING))
+        self._metrics.deliveries_refused.labels(self.name).set(self._outbox.count(REFUSED))
+        self._metrics.delivery_oldest_s.labels(self.name).set(self._outbox.oldest_s() or 0.0)
         self._metrics.delivery_breaker.labels(self.name).set(self._breaker.state)
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Line:
     def _is_ours(self) -> bool:
         if self._clock() < self._claim_again_s:
             return True
-        if not self._outbox.claim(own_name(), LEASE_S, is_gone):
+        if not self._outbox.claim(own_name(), LEASE_S + self._config.deadline_s, is_gone):
             return False
         if self._enrolled < 0:
             self._outbox.rank_again(self._wish)

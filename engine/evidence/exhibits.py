@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from PIL.Image import Image
 
 from engine import document as doc
 from engine.document import moment
@@ -18,7 +19,7 @@ from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
 from engine.evidence.recording import run_around
 from engine.evidence.ruled import ruled_by
-from engine.evidence.stills import Seen, Still
+from engine.evidence.stills import BoxPx, Seen, Still
 from engine.remux import to_mp4
 from engine.types import Detections, PlateSighting, Segment, VehicleClass, Violation
 
@@ -30,6 +31,8 @@ OVERVIEW, VEHICLE, OVERLAY, PLAN, CLIP = "overview.jpg", "vehicle.jpg", "overlay
 DECISIVE = "decisive"
 FEWEST_STILLS = 2
 """Of a measured kind: two stills let anybody compute the speed again."""
+DRAWING_QUALITY = 85
+"""JPEG quality of what nobody measures in."""
 FAR_S = 0.2
 """A still farther from its instant than this is said to be."""
 SHORT_S = 0.05
@@ -68,6 +71,21 @@ def gather(violation: Violation, segments: Sequence[Segment], scene: Scene, mean
     clip = _clip(table, violation, segments)
     instants = _instants(table, wanted, shown, named)
     return Exhibits(table.files, instants, clip, tuple(table.incomplete))
+
+
+def given(violation: Violation, files: Mapping[str, bytes]) -> Exhibits:
+    """What was made while the recordings of both ends of a drive were kept; there is no clip of it."""
+    table = _Table(violation.section.section if violation.section else "")
+    table.files |= files
+    ends = {"entry": f"entry-{OVERVIEW}", "exit": OVERVIEW}
+    instants = []
+    for name, at_s in violation.instants.items():
+        still = ends.get(name) if ends.get(name) in files else None
+        if still is None:
+            table.miss(f"No still of the instant {name}")
+        shown = moment(at_s)
+        instants.append(doc.Instant(name=name, captured=shown, still=still, still_captured=shown if still else None))
+    return Exhibits(table.files, tuple(instants), None, tuple(table.incomplete))
 
 
 def instants_of(violation: Violation) -> Mapping[str, float]:
@@ -138,8 +156,9 @@ def _see(table: _Table, shown: Sequence[Still], find: Find) -> Sequence[Sequence
 
 def _by_still(found: Detections, count: int) -> Sequence[Sequence[Seen]]:
     rows: list[list[Seen]] = [[] for _ in range(count)]
-    for frame, box, class_id in zip(found.frame, found.xyxy_px.tolist(), found.class_id, strict=True):
-        rows[frame].append(Seen(tuple(box), VehicleClass(class_id)))
+    boxes = zip(found.frame, found.xyxy_px.tolist(), found.class_id, found.score.tolist(), strict=True)
+    for frame, box, class_id, score in boxes:
+        rows[frame].append(Seen(tuple(box), VehicleClass(class_id), score))
     return rows
 
 
@@ -161,9 +180,12 @@ def _pictures(
         files[name] = stills.jpeg(image, quality)
         if box and (crop := stills.cropped(image, box)):
             files[_beside(name, VEHICLE)] = stills.jpeg(crop, quality)
-        drawing = drawn(image, overlay, box, local_time(still.captured_s, scene.site))
-        files[_beside(name, OVERLAY)] = stills.jpeg(drawing, quality)
+        files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, scene.site))
     return files
+
+
+def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -> bytes:
+    return stills.jpeg(drawn(image, overlay, box, captured), DRAWING_QUALITY)
 
 
 def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:

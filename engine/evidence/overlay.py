@@ -82,7 +82,7 @@ def _draw_way(pen: Pen, sightings: Sequence[Sighting], width: int) -> None:
 def _draw_measurement(pen: Pen, sightings: Sequence[Sighting], held: Measurement, width: int) -> None:
     """Where and when the measured stretch begins and ends."""
     span_s = held.ended_s - held.began_s
-    marks = [(held.began_s, "0 s"), (held.ended_s, f"{span_s:.2f} s  {held.length_m:.1f} m")]
+    marks = [(held.began_s, "0 s"), (held.ended_s, f"{span_s:.2f} s  {held.length_m:.2f} m")]
     for at_s, text in marks:
         x, y = foot(min(sightings, key=lambda seen: abs(seen.captured_s - at_s)))
         pen.line([(x - 8 * width, y), (x + 8 * width, y)], fill=WHITE, width=width)

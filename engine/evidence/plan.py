@@ -111,7 +111,7 @@ def _measured(view: _View, times_s: Floats, way_m: Floats, held: Measurement) ->
     x, y = points.mean(axis=0)
     span_s = held.ended_s - held.began_s
     yield _path("m", points)
-    yield f'<text x="{x:.1f}" y="{y + 22:.1f}" text-anchor="middle">{held.length_m:.1f} m · {span_s:.2f} s</text>'
+    yield f'<text x="{x:.1f}" y="{y + 22:.1f}" text-anchor="middle">{held.length_m:.2f} m · {span_s:.2f} s</text>'
 
 
 def _instants(view: _View, times_s: Floats, way_m: Floats, instants_s: Sequence[float]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ import structlog
 from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
-from engine.evidence.exhibits import Find, Look, Means, gather
+from engine.evidence.exhibits import OVERVIEW, VEHICLE, Find, Look, Means, gather, given
 from engine.evidence.folder import Folders
 from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
+from engine.evidence.plate import PLATE
 from engine.evidence.record import Exhibits, Origin, Scene, write_document
 from engine.evidence.recording import Recording
 from engine.evidence.report import reports
@@ -91,6 +92,17 @@ class FileProsecutor:
     def kept(self, camera: int, from_s: float, to_s: float) -> Sequence[Segment]:
         """The segments of a camera that are kept, with a frame between two capture times. From any thread."""
         return self._recordings[camera].between(from_s, to_s)
+
+    def reached_s(self, camera: int) -> float:
+        """Capture time that a camera's recording has come to; minus infinity before its first segment."""
+        return self._recordings[camera].reached_s
+
+    def shoot(self, crossing: Violation) -> Mapping[str, bytes]:
+        """Stills of a vehicle that may be proved guilty when its recording is gone: whole, cut out, and its plate."""
+        scene = self._origin.scenes[crossing.camera]
+        segments = self._recordings[crossing.camera].between(crossing.began_s, crossing.ended_s)
+        files = gather(crossing, segments, scene, self._means, self._config.jpeg_quality).files
+        return {name: files[name] for name in (OVERVIEW, VEHICLE, PLATE) if name in files}
 
     def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
         """Take violations in; the cases that are complete now, of this and earlier calls, synced to the disk."""
@@ -179,7 +191,11 @@ class FileProsecutor:
         if known := self._folders.find(case, violation.decisive_s):
             return known
         segments = self._segments(waiting)
-        exhibits = gather(violation, segments, scene, self._means, self._config.jpeg_quality)
+        exhibits = (
+            given(violation, violation.section.files)
+            if violation.section
+            else gather(violation, segments, scene, self._means, self._config.jpeg_quality)
+        )
         files = [describe(name, exhibits.files[name]) for name in sorted(exhibits.files)]
         record = write_document(case, violation, self._origin, exhibits, files)
         stored = self._folders.store(record, {**exhibits.files, **reports(document.encode(record))})

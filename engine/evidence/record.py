@@ -84,6 +84,7 @@ def write_document(
         files=tuple(files),
         plate=plate_record(violation, [file.name for file in files]),
         liability=origin.liability,
+        section=_section(violation) if violation.section else None,
     )
 
 
@@ -158,6 +159,27 @@ def _device(origin: Origin, site: Site, at_s: float) -> doc.Device:
         certificate=_certificate(certificate, at) if certificate else None,
         calibration=_calibration(calibration, at) if calibration else None,
         signing_key=origin.key.public.id if origin.key else None,
+    )
+
+
+def _section(violation: Violation) -> doc.SectionRecord:
+    proof = violation.section
+    assert proof is not None
+    number, issued_s, expires_s = proof.certificate
+    return doc.SectionRecord(
+        name=proof.section,
+        entry_camera=proof.entry[0],
+        entry_line=proof.entry[1],
+        exit_camera=proof.exit[0],
+        exit_line=proof.exit[1],
+        length_m=proof.length_m,
+        length_sigma_m=proof.length_sigma_m,
+        certificate=doc.CertificateRecord(
+            number=number,
+            issued=moment(issued_s),
+            expires=moment(expires_s),
+            valid=issued_s <= violation.began_s and violation.ended_s < expires_s,
+        ),
     )
 
 

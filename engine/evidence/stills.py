@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from engine.types import Bytes8, Floats, Sighting, VehicleClass
+from engine.types import Bytes8, Sighting, VehicleClass
 
 BoxPx = tuple[float, float, float, float]
 """Left, top, right, bottom in image pixels."""
@@ -38,6 +38,9 @@ CELLS = 6
 """A veiled area is averaged to this many cells across: a face or a plate is one or two of them."""
 SAME_IOU = 0.4
 """A vehicle's box that overlaps the vehicle of the case by this much is taken for it."""
+FRAGMENT, SURE = 0.7, 0.35
+"""A vehicle's box that lies by this share within the vehicle of the case is another one only with this score: most that
+are less sure are parts of it."""
 BEYOND_S = 0.5
 """How far from the nearest sighting a vehicle's box may still be told."""
 
@@ -60,6 +63,7 @@ class Seen:
 
     xyxy_px: BoxPx
     class_id: VehicleClass
+    score: float = 1.0
 
 
 def box_at(sightings: Sequence[Sighting], captured_s: float) -> BoxPx | None:
@@ -102,8 +106,13 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
 
 
 def _is_other(one: Seen, own: Seen | None) -> bool:
-    """Not the vehicle of the case. A person never is it."""
-    return own is None or one.class_id is VehicleClass.PERSON or _iou(one.xyxy_px, own.xyxy_px) < SAME_IOU
+    """Not the vehicle of the case, nor a part of it. A person never is."""
+    if own is None or one.class_id is VehicleClass.PERSON:
+        return True
+    common = _common(one.xyxy_px, own.xyxy_px)
+    if common >= SAME_IOU * (_area(one.xyxy_px) + _area(own.xyxy_px) - common):
+        return False
+    return one.score >= SURE or common < FRAGMENT * _area(one.xyxy_px)
 
 
 def _veil(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
@@ -134,14 +143,10 @@ def _pixels(box: BoxPx, size: tuple[int, int]) -> tuple[int, int, int, int] | No
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def _iou(a: BoxPx, b: BoxPx) -> float:
-    """Intersection over union."""
-    corners: Floats = np.array([np.maximum(a, b), np.minimum(a, b)])
-    across, down = corners[1, 2] - corners[0, 0], corners[1, 3] - corners[0, 1]
-    if across <= 0 or down <= 0:
-        return 0.0
-    both = across * down
-    return float(both / (_area(a) + _area(b) - both))
+def _common(a: BoxPx, b: BoxPx) -> float:
+    """Area of the intersection."""
+    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(0.0, across) * max(0.0, down)
 
 
 def _area(box: BoxPx) -> float:

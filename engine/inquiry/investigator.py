@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
 import structlog
 
@@ -29,6 +30,18 @@ REMEMBERED = 1024
 """Vehicles whose plate is known still: the same vehicle may break a second rule."""
 UNREAD = "No plate could be read"
 NO_READER = "No plate reader is installed"
+
+
+SECTION = "section"
+"""What confirms one end of a drive: the other end."""
+
+
+class Sections(Protocol):
+    """Those who put both ends of a drive together (`engine.section.SectionDesk`)."""
+
+    def take(self, crossing: Violation, sighting: PlateSighting) -> None: ...
+
+    def settle(self) -> Sequence[Violation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +67,7 @@ class SecondLookInvestigator:
         rules: Identification,
         metrics: Metrics,
         confirm: Mapping[str, Confirm] = MappingProxyType({}),
+        sections: Sections | None = None,
     ) -> None:
         """`site_of` and `names` by camera index; cameras may come and go. `confirm` by kind of violation."""
         self._site_of = site_of
@@ -62,13 +76,16 @@ class SecondLookInvestigator:
         self._rules = rules
         self._metrics = metrics
         self._confirm = confirm
+        self._sections = sections
         self._budgets: dict[tuple[int, str], Budget] = {}
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
         """By track, surely read plates only."""
 
     def investigate(self, violations: Sequence[Violation]) -> Sequence[Violation]:
         """The violations with their plates, in their order; what the second look refutes is dropped, and counted."""
-        return [found for violation in violations for found in self._inquire(violation)]
+        found = [told for violation in violations for told in self._inquire(violation)]
+        drives = self._sections.settle() if self._sections else []
+        return [*found, *(with_owner(drive, drive.plate, self._rules) for drive in drives)]
 
     def _inquire(self, violation: Violation) -> Iterator[Violation]:
         if violation.confirm and not self._may_look(violation):
@@ -77,10 +94,20 @@ class SecondLookInvestigator:
         if self._is_exempt(violation, sighting):
             self._drop(violation, "exempt_plate")
             return
+        if violation.confirm == SECTION:
+            self._hand_over(violation, sighting)
+            return
         confirmed = self._confirmed(violation, sighting) if violation.confirm else violation
         if confirmed is not None:
             unread = UNREAD if self._looks.reader else NO_READER
             yield with_owner(confirmed, sighting, self._rules, unread)
+
+    def _hand_over(self, crossing: Violation, sighting: PlateSighting | None) -> None:
+        """To the sections, who know of the other end."""
+        if sighting is None or self._sections is None:
+            self._drop(crossing, "plate_unread")
+            return
+        self._sections.take(crossing, sighting)
 
     def _may_look(self, violation: Violation) -> bool:
         """Does the rule's budget allow one more look?"""

@@ -110,7 +110,7 @@ class SqlRegister:
         """At most `limit` entries that follow `after_sequence`, ascending. Raises RegisterError."""
         with self.database.reading() as connection:
             within = _within(connection, wanted)
-            query = sa.select(_cases).where(_cases.c.sequence > after_sequence, *within, *wanted.conditions())
+            query = sa.select(*_FIELDS).where(_cases.c.sequence > after_sequence, *within, *wanted.conditions())
             return [_entry(row) for row in connection.execute(query.order_by(_cases.c.sequence).limit(limit))]
 
     def get(self, case_id: str) -> Entry | None:
@@ -202,7 +202,7 @@ def _find(connection: sa.Connection, case_ids: Sequence[str]) -> Iterator[Entry]
     """The entries of those cases that are there, with few statements."""
     for start in range(0, len(case_ids), NAMES):
         named = _cases.c.case_id.in_(case_ids[start : start + NAMES])
-        yield from map(_entry, connection.execute(sa.select(_cases).where(named)))
+        yield from map(_entry, connection.execute(sa.select(*_FIELDS).where(named)))
 
 
 _files = msgspec.json.Decoder(tuple[EvidenceFile, ...])
@@ -225,18 +225,20 @@ def _row(entry: Entry) -> dict[str, object]:
     }
 
 
-def _entry(row: sa.Row[Any]) -> Entry:
-    case = Case(
-        id=row.case_id,
-        camera=row.camera,
-        kind=row.kind,
-        occurred_s=row.occurred_s,
-        document=row.document,
-        files=_files.decode(row.files),
-        folder=row.folder,
-        area=row.area,
+_FIELDS = tuple(
+    _cases.c[name]
+    for name in (
+        "case_id", "camera", "kind", "occurred_s", "document", "files", "folder", "area",
+        "sequence", "recorded_s", "removed_s",
     )
-    return Entry(row.sequence, row.recorded_s, case, row.removed_s)
+)  # fmt: skip
+
+
+def _entry(row: Any) -> Entry:
+    """Of a row of `_FIELDS`; by place, which is three times as fast as by name where a million of them are read."""
+    case_id, camera, kind, occurred_s, document, files, folder, area, sequence, recorded_s, removed_s = row
+    case = Case(case_id, camera, kind, occurred_s, document, _files.decode(files), folder, area)
+    return Entry(sequence, recorded_s, case, removed_s)
 
 
 class _Told(msgspec.Struct):

@@ -164,13 +164,21 @@ class Outbox:
             return [_delivery(row) for row in newest]
 
     def standing(self) -> Standing:
-        """How many wait, are delivered and refused."""
-        counted = sa.select(deliveries.c.state, sa.func.count()).where(self._own).group_by(deliveries.c.state)
-        oldest = sa.select(deliveries.c.recorded_s).where(self._own, deliveries.c.state == PENDING)
+        """How the recipient stands; counts every row it ever got: for the operator."""
+        pending, delivered, refused = (self.count(state) for state in (PENDING, DELIVERED, REFUSED))
+        return Standing(pending, delivered, refused, self.oldest_s())
+
+    def count(self, state: str) -> int:
+        """How many cases are pending, delivered or refused."""
+        counted = sa.select(sa.func.count()).where(self._own, deliveries.c.state == state)
         with self._database.reading("read the outbox") as connection:
-            counts = {row[0]: row[1] for row in connection.execute(counted)}
-            oldest_s = connection.execute(oldest.order_by(deliveries.c.sequence).limit(1)).scalar()
-        return Standing(counts.get(PENDING, 0), counts.get(DELIVERED, 0), counts.get(REFUSED, 0), oldest_s)
+            return connection.execute(counted).scalar_one()
+
+    def oldest_s(self) -> float | None:
+        """When the oldest pending case was recorded, Unix seconds UTC."""
+        pending = sa.select(deliveries.c.recorded_s).where(self._own, deliveries.c.state == PENDING)
+        with self._database.reading("read the outbox") as connection:
+            return connection.execute(pending.order_by(deliveries.c.sequence).limit(1)).scalar()
 
     def _row(self, case: sa.Row[tuple[int, str, str, str, float]], wish: Wish) -> dict[str, object]:
         return {

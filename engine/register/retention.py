@@ -129,7 +129,7 @@ class Retention:
         """Not removed, not held, and nobody waits for it."""
         yield cases.c.removed_s.is_(None)
         yield ~sa.exists().where(holds.c.case_id == cases.c.case_id, holds.c.released_s.is_(None))
-        waits = (deliveries.c.case_id == cases.c.case_id) & (deliveries.c.state == PENDING)
+        waits = (deliveries.c.sequence == cases.c.sequence) & (deliveries.c.state == PENDING)
         yield ~sa.exists().where(waits, deliveries.c.recipient.in_(self._recipients))
 
     def _mark(self, connection: sa.Connection, case: Due) -> bool:

@@ -52,7 +52,7 @@ deliveries = sa.Table(
     sa.Column("changed_s", sa.Double, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Index("deliveries_by_rank", "recipient", "state", "rank", "sequence"),
-    sa.Index("deliveries_by_case", "case_id"),
+    sa.Index("deliveries_by_sequence", "recipient", "state", "sequence"),
 )
 """What a recipient gets. `state`: pending, delivered or refused; `detail`: receipt, reason, or the last error."""
 

@@ -14,6 +14,7 @@ from engine.rules.oncoming import OncomingLane
 from engine.rules.overtaking import Overtaking
 from engine.rules.position import Position
 from engine.rules.red_light import RailCrossing, RedLight
+from engine.rules.section_end import SectionEnd
 from engine.rules.shoulder import Shoulder
 from engine.rules.solid_line import SolidLine
 from engine.rules.speeding import Speeding
@@ -34,6 +35,7 @@ from engine.sitelooks import (
     PlateMissingRule,
     RegistryRule,
     SeatbeltRule,
+    SectionEndRule,
 )
 from engine.siterules import (
     BusLaneRule,
@@ -84,6 +86,7 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
     StopLineRule: OverStopLine,
     RailCrossingRule: RailCrossing,
     JunctionBlockingRule: JunctionBlocking,
+    SectionEndRule: SectionEnd,
     NoInspectionRule: Suspicion,
     NoInsuranceRule: Suspicion,
     PermitExpiredRule: Suspicion,
@@ -109,5 +112,5 @@ def judged_by(kind: str) -> str:
     rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
     if not rules:
         return "not yet"
-    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model"}
+    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
     return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")

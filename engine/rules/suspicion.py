@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.rules.kind import Law, Offence, Scene
 from engine.rules.trail import Rows, Trail
-from engine.sitelooks import LookRule
+from engine.sitelooks import BestSightingRule
 
 LONGEST_WAIT_S = 3.0
 """Nothing better came for this long: the best sighting is told."""
@@ -23,7 +23,7 @@ BORDER_PX = 2.0
 class Suspicion:
     """A rule of a site that a second look decides."""
 
-    def __init__(self, scene: Scene, rule: LookRule) -> None:
+    def __init__(self, scene: Scene, rule: BestSightingRule) -> None:
         self.rule = rule
         self.law = Law.of(scene, rule)
 

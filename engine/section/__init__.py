@@ -4,6 +4,7 @@
 the measurement and its uncertainty, `verdict` what the law says of it.
 """
 
+from engine.section.desk import SectionDesk
 from engine.section.file import Section, Sections, load_sections
 from engine.section.meter import SectionMeter
 from engine.section.passage import Passage, crossing_sigma_s
@@ -14,6 +15,7 @@ __all__ = [
     "Finding",
     "Passage",
     "Section",
+    "SectionDesk",
     "SectionMeter",
     "SectionSpeed",
     "Sections",

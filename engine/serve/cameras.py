@@ -156,7 +156,7 @@ def _message(record: Record) -> pb.Camera:
         version=version.version,
         state=_STATES[version.state],
         url=record.url,
-        place=wire.site_place_to_message(record.site.name, place),
+        place=wire.place_to_message(place, record.site.name),
         detect_fps=record.config.detect_fps,
         changed_by=version.changed_by,
     )

@@ -31,10 +31,11 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-PAGE = 64
+PAGE = 256
 """Entries that a lagging watcher holds in memory."""
-PAGES = 64
-"""Pages that are kept for all lagging watchers together."""
+PAGES = 16
+PAGES_S = 5.0
+"""Pages that are kept for all lagging watchers together, so many and for so long: those who lag alike come soon."""
 TAIL = 1024
 TAIL_S = 600.0
 """Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
@@ -82,7 +83,8 @@ class Feed:
         self._metrics = metrics
         self._changed, self._over = asyncio.Event(), asyncio.Event()
         self._tail: deque[Sealed] = deque(maxlen=TAIL)
-        self._pages: dict[tuple[int, Filter], asyncio.Task[Page]] = {}
+        self._pages: dict[tuple[int, Filter], tuple[float, asyncio.Task[Page]]] = {}
+        """Each with when its reading began."""
         self.watchers = 0
 
     async def follow(self) -> None:
@@ -150,6 +152,9 @@ class Feed:
         """What is old is read from the register again, should anybody want it."""
         while self._tail and self._tail[0].recorded_s < time.time() - TAIL_S:
             self._tail.popleft()
+        for key, (begun_s, _) in list(self._pages.items()):
+            if begun_s < time.monotonic() - PAGES_S:
+                del self._pages[key]
 
     def _from_tail(self, after: int, wanted: Filter) -> Page:
         skipped = bisect_right(self._tail, after, key=lambda entry: entry.sequence)
@@ -163,11 +168,13 @@ class Feed:
     def _reading(self, after: int, wanted: Filter) -> asyncio.Task[Page]:
         """A page that is being read, or was read a moment ago: those who lag alike share it."""
         key = (after, wanted)
-        if (task := self._pages.get(key)) is None:
-            task = self._pages[key] = asyncio.create_task(self._from_register(after, wanted))
-            task.add_done_callback(partial(self._keep_if_lasting, key))
-            if len(self._pages) > PAGES:
-                del self._pages[next(iter(self._pages))]
+        if (known := self._pages.get(key)) is not None:
+            return known[1]
+        task = asyncio.create_task(self._from_register(after, wanted))
+        self._pages[key] = time.monotonic(), task
+        task.add_done_callback(partial(self._keep_if_lasting, key))
+        if len(self._pages) > PAGES:
+            del self._pages[next(iter(self._pages))]
         return task
 
     def _keep_if_lasting(self, key: tuple[int, Filter], task: asyncio.Task[Page]) -> None:
@@ -176,11 +183,11 @@ class Feed:
             self._pages.pop(key, None)
 
     async def _from_register(self, after: int, wanted: Filter) -> Page:
-        last = await self.read(self._register.last_sequence)
+        last = self.last
         entries = await self.read(self._sealed, after, PAGE, wanted)
         if len(entries) == PAGE:
             return Page(entries, entries[-1].sequence, whole=False)
-        return Page(entries, max([last, *(entry.sequence for entry in entries)]), whole=True)
+        return Page(entries, max([after, last, *(entry.sequence for entry in entries)]), whole=True)
 
     def _sealed(self, after: int, limit: int, wanted: Filter) -> Sequence[Sealed]:
         return [seal(entry) for entry in self._register.read(after, limit, wanted)]

@@ -116,7 +116,7 @@ class Page:
         over = number(speed.enforced_kmh - speed.limit_kmh, 0)
         yield words["limit"], f"{speed.limit_kmh:g} {words['kmh']}; {words['over']} {over} {words['kmh']}"
         span_s = (speed.ended - speed.began).total_seconds()
-        yield words["stretch"], f"{number(speed.length_m)} {words['metres']}, {number(span_s, 2)} {words['seconds']}"
+        yield words["stretch"], f"{number(speed.length_m, 2)} {words['metres']}, {number(span_s, 2)} {words['seconds']}"
 
     @property
     def papers(self) -> Sequence[Paper]:

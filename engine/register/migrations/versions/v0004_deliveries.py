@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, nullable=False),
     )
     op.create_index("deliveries_by_rank", "deliveries", ["recipient", "state", "rank", "sequence"])
-    op.create_index("deliveries_by_case", "deliveries", ["case_id"])
+    op.create_index("deliveries_by_sequence", "deliveries", ["recipient", "state", "sequence"])
     op.create_table(
         "recipients",
         sa.Column("name", sa.String(63), primary_key=True),

@@ -1,0 +1,166 @@
+"""CPU cost of a case and what it is spent on, on the demo's avenue clip.
+
+    python -m benchmarks evidence --json
+
+The clip is played through the engine once, which finds its violations; then each of them is proved again under a
+profiler that counts the CPU seconds of the whole process. `added` is what drawings, plan, report, signature and chain
+cost beyond the stills, the clip and the document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import msgspec
+
+from benchmarks.machine import describe_machine
+from benchmarks.pages import ROOT, between, result
+from engine import logs
+from engine.build import open_stages
+from engine.config import EngineConfig, EvidenceConfig
+from engine.decode import second_look
+from engine.demo.city import FOOTAGE, city_config
+from engine.detect.stills import StillDetector
+from engine.evidence import exhibits, folder, new_key, plan, report
+from engine.evidence.chain import Chain
+from engine.evidence.folder import Folders
+from engine.evidence.prosecutor import FileProsecutor
+from engine.ingest import FileSource
+from engine.metrics import Metrics
+from engine.pipeline import Pipeline
+from engine.register import SqlRegister
+from engine.remux import to_mp4
+from engine.site import load_site
+from engine.types import Segment, Violation
+
+CLIP = "avenue"
+START_S = 1_780_290_000.0
+PAGE = ROOT / "docs" / "evidence.md"
+PARTS: dict[str, Callable[..., Any]] = {
+    "second look": second_look.look,
+    "find persons and vehicles": StillDetector.__call__,
+    "veiled stills": exhibits._pictures,
+    "clip": to_mp4,
+    "drawings": exhibits._drawing,
+    "plan": plan.draw_plan,
+    "reports": report.reports,
+    "manifest and seal": Folders._sealed,
+    "chain": Chain.commit,
+    "disk": folder._write,
+}
+ADDED = ("drawings", "plan", "reports", "manifest and seal", "chain")
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="evidence", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", action="store_true", help="write the committed result into docs/evidence.md")
+    options = parser.parse_args(argv)
+    logs.configure(level="error")
+    if options.page:
+        PAGE.write_text(between(PAGE.read_text("utf-8"), "evidence", page_table(result("evidence"))), "utf-8")
+        return 0
+    found = measure(options.rounds)
+    print(json.dumps(found, indent=2) if options.json else page_table(found))
+    return 0
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Prove the clip's violations `rounds` times, each time in an empty folder, after one round that warms up."""
+    profile = cProfile.Profile(time.process_time)
+    with tempfile.TemporaryDirectory() as scratch:
+        new_key(Path(scratch) / "key.pem")
+        violations, segments = found_violations(Path(scratch))
+        for played in range(rounds + 1):
+            prove_all(Path(scratch) / str(played), violations, segments, profile if played else cProfile.Profile())
+    return {
+        "machine": describe_machine(),
+        "parameters": {"rounds": rounds, "clip": CLIP},
+        **shares(pstats.Stats(profile), rounds * len(violations)),
+    }
+
+
+def configured(scratch: Path, state: Path) -> EngineConfig:
+    filmed = next(camera for camera in city_config("", Path()).cameras if camera.name == CLIP)
+    camera = msgspec.structs.replace(filmed, url=str(FOOTAGE / f"{CLIP}.mp4"))
+    return EngineConfig(cameras=(camera,), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem"))
+
+
+def found_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
+    """What the engine finds in the clip, and the clip."""
+    config, metrics = configured(scratch, scratch / "found"), Metrics()
+    found: list[Violation] = []
+    with closing(SqlRegister(scratch / "register.db")) as register:
+        sites = [load_site(camera.site) for camera in config.cameras]
+        with open_stages(config, sites, register, metrics) as stages:
+            source = FileSource(0, config.cameras[0], metrics, start_s=START_S, realtime=False)
+            segments = list(source.read())
+            pipeline = Pipeline(stages, config.camera_names, metrics)
+            for segment in segments:
+                found += pipeline.see(pipeline.decode([segment]))
+            stages.tracker.forget(0)
+            found += pipeline.see(pipeline.decode(()))
+    return found, segments
+
+
+def prove_all(
+    state: Path, violations: Sequence[Violation], segments: Sequence[Segment], profile: cProfile.Profile
+) -> None:
+    """Every violation, the recording complete."""
+    config = configured(state.parent, state)
+    with closing(SqlRegister(state / "register.db")) as register:
+        sites = [load_site(camera.site) for camera in config.cameras]
+        with open_stages(config, sites, register, Metrics()) as stages:
+            for segment in segments:
+                stages.prosecutor.keep(segment)
+            profile.enable()
+            cases = [*stages.prosecutor.prove(violations), *stages.prosecutor.close()]
+            profile.disable()
+    assert len(cases) == len(violations)
+
+
+def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
+    """CPU milliseconds a case, by part; the rest is what no part accounts for."""
+    spent = {part: 1e3 * cumulative_s(stats, function) / cases for part, function in PARTS.items()}
+    whole = 1e3 * sum(cumulative_s(stats, verb) for verb in (FileProsecutor.prove, FileProsecutor.close)) / cases
+    spent["veiled stills"] -= spent["drawings"]
+    added = sum(spent[part] for part in ADDED)
+    return {
+        "cases": cases,
+        "cpu_ms_per_case": round(whole, 1),
+        "parts": {part: round(value, 2) for part, value in spent.items()},
+        "added_ms": round(added, 1),
+        "added_share": round(added / whole, 4),
+    }
+
+
+def cumulative_s(stats: pstats.Stats, function: Callable[..., Any]) -> float:
+    """With everything that it calls."""
+    assert isinstance(function, FunctionType)
+    code = function.__code__
+    rows: dict[tuple[str, int, str], tuple[Any, ...]] = stats.stats  # type: ignore[attr-defined]
+    found = rows.get((code.co_filename, code.co_firstlineno, code.co_name))
+    return float(found[3]) if found else 0.0
+
+
+def page_table(found: dict[str, Any]) -> str:
+    """A Markdown table and a sentence on what was measured where."""
+    rows = "".join(f"| {part} | {value:.1f} |\n" for part, value in found["parts"].items())
+    machine, whole_ms, share = found["machine"], found["cpu_ms_per_case"], found["added_share"]
+    return (
+        f"| part | CPU ms a case |\n|---|---:|\n{rows}| **whole case** | **{whole_ms:.0f}** |\n\n"
+        f"Drawings, plan, reports, signature and chain are {100 * share:.0f} % of it. Measured on {machine['cores']} "
+        f"cores of {machine['processor']}, the demo's avenue clip (1280x720), {found['cases']} cases, in a profiler: "
+        "`python -m benchmarks evidence --json`.\n"
+    )
