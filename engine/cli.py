@@ -205,7 +205,7 @@ def verify(
     """Check that every byte of the cases is as it was written, and no case is missing. Status 1 if not."""
     from engine.verify import verify as verify_evidence
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     if not verify_evidence(case or (), root, key or (), register, console):
         raise typer.Exit(1)
 

@@ -29,8 +29,8 @@ def examples() -> list[str]:
 def test_every_public_call_has_an_example() -> None:
     from engine.client import AsyncQyranClient, QyranClient
 
-    calls = {name for name in vars(QyranClient) if not name.startswith("_")}
-    assert calls == {name for name in vars(AsyncQyranClient) if not name.startswith("_")}
+    calls = {name for name in dir(QyranClient) if not name.startswith("_")}
+    assert calls == {name for name in dir(AsyncQyranClient) if not name.startswith("_")}
     text = "".join(examples())
     assert [name for name in calls if f"qyran.{name}(" not in text] == []
 

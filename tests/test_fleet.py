@@ -109,6 +109,16 @@ def test_a_camera_is_added_paused_changed_and_removed_while_another_is_watched(t
             assert is_watched(again, "second")
 
 
+def test_an_order_to_an_engine_that_never_ran_is_refused_when_it_closes(tmp_path: Path) -> None:
+    with build(config(tmp_path)) as engine:
+        channel = grpc.insecure_channel(engine.grpc_address)
+        request = pb.PauseCameraRequest(name="first", version=0)
+        waiting = pb_grpc.CameraServiceStub(channel).PauseCamera.future(request, timeout=60)
+        assert eventually(lambda: engine.runner.waits)
+    assert waiting.code() is grpc.StatusCode.UNAVAILABLE
+    channel.close()
+
+
 # -- the record alone
 
 
@@ -160,6 +170,31 @@ def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(
         named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
         after = Roster(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
         assert [record.name for record in after.all()] == ["other"]
+
+
+def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, {"USER": "u", "PASSWORD": "geheim"})
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        after = Roster(config(tmp_path), versions, {})
+        assert [record.name for record in after.all()] == ["first"]
+        with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
+            after.get("second")
+
+
+def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    def refuse(site: object) -> None:
+        raise ConfigError("the law has changed")
+
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, {})
+        before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        assert Roster(config(tmp_path), versions, {}, refuse).watched() == []
+        with pytest.raises(ConfigError, match="the law has changed"):
+            Roster(config(tmp_path), CameraVersions(register.database, "B"), {}, refuse).watched()
 
 
 def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:

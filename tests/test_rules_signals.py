@@ -14,6 +14,7 @@ from engine.metrics import Metrics
 from engine.rules import SiteRulebook, check_site
 from engine.rules.kind import Scene
 from engine.rules.stopline import StopLine
+from engine.rules.way import Ground
 from engine.signals import Change, Report, SignalBook
 from engine.site import Lamp, LensBend, Line, Signal, Site, Zone
 from engine.sitesignals import AnySignalRule, JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
@@ -215,11 +216,23 @@ def test_a_phase_that_is_known_only_later_is_waited_for() -> None:
     assert sum(told) == 1
 
 
-def test_a_track_that_jumps_from_a_waiting_vehicle_to_one_beyond_is_innocent() -> None:
+@pytest.mark.parametrize("there", [(-4.0, 50.0), (-4.0, 43.0), (-2.0, 43.5), (0.0, 47.0)])
+@pytest.mark.parametrize("speed_mps", [3.0, 14.0])
+def test_a_track_that_jumps_from_a_waiting_vehicle_to_one_that_crosses_beyond_is_innocent(
+    there: tuple[float, float], speed_mps: float
+) -> None:
     def jumps(t: float) -> tuple[float, float]:
-        return (0, min(34.0, 17 + 10 * t)) if t < 4 else (-4 + 3 * (t - 4), 50)
+        return (0, min(34.0, 17 + 10 * t)) if t < 4 else (there[0] + speed_mps * (t - 4), there[1])
 
     assert drive(JUNCTION, jumps, RED) == []
+
+
+@pytest.mark.parametrize("noise_px", [0.0, 2.0, 4.0])
+def test_a_runner_who_starts_from_a_halt_is_told_in_spite_of_noise(noise_px: float) -> None:
+    def starts(t: float) -> tuple[float, float]:
+        return 0, min(32.0, 17 + 10 * t) + 1.5 * max(0.0, t - 4) ** 2
+
+    assert len(drive(JUNCTION, starts, RED, lasts_s=10.0, noise_px=noise_px)) == 1
 
 
 def test_a_bicycle_is_told_only_where_the_rule_names_it() -> None:
@@ -255,12 +268,11 @@ def test_a_bent_lens_is_taken_out_of_the_line() -> None:
     bend = LensBend(focal_px=1000.0, centre_px=(640.0, 360.0), k1=-0.3)
     calibration = msgspec.structs.replace(JUNCTION.calibration, lens=bend)
     bent = msgspec.structs.replace(STOP, from_px=bent_px(STOP.from_px, bend), to_px=bent_px(STOP.to_px, bend))
-    lines = [
-        StopLine(
-            Scene(0, msgspec.structs.replace(junction(RED_LIGHT, lines=(line,)), calibration=given), KZ), RED_LIGHT
-        )
+    scenes = [
+        Scene(0, msgspec.structs.replace(junction(RED_LIGHT, lines=(line,)), calibration=given), KZ)
         for line, given in ((bent, calibration), (STOP, JUNCTION.calibration))
     ]
+    lines = [StopLine(scene, RED_LIGHT, Ground(scene, RED_LIGHT)) for scene in scenes]
     places = np.array([[0.0, 30.0], [2.0, 40.0], [-3.0, 55.0]])
     np.testing.assert_allclose(lines[0].ahead_m(places), lines[1].ahead_m(places), atol=0.05)
     np.testing.assert_allclose(lines[1].ahead_m(places), places[:, 1] - LINE_M, atol=0.05)

@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 import grpc
 import structlog
-from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
@@ -21,9 +20,8 @@ from engine.client.channel import Access, Tls
 from engine.client.errors import code_of, error_of, is_passing, retry_s
 from engine.client.files import Download, plain
 from engine.client.following import SHORTEST_WAIT_S, Following
-from engine.client.messages import CameraStatus
-from engine.client.sync import ATTEMPTS, DOWNLOAD_S, ORDER_S
-from engine.config import Region
+from engine.client.orders import AsyncCameraOrders
+from engine.client.sync import ATTEMPTS, DOWNLOAD_S
 from engine.decisions import Disposition, Finding, Review, Ruling
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry
@@ -35,7 +33,7 @@ T = TypeVar("T")
 _END = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
 
-class AsyncQyranClient:
+class AsyncQyranClient(AsyncCameraOrders):
     """One channel to the service, for one event loop: `async with AsyncQyranClient(...) as qyran:`."""
 
     def __init__(self, target: str, *, token: str | Path = "", tls: Tls | None = None, timeout_s: float = 10.0) -> None:
@@ -43,7 +41,7 @@ class AsyncQyranClient:
         self._access = Access(target, token, tls)
         self._channel = self._access.open_aio()
         self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
-        self._cameras: Any = camera_grpc.CameraServiceStub(self._channel)
+        super().__init__(camera_grpc.CameraServiceStub(self._channel))
         self._target, self._timeout_s = target, timeout_s
 
     async def __aenter__(self) -> Self:
@@ -178,57 +176,6 @@ class AsyncQyranClient:
         """As `QyranClient.review`."""
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, (await self._call(self._stub.ReviewCase, request)).review)
-
-    # -- cameras
-
-    async def list_cameras(self) -> Sequence[CameraStatus]:
-        """Every camera that is not removed."""
-        response = await self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
-        return [messages.camera_of(camera) for camera in response.cameras]
-
-    async def get_site(self, name: str) -> tuple[CameraStatus, str]:
-        """A camera and the text of its site file."""
-        response = await self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
-        return messages.camera_of(response.camera), response.site
-
-    async def add_camera(
-        self,
-        name: str,
-        url: str,
-        site: str,
-        *,
-        still: bytes = b"",
-        detect_fps: float = 8.0,
-        regions: Sequence[Region] = (),
-        untried: bool = False,
-    ) -> tuple[CameraStatus, Sequence[str]]:
-        """As `QyranClient.add_camera`."""
-        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
-        response = await self._call(self._cameras.AddCamera, request, ORDER_S)
-        return messages.camera_of(response.camera), list(response.warnings)
-
-    async def remove_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.remove_camera`."""
-        request = camera_pb.RemoveCameraRequest(name=name, version=version)
-        return messages.camera_of((await self._call(self._cameras.RemoveCamera, request, ORDER_S)).camera)
-
-    async def pause_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.pause_camera`."""
-        request = camera_pb.PauseCameraRequest(name=name, version=version)
-        return messages.camera_of((await self._call(self._cameras.PauseCamera, request, ORDER_S)).camera)
-
-    async def resume_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.resume_camera`."""
-        request = camera_pb.ResumeCameraRequest(name=name, version=version)
-        return messages.camera_of((await self._call(self._cameras.ResumeCamera, request, ORDER_S)).camera)
-
-    async def update_site(
-        self, name: str, version: int, site: str, *, still: bytes = b""
-    ) -> tuple[CameraStatus, Sequence[str]]:
-        """As `QyranClient.update_site`."""
-        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
-        response = await self._call(self._cameras.UpdateSite, request, ORDER_S)
-        return messages.camera_of(response.camera), list(response.warnings)
 
     # -- inside
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,6 @@ from typing import Any, Self, TypeVar
 
 import grpc
 import structlog
-from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
@@ -22,8 +20,8 @@ from engine.client.channel import Access, Tls
 from engine.client.errors import code_of, error_of, is_passing, retry_s
 from engine.client.files import Download, plain
 from engine.client.following import SHORTEST_WAIT_S, Following
-from engine.client.messages import CameraStatus
-from engine.config import Region
+from engine.client.orders import CameraOrders
+from engine.client.patience import Patience
 from engine.decisions import Disposition, Finding, Review, Ruling
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry
@@ -34,13 +32,11 @@ T = TypeVar("T")
 
 DOWNLOAD_S = 300.0
 """Time-out of one attempt at one file."""
-ORDER_S = 60.0
-"""Time-out of an order about a camera, which may have to be tried or settled."""
 ATTEMPTS = 5
 """Of a download, before it is given up."""
 
 
-class QyranClient:
+class QyranClient(CameraOrders):
     """One channel to the service. Any number of threads may use it, each its own calls.
 
     Every call raises CallRefused, a RegisterError, where the service refuses it or cannot be reached in time.
@@ -66,7 +62,7 @@ class QyranClient:
         self._access = Access(target, token, tls)
         self._channel = channel or self._access.open()
         self._stub = pb_grpc.ViolationServiceStub(self._channel)
-        self._cameras = camera_grpc.CameraServiceStub(self._channel)
+        super().__init__(camera_grpc.CameraServiceStub(self._channel))
         self._target, self._timeout_s = target, timeout_s
         self._closed = threading.Event()
 
@@ -211,60 +207,6 @@ class QyranClient:
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, self._call(self._stub.ReviewCase, request).review)
 
-    # -- cameras
-
-    def list_cameras(self) -> Sequence[CameraStatus]:
-        """Every camera that is not removed."""
-        response = self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
-        return [messages.camera_of(camera) for camera in response.cameras]
-
-    def get_site(self, name: str) -> tuple[CameraStatus, str]:
-        """A camera and the text of its site file."""
-        response = self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
-        return messages.camera_of(response.camera), response.site
-
-    def add_camera(
-        self,
-        name: str,
-        url: str,
-        site: str,
-        *,
-        still: bytes = b"",
-        detect_fps: float = 8.0,
-        regions: Sequence[Region] = (),
-        untried: bool = False,
-    ) -> tuple[CameraStatus, Sequence[str]]:
-        """Watch one more camera; returns it with what is doubtful about it, one sentence each.
-
-        `url` has ${NAME}s of the engine's secrets for user and password; `site` is the text of a site file.
-        """
-        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
-        response = self._call(self._cameras.AddCamera, request, ORDER_S)
-        return messages.camera_of(response.camera), list(response.warnings)
-
-    def remove_camera(self, name: str, version: int) -> CameraStatus:
-        """Watch a camera no more; `version` is the one that you have seen."""
-        request = camera_pb.RemoveCameraRequest(name=name, version=version)
-        return messages.camera_of(self._call(self._cameras.RemoveCamera, request, ORDER_S).camera)
-
-    def pause_camera(self, name: str, version: int) -> CameraStatus:
-        """Watch a camera no more, for the time being."""
-        request = camera_pb.PauseCameraRequest(name=name, version=version)
-        return messages.camera_of(self._call(self._cameras.PauseCamera, request, ORDER_S).camera)
-
-    def resume_camera(self, name: str, version: int) -> CameraStatus:
-        """Watch a paused camera again."""
-        request = camera_pb.ResumeCameraRequest(name=name, version=version)
-        return messages.camera_of(self._call(self._cameras.ResumeCamera, request, ORDER_S).camera)
-
-    def update_site(
-        self, name: str, version: int, site: str, *, still: bytes = b""
-    ) -> tuple[CameraStatus, Sequence[str]]:
-        """Judge a camera by another site from now on; returns it with what is doubtful about the site."""
-        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
-        response = self._call(self._cameras.UpdateSite, request, ORDER_S)
-        return messages.camera_of(response.camera), list(response.warnings)
-
     # -- inside
 
     def _call(self, call: Callable[..., T], request: object, timeout_s: float | None = None) -> T:
@@ -291,7 +233,7 @@ class QyranClient:
         """One connection's worth of `watch`; raises grpc.RpcError when it breaks."""
         call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
         stream = iter(call)
-        with _Patience(call.cancel, following) as patience:
+        with Patience(call.cancel, following) as patience:
             while (response := patience.wait_for(stream)) is not None:
                 if (entry := following.hear(response)) is not None:
                     yield entry
@@ -323,39 +265,3 @@ class QyranClient:
     def _raise_unless_passing(self, error: grpc.RpcError) -> None:
         if not is_passing(error):
             raise error_of(self._target, error) from error
-
-
-class _Patience:
-    """Cancels a call at its end, or when it is waited for and stays silent for longer than its heartbeats promise."""
-
-    def __init__(self, cancel: Callable[[], object], following: Following) -> None:
-        self._cancel = cancel
-        self._following = following
-        self._waiting_since_s: float | None = None
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="patience", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-        self._cancel()
-
-    def wait_for(self, stream: Iterator[T]) -> T | None:
-        """The next message, None at the end."""
-        self._waiting_since_s = time.monotonic()
-        try:
-            return next(stream, None)
-        finally:
-            self._waiting_since_s = None
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.5):
-            since_s = self._waiting_since_s
-            if since_s is not None and time.monotonic() - since_s > self._following.patience_s:
-                self._cancel()

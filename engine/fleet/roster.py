@@ -7,18 +7,21 @@ it is added again. Secrets are not on record: an address has `${NAME}` for its u
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from engine.config import CameraConfig, EngineConfig, redact
-from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict
+from engine.errors import CalibrationError, ConfigError, NoCamera, OutOfDate, RecordConflict
 from engine.register import CameraVersion, CameraVersions
 from engine.site import Site, load_site, parse_site
 from engine.tomlfile import expand
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +47,33 @@ class CameraRecord:
 class Roster:
     """The cameras of a configuration, with what is on record about them."""
 
-    def __init__(self, config: EngineConfig, versions: CameraVersions, secrets: Mapping[str, str]) -> None:
-        """`secrets` is where ${NAME}s come from."""
+    def __init__(
+        self,
+        config: EngineConfig,
+        versions: CameraVersions,
+        secrets: Mapping[str, str],
+        check: Callable[[Site], object] = lambda site: None,
+    ) -> None:
+        """`secrets` is where ${NAME}s come from; `check` raises ConfigError for a site that the engine cannot open."""
+        self._check = check
         self._declared = {camera.name: camera for camera in config.cameras}
         self._stills = config.state / "stills"
         self._versions = versions
         self._secrets = secrets
 
     def all(self) -> Sequence[CameraRecord]:
-        """Every camera that is not removed, those of the file first. Raises ConfigError, RegisterError."""
+        """Every camera that is not removed, those of the file first. Raises ConfigError, RegisterError.
+
+        One on record that cannot be had any more, as when its secret is gone, is logged and left out.
+        """
         latest = self._versions.latest()
         names = [*self._declared, *(name for name in latest if name not in self._declared)]
         stand = [latest.get(name) or _of_the_file(name) for name in names]
-        return [self._record(version) for version in stand if self._stands(version)]
+        return [record for version in stand if self._stands(version) and (record := self._had(version)) is not None]
+
+    def watched(self) -> Sequence[CameraRecord]:
+        """Those to be watched that the engine can open; of the others one on record is logged and left out."""
+        return [record for record in self.all() if record.version.state == "watched" and self._opens(record)]
 
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
@@ -84,7 +101,9 @@ class Roster:
 
         Raises NoCamera, ConfigError, and OutOfDate where the camera is not at version `expected`.
         """
-        version = self.get(name).version
+        version = self._latest(name)
+        if not self._stands(version):
+            raise NoCamera(f"there is no camera {name!r}")
         if version.version != expected:
             raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
         return self._record(replace(version, version=version.version + 1, changed_by=by, change=change, **changes))
@@ -101,6 +120,21 @@ class Roster:
         """Is there such a camera? One of the configuration file's goes when the file names it no more."""
         known = version.settings is not None or version.camera in self._declared
         return known and version.state != "removed"
+
+    def _had(self, version: CameraVersion) -> CameraRecord | None:
+        try:
+            return self._record(version)
+        except ConfigError as error:
+            _tolerate(version, error)
+            return None
+
+    def _opens(self, record: CameraRecord) -> bool:
+        try:
+            self._check(record.site)
+        except (ConfigError, CalibrationError) as error:
+            _tolerate(record.version, error)
+            return False
+        return True
 
     def _record(self, version: CameraVersion) -> CameraRecord:
         config = self._declared[version.camera] if version.settings is None else self._settings(version)
@@ -134,6 +168,13 @@ class Roster:
             part.write_bytes(content)
             part.replace(path)
         return path
+
+
+def _tolerate(version: CameraVersion, error: Exception) -> None:
+    """A wrong configuration file is the operator's to mend before the start; what is on record holds up nobody."""
+    if not version.version:
+        raise error
+    log.error("a camera on record cannot be watched", camera=version.camera, error=str(error))
 
 
 def _of_the_file(name: str) -> CameraVersion:

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.rules.kind import Scene
 from engine.rules.stopline import StopLine
+from engine.rules.way import Ground
 from engine.site import Site
 from engine.sitesignals import RailCrossingRule, Signal, SignalLineRule
 
@@ -39,7 +40,7 @@ def line_doubts(scene: Scene, rule: SignalLineRule) -> list[str]:
         if not signal.controller and "red" not in {lamp.colour for lamp in signal.lamps}
     ]
     zone = next(zone for zone in scene.site.zones if zone.name == rule.zone)
-    if not StopLine(scene, rule).leads_to(np.array(zone.polygon_px)):
+    if not StopLine(scene, rule, Ground(scene, rule)).leads_to(zone.polygon_px):
         doubts.append(f"zone {rule.zone} does not lie beyond line {rule.line}: is the line drawn the other way round?")
     if isinstance(rule, RailCrossingRule) and not any(signal.controller for signal in wanted.values()):
         doubts.append("a barrier is known by a controller only: a closed one with dark lamps convicts nobody")

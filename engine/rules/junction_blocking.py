@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
+from engine.rules.kind import Law, Offence, Scene, image_to_ground
 from engine.rules.standing import WITHIN, still_m
 from engine.rules.trail import Rows, Trail, foot_px
 from engine.signals import PERMITS
@@ -36,26 +36,13 @@ class JunctionBlocking:
         return scene.signals.since_s(scene.camera, (self.rule.cross_signal,), PERMITS, began_s, ended_s)
 
     def offence(self, trail: Trail, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
-        kind = self.law.kind(ended_s)
-        part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or not self.law.accuses(trail, kind):
-            return None
-        if not self.law.scene.hold(self.law.hours, blocked_s, ended_s):
-            return None
-        return Offence(
-            kind=kind,
-            part=part,
-            began_s=since_s,
-            ended_s=ended_s,
-            decisive_s=ended_s,
-            instants={"halt": since_s, "green": blocked_s, "blocked": ended_s},
-            outcome=kind.outcome,
-            reasons=(
-                f"Stood in zone {self.rule.zone} for {ended_s - blocked_s:.1f} s while signal "
-                f"{self.rule.cross_signal} of the cross traffic was green.",
-                *doubts(part),
-            ),
+        charge = self.law.charge(trail, since_s, ended_s)
+        account = (
+            f"Stood in zone {self.rule.zone} for {ended_s - blocked_s:.1f} s while signal {self.rule.cross_signal} "
+            "of the cross traffic was green."
         )
+        instants = {"halt": since_s, "green": blocked_s, "blocked": ended_s}
+        return charge.offence(ended_s, instants, account) if charge else None
 
 
 class BlockingWatch:

@@ -8,12 +8,15 @@ signal that nobody could tell, for a moment of the crossing even, convicts nobod
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TypeVar
 
 import numpy as np
 
-from engine.rules.kind import Law, Offence, Scene, doubts
+from engine.rules.by_trail import ByTrail
+from engine.rules.kind import Offence, Scene
 from engine.rules.stopline import Passing, StopLine
-from engine.rules.trail import Rows, Trail
+from engine.rules.trail import Trail
+from engine.rules.way import Way
 from engine.signals import CLOSED, NOT_GREEN, PROHIBITS
 from engine.sitesignals import RailCrossingRule, RedLightRule, SignalLineRule
 from engine.types import Floats, Phase
@@ -25,80 +28,53 @@ STAND_M = 0.5
 """Who moves less than this in that time stands."""
 
 
-class SignalLine:
+R = TypeVar("R", bound=SignalLineRule)
+
+
+class SignalLine(ByTrail[R]):
     """What the rules about a line before a signal have in common."""
 
     prohibits: Collection[Phase] = PROHIBITS
 
-    def __init__(self, scene: Scene, rule: SignalLineRule) -> None:
-        self.rule = rule
-        self.law = Law.of(scene, rule)
-        self.line = StopLine(scene, rule)
+    def __init__(self, scene: Scene, rule: R) -> None:
+        super().__init__(scene, rule)
+        self.line = StopLine(scene, rule, self.ground)
+
+    def end(self, trail: Trail) -> Offence | None:
+        """The last word on a track, even where another one goes on with the vehicle: that one began beyond the line."""
+        return self._once(trail, ended=True)
 
     def prohibited_since_s(self, passing: Passing, ended_s: float) -> float | None:
         """Since when the signal has prohibited the crossing, if it did for the grace before it and up to `ended_s`."""
-        began_s = passing.early_s - self.rule.grace_s
-        scene = self.law.scene
+        camera, signals = self.scene.camera, self.scene.signals
         for section in self.rule.unless:
-            if scene.signals.since_s(scene.camera, (section,), NOT_GREEN, passing.early_s, ended_s) is None:
+            if signals.since_s(camera, (section,), NOT_GREEN, passing.early_s, ended_s) is None:
                 return None
-        return scene.signals.since_s(scene.camera, self.rule.signal, self.prohibits, began_s, ended_s)
+        return signals.since_s(camera, self.rule.signal, self.prohibits, passing.early_s - self.rule.grace_s, ended_s)
 
     def through_s(self, passing: Passing) -> float | None:
         """When the vehicle was first seen in the zone beyond the line; None while it was not."""
-        beyond = self.law.scene.inside(passing.rows, self.rule.zone) & (passing.rows["captured_s"] > passing.late_s)
-        return float(passing.rows["captured_s"][np.argmax(beyond)]) if beyond.any() else None
+        times = passing.way.captured_s
+        beyond = self.scene.inside(passing.way.rows, self.rule.zone) & (times > passing.late_s)
+        return float(times[np.argmax(beyond)]) if beyond.any() else None
 
-    def offence(
-        self, trail: Trail, passing: Passing, decisive_s: float, ended_s: float, instant: str, account: str
-    ) -> Offence | None:
-        """The offence, if the law knows it at that time of such a vehicle."""
-        kind = self.law.kind(decisive_s)
-        part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or not self.law.accuses(trail, kind):
-            return None
-        if not self.law.scene.hold(self.law.hours, passing.early_s, ended_s):
-            return None
+    def offence(self, trail: Trail, passing: Passing, instant: str, ended_s: float, account: str) -> Offence | None:
+        """The offence, dated to the crossing and proved by another named instant, if the law knows it."""
         before_s = max(float(trail.rows["captured_s"][0]), passing.early_s - BEFORE_S)
-        return Offence(
-            kind=kind,
-            part=part,
-            began_s=before_s,
-            ended_s=ended_s,
-            decisive_s=decisive_s,
-            instants={"before": before_s, "line": passing.late_s, instant: ended_s},
-            outcome=kind.outcome,
-            reasons=(account, *doubts(part)),
-        )
+        charge = self.law.charge(trail, before_s, ended_s)
+        instants = {"before": before_s, "line": passing.late_s, instant: ended_s}
+        return charge.offence(passing.late_s, instants, account) if charge else None
 
 
-class RedLight(SignalLine):
+class RedLight(SignalLine[RedLightRule | RailCrossingRule]):
     """A rule of a site against running a red light."""
 
-    rule: RedLightRule | RailCrossingRule
-
-    def watch(self) -> RedLight:
-        """The rule itself: everything it needs of a vehicle is in the trail."""
-        return self
-
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
-        if self.law.name in trail.told:
-            return None
-        passing = self.line.passing(trail)
+    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+        passing = self.line.passing(trail, way)
         through_s = self.through_s(passing) if passing else None
         if passing is None or through_s is None:
             return None
-        return self._judge(trail, passing, through_s)
-
-    def end(self, trail: Trail) -> Offence | None:
-        """The signal may have become known only after the last look."""
-        return self.look(trail, trail.rows[:0])
-
-    def _judge(self, trail: Trail, passing: Passing, through_s: float) -> Offence | None:
-        times = passing.rows["captured_s"]
-        way = (times >= passing.late_s) & (times <= through_s)
-        halted = standing_from(times[way], passing.position_m[way], STAND_S) is not None
-        since_s = self.prohibited_since_s(passing, through_s if halted else passing.late_s)
+        since_s = self.prohibited_since_s(passing, through_s if _halted(passing, through_s) else passing.late_s)
         if since_s is None:
             return None
         account = (
@@ -106,13 +82,20 @@ class RedLight(SignalLine):
             f"{passing.late_s - since_s:.1f} s when the front was over line {self.rule.line}; "
             f"went on into zone {self.rule.zone} {through_s - passing.late_s:.1f} s later."
         )
-        return self.offence(trail, passing, passing.late_s, through_s, "through", account)
+        return self.offence(trail, passing, "through", through_s, account)
 
 
 class RailCrossing(RedLight):
     """The same before a level crossing, whose barrier counts as well."""
 
     prohibits = CLOSED
+
+
+def _halted(passing: Passing, through_s: float) -> bool:
+    """Did it stand between the line and the zone?"""
+    times = passing.way.captured_s
+    between = (times >= passing.late_s) & (times <= through_s)
+    return standing_from(times[between], passing.way.position_m[between], STAND_S) is not None
 
 
 def standing_from(times_s: Floats, position_m: Floats, stand_s: float) -> int | None:

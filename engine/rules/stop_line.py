@@ -11,56 +11,46 @@ import numpy as np
 from engine.rules.kind import Offence
 from engine.rules.red_light import SignalLine, standing_from
 from engine.rules.stopline import Passing
-from engine.rules.trail import Rows, Trail
+from engine.rules.trail import Trail
+from engine.rules.way import Way
 from engine.sitesignals import StopLineRule
 from engine.types import Phase
 
 
-class OverStopLine(SignalLine):
+class OverStopLine(SignalLine[StopLineRule]):
     """A rule of a site against stopping beyond the line."""
 
-    rule: StopLineRule
-
-    def watch(self) -> OverStopLine:
-        """The rule itself: everything it needs of a vehicle is in the trail."""
-        return self
-
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
-        return self._judge(trail, final=False)
-
-    def end(self, trail: Trail) -> Offence | None:
-        return self._judge(trail, final=True)
-
-    def _judge(self, trail: Trail, *, final: bool) -> Offence | None:
-        if trail.told & {self.law.name, "red_light"}:
-            return None
-        passing = self.line.passing(trail)
+    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+        passing = self.line.passing(trail, way)
         stood_s = self._stood_s(trail, passing) if passing else None
         if passing is None or stood_s is None or self.prohibited_since_s(passing, stood_s) is None:
             return None
-        if not final and not self._over(trail, stood_s):
-            return None
-        through_s = self.through_s(passing)
-        if through_s is not None and self.prohibited_since_s(passing, through_s) is not None:
+        if self._ran_it(trail, passing) or not (ended or self._over(trail, stood_s)):
             return None
         account = (
             f"Crossed line {self.rule.line} while signal {'/'.join(self.rule.signal)} prohibited it, and stood beyond "
             f"it without going on into zone {self.rule.zone}."
         )
-        return self.offence(trail, passing, passing.late_s, stood_s, "stands", account)
+        return self.offence(trail, passing, "stands", stood_s, account)
+
+    def _ran_it(self, trail: Trail, passing: Passing) -> bool:
+        """Did it go on through on red after all? That is another offence."""
+        through_s = self.through_s(passing)
+        on_red = through_s is not None and self.prohibited_since_s(passing, through_s) is not None
+        return on_red or "red_light" in trail.told
 
     def _stood_s(self, trail: Trail, passing: Passing) -> float | None:
         """When it had stood beyond the line for the rule's time, before it got into the zone."""
         least, _ = self.line.front_m(trail)
-        times, through_s = passing.rows["captured_s"], self.through_s(passing)
-        beyond = self.line.ahead_m(passing.position_m) + least >= self.rule.beyond_m
+        times, through_s = passing.way.captured_s, self.through_s(passing)
+        beyond = self.line.ahead_m(passing.way.position_m) + least >= self.rule.beyond_m
         rows = np.flatnonzero(beyond & (times >= passing.late_s) & (times < (through_s or np.inf)))
-        row = standing_from(times[rows], passing.position_m[rows], self.rule.stand_s)
+        row = standing_from(times[rows], passing.way.position_m[rows], self.rule.stand_s)
         return None if row is None else float(times[rows[row]] + self.rule.stand_s)
 
     def _over(self, trail: Trail, stood_s: float) -> bool:
         """Has the signal surely stopped prohibiting by now?"""
-        scene, now_s = self.law.scene, float(trail.rows["captured_s"][-1])
+        scene, now_s = self.scene, float(trail.rows["captured_s"][-1])
         instants = trail.between(stood_s, now_s)["captured_s"].tolist()
         said = {scene.signals.at(scene.camera, signal, at_s) for signal in self.rule.signal for at_s in instants[-16:]}
         return bool(said - set(self.prohibits) - {Phase.UNKNOWN, Phase.DARK})

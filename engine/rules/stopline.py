@@ -9,17 +9,18 @@ Whatever must hold at the crossing is asked of all the time between the two, in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.rules.kind import Scene, require_calibration
-from engine.rules.trail import Rows, Trail
-from engine.rules.way import smoothed
+from engine.rules.kind import Scene
+from engine.rules.trail import Trail
+from engine.rules.way import Ground, Way
+from engine.site import Polygon
 from engine.sitesignals import SignalLineRule
 from engine.types import Floats
-from kernels.ground import undistort
 
 LENGTH_M = {
     "car": (3.4, 5.8),
@@ -37,10 +38,9 @@ FOOT_M = 0.3
 AWAY = 0.5
 """Cosine between the way over the line and the line of sight from which on the vehicle is seen from behind; below its
 negative, from the front."""
-LONGEST_GAP_S = 1.5
-"""Out of sight for longer on its way over the line, and it may be another vehicle."""
-BIGGEST_STEP = 0.5
-"""A step between sightings that is a larger share of the way over the line is a switch of identity."""
+STEP_M, STEP_PX = 1.5, 4.0
+"""A step between sightings is longer by this, and so many pixels' worth of road, than twice the speed before or after
+makes it, at the most; otherwise the track has jumped to another vehicle."""
 FEWEST = 4
 """Sightings on the way over the line."""
 
@@ -53,46 +53,32 @@ class Passing:
     """Before, no part of it can have been over the line."""
     late_s: float
     """After, its front was over it for sure."""
-    rows: Rows
-    """All sightings since the last one before `early_s`."""
-    position_m: Floats
-    """(P, 2) f8, smoothed."""
+    way: Way
+    """Its way since the last sighting before `early_s`."""
 
 
 class StopLine:
     """The line of a rule on the ground."""
 
-    def __init__(self, scene: Scene, rule: SignalLineRule) -> None:
+    def __init__(self, scene: Scene, rule: SignalLineRule, ground: Ground) -> None:
         """Raises ConfigError where the line does not lie on the road as the calibration has it."""
+        self._ground, self._name = ground, f"line {rule.line}"
         line = next(line for line in scene.site.lines if line.name == rule.line)
         begin, end = np.array(line.from_px), np.array(line.to_px)
         right = np.array([begin[1] - end[1], end[0] - begin[0]]) / max(1e-9, float(np.hypot(*(end - begin))))
         middle = (begin + end) / 2
-        points = np.array([begin, end, middle, middle + right, middle - (0.0, 1.0)])
-        self._name, self._calibration = rule.line, require_calibration(scene, rule)
-        self._where = f"site {scene.site.name}: rule {rule.name}"
-        ground = self._grounded(points)
-        self._begin_m, way = ground[0], ground[1] - ground[0]
-        self._length_m = float(np.hypot(*way))
+        points = (begin, end, middle, middle + right, middle - (0.0, 1.0))
+        self._begin_m, end_m, middle_m, right_m, up_m = self._grounded(points)
+        self._length_m = float(np.hypot(*(end_m - self._begin_m)))
         if not self._length_m > 0:
-            raise ConfigError(f"{self._where}: line {rule.line} has no length")
-        self._along = way / self._length_m
+            raise ConfigError(f"site {scene.site.name}: rule {rule.name}: line {rule.line} has no length")
+        self._along = (end_m - self._begin_m) / self._length_m
         self._ahead = np.array([-self._along[1], self._along[0]])
-        self._ahead *= np.sign(self._ahead @ (ground[3] - ground[2]))
-        sight = ground[4] - ground[2]
-        self._facing = float(self._ahead @ sight / np.hypot(*sight))
+        self._ahead *= np.sign(self._ahead @ (right_m - middle_m))
+        self._facing = float(self._ahead @ (up_m - middle_m) / np.hypot(*(up_m - middle_m)))
 
-    def _grounded(self, points_px: Floats) -> Floats:
-        """(P, 2) points of the picture on the road, the lens taken out as it is of the vehicles' feet."""
-        straight_px, lens = np.array(points_px, np.float64), self._calibration.lens
-        if lens:
-            row = np.array([(lens.focal_px, *lens.centre_px, lens.k1, lens.k2)])
-            undistort(row, np.zeros(len(straight_px), np.int32), straight_px)
-        image_to_ground = np.array(self._calibration.image_to_ground)
-        mapped = np.hstack([straight_px, np.ones((len(straight_px), 1))]) @ image_to_ground.T
-        if not (mapped[:, 2] > 0).all() and not (mapped[:, 2] < 0).all():
-            raise ConfigError(f"{self._where}: line {self._name} crosses the horizon")
-        return np.asarray(mapped[:, :2] / mapped[:, 2:])
+    def _grounded(self, points_px: Sequence[Floats]) -> Floats:
+        return self._ground.points_m(tuple((float(x), float(y)) for x, y in points_px), self._name)
 
     def front_m(self, trail: Trail) -> tuple[float, float]:
         """How far ahead of its foot point the vehicle's front is, at least and at the most."""
@@ -106,32 +92,36 @@ class StopLine:
         """(P,) how far beyond the line points of the road are; negative before it."""
         return np.asarray((position_m - self._begin_m) @ self._ahead)
 
-    def leads_to(self, points_px: Floats) -> bool:
-        """Does the middle of these points lie beyond the line?"""
-        middle_m = self._grounded(points_px.mean(axis=0, keepdims=True))
-        return bool(self.ahead_m(middle_m)[0] > 0)
+    def leads_to(self, polygon_px: Polygon) -> bool:
+        """Does the middle of an area lie beyond the line?"""
+        return bool(self.ahead_m(self._grounded([np.mean(polygon_px, axis=0)]))[0] > 0)
 
-    def passing(self, trail: Trail) -> Passing | None:
-        """The vehicle's last way over the line under one steady clock; None where it was not seen to come over it."""
-        rows = trail.rows[trail.rows["captured_s"] > trail.steady_since_s]
-        rows = rows[np.isfinite(rows["position_m"]).all(axis=1)]
+    def passing(self, trail: Trail, way: Way) -> Passing | None:
+        """The vehicle's last way over the line; None where it was not seen to come over it."""
         least, most = self.front_m(trail)
-        if len(rows) < FEWEST or not (self.ahead_m(rows["position_m"]) + least >= 0).any():
+        ahead_m = self.ahead_m(way.position_m)
+        late = _last_rise(way.captured_s, ahead_m + least, len(way))
+        early = _last_rise(way.captured_s, ahead_m + most, late[0] + 2) if late else None
+        if late is None or early is None or not self._on_line(way.position_m, ahead_m + least, late[0]):
             return None
-        position_m = smoothed(np.ascontiguousarray(rows["position_m"]))
-        times, ahead_m = rows["captured_s"], self.ahead_m(position_m)
-        late = _last_rise(times, ahead_m + least, len(rows))
-        early = _last_rise(times, ahead_m + most, late[0] + 2) if late else None
-        if late is None or early is None or not self._on_line(position_m, ahead_m + least, late[0]):
-            return None
-        found = Passing(early[1], late[1], rows[early[0] :], position_m[early[0] :])
-        return found if _is_one_vehicle(found) else None
+        found = Passing(early[1], late[1], way.part(early[0], len(way) - 1))
+        return found if self._is_one_vehicle(found.way) else None
 
     def _on_line(self, position_m: Floats, front_m: Floats, row: int) -> bool:
         """Does the step from a row to the next lead over the line, and not past one of its ends?"""
         share = front_m[row] / (front_m[row] - front_m[row + 1])
         at = (position_m[row] + share * (position_m[row + 1] - position_m[row]) - self._begin_m) @ self._along
         return bool(0 <= at <= self._length_m)
+
+    def _is_one_vehicle(self, way: Way) -> bool:
+        """Did the vehicle drive all the way, without a jump from one that waits to one that crosses beyond?"""
+        if len(way) < FEWEST:
+            return False
+        lasted_s, steps_m = np.diff(way.captured_s), np.hypot(*np.diff(way.position_m, axis=0).T)
+        speeds_mps = np.pad(steps_m / lasted_s, 1)
+        driven_m = 2 * np.maximum(speeds_mps[:-2], speeds_mps[2:]) * lasted_s
+        noise_m = STEP_M + STEP_PX * self._ground.pixel_m(way.rows)[1:]
+        return bool((steps_m <= driven_m + noise_m).all())
 
 
 def _last_rise(times: Floats, value: Floats, rows: int) -> tuple[int, float] | None:
@@ -142,13 +132,3 @@ def _last_rise(times: Floats, value: Floats, rows: int) -> tuple[int, float] | N
     row = int(rises[-1])
     share = value[row] / (value[row] - value[row + 1])
     return row, float(times[row] + share * (times[row + 1] - times[row]))
-
-
-def _is_one_vehicle(passing: Passing) -> bool:
-    """Was the vehicle in sight all the way, without a jump?"""
-    times = passing.rows["captured_s"]
-    over = times <= passing.late_s
-    gaps, steps_m = np.diff(times), np.hypot(*np.diff(passing.position_m, axis=0).T)
-    way_m = np.hypot(*(passing.position_m - passing.position_m[0]).T).max()
-    near = np.flatnonzero(over)[-1] + 1
-    return bool(len(times) >= FEWEST and gaps[:near].max() <= LONGEST_GAP_S and steps_m.max() <= BIGGEST_STEP * way_m)

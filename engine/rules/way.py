@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.rules.kind import Scene, image_to_ground
+from engine.rules.kind import Scene, image_to_ground, require_calibration
 from engine.rules.trail import Rows, Trail, foot_px
 from engine.site import PointPx, Rule
 from engine.types import Flags, Floats, Ints
+from kernels.ground import undistort
 from kernels.path import anchors
 from kernels.zones import running_median
 
@@ -120,10 +121,15 @@ class Ground:
     def __init__(self, scene: Scene, rule: Rule) -> None:
         self._where = f"site {scene.site.name}: rule {rule.name}"
         self._image_to_ground = image_to_ground(scene, rule)
+        self._lens = require_calibration(scene, rule).lens
 
     def points_m(self, points_px: tuple[PointPx, ...], what: str) -> Floats:
         """(P, 2) f8; raises ConfigError where `what` does not lie on the road as the calibration has it."""
-        mapped = np.hstack([np.array(points_px), np.ones((len(points_px), 1))]) @ self._image_to_ground.T
+        straight_px = np.array(points_px, np.float64)
+        if lens := self._lens:  # taken out as it is of the vehicles' feet
+            row = np.array([(lens.focal_px, *lens.centre_px, lens.k1, lens.k2)])
+            undistort(row, np.zeros(len(straight_px), np.int32), straight_px)
+        mapped = np.hstack([straight_px, np.ones((len(straight_px), 1))]) @ self._image_to_ground.T
         if not (mapped[:, 2] > 0).all() and not (mapped[:, 2] < 0).all():
             raise ConfigError(f"{self._where}: {what} crosses the horizon")
         return np.asarray(mapped[:, :2] / mapped[:, 2:])
