@@ -41,6 +41,8 @@ def parse(text: str, kind: type[T], *, source: str) -> T:
         return msgspec.toml.decode(text, type=kind, dec_hook=_decode)
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}: is nested too deeply") from error
 
 
 def _decode(kind: type[Any], value: Any) -> Any:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from engine.client import QyranClient, following, to_json
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry, EvidenceFile
 from tests.examples import make_case, write_case
+from tests.proxy import Proxy
 from tests.serving import World
 
 CLIP = bytes(range(256)) * 5000
@@ -69,50 +68,6 @@ def test_a_watch_comes_back_by_itself_when_the_service_was_away(world: World, cl
     got += take(entries, 5)
     assert got == list(range(1, 9))
     entries.close()
-
-
-class Proxy:
-    """A TCP proxy that cuts every connection after some bytes from the service."""
-
-    def __init__(self, address: str, *, cut_after: int) -> None:
-        self._target = address.rsplit(":", 1)[0], int(address.rsplit(":", 1)[1])
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self.cut_after = cut_after
-        self.connections = 0
-        self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.close()
-        for one in self._sockets:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(self._target)
-            self._sockets += [near, far]
-            self.connections += 1
-            threading.Thread(target=self._pump, args=(near, far, None), daemon=True).start()
-            threading.Thread(target=self._pump, args=(far, near, self.cut_after), daemon=True).start()
-
-    def _pump(self, source: socket.socket, target: socket.socket, budget: int | None) -> None:
-        try:
-            while data := source.recv(4096):
-                if budget is not None and (budget := budget - len(data)) < 0:
-                    break
-                target.sendall(data)
-        except OSError:
-            pass
-        for one in (source, target):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
 
 
 def test_a_network_that_breaks_again_and_again_loses_and_doubles_nothing(world: World):

@@ -132,6 +132,15 @@ def test_a_case_with_the_number_of_another_is_found(root: Path, key: SigningKey)
     assert any(line.endswith("number 4 is missing") for line in problems)
 
 
+def test_a_forged_number_far_beyond_the_others_does_not_keep_the_audit_busy(root: Path, key: SigningKey):
+    case = fill(root, key)[4]
+    (root / "chain.db").unlink()
+    forged = root / case.folder
+    write_seal(forged, msgspec.structs.replace(seal_of(forged), number=10**12), key)
+    (problem,) = audit(root, [key.public]).problems
+    assert problem.endswith(f"{10**12 - 5} number(s) between 4 and {10**12} are missing")
+
+
 def test_a_case_in_the_folder_of_another_day_is_found(root: Path, key: SigningKey):
     case = fill(root, key)[0]
     moved = root / "2026" / "05" / "29" / case.id

@@ -62,9 +62,8 @@ def audit(
         _verify(found, root, folder, keys)
     for links in found.links.values():
         links.sort(key=lambda link: (link.seal.number, link.where))
-    for name, links in sorted(found.links.items()):
-        missing = {number: case for number, case in _missing(links, own).items() if number not in gone}
-        found.problems += [*_repeated(links), *_unlinked(links), *(_told(name, *one) for one in missing.items())]
+    for _, links in sorted(found.links.items()):
+        found.problems += [*_repeated(links), *_unlinked(links), *_missing(links, own, gone)]
     found.problems += _unlike(found, own, gone)
     found.problems += _unregistered(found, root, entries) if entries is not None else ()
     return found
@@ -98,14 +97,17 @@ def _misplaced(found: Audit, root: Path, folder: Path, where: str) -> Iterator[s
         yield f"{where}: belongs to {due}"
 
 
-def _missing(links: Sequence[Link], own: Sequence[Sealed]) -> dict[int, str]:
-    """The numbers of a chain that no folder has, with the case's id where the engine remembers it."""
-    there = {link.seal.number for link in links}
-    missing = dict.fromkeys(set(range(1, max(there))) - there, "")
-    for seal in (sealed.read() for sealed in own):
-        if seal.chain == links[0].seal.chain and seal.number not in there:
-            missing[seal.number] = seal.case
-    return dict(sorted(missing.items()))
+def _missing(links: Sequence[Link], own: Sequence[Sealed], gone: Collection[int]) -> Iterator[str]:
+    """The numbers of a chain that no folder has: by their cases, where the engine remembers them."""
+    name, there = links[0].seal.chain, sorted({link.seal.number for link in links})
+    known = {seal.number: seal.case for sealed in own if (seal := sealed.read()).chain == name}
+    yield from (_told(name, number, known[number]) for number in sorted(known.keys() - {*there} - {*gone}))
+    for before, after in pairwise([0, *there]):
+        unknown = after - before - 1 - sum(before < number < after for number in known)
+        if unknown == 1 and after == before + 2:
+            yield _told(name, before + 1, "")
+        elif unknown:
+            yield f"chain {name}: {unknown} number(s) between {before} and {after} are missing"
 
 
 def _removed(own: Sequence[Sealed], removed: Mapping[str, str]) -> Iterator[Seal]:

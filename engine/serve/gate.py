@@ -17,6 +17,7 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from engine.access import Caller, Role, Scope
 from engine.audit import Audit
@@ -24,7 +25,7 @@ from engine.metrics import Metrics
 from engine.serve.identity import Directory
 from engine.serve.limits import Limits
 from engine.serve.matrix import MATRIX, Rule
-from engine.serve.status import TOLD, Forbidden, TooLarge, TooLate, TooMany, Unauthenticated, abort
+from engine.serve.status import TOLD, BadRequest, Forbidden, TooLarge, TooLate, TooMany, Unauthenticated, abort
 
 log = structlog.get_logger()
 
@@ -32,6 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Any, Context], Any]
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
+SUBJECT_LENGTH = 600
+"""What goes into the audit log of what a request says it is about."""
 NOBODY = Rule(frozenset())
 """Of a call that is not in the table."""
 
@@ -78,7 +81,7 @@ class Gate:
             credential=who.credential,
             peer=context.peer(),
             call=method.rpartition("/")[2],
-            subject=subject,
+            subject=subject[:SUBJECT_LENGTH],
         )
         await asyncio.get_running_loop().run_in_executor(self.writers, write)
 
@@ -101,17 +104,27 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         rule = MATRIX.get(method, NOBODY)
         forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         form = next(form for form in forms if getattr(handler, form))
-        answer = partial(self._answer, method, rule, getattr(handler, form), streams=form != "unary_unary")
+        parse = partial(_parsed if form.startswith("unary") else _each_parsed, handler.request_deserializer)
+        answer = partial(self._answer, method, rule, parse, getattr(handler, form), streams=form != "unary_unary")
         make = getattr(grpc, f"{form}_rpc_method_handler")
         made: grpc.RpcMethodHandler[Any, Any] = make(
-            _coroutine(answer), handler.request_deserializer, _pass_through(handler.response_serializer)
+            _coroutine(answer), None, _pass_through(handler.response_serializer)
         )
         return made
 
     async def _answer(
-        self, method: str, rule: Rule, answer: Answer, request: Any, context: Context, *, streams: bool
+        self,
+        method: str,
+        rule: Rule,
+        parse: Callable[[Any], Any],
+        answer: Answer,
+        content: Any,
+        context: Context,
+        *,
+        streams: bool,
     ) -> Any:
         try:
+            request = parse(content)
             async with self._admitted(method, rule, request, context, streams=streams):
                 made = answer(request, context)
                 if not hasattr(made, "__aiter__"):
@@ -147,6 +160,19 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
             stack.callback(_CALLER.reset, token)
             await stack.enter_async_context(asyncio.timeout(rule.most_s))
             yield
+
+
+def _parsed(parse: Callable[[bytes], Any], content: bytes) -> Any:
+    """The request; gRPC itself would say UNKNOWN to one that is none, and log it as an error of the service."""
+    try:
+        return parse(content)
+    except DecodeError as error:
+        raise BadRequest("request", f"is no message of this call: {error}") from error
+
+
+async def _each_parsed(parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for content in contents:
+        yield _parsed(parse, content)
 
 
 def _require_small(rule: Rule, request: Any) -> None:

@@ -74,5 +74,5 @@ MATRIX: dict[str, Rule] = {
     "/grpc.health.v1.Health/Watch": Rule(ANYBODY, public=True, most_s=None),
     _REFLECTION + "ServerReflectionInfo": Rule(ANYBODY, most_s=None),
 }
-ELSEWHERE = frozenset({"qyran.v1.RegisterService"})
+ELSEWHERE = frozenset({"qyran.v1.RegisterService", "qyran.v1.VehicleRegistryService"})
 """Services that others offer and this one calls."""
