@@ -17,6 +17,7 @@ from qyran.v1 import violation_service_pb2 as calls_pb
 from engine.config import RecipientConfig
 from engine.decisions import Ruling
 from engine.deliver import Line, open_channel
+from engine.deliver.credentials import Credentials
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 from engine.register import Decisions, Outbox, SqlRegister
@@ -182,11 +183,13 @@ def test_a_case_that_cannot_even_be_written_down_lets_the_others_pass(world: Wor
     assert world.outbox.standing().pending == 1
 
 
-def test_what_breaks_within_a_channel_is_a_failure_of_that_case_alone(world: World) -> None:
-    (world.folder / "token").write_text("ключ\n")
+def test_what_breaks_within_a_channel_is_a_failure_of_that_case_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Credentials, "token", lambda self: "ключ")
     world.append(1)
     with http_register(Register()) as port:
-        line = world.line(f"http://127.0.0.1:{port}", token_file=world.folder / "token")
+        line = world.line(f"http://127.0.0.1:{port}")
         world.rest(line, 5.0)
     assert world.outbox.standing().pending == 1
     assert world.metrics.registry.get_sample_value("qyran_deliveries_total", {"recipient": "city", "result": "failed"})
