@@ -150,7 +150,8 @@ def find_sets(data: Path) -> dict[str, list[Photo]]:
 
 def _photo(path: Path) -> Photo:
     try:
-        _, x, y, width, height, text = path.read_text("utf-8").split()
+        line = path.read_text("utf-8").strip()
+        _, x, y, width, height, text = line.split("\t") if "\t" in line else line.split()
         left, top = float(x), float(y)
         return Photo(path.with_suffix(".jpg"), (left, top, left + float(width), top + float(height)), text)
     except ValueError as error:

@@ -82,7 +82,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         versions = CameraVersions(register.database, config.device_serial)
         fits = partial(examine, catalogue=load_catalogue(config.catalogue, config.review))
         roster = Roster(config, versions, secrets(config), fits)
-        watched = [camera for camera in roster.all() if camera.version.state == "watched"]
+        watched = roster.watched()
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
@@ -99,6 +99,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
+        stack.callback(runner.close)
         stack.enter_context(open_deliverer(config, register, metrics))
         stack.enter_context(tidying(housekeeper))
         yield Engine(runner, metrics, fleet, service.address, f"{host}:{metrics_port}")

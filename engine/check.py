@@ -16,7 +16,7 @@ from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
-from engine.inquest import require_means
+from engine.inquest import examine_means
 from engine.rules import load_catalogue
 from engine.site import Site, load_site
 
@@ -46,8 +46,7 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     find_card(config.detector.card)
     if config.evidence.signing_key:
         load_signing_key(config.evidence.signing_key)
-    for site in sites:
-        require_means(site, config)
+    examine_means(config, {c.name: site for c, site in zip(config.cameras, sites, strict=True)}, catalogue)
     for recipient in config.recipients:
         open_channel(recipient).close()
     return [

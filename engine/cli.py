@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from engine import logs
 from engine.errors import QyranError
@@ -32,7 +33,7 @@ def main() -> None:
     try:
         app()
     except QyranError as error:
-        Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"[red]qyran:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(error.exit_status)
 
 
@@ -229,7 +230,7 @@ def capacity(
 
 @app.command(name="build-engine")
 def build_engine(
-    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take [detector] of this file.")] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Take the detector of this file.")] = None,
     card: Annotated[str, typer.Option(help="Model card: a shipped name or a file.")] = "",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8.")] = "",
     batch: Annotated[int, typer.Option(min=0, help="Pictures at once, at the most.")] = 0,

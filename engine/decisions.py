@@ -40,7 +40,7 @@ class Disposition:
     reference: str = ""
     """The register's own number of the proceeding."""
     decided_s: float = 0.0
-    """When the register decided, by its clock, Unix seconds UTC."""
+    """When the register decided, by its clock, Unix seconds UTC; 0 where it does not say."""
     reporter: str = ""
     """Name of the credential that it was reported with."""
     recorded_s: float = 0.0

@@ -77,14 +77,12 @@ def _open_torch(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: 
 def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics, gpu: int) -> Detector:
     """A plan that is not there yet is built first; one that has not run on this GPU yet has to prove itself."""
     need_modules("torch", "onnx")
-    import torch
-
     from engine.detect.device import DeviceDetector
-    from engine.detect.plan_network import PlanNetwork
+    from engine.detect.plan_network import PlanNetwork, on_device
 
     here, folder = this_gpu(gpu), plan_folder(config)
     key = plan_key(card, config, here.sm, here.name)
-    with torch.cuda.device(here.device):
+    with on_device(here.device):
         plan = folder.find(key) or make_plan(card, config, key, here.sm, _log_progress)
     network = PlanNetwork(card, plan.content, config.precision, here.device, folder.path(key).with_suffix(".jit"))
     detector = DeviceDetector(card, network, metrics.left_out.inc)

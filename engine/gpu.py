@@ -10,6 +10,7 @@ import ctypes
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -22,10 +23,11 @@ from engine.metrics import Metrics
 
 log = structlog.get_logger()
 
+OFF_THE_BUS = 79
 FATAL_XIDS = {
     48: "double bit ECC error",
     62: "internal micro-controller halt",
-    79: "the GPU has fallen off the bus",
+    OFF_THE_BUS: "the GPU has fallen off the bus",
     95: "uncontained ECC error",
     119: "GSP RPC timeout",
     120: "GSP error",
@@ -122,9 +124,12 @@ class NvmlCard:
             return int(self._nvml.nvmlEventSetWait_v2(self._events, int(1000 * timeout_s)).eventData)
         except self._nvml.NVMLError_Timeout:
             return None
+        except self._nvml.NVMLError_GpuIsLost:
+            return OFF_THE_BUS
         except self._nvml.NVMLError as error:
-            log.warning("NVML tells of no more Xids", error=str(error))
-            return 79 if isinstance(error, self._nvml.NVMLError_GpuIsLost) else None
+            log.debug("NVML did not listen", error=str(error))
+            time.sleep(timeout_s)
+            return None
 
     def close(self) -> None:
         self._nvml.nvmlEventSetFree(self._events)

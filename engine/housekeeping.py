@@ -55,12 +55,12 @@ class Housekeeper:
         count = after = 0
         while page := self._retention.due(after, BATCH):
             after = page[-1].sequence
-            gone = self._retention.remove(page)
+            gone = self._retention.remove([case for case in page if self._is_ours(case.folder)])
             self._sweep([case.folder for case in gone])
             count += len(gone)
         if count:
             log.info("cases removed", cases=count)
-        self._sweep(self._retention.unfinished())
+        self._sweep([folder for folder in self._retention.unfinished() if self._is_ours(folder)])
         return count
 
     def tidy(self) -> None:
@@ -70,6 +70,10 @@ class Housekeeper:
                 task()
             except QyranError as error:
                 log.error("housekeeping failed", task=task.__name__, error=str(error))
+
+    def _is_ours(self, folder: str) -> bool:
+        """Of a register that several nodes share, each removes the cases whose evidence it has."""
+        return not self._register.database.is_shared or (self._root / folder).is_dir()
 
     def _sweep(self, folders: Sequence[str]) -> None:
         for folder in folders:

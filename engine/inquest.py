@@ -28,7 +28,7 @@ from engine.registry import RemoteRegistry, SnapshotRegistry
 from engine.registry.papers import PAPERS
 from engine.rules import Catalogue
 from engine.rules.kind import kind_name
-from engine.section import SectionDesk, load_sections, require
+from engine.section import Section, SectionDesk, load_sections, require
 from engine.section.desk import Shoot
 from engine.section.verdict import KIND as SECTION_KIND
 from engine.site import Site
@@ -92,16 +92,9 @@ def open_inquiry(config: EngineConfig, around: Surroundings) -> Iterator[SecondL
 
 
 def open_desk(path: Path, around: Surroundings) -> SectionDesk:
-    """The sections of a file. Raises ConfigError, also for an end of which no camera's site tells."""
-    sections = load_sections(path)
-    require(sections, around.catalogue)
-    index = {name: camera for camera, name in around.names.items()}
-    for section in sections:
-        for end in (section.entry, section.exit):
-            if end.camera in index and not _tells(around.site_of(index[end.camera]), end.line):
-                raise ConfigError(
-                    f"section {section.name}: the site of {end.camera} has no average_speed rule at line {end.line!r}"
-                )
+    """The sections of a file. Raises ConfigError."""
+    sites = {name: around.site_of(camera) for camera, name in around.names.items()}
+    sections = sections_of(path, sites, around.catalogue)
 
     def line_of(crossing: Violation) -> str:
         rules = around.site_of(crossing.camera).rules
@@ -110,6 +103,40 @@ def open_desk(path: Path, around: Surroundings) -> SectionDesk:
     return SectionDesk(
         sections, around.names, around.catalogue, line_of, around.reached_s, around.shoot, around.metrics
     )
+
+
+def sections_of(path: Path, sites: Mapping[str, Site], catalogue: Catalogue) -> tuple[Section, ...]:
+    """The sections of a file, each end one that a camera's site tells; `sites` by the camera's name.
+
+    Raises ConfigError.
+    """
+    sections = load_sections(path)
+    require(sections, catalogue)
+    for section in sections:
+        for end in (section.entry, section.exit):
+            if end.camera not in sites:
+                raise ConfigError(f"{path}: section {section.name}: there is no camera {end.camera!r}")
+            if not _tells(sites[end.camera], end.line):
+                raise ConfigError(
+                    f"{path}: section {section.name}: the site of {end.camera} has no average_speed rule "
+                    f"at line {end.line!r}"
+                )
+    return sections
+
+
+def examine_means(config: EngineConfig, sites: Mapping[str, Site], catalogue: Catalogue) -> None:
+    """Open what the inquiry needs, and close it: `sites` by the camera's name. Raises ConfigError or ModelError."""
+    for site in sites.values():
+        require_means(site, config)
+    load_forms(config.plates.forms)
+    if config.plates.stolen:
+        StolenList(config.plates.stolen)
+    for one in config.classifiers:
+        classifier(one)
+    if config.registry:
+        open_registry(config.registry, "").close()
+    if config.sections:
+        sections_of(config.sections, sites, catalogue)
 
 
 def _tells(site: Site, line: str) -> bool:

@@ -109,13 +109,23 @@ class Runner:
         Raises DeviceLost, when all that was seen is settled.
         """
         with ExitStack() as stack:
-            stack.callback(self._end)
+            stack.callback(self.close)
             self._begin()
             yield from self._pipeline.to_the_end(self._steps())
 
     def stop(self) -> None:
         """Ask the engine to end: cameras first, then what waits is worked off. From any thread, signal handlers too."""
         self._stopping.set()
+
+    def close(self) -> None:
+        """However it ended, or never began: take no more orders, and let nobody wait for ever."""
+        with self._lock:
+            self._state = "ended"
+        for feeder in self._feeders.values():
+            feeder.stop()
+        while self._actions:
+            _, done = self._actions.popleft()
+            done.set_exception(Stopped("the engine stops"))
 
     # -- cameras that come and go, from any thread
 
@@ -152,6 +162,11 @@ class Runner:
             self._require_alive()
             self._actions.append((action, done))
         return done
+
+    @property
+    def waits(self) -> bool:
+        """Does somebody wait for the time between two batches?"""
+        return bool(self._actions)
 
     def _settle(self, camera: int) -> Sequence[Entry]:
         entries = [*self._pipeline.step(segments)] if (segments := self._mailbox.take_of(camera)) else []
@@ -203,16 +218,6 @@ class Runner:
         for feeder in feeders:
             if not feeder.join(_END_S):
                 log.warning("camera thread did not end in time", camera=feeder.name)
-
-    def _end(self) -> None:
-        """However it ended, nobody waits for ever."""
-        with self._lock:
-            self._state = "ended"
-        for feeder in self._feeders.values():
-            feeder.stop()
-        while self._actions:
-            _, done = self._actions.popleft()
-            done.set_exception(Stopped("the engine stops"))
 
     def _require_alive(self) -> None:
         if self._state == "ended":

@@ -511,7 +511,7 @@ class Validity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A registry's answer, with the sentence that goes into a case."""
+    """A registry's answer; of an expired paper with the sentence that goes into a case, else with why not."""
 
     validity: Validity
     says: str

@@ -114,7 +114,7 @@ def disposition_to_message(decided: Disposition) -> calls_pb.Disposition:
         ruling=_value(calls_pb.Ruling, "RULING", decided.ruling.value),
         reason=decided.reason,
         reference=decided.reference,
-        decided_at=timestamp(decided.decided_s),
+        decided_at=timestamp(decided.decided_s) if decided.decided_s else None,
         reporter=decided.reporter,
         recorded_at=timestamp(decided.recorded_s),
     )

@@ -68,7 +68,9 @@ def running_server(*, durable: bool = False) -> Iterator[Server]:
         shutil.chown(folder, USER, USER)
     try:
         server = Server(folder, bin_, durable=durable)
-        yield server
-        server.stop()
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,15 +9,20 @@ import msgspec
 import pytest
 
 from engine.build import _view, build, geometry, open_stages
-from engine.config import EngineConfig, ServiceConfig
+from engine.check import check_files
+from engine.config import EngineConfig, RecipientConfig, ServiceConfig
 from engine.demo.city import FOOTAGE, SITES, city_config
 from engine.errors import ConfigError
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline
-from engine.register import SqlRegister
+from engine.register import Outbox, SqlRegister
 from engine.site import load_site
 from engine.types import Entry
+from tests.examples import make_case
+from tests.recipients import Register as Recipient
+from tests.recipients import grpc_register
+from tests.serving import eventually
 
 
 def avenue(state: Path) -> EngineConfig:
@@ -81,3 +86,22 @@ def test_a_camera_over_udp_is_known_as_one_that_may_lose_packets(tmp_path: Path)
     assert _view(over["udp"], site).lossy
     assert not _view(over["tcp"], site).lossy
     assert not _view(msgspec.structs.replace(over["udp"], url="clip.mp4"), site).lossy
+
+
+def test_a_running_engine_delivers_to_its_recipients(tmp_path: Path) -> None:
+    recipient = Recipient()
+    with closing(SqlRegister(tmp_path / "register.db")) as register, grpc_register(recipient) as port:
+        (entry,) = register.append([make_case(1)])
+        city = RecipientConfig(name="city", url=f"grpc://127.0.0.1:{port}")
+        with build(msgspec.structs.replace(avenue(tmp_path), recipients=(city,))):
+            assert eventually(lambda: list(recipient.taken) == [entry.case.id])
+            assert eventually(lambda: Outbox(register.database, "city").standing().delivered == 1)
+
+
+def test_check_reads_the_recipients_too(tmp_path: Path) -> None:
+    config = avenue(tmp_path)
+    sites = [load_site(camera.site) for camera in config.cameras]
+    check_files(config, sites)
+    open_ = RecipientConfig(name="city", url="grpc://register.example:1")
+    with pytest.raises(ConfigError, match=r"recipient city: .*in the clear"):
+        check_files(msgspec.structs.replace(config, recipients=(open_,)), sites)

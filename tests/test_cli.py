@@ -128,3 +128,21 @@ def test_check_says_that_lamps_are_looked_at_too_seldom(tmp_path: Path) -> None:
         camera = CameraConfig(name="j", url="rtsp://127.0.0.1:9/none", site=SITES / "junction.toml", detect_fps=fps)
         said = check_files(EngineConfig(cameras=(camera,)), [load_site(camera.site)])
         assert any("too few to tell what its signal lamps do" in line for line in said) is warned
+
+
+def test_an_error_is_printed_as_it_is_brackets_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ConfigError("torch is not installed: pip install 'qyran[gpu]'")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "qyran: torch is not installed: pip install 'qyran[gpu]'\n"
+
+
+def test_a_kind_of_camera_that_is_none_is_refused_before_anything_is_measured() -> None:
+    done = qyran("capacity", "--size", "wide")
+    assert (done.returncode, done.stderr) == (2, "qyran: capacity: size 'wide' is not WIDTHxHEIGHT\n")

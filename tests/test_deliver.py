@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -168,6 +169,27 @@ def test_a_case_that_always_fails_lets_the_others_pass_and_is_not_given_up(world
         recipient.rule = lambda case_id: "take"
         world.work(line, world.is_done, haste=20.0)
     assert list(recipient.taken) == [ids[1], ids[2], ids[0]]
+
+
+def test_a_case_that_cannot_even_be_written_down_lets_the_others_pass(world: World) -> None:
+    garbage = replace(make_case(1), document=b"\xff{")
+    world.register.append([garbage])
+    ids, recipient = world.append(2, 3), Register()
+    with http_register(recipient) as port:
+        line = world.line(f"http://127.0.0.1:{port}")
+        world.work(line, lambda: world.outbox.standing().delivered == 2)
+    assert recipient.calls == ids
+    assert world.outbox.standing().pending == 1
+
+
+def test_what_breaks_within_a_channel_is_a_failure_of_that_case_alone(world: World) -> None:
+    (world.folder / "token").write_text("ключ\n")
+    world.append(1)
+    with http_register(Register()) as port:
+        line = world.line(f"http://127.0.0.1:{port}", token_file=world.folder / "token")
+        world.rest(line, 5.0)
+    assert world.outbox.standing().pending == 1
+    assert world.metrics.registry.get_sample_value("qyran_deliveries_total", {"recipient": "city", "result": "failed"})
 
 
 def test_in_no_hour_more_than_the_agreed_number_goes(world: World) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from engine.build import Engine, build
 from engine.client import QyranClient
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import FOOTAGE, city_config, signing
 from engine.demo.rtsp import serving
-from engine.evidence import verify_case
+from engine.evidence import load_signing_key, verify_case
 from engine.types import Entry
 
 LONGEST_S = 120.0
@@ -94,4 +94,13 @@ def test_an_interrupted_demo_drains_and_says_what_came_of_it(tmp_path: Path) -> 
         demo.send_signal(signal.SIGINT)
         said += demo.stdout
         assert demo.wait(60) == 0
-    assert "new case(s)" in said[-2] + said[-1]
+    assert "new case(s)" in "".join(said[-6:])
+
+
+def test_the_demo_signs_with_a_key_that_it_makes_once(tmp_path: Path) -> None:
+    config = signing(city_config("rtsp://127.0.0.1:9/", tmp_path / "demo"))
+    key = config.evidence.signing_key
+    assert key is not None
+    made = load_signing_key(key).public
+    signing(config)
+    assert load_signing_key(key).public == made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from engine.detect.plans import PlanFolder
 from engine.detectors import make_plan, open_detector, plan_key
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
+from engine.reference import reference_frames
+from engine.types import FrameBatch
 
 CARD = find_card("ssd_mobilenet_v3_large")
 
@@ -70,6 +73,17 @@ def test_a_missing_library_is_named_with_what_to_install(missing: str, monkeypat
 # -- plans
 
 
+@cache
+def frames() -> list[FrameBatch]:
+    """Half of the demo's reference frames, decoded once."""
+    return reference_frames(CARD, ())[::2]
+
+
+@pytest.fixture
+def decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detectors, "reference_frames", lambda card, footage: frames())
+
+
 def quiet(phase: str, done: int, steps: int) -> None: ...
 
 
@@ -84,7 +98,7 @@ def damaged(content: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_plan_is_built_once_shown_and_found_again(tmp_path: Path) -> None:
+def test_a_plan_is_built_once_shown_and_found_again(tmp_path: Path, decoded_once: None) -> None:
     order = Order(ordered(None, "", "fp16", 4, tmp_path, ()), (89,), False)
     first, second = (Console(record=True, width=500) for _ in range(2))
     build_plans(order, first)
@@ -103,7 +117,7 @@ def test_a_plan_is_built_once_shown_and_found_again(tmp_path: Path) -> None:
 
 
 def test_a_precision_that_costs_too_much_is_refused_and_nothing_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, decoded_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "prepared", lambda card, content, *rest: damaged(content))
     config = DetectorConfig(plans=tmp_path, batch=4)

@@ -318,3 +318,12 @@ def test_a_plate_that_cannot_be_shown_is_said(tmp_path: Path, footage: list[Segm
     assert told.plate is not None
     assert told.plate.still is None
     assert any("still of the plate" in sentence for sentence in told.incomplete)
+
+
+def test_a_plate_whose_frame_is_not_kept_is_not_cut_out_of_another(bench: Bench, footage: list[Segment]):
+    bench.keep(footage)
+    gone = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.began_s - 60.0, (0.0, 0.0, 9.0, 3.0))
+    (case,) = bench.prosecutor.prove([replace(VIOLATION, plate=gone)])
+    told = document.decode(case.document, source="case.json")
+    assert "plate.jpg" not in {file.name for file in case.files}
+    assert any("No still of the plate" in sentence for sentence in told.incomplete)

@@ -26,7 +26,7 @@ from tests.evidence_bench import Bench, nobody, prove
 from tests.examples import make_document, make_footage
 
 ENGINE = Path(__file__).resolve().parent.parent / "engine"
-SPEAKING = ("rules", "section", "evidence", "signals", "plates", "inquiry")
+SPEAKING = ("rules", "section", "evidence", "signals", "plates", "inquiry", "registry")
 """Packages whose sentences go into a case's `reasons` and `incomplete`."""
 TABLES = ("words", "laws", "kinds", "outcomes", "classes", "clocks", "instants", "marks", "facts")
 

@@ -109,6 +109,16 @@ def test_a_camera_is_added_paused_changed_and_removed_while_another_is_watched(t
             assert is_watched(again, "second")
 
 
+def test_an_order_to_an_engine_that_never_ran_is_refused_when_it_closes(tmp_path: Path) -> None:
+    with build(config(tmp_path)) as engine:
+        channel = grpc.insecure_channel(engine.grpc_address)
+        request = pb.PauseCameraRequest(name="first", version=0)
+        waiting = pb_grpc.CameraServiceStub(channel).PauseCamera.future(request, timeout=60)
+        assert eventually(lambda: engine.runner.waits)
+    assert waiting.code() is grpc.StatusCode.UNAVAILABLE
+    channel.close()
+
+
 # -- the record alone
 
 
@@ -182,9 +192,9 @@ def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(
         before = Roster(config(tmp_path), versions, {})
         before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
         before.commit(before.change("first", 0, "anna", "pause", state="paused"))
-        assert Roster(config(tmp_path), versions, {}, refuse).all() == []
+        assert Roster(config(tmp_path), versions, {}, refuse).watched() == []
         with pytest.raises(ConfigError, match="the law has changed"):
-            Roster(config(tmp_path), CameraVersions(register.database, "B"), {}, refuse).all()
+            Roster(config(tmp_path), CameraVersions(register.database, "B"), {}, refuse).watched()
 
 
 def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import subprocess
 import sys
 import time
@@ -111,3 +112,11 @@ def test_without_a_gpu_there_is_nothing_to_watch() -> None:
 def test_a_card_that_nvml_does_not_show_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "_uuid", lambda index: "00000000-0000-0000-0000-000000000000")
     assert open_card(0) is None
+
+
+def test_what_is_asked_of_nvml_is_there() -> None:
+    """Without a driver nothing of it can be called; a name that is wrong would show only on a card."""
+    pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed: its names are not checked")
+    names = set(re.findall(r"nvml\.(\w+)", Path(gpu.__file__).read_text(encoding="utf-8")))
+    assert len(names) > 10
+    assert [name for name in sorted(names) if not hasattr(pynvml, name)] == []

@@ -130,6 +130,14 @@ def test_a_vehicle_that_breaks_two_rules_is_read_once_if_surely_and_again_if_not
         assert len(reader.shown) == looks
 
 
+def test_a_plate_read_in_another_offence_of_the_vehicle_is_read_again():
+    """Its frame is not in the recording of the later one."""
+    reader = Reader(plate())
+    investigator(reader).investigate([make_violation(EPOCH_S + 1.0), make_violation(EPOCH_S + 3.0 - 0.001)])
+    first, second = reader.shown
+    assert max(view.captured_s for view in first) <= min(view.captured_s for view in second) + 0.1
+
+
 def test_whatever_breaks_in_the_look_costs_the_plate_and_not_the_violation():
     class Broken:
         def read(self, shown: Sequence[VehicleView]) -> PlateSighting | None:

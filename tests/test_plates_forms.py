@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engine.errors import ConfigError
-from engine.plates.forms import load_forms, single
+from engine.plates.forms import load_forms
 from engine.plates.letters import Glyph
+from tests.glyphs import single
 
 KZ = load_forms("kz")
 

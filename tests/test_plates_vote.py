@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from engine.plates.confidence import probability
-from engine.plates.forms import single
 from engine.plates.letters import Glyph, Reading, columns, decode
 from engine.plates.vote import distance, elect
+from tests.glyphs import single
 
 
 def read(text: str, weight: float = 1.0, sure: float = 0.9) -> Reading:

@@ -55,7 +55,8 @@ def snapshot(folder: Path, *lines: str, as_of: dt.datetime = AS_OF) -> SnapshotR
 def test_a_paper_is_valid_to_the_end_of_its_last_day_at_the_place(tmp_path: Path, until: str, validity: Validity):
     answer = snapshot(tmp_path, f"123 ABC 02,{until},,").ask("123ABC02", "no_inspection", NOON_S)
     assert answer.validity is validity
-    assert "as of 2026-06-01 00:00 UTC" in answer.says
+    assert answer.says.endswith(".") == (validity is Validity.EXPIRED)
+    assert validity is not Validity.EXPIRED or "as of 2026-06-01 00:00 UTC" in answer.says
 
 
 def test_a_paper_that_ran_out_after_the_extract_may_have_been_renewed(tmp_path: Path):

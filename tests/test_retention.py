@@ -23,6 +23,7 @@ from engine.types import Case
 from engine.verify import verify
 from tests.evidence_bench import store_example
 from tests.examples import make_case
+from tests.postgres import Server
 from tests.serving import eventually
 
 DAY_S = 86_400.0
@@ -212,6 +213,21 @@ def test_the_chain_of_seals_can_be_followed_over_a_removed_case_but_not_over_a_s
         assert verify([], office.root, [], tmp_path / "register.db", Console(quiet=True))
         remove_folder(office.root, stolen.folder)
         assert not verify([], office.root, [], tmp_path / "register.db", Console(quiet=True))
+
+
+def test_of_a_shared_register_each_node_removes_what_it_has_itself(postgres: Server, tmp_path: Path) -> None:
+    url = postgres.empty_database()
+    here, there = Office(url, tmp_path / "here"), Office(url, tmp_path / "there")
+    with closing(here.register), closing(there.register):
+        mine, theirs = here.store(1), there.store(2)
+        here.now_s += 31 * DAY_S
+        assert here.remove(here.keeper(days=30)) == 1
+        assert here.register.get(mine).removed_s is not None
+        assert here.kept() == [theirs]
+        there.now_s = here.now_s
+        assert there.remove(there.keeper(days=30)) == 1
+        assert there.kept() == []
+        assert list((tmp_path / "there").glob("2*/**/case.json")) == []
 
 
 def test_nothing_outside_the_evidence_is_ever_removed(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class StillGraph(Protocol):
 class DeviceLook:
     """`second_look.look`, decoded on the device; what it does not take or cannot do now, the CPU does. From any thread.
 
-    The device keeps no memory for it between cases: the graph is made when it is first needed, and remade after errors.
+    The graph is made when it is first needed, and anew after an error.
     """
 
     def __init__(

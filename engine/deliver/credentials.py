@@ -12,7 +12,10 @@ from engine.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The files of one recipient; a file that is replaced counts from the next use on."""
+    """The files of one recipient.
+
+    A token that is replaced counts from the next submission on, certificates from the next start.
+    """
 
     encrypted: bool
     token_file: Path | None = None

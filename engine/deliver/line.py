@@ -15,7 +15,7 @@ from engine.deliver import attachments
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
-from engine.errors import RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
+from engine.errors import QyranError, RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 from engine.register.outbox import PENDING, REFUSED
@@ -137,7 +137,13 @@ class Line:
         if entry is None or entry.removed_s is not None:
             raise SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
         contents = attachments.contents(entry.case, self._evidence_root, self._config.inline_bytes)
-        return self._channel.submit(Submission(entry, contents, self._config.evidence_target))
+        try:
+            return self._channel.submit(Submission(entry, contents, self._config.evidence_target))
+        except QyranError:
+            raise
+        except Exception as error:
+            log.exception("submission broke", recipient=self.name, case=delivery.case_id)
+            raise SubmissionFailed(f"{type(error).__name__}: {error}") from error
 
     def _record(self, receipt: Receipt) -> None:
         """Write down what the recipient decided at once; before the delivery, so that a crash loses neither."""

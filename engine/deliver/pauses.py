@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 SHORTEST_S = 0.5
 """Pause after the first failure."""
+LONGEST_ASKED_S = 3600.0
+"""A recipient that asks to be left alone for longer is asked again after this."""
 OPENS_AT = 5
 """So many failures in a row, and the recipient counts as down."""
 
@@ -75,7 +77,7 @@ class Breaker:
     def fail(self, at_least_s: float = 0.0) -> None:
         """A submission failed; the recipient may ask for a longer pause."""
         self._failures += 1
-        pause_s = max(backoff_s(self._failures, self._longest_s), min(at_least_s, self._longest_s))
+        pause_s = max(backoff_s(self._failures, self._longest_s), min(at_least_s, LONGEST_ASKED_S))
         self._again_s = self._clock() + pause_s
 
     def succeed(self) -> bool:

@@ -14,6 +14,7 @@ from engine.build import Engine, build
 from engine.config import EngineConfig, load_config
 from engine.console import Board, show
 from engine.demo.rtsp import serving
+from engine.evidence import new_key
 
 HERE = Path(__file__).parent
 FOOTAGE = HERE / "footage"
@@ -29,19 +30,30 @@ def city_config(address: str, state: Path) -> EngineConfig:
     return msgspec.structs.replace(load_config(CITY, {"CITY": address}), state=state.resolve())
 
 
+def signing(config: EngineConfig) -> EngineConfig:
+    """The configuration with a key to sign with, made beside the records if it is not there."""
+    key = config.state / "signing.pem"
+    if not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        new_key(key)
+    evidence = msgspec.structs.replace(config.evidence, signing_key=key)
+    return msgspec.structs.replace(config, evidence=evidence)
+
+
 def show_city(state: Path, seconds: float, console: Console, interruptible: Interruptible) -> None:
     """Serve the clips, run the engine on them for `seconds` (0: until interrupted), and say what came of it."""
     console.print("Qyran demo: rendered footage, served over RTSP on loopback, watched as any cameras are.\n")
     with ExitStack() as stack:
         address = stack.enter_context(serving(FOOTAGE))
-        engine = stack.enter_context(build(city_config(address, state)))
+        engine = stack.enter_context(build(signing(city_config(address, state))))
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
         stack.enter_context(interruptible(engine.stop))
         count = sum(
             len(entries) for entries in show(console, Board(engine.metrics, engine.fleet.watched), engine.run())
         )
-    console.print(f"\n{count} new case(s); each has a folder with stills, clip and case.json in {state / 'evidence'}")
+    console.print(f"\n{count} new case(s) in {state / 'evidence'}: open a report.ru.html, .kk or .en of one, or try")
+    console.print(f"qyran verify --root {state / 'evidence'} --key {state / 'signing.pem.pub'}")
 
 
 def _say_where(console: Console, address: str, engine: Engine, state: Path) -> None:

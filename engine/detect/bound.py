@@ -68,7 +68,7 @@ class BoundNetwork:
 
     @property
     def details(self) -> Mapping[str, str]:
-        return {"gpu": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
+        return {"device": torch.cuda.get_device_name(self._device)} if self._device.type == "cuda" else {}
 
     @property
     def sizes(self) -> Sequence[int]:

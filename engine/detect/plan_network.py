@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,22 @@ _WARMING = 2
 """Runs before a capture: TensorRT finishes setting up a context with its first run of a shape."""
 
 
+@contextmanager
+def on_device(device: torch.device) -> Iterator[None]:
+    """On that GPU and a stream of one's own, waited for at the end. On torch's CPU, where tests run, nothing of it."""
+    if device.type != "cuda":
+        yield
+        return
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    with torch.cuda.device(device), torch.cuda.stream(stream):
+        yield
+        stream.synchronize()
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 class PlanNetwork:
     """Runs a plan on `device`.
 
@@ -45,10 +62,10 @@ class PlanNetwork:
         self._card = card
         self._precision = precision
         self._device = device
-        self._graphs = graphs
+        self._graphs = graphs and device.type == "cuda"
         self._told = logger(trt)
         self._runtime = trt.Runtime(self._told)
-        with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)):  # type: ignore[no-untyped-call]
+        with on_device(device):
             self._engine = self._need(self._runtime.deserialize_cuda_engine(plan), "does not open")
             self._names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
             self._sizes = self._ladder()
@@ -57,7 +74,6 @@ class PlanNetwork:
             self._memory = self._room()
             self._runs = {size: self._prepared(size) for size in self._sizes}
             self._kernels.save()
-            torch.cuda.current_stream(device).synchronize()
 
     @property
     def runtime(self) -> str:
@@ -65,7 +81,7 @@ class PlanNetwork:
 
     @property
     def details(self) -> Mapping[str, str]:
-        return {"gpu": torch.cuda.get_device_name(self._device), "cuda_graphs": "yes" if self._graphs else "no"}
+        return {"device": device_name(self._device), "cuda_graphs": "yes" if self._graphs else "no"}
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -120,7 +136,8 @@ class PlanNetwork:
 
     def _enqueue(self, context: Any) -> None:
         """Queue one run on the current stream."""
-        if not context.execute_async_v3(torch.cuda.current_stream(self._device).cuda_stream):
+        stream = torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else 0
+        if not context.execute_async_v3(stream):
             raise ModelError(f"{self._card.name}: the plan does not run: {self._told.errors()}")
 
     def _captured(self, run: Callable[[], None]) -> Callable[[], None]:

@@ -35,6 +35,8 @@ DRAWING_QUALITY = 85
 """JPEG quality of what nobody measures in."""
 FAR_S = 0.2
 """A still farther from its instant than this is said to be."""
+SAME_FRAME_S = 0.02
+"""A frame farther from the plate's sighting than this is another one: the plate stands elsewhere in it."""
 SHORT_S = 0.05
 """The clip may miss this much of the proof at either end: less than a frame or two."""
 
@@ -191,8 +193,9 @@ def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -
 def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:
     """Lay the plate's cut on the table."""
     shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
-    cut = plate_still(shown[0], sighting, quality) if shown else None
-    if cut is not None:
+    if shown and abs(shown[0].captured_s - sighting.captured_s) > SAME_FRAME_S:
+        table.miss(f"No still of the plate: the frame of {moment(sighting.captured_s):%H:%M:%S.%f} UTC is not kept")
+    elif shown and (cut := plate_still(shown[0], sighting, quality)):
         table.files[PLATE] = cut
 
 

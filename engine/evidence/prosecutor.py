@@ -94,8 +94,9 @@ class FileProsecutor:
         return self._recordings[camera].between(from_s, to_s)
 
     def reached_s(self, camera: int) -> float:
-        """Capture time that a camera's recording has come to; minus infinity before its first segment."""
-        return self._recordings[camera].reached_s
+        """Capture time that a camera's recording has come to; minus infinity where there is none."""
+        recording = self._recordings.get(camera)
+        return recording.reached_s if recording else float("-inf")
 
     def shoot(self, crossing: Violation) -> Mapping[str, bytes]:
         """Stills of a vehicle that may be proved guilty when its recording is gone: whole, cut out, and its plate."""

@@ -71,6 +71,10 @@ class Roster:
         stand = [latest.get(name) or _of_the_file(name) for name in names]
         return [record for version in stand if self._stands(version) and (record := self._had(version)) is not None]
 
+    def watched(self) -> Sequence[CameraRecord]:
+        """Those to be watched that the engine can open; of the others one on record is logged and left out."""
+        return [record for record in self.all() if record.version.state == "watched" and self._opens(record)]
+
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
         version = self._latest(name)
@@ -119,14 +123,18 @@ class Roster:
 
     def _had(self, version: CameraVersion) -> CameraRecord | None:
         try:
-            record = self._record(version)
+            return self._record(version)
+        except ConfigError as error:
+            _tolerate(version, error)
+            return None
+
+    def _opens(self, record: CameraRecord) -> bool:
+        try:
             self._check(record.site)
         except (ConfigError, CalibrationError) as error:
-            if not version.version:
-                raise
-            log.error("a camera on record cannot be watched", camera=version.camera, error=str(error))
-            return None
-        return record
+            _tolerate(record.version, error)
+            return False
+        return True
 
     def _record(self, version: CameraVersion) -> CameraRecord:
         config = self._declared[version.camera] if version.settings is None else self._settings(version)
@@ -160,6 +168,13 @@ class Roster:
             part.write_bytes(content)
             part.replace(path)
         return path
+
+
+def _tolerate(version: CameraVersion, error: Exception) -> None:
+    """A wrong configuration file is the operator's to mend before the start; what is on record holds up nobody."""
+    if not version.version:
+        raise error
+    log.error("a camera on record cannot be watched", camera=version.camera, error=str(error))
 
 
 def _of_the_file(name: str) -> CameraVersion:

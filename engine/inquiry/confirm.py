@@ -117,8 +117,11 @@ class AskClassifier:
         positive = int((scores >= self.threshold).sum())
         if positive < self.at_least:
             return Verdict(False, "classifier_negative")
-        said = f"{positive} of {len(crops)} frames at {self.threshold:g} or above"
-        return Verdict(True, f"Classifier {self.classifier.name} sees it in {said}, mean {scores.mean():.2f}.")
+        name, count, mean = self.classifier.name, len(crops), f"{scores.mean():.2f}"
+        return Verdict(
+            True,
+            f"Classifier {name} sees it in {positive} of {count} frames at {self.threshold:g} or above, mean {mean}.",
+        )
 
 
 def cut(view: VehicleView, region: tuple[float, float, float, float]) -> Bytes8 | None:

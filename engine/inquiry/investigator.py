@@ -90,7 +90,7 @@ class SecondLookInvestigator:
     def _inquire(self, violation: Violation) -> Iterator[Violation]:
         if violation.confirm and not self._may_look(violation):
             return
-        sighting = self._known.get(violation.track) or self._identify(violation)
+        sighting = self._remembered(violation) or self._identify(violation)
         if self._is_exempt(violation, sighting):
             self._drop(violation, "exempt_plate")
             return
@@ -107,7 +107,11 @@ class SecondLookInvestigator:
         if sighting is None or self._sections is None:
             self._drop(crossing, "plate_unread")
             return
-        self._sections.take(crossing, sighting)
+        try:
+            self._sections.take(crossing, sighting)
+        except Exception as error:  # noqa: BLE001 - as in `_identify`: a drive less is measured
+            log.error("crossing not taken", camera=self._names[crossing.camera], error=str(error))
+            self._drop(crossing, "failed")
 
     def _may_look(self, violation: Violation) -> bool:
         """Does the rule's budget allow one more look?"""
@@ -164,6 +168,12 @@ class SecondLookInvestigator:
         if sighting is None:
             return "none"
         return "read" if sighting.plate.confidence >= self._rules.least_confidence else "doubtful"
+
+    def _remembered(self, violation: Violation) -> PlateSighting | None:
+        """The vehicle's plate, if it was surely read in a frame of this offence: its still belongs to the case."""
+        known = self._known.get(violation.track)
+        seen = violation.sightings
+        return known if known and seen[0].captured_s <= known.captured_s <= seen[-1].captured_s else None
 
     def _remember(self, track: int, sighting: PlateSighting | None) -> None:
         if sighting is None or sighting.plate.confidence < self._rules.least_confidence:

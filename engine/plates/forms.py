@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 
 from engine import tomlfile
@@ -166,10 +165,3 @@ def _shipped(name: str) -> str:
     if not file.is_file():
         raise ConfigError(f"plate forms {name!r} are not shipped")
     return file.read_text("utf-8")
-
-
-def single(text: str) -> Floats:
-    """(L, 36) shares of a text that nobody doubts, for forms to be asked of a text alone."""
-    glyphs = np.zeros((len(text), len(Glyph.ALPHABET)))
-    glyphs[range(len(text)), [Glyph.index(char) for char in text]] = 1.0
-    return glyphs

@@ -30,13 +30,13 @@ class Record:
     def judged(self, kind: str, at: dt.datetime) -> Answer:
         """Valid on a day at the place of the event (`at` carries its offset)? A paper that ran out after the record
         was made may have been renewed since: nobody knows."""
-        name, known = PAPERS[kind], f"by {self.source} as of {self.as_of:%Y-%m-%d %H:%M} UTC"
+        paper, when = PAPERS[kind], f"{self.as_of:%Y-%m-%d %H:%M}"
         if self.until is None:
-            return Answer(Validity.UNKNOWN, f"Nothing is known of the {name}, {known}.")
+            return Answer(Validity.UNKNOWN, f"{self.source} as of {when} UTC knows nothing of the {paper}")
         if self.until == "none":
-            return Answer(Validity.EXPIRED, f"There was no {name}, {known}.")
+            return Answer(Validity.EXPIRED, f"There was no {paper}, by {self.source} as of {when} UTC.")
         if at.date() <= self.until:
-            return Answer(Validity.VALID, f"The {name} was valid until {self.until}, {known}.")
+            return Answer(Validity.VALID, f"the {paper} was valid until {self.until}")
         if self.as_of.astimezone(at.tzinfo).date() <= self.until:
-            return Answer(Validity.UNKNOWN, f"The {name} ran out on {self.until}, after the record, {known}.")
-        return Answer(Validity.EXPIRED, f"The {name} had expired on {self.until}, {known}.")
+            return Answer(Validity.UNKNOWN, f"the {paper} ran out on {self.until}, after the record of {when} UTC")
+        return Answer(Validity.EXPIRED, f"The {paper} had expired on {self.until}, by {self.source} as of {when} UTC.")

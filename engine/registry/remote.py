@@ -58,14 +58,14 @@ class RemoteRegistry:
 
     def ask(self, plate: str, kind: str, at_s: float) -> Answer:
         if kind not in PAPERS:
-            return Answer(Validity.UNKNOWN, f"The registry knows nothing of {kind}.")
+            return Answer(Validity.UNKNOWN, f"the registry knows nothing of {kind}")
         try:
             papers = self._papers(plate, at_s)
         except (grpc.RpcError, pybreaker.CircuitBreakerError, ValueError) as error:
             log.warning("no answer of the registry", error=_explain(error))
-            return Answer(Validity.UNKNOWN, f"The registry gave no answer: {_explain(error)}.")
+            return Answer(Validity.UNKNOWN, f"the registry gave no answer: {_explain(error)}")
         if kind not in papers:
-            return Answer(Validity.UNKNOWN, f"The registry knows nothing of the {PAPERS[kind]}.")
+            return Answer(Validity.UNKNOWN, f"the registry knows nothing of the {PAPERS[kind]}")
         return papers[kind].judged(kind, dt.datetime.fromtimestamp(at_s, self._zone))
 
     def close(self) -> None:

@@ -114,15 +114,15 @@ class SnapshotRegistry:
     def ask(self, plate: str, kind: str, at_s: float) -> Answer:
         """UNKNOWN for a vehicle that is not in it, and when the snapshot is too old for the instant."""
         if kind not in PAPERS:
-            return Answer(Validity.UNKNOWN, f"The registry knows nothing of {kind}.")
+            return Answer(Validity.UNKNOWN, f"the registry knows nothing of {kind}")
         try:
             self._renew()
             until = self._until(plate, COLUMNS[kind])
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             log.error("the registry's snapshot cannot be read", path=str(self._path), error=str(error))
-            return Answer(Validity.UNKNOWN, "The registry's snapshot could not be read.")
+            return Answer(Validity.UNKNOWN, "the registry's snapshot could not be read")
         if at_s - self._as_of.timestamp() > self._longest_age_s:
-            return Answer(Validity.UNKNOWN, f"The registry's snapshot of {self._as_of:%Y-%m-%d %H:%M} UTC is too old.")
+            return Answer(Validity.UNKNOWN, f"the registry's snapshot of {self._as_of:%Y-%m-%d %H:%M} UTC is too old")
         record = Record(until, self._as_of, "the registry's snapshot")
         return record.judged(kind, dt.datetime.fromtimestamp(at_s, self._zone))
 

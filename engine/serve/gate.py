@@ -33,6 +33,8 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Any, Context], Any]
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
+SUBJECT_LENGTH = 600
+"""What goes into the audit log of what a request says it is about."""
 NOBODY = Rule(frozenset())
 """Of a call that is not in the table."""
 
@@ -79,7 +81,7 @@ class Gate:
             credential=who.credential,
             peer=context.peer(),
             call=method.rpartition("/")[2],
-            subject=subject,
+            subject=subject[:SUBJECT_LENGTH],
         )
         await asyncio.get_running_loop().run_in_executor(self.writers, write)
 

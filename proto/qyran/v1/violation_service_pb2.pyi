@@ -448,7 +448,7 @@ class Disposition(_message.Message):
     """Name of the credential that it was reported with. Set by the service."""
     @_builtins.property
     def decided_at(self) -> _timestamp_pb2.Timestamp:
-        """When the register decided."""
+        """When the register decided; not set where it does not say."""
 
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
