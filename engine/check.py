@@ -18,7 +18,7 @@ from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
 from engine.inquest import examine_means
 from engine.rules import load_catalogue
-from engine.site import Site, load_site
+from engine.site import IllegalStopRule, Site, load_site
 
 _PARALLEL = 32
 LAMPS_FPS = 5.0
@@ -52,7 +52,18 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     return [
         f"camera {camera.name}: {warning}"
         for camera, site in zip(config.cameras, sites, strict=True)
-        for warning in [*examine(site, catalogue), *_too_seldom(camera, site)]
+        for warning in [*examine(site, catalogue), *_too_seldom(camera, site), *_forgotten(site, config)]
+    ]
+
+
+def _forgotten(site: Site, config: EngineConfig) -> list[str]:
+    """Is the recording of a halt still kept when the dwell is over?"""
+    keep_s, before_s = config.evidence.keep_s, config.evidence.before_s
+    return [
+        f"rule {rule.name}: the recording of the halt is gone when the dwell of {rule.dwell_s:g} s is over, its case "
+        f"goes to an officer: evidence.keep_s {keep_s:g} should be above {rule.dwell_s + before_s:g}"
+        for rule in site.rules
+        if isinstance(rule, IllegalStopRule) and rule.dwell_s + before_s >= keep_s
     ]
 
 

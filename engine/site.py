@@ -152,6 +152,10 @@ class Line(Strict, frozen=True):
     from_px: PointPx
     to_px: PointPx
 
+    def __post_init__(self) -> None:
+        if self.from_px == self.to_px:
+            raise ValueError(f"line {self.name} has no length")
+
 
 class Limit(Strict, frozen=True):
     """A speed limit; the first of the site's that fits vehicle, hour and zone is in force."""

@@ -72,6 +72,14 @@ def test_all_languages_have_the_same_keys(table: str):
     assert all(text for language in languages() for text in getattr(words_of(language), table).values())
 
 
+def test_every_word_of_the_page_is_used(words: Words):
+    sources = [
+        (ENGINE / "evidence" / "report" / name).read_text("utf-8") for name in ("page.html", "page.py", "words.py")
+    ]
+    used = set(re.findall(r"say\.(\w+)|[\"'](\w+)[\"']", "".join(sources)))
+    assert words.words.keys() <= {one or other for one, other in used}
+
+
 def modules() -> Iterator[ast.Module]:
     paths = [path for package in SPEAKING for path in (ENGINE / package).rglob("*.py")]
     yield from (ast.parse(path.read_text(encoding="utf-8")) for path in sorted(paths) if path.name != "table.py")

@@ -77,7 +77,7 @@ def test_a_standing_vehicle_far_away_excuses_nobody() -> None:
 
 
 def test_touching_the_line_with_a_wheel_is_not_told() -> None:
-    weaves = along((2.0, 16), (2.0, 30), (-0.3, 38), (2.0, 46), (2.0, 200), kmh=40)
+    weaves = along((2.0, 16), (2.0, 30), (-0.35, 38), (-0.35, 46), (2.0, 54), (2.0, 200), kmh=40)
     assert drive(SOLID, weaves) == []
 
 

@@ -16,13 +16,15 @@ from tests.rules_stage import ROAD, Vehicle, Way, along, area, judged, site, sti
 APPROACH = Zone(name="approach", polygon_px=area(0, 14, 6, 36))
 LEFT = Zone(name="left", polygon_px=area(-24, 44, -7, 64))
 SQUARE = Zone(name="square", polygon_px=area(-12, 14, 12, 80))
+STRIP = Zone(name="strip", polygon_px=area(-6, 50, 6, 51.6))
+STREET = Zone(name="street", polygon_px=area(-6, 50, 6, 80))
 NO_LEFT = TurnRule(name="no-left", zone="approach", exits=("left",))
 NO_U_TURN = TurnRule(name="no-about", zone="square", manoeuvre="u_turn")
 NO_REVERSING = TurnRule(name="no-back", zone="square", manoeuvre="reversing")
 
 
 def place(*rules: TurnRule) -> Site:
-    return site(*rules, zones=(ROAD, APPROACH, LEFT, SQUARE))
+    return site(*rules, zones=(ROAD, APPROACH, LEFT, SQUARE, STRIP, STREET))
 
 
 def drive(rule: TurnRule, way: Way, lasts_s: float = 16.0, **of_vehicle: object) -> list[Violation]:
@@ -72,9 +74,16 @@ def test_an_exit_reached_too_late_is_another_errand() -> None:
     assert drive(msgspec.structs.replace(NO_LEFT, within_s=1.0), TURNS_LEFT) == []
 
 
+def test_an_exit_that_is_only_touched_is_not_reached() -> None:
+    assert drive(msgspec.structs.replace(NO_LEFT, exits=("strip",)), straight(3, 16, 40)) == []
+    assert len(drive(msgspec.structs.replace(NO_LEFT, exits=("street",)), straight(3, 16, 40))) == 1
+
+
 def test_a_false_box_in_the_exit_is_no_turn() -> None:
+    there = Vehicle(track=1, way=still(-14, 54)).box(0.0)
+
     def astray(t: float, box: np.ndarray) -> np.ndarray:
-        return box - np.array([420, 0, 420, 0]) if 3.0 < t < 3.3 else box
+        return there if 3.2 < t < 3.45 else box
 
     assert drive(NO_LEFT, straight(3, 16, 25), box_of=astray) == []
 
@@ -109,7 +118,8 @@ def test_a_short_way_back_is_parking() -> None:
 
 def test_who_was_not_seen_to_drive_forwards_may_have_turned_his_front() -> None:
     assert drive(NO_REVERSING, straight(2, 60, -15)) == []
-    assert drive(NO_REVERSING, forth_and_back(2, 20, y=45.0)) == []
+    assert drive(NO_REVERSING, forth_and_back(4.6, 11, y=25.0)) == []
+    assert len(drive(NO_REVERSING, forth_and_back(9, 11, y=25.0))) == 1
 
 
 @pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)

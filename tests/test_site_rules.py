@@ -84,3 +84,9 @@ def test_a_rule_that_cannot_be_is_refused_with_its_place(tmp_path: Path, text: s
     with pytest.raises(ConfigError, match=message) as error:
         rule(tmp_path, text)
     assert "site.toml" in str(error.value)
+
+
+def test_a_line_without_length_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(SITE.replace("[650, 100]", "[640, 700]") + 'kind = "bus_lane"')
+    with pytest.raises(ConfigError, match="line middle has no length"):
+        load_site(tmp_path / "site.toml")

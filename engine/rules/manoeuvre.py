@@ -84,7 +84,8 @@ class Reversing(Manoeuvre):
         for knee in np.flatnonzero(np.abs(way.turn_deg) >= ABOUT_DEG).tolist():
             before, after = _straight_back(way, knee), _straight_on(way, knee + 1, self.rule.at_least_m)
             if way.length_m[before : knee + 1].sum() >= self.rule.approach_m and after is not None:
-                return int(way.rows[before]), int(way.rows[knee]), int(way.rows[knee + 1]), int(way.rows[after + 1])
+                turned = int(way.rows[knee + 1])
+                return int(way.rows[before]), turned, turned, int(way.rows[after + 1])
         return None
 
 

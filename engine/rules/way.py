@@ -74,7 +74,7 @@ def latest_way(trail: Trail) -> Way:
 def _broken(rows: Rows) -> Flags:
     """(P - 1,) whether a step is too long in time or in space to be one vehicle's."""
     lasted_s = np.diff(rows["captured_s"])
-    step_m = np.hypot(*np.diff(rows["position_m"], axis=0).T) if len(rows) else lasted_s
+    step_m = np.hypot(*np.diff(rows["position_m"], axis=0).T)
     return np.asarray((lasted_s > LONGEST_GAP_S) | (step_m > JUMP_M + FASTEST_MPS * lasted_s))
 
 

@@ -68,13 +68,13 @@ class Yielding(ByTrail[YieldRule]):
 
     def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
         """Every time that the vehicle comes onto the crossing."""
-        for first, last in stays(self.scene.inside(way.rows, self.rule.zone)):
-            meeting = self._meeting(way, first) if self._is_old_enough(way, first, last, ended) else None
+        for first, _ in stays(self.scene.inside(way.rows, self.rule.zone)):
+            meeting = self._meeting(way, first) if self._is_old_enough(way, first, ended) else None
             if meeting is not None and not self._gave_way(meeting) and self._was_in_the_way(meeting):
                 return self._offence(trail, meeting)
         return None
 
-    def _is_old_enough(self, way: Way, first: int, last: int, ended: bool) -> bool:
+    def _is_old_enough(self, way: Way, first: int, ended: bool) -> bool:
         """Has everything been seen that belongs to it?"""
         return first > 0 and (ended or way.captured_s[-1] - way.captured_s[first] >= MEET_S)
 
