@@ -26,7 +26,7 @@ from engine import document as doc
 from engine import logs
 from engine.config import LimitsConfig
 from engine.register import SqlRegister
-from engine.serve.feed import seal
+from engine.serve.sealing import seal
 from engine.types import Case, Entry, EvidenceFile
 from tests.examples import make_document
 from tests.serving import World
