@@ -54,16 +54,13 @@ def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
     sqlite, postgresql = append(folder / "append.db", singly), append_to_postgres(singly)
     folder = folder / "service"
     folder.mkdir()
-    with closing(SqlRegister(folder / "register.db")) as register:
-        filled_s = fill(register, entries, 1000)
     with process(serve_register, folder) as served, process(listen) as clients:
+        live = {str(count): follow(served, clients, count, index * LIVE_ENTRIES) for index, count in enumerate(CLIENTS)}
+        followed = len(CLIENTS) * LIVE_ENTRIES
+        with closing(SqlRegister(folder / "register.db")) as register:
+            filled_s = fill(register, entries, 1000, followed)
         read = {str(count): watch(served, clients, count, entries) for count in CLIENTS}
-        live = {
-            str(count): follow(served, clients, count, entries + index * LIVE_ENTRIES)
-            for index, count in enumerate(CLIENTS)
-        }
         caught_up = entries / clients.ask("read", served.ask("address"), 1, entries)
-        subscriber = memory(served, clients, entries + len(CLIENTS) * LIVE_ENTRIES)
     return {
         "machine": describe_machine(),
         "parameters": {"entries": entries, "messages": MESSAGES, "turns": TURNS, "live_per_s": LIVE_PER_S},
@@ -122,10 +119,10 @@ def follow(served: Peer, clients: Peer, count: int, after: int) -> dict[str, flo
     return percentiles_ms(clients.hear())
 
 
-def memory(served: Peer, clients: Peer, after: int) -> int:
+def memory(served: Peer, clients: Peer) -> int:
     """Resident bytes of the service for each of many watchers that have everything."""
     before = int(served.ask("memory"))
-    clients.ask("idle", served.ask("address"), IDLE, after)
+    clients.ask("idle", served.ask("address"), IDLE, 0)
     time.sleep(1.0)
     grown = int(served.ask("memory")) - before
     clients.ask("enough")

@@ -26,7 +26,7 @@ from engine import document as doc
 from engine import logs
 from engine.config import LimitsConfig
 from engine.register import SqlRegister
-from engine.serve.feed import seal
+from engine.serve.sealing import seal
 from engine.types import Case, Entry, EvidenceFile
 from tests.examples import make_document
 from tests.serving import World
@@ -35,6 +35,7 @@ METHOD = "/qyran.v1.ViolationService/WatchViolations"
 DIFFERENT = 1000
 """Cases that differ in more than their id: the bare server's messages go round."""
 STREAMS = 1000
+PATIENCE_S = 10.0
 
 
 class Peer:
@@ -55,17 +56,18 @@ class Peer:
 
 @contextmanager
 def process(target: Callable[..., None], *arguments: object) -> Iterator[Peer]:
-    """A process that takes orders; killed at the end."""
+    """A process that takes orders, and ends when nobody gives any more."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    child = context.Process(target=target, args=(there, *arguments), daemon=True)
+    child = context.Process(target=target, args=(there, *arguments))
     child.start()
     there.close()
     try:
         yield Peer(here)
     finally:
+        here.close()
+        child.join(PATIENCE_S)
         child.kill()
-        child.join()
 
 
 FILES = tuple(EvidenceFile(f"still-{number}.jpg", "image/jpeg", 150_000, 64 * f"{number:x}") for number in range(10))
@@ -105,6 +107,7 @@ def serve_register(orders: Connection, folder: Path) -> None:
         "append": lambda count, rate, first: _append_evenly(world.register, count, rate, first),
     }
     _obey(orders, answers)
+    world.close()
 
 
 def _append_evenly(register: SqlRegister, count: int, rate: float, first: int) -> None:

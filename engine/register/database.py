@@ -36,6 +36,8 @@ class Database:
 
     def __init__(self, where: Path | str) -> None:
         url = _url(where)
+        self.where = where
+        """What it was opened with; may hold a password."""
         self.name = _shown(url)
         self.is_shared = url.get_backend_name() == "postgresql"
         """Other machines may write to it."""

@@ -150,13 +150,13 @@ class Calls(pb_grpc.ViolationServiceServicer):
         while not self._feed.ended:
             self._require_valid(who)
             page = await self._feed.page(after, wanted)
-            for entry in page.entries:
-                yield entry.message
-            self._metrics.sent.inc(len(page.entries))
+            for message in page.messages:
+                yield message
+            self._metrics.sent.inc(len(page.messages))
             after = page.reached
             if not page.whole:
                 continue
-            if page.entries or time.monotonic() >= due_s:
+            if page.messages or time.monotonic() >= due_s:
                 yield pb.WatchViolationsResponse(heartbeat=self._heartbeat(after))
                 due_s = time.monotonic() + self._heartbeat_s
             await self._feed.wait(after, due_s - time.monotonic())

@@ -19,13 +19,12 @@ from itertools import islice
 from typing import TypeVar
 
 import structlog
-from qyran.v1 import violation_service_pb2 as pb
 
-from engine import wire
 from engine.errors import RegisterError
 from engine.metrics import Metrics
 from engine.register import EVERYTHING, Filter, SqlRegister
-from engine.types import Case, Entry
+from engine.serve.archive import Archive
+from engine.serve.sealing import Sealed, read_run, seal
 
 log = structlog.get_logger()
 
@@ -39,36 +38,22 @@ PAGES_S = 5.0
 TAIL = 1024
 TAIL_S = 600.0
 """Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
+FAR = 4096
+"""Who lags by more is read for in a process beside (`archive`)."""
 ASK_S = 0.5
 RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """An entry as it goes out: a serialised WatchViolationsResponse, and what filters ask about."""
-
-    sequence: int
-    recorded_s: float
-    case: Case
-    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What follows a sequence."""
 
-    entries: Sequence[Sealed]
+    messages: Sequence[bytes]
+    """Serialised WatchViolationsResponses."""
     reached: int
     """Every wanted entry up to this sequence is in this page or an earlier one."""
     whole: bool
     """There was nothing more to be had when it was read."""
-
-
-def seal(entry: Entry) -> Sealed:
-    """Serialise an entry."""
-    message = pb.WatchViolationsResponse()
-    wire.fill_entry(message.entry, entry)
-    return Sealed(entry.sequence, entry.recorded_s, entry.case, message.SerializeToString())
 
 
 class Feed:
@@ -79,6 +64,7 @@ class Feed:
         self.last = 0
         """Sequence of the newest entry known."""
         self._register = register
+        self._archive = Archive(register.database.where)
         self._readers = readers
         self._metrics = metrics
         self._changed, self._over = asyncio.Event(), asyncio.Event()
@@ -134,6 +120,7 @@ class Feed:
     def end(self) -> None:
         """No more: whoever waits returns."""
         self.ended = True
+        self._archive.close()
         self._over.set()
         self._wake()
 
@@ -152,7 +139,7 @@ class Feed:
         if not self.watchers or after > newest:
             self._tail.clear()
         if self.watchers:
-            self._tail.extend(await self.read(self._sealed, after, last - after, EVERYTHING))
+            self._tail.extend(await self.read(self._newest, after, last - after))
 
     def _shorten(self) -> None:
         """What is old is read from the register again, should anybody want it."""
@@ -169,7 +156,7 @@ class Feed:
         if whole := reached >= self._tail[-1].sequence:
             reached = max(reached, self.last)
         found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.case)]
-        return Page(found, reached, whole)
+        return Page([entry.message for entry in found], reached, whole)
 
     def _reading(self, after: int, wanted: Filter) -> asyncio.Task[Page]:
         """A page that is being read, or was read a moment ago: those who lag alike share it."""
@@ -190,13 +177,15 @@ class Feed:
 
     async def _from_register(self, after: int, wanted: Filter) -> Page:
         last = self.last
-        entries = await self.read(self._sealed, after, PAGE, wanted)
-        if len(entries) == PAGE:
-            return Page(entries, entries[-1].sequence, whole=False)
-        return Page(entries, max([after, last, *(entry.sequence for entry in entries)]), whole=True)
+        if last - after > FAR:
+            run = await self._archive.read_run(after, PAGE, wanted)
+        else:
+            run = await self.read(read_run, self._register, after, PAGE, wanted)
+        whole = len(run.messages) < PAGE
+        return Page(run.messages, max(after, last, run.last) if whole else run.last, whole)
 
-    def _sealed(self, after: int, limit: int, wanted: Filter) -> Sequence[Sealed]:
-        return [seal(entry) for entry in self._register.read(after, limit, wanted)]
+    def _newest(self, after: int, limit: int) -> Sequence[Sealed]:
+        return [seal(entry) for entry in self._register.read(after, limit)]
 
     def _wake(self) -> None:
         self._changed.set()
