@@ -15,6 +15,7 @@ import pytest
 
 from engine.errors import CaseConflict, RegisterError
 from engine.register import Filter, Outbox, SqlRegister, Wish
+from engine.register.cases import lock
 from engine.types import EvidenceFile
 from tests.examples import EPOCH_S, make_case
 from tests.postgres import Server
@@ -155,6 +156,19 @@ def test_on_postgresql_a_waiter_is_told_and_need_not_ask(postgres: Server, monke
         began_s = time.monotonic()
         assert register.wait(0, 30.0) == 1
         assert time.monotonic() - began_s < 20.0
+
+
+def test_a_node_that_hangs_with_the_lock_in_its_hands_holds_up_no_other_for_ever(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("engine.register.database.BUSY_S", 0.5)
+    url = postgres.empty_database()
+    with closing(SqlRegister(url)) as hanging, closing(SqlRegister(url)) as register:
+        with hanging.database.writing() as connection:
+            lock(connection)
+            with pytest.raises(RegisterError, match="another node writes for too long"):
+                register.append([make_case(1)])
+        assert [entry.sequence for entry in register.append([make_case(1)])] == [1]
 
 
 def test_a_register_whose_server_crashes_says_so_and_goes_on_with_everything_when_it_is_back(postgres: Server):
