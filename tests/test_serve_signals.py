@@ -79,6 +79,13 @@ def test_a_report_is_known_while_the_stream_goes_on(world: World) -> None:
     assert call.result().accepted == 1
 
 
+def test_a_report_that_is_too_large_ends_the_stream(world: World) -> None:
+    changes = [("g" * 200, RED, NOON_S - 9)] * 400
+    code, message = refused(world, report(1, NOON_S), report(2, NOON_S, *changes))
+    assert (code, "65536 are the most" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    assert world.signals.controllers["c"].last_sequence == 1
+
+
 def test_a_controller_whose_token_is_revoked_is_not_believed_any_more_though_its_stream_goes_on(world: World) -> None:
     token = world.tokens.new("controllers", Role.CONTROLLER, Scope())
     revoked: list[bool] = []
