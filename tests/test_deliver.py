@@ -261,6 +261,20 @@ def test_evidence_goes_along_as_far_as_was_agreed_and_never_damaged(world: World
     assert world.outbox.standing().pending == 1
 
 
+def test_evidence_that_is_gone_says_nothing_of_the_recipient(world: World) -> None:
+    cases = [write_case(world.folder / "evidence", number, {"overview.jpg": b"o"}) for number in range(9)]
+    for case in cases[:8]:
+        (world.folder / "evidence" / case.folder / "overview.jpg").unlink()
+    world.register.append(cases)
+    recipient = Register()
+    with grpc_register(recipient) as port:
+        line, began_s = world.line(f"grpc://127.0.0.1:{port}", inline_bytes=500), world.clock.now_s
+        world.work(line, lambda: world.outbox.standing().delivered == 1)
+    assert recipient.calls == [cases[8].id]
+    assert world.clock.now_s - began_s < 15
+    assert world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"}) == 0
+
+
 def test_only_one_delivers_at_a_time_and_another_takes_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     recipient = Register()
     world.append(1)

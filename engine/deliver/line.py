@@ -15,7 +15,14 @@ from engine.deliver import attachments
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
-from engine.errors import QyranError, RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
+from engine.errors import (
+    QyranError,
+    RecipientUnavailable,
+    RecordConflict,
+    SubmissionFailed,
+    SubmissionImpossible,
+    SubmissionRefused,
+)
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 from engine.register.outbox import PENDING, REFUSED
@@ -124,6 +131,9 @@ class Line:
         except SubmissionFailed as error:
             self._breaker.fail()
             self._outbox.postpone(delivery.sequence, str(error), _wait_s(delivery.attempts + 1))
+            self._note(delivery, "failed", error)
+        except SubmissionImpossible as error:
+            self._outbox.postpone(delivery.sequence, str(error), backoff_s(delivery.attempts + 1, LONGEST_WAIT_S))
             self._note(delivery, "failed", error)
         else:
             self._record(answer)
