@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
-from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from engine import audit
 from engine.access import Role, Scope
-from engine.config import EngineConfig, load_config
+from engine.config import load_config
 from engine.errors import ConfigError
 from engine.register import SqlRegister, Token, Tokens
 
@@ -23,7 +21,7 @@ DAY_S = 86400.0
 
 def new_token(path: Path, name: str, role: str, scope: Scope, days: int, *, certificate: bool) -> str:
     """Make a token of the engine configured at `path`; what is returned is shown this once."""
-    config = _load(path)
+    config = load_config(path, opens_cameras=False)
     expires_s = time.time() + days * DAY_S if days else None
     with closing(SqlRegister(config.register_at)) as register:
         tokens = Tokens(register.database)
@@ -34,7 +32,7 @@ def new_token(path: Path, name: str, role: str, scope: Scope, days: int, *, cert
 
 def list_tokens(path: Path, console: Console) -> None:
     """Print every token there ever was, but for its secret."""
-    with closing(SqlRegister(_load(path).register_at)) as register:
+    with closing(SqlRegister(load_config(path, opens_cameras=False).register_at)) as register:
         known = Tokens(register.database).all()
     table = Table()
     for column in ("id", "name", "role", "sees", "kind", "made", "expires", "state"):
@@ -46,23 +44,18 @@ def list_tokens(path: Path, console: Console) -> None:
 
 def revoke_token(path: Path, token_id: str) -> None:
     """Let a token open nothing any more. Raises RegisterError where there is none."""
-    with closing(SqlRegister(_load(path).register_at)) as register:
+    with closing(SqlRegister(load_config(path, opens_cameras=False).register_at)) as register:
         Tokens(register.database).revoke(token_id)
 
 
 def check_audit(path: Path, console: Console) -> bool:
     """Print what the audit log holds and where its chain is broken; False where it is."""
-    folder = _load(path).audit_folder
+    folder = load_config(path, opens_cameras=False).audit_folder
     lines, problems = audit.check(folder)
     for problem in problems:
         console.print(f"[red]{problem}[/]", highlight=False)
     console.print(f"{folder}: {lines} lines, {'whole' if not problems else f'{len(problems)} breaks'}", highlight=False)
     return not problems
-
-
-def _load(path: Path) -> EngineConfig:
-    """Without the cameras' secrets, which nobody needs here."""
-    return load_config(path, defaultdict(str, os.environ))
 
 
 def _role(name: str) -> Role:

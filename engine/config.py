@@ -388,9 +388,10 @@ def secrets(config: EngineConfig, variables: Mapping[str, str] = os.environ) -> 
     return ChainMap(_SecretFiles(config.credentials), variables) if config.credentials else variables  # type: ignore[arg-type]
 
 
-def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> EngineConfig:
-    """Read a configuration; paths in it come back absolute, ${NAME}s in camera addresses replaced from `variables`.
+def load_config(path: Path, variables: Mapping[str, str] = os.environ, *, opens_cameras: bool = True) -> EngineConfig:
+    """Read a configuration; paths in it come back absolute, ${NAME}s in addresses replaced from `variables`.
 
+    Without `opens_cameras` those of the cameras' addresses stand: their secrets need not be there.
     Raises ConfigError that names the file and the place in it.
     """
     config = tomlfile.load(path, EngineConfig)
@@ -400,7 +401,10 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ) -> Engine
     return msgspec.structs.replace(
         config,
         state=here / config.state,
-        cameras=tuple(_located(camera, here, variables, source=str(path)) for camera in config.cameras),
+        cameras=tuple(
+            _located(camera, here, variables, source=str(path)) if opens_cameras else camera
+            for camera in config.cameras
+        ),
         detector=_detector(config.detector, here, here / config.state),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),

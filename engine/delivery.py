@@ -53,7 +53,7 @@ def retry(config_path: Path, console: Console) -> None:
 
 
 def _config(path: Path) -> EngineConfig:
-    config = load_config(path)
+    config = load_config(path, opens_cameras=False)
     if not config.recipients:
         raise ConfigError(f"{path}: names no recipients to deliver to")
     return config

@@ -33,7 +33,7 @@ def retention(config_path: Path, order: Order, console: Console) -> None:
     """Hold, release, remove, or say what would be removed. Raises ConfigError, RegisterError or EvidenceError."""
     if order.hold and not order.why:
         raise ConfigError("--hold needs --why: the reason is kept with the hold")
-    config = load_config(config_path)
+    config = load_config(config_path, opens_cameras=False)
     with closing(SqlRegister(config.register_at)) as register:
         keeper = Retention(register.database, config.retention)
         if order.hold:

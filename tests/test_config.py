@@ -98,3 +98,15 @@ def test_the_registers_password_comes_from_a_file_or_the_environment_and_never_s
 def test_without_a_url_the_register_is_a_file_of_the_state_folder() -> None:
     config = tomlfile.parse(CAMERA, EngineConfig, source="text")
     assert config.register_at == Path("var/register.db")
+
+
+def test_who_opens_no_camera_needs_no_secret_of_one_but_those_of_the_register(tmp_path: Path):
+    path = tmp_path / "engine.toml"
+    camera = '[[cameras]]\nname = "gate"\nurl = "rtsp://${USER_OF_GATE}@10.0.0.1/"\nsite = "gate.toml"\n'
+    path.write_text(camera)
+    with pytest.raises(ConfigError, match="USER_OF_GATE is not set"):
+        load_config(path, {})
+    assert load_config(path, {}, opens_cameras=False).state == tmp_path / "var"
+    path.write_text('[register]\nurl = "postgresql://${DB_USER}@db/qyran"\n' + camera)
+    with pytest.raises(ConfigError, match="DB_USER is not set"):
+        load_config(path, {}, opens_cameras=False)
