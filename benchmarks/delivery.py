@@ -55,6 +55,7 @@ def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
     folder = folder / "service"
     folder.mkdir()
     with process(serve_register, folder) as served, process(listen) as clients:
+        subscriber = memory(served, clients)
         live = {str(count): follow(served, clients, count, index * LIVE_ENTRIES) for index, count in enumerate(CLIENTS)}
         followed = len(CLIENTS) * LIVE_ENTRIES
         with closing(SqlRegister(folder / "register.db")) as register:
