@@ -1,8 +1,8 @@
 """The audit log: who read which evidence and changed what, in files that are only added to and that show a change.
 
-One JSON object a line, a file a day (UTC). Every line holds the hash of the line before and its own: a line that is
-changed, left out or moved breaks the chain there. Whoever can write the files can also write a whole new chain: send
-the lines, or now and then the last hash, to another machine.
+One JSON object a line, a file a day (UTC); after a clock was put back the newest file goes on. Every line holds the
+hash of the line before and its own: a line that is changed, left out or moved breaks the chain there. Whoever can write
+the files can also write a whole new chain: send the lines, or now and then the last hash, to another machine.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Audit:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             self._number, self._last = _resume(folder)
+            self._newest = max((path.stem for path in _files(folder)), default="")
         except OSError as error:
             raise AuditError(f"{folder}: {error.strerror}") from error
 
@@ -83,11 +84,12 @@ class Audit:
                 subject=subject,
                 previous=self._last,
             ).sealed()
+            newest = max(self._newest, f"{now:%Y-%m-%d}")
             try:
-                _append(self._folder / f"{now:%Y-%m-%d}.jsonl", msgspec.json.encode(line) + b"\n")
+                _append(self._folder / f"{newest}.jsonl", msgspec.json.encode(line) + b"\n")
             except OSError as error:
                 raise AuditError(f"{self._folder}: cannot write the audit log: {error.strerror}") from error
-            self._number, self._last = line.number, line.hash
+            self._number, self._last, self._newest = line.number, line.hash, newest
 
 
 def check(folder: Path) -> tuple[int, list[str]]:

@@ -21,6 +21,7 @@ QyranError
 ├── DeliveryError            a recipient did not take a case
 │   ├── RecipientUnavailable     not now, whatever the case
 │   ├── SubmissionFailed         not this case now
+│   ├── SubmissionImpossible     not this case now, by a fault of ours: nothing was sent
 │   └── SubmissionRefused        never: the recipient says that the case is wrong
 ├── AuditError               the audit log could not be written: what it was about is not done
 ├── NoCamera                 there is no camera of that name
@@ -132,6 +133,10 @@ class RecipientUnavailable(DeliveryError):
 
 class SubmissionFailed(DeliveryError):
     """No answer within the deadline, or one that says neither yes nor no: this case goes again later."""
+
+
+class SubmissionImpossible(DeliveryError):
+    """Evidence that should go along is gone or damaged: the recipient was not asked."""
 
 
 class SubmissionRefused(DeliveryError):

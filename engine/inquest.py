@@ -14,7 +14,7 @@ import structlog
 
 from engine import document
 from engine.config import ClassifierConfig, EngineConfig, RegistryConfig
-from engine.errors import ConfigError, EvidenceError, RegisterError
+from engine.errors import ConfigError, EvidenceError
 from engine.inquiry import Identification, Looks, SecondLookInvestigator, StolenList, nobodys
 from engine.inquiry.classifier import OnnxClassifier
 from engine.inquiry.confirm import AskClassifier, AskRegistry, Confirm
@@ -179,7 +179,10 @@ def day_at(site_of: Callable[[int], Site]) -> Callable[[int, float], str]:
 
 
 def told_lately(around: Surroundings) -> Iterable[tuple[str, str, str]]:
-    """Plate, kind and day of the registry's cases of the last days: after a restart none is told again."""
+    """Plate, kind and day of the registry's cases of the last days: after a restart none is told again.
+
+    Raises RegisterError: nobody is accused before it is known who was.
+    """
     if not isinstance(around.register, SqlRegister):
         return []
     since_s = dt.datetime.now(dt.UTC).timestamp() - DAYS_S
@@ -188,12 +191,13 @@ def told_lately(around: Surroundings) -> Iterable[tuple[str, str, str]]:
 
 def _keys(register: SqlRegister, wanted: Filter) -> Iterator[tuple[str, str, str]]:
     after = 0
-    try:
-        while entries := register.read(after, 500, wanted):
-            after = entries[-1].sequence
-            for entry in entries:
+    while entries := register.read(after, 500, wanted):
+        after = entries[-1].sequence
+        for entry in entries:
+            try:
                 record = document.decode(entry.case.document, source=entry.case.id)
-                if record.plate:
-                    yield record.plate.text, record.kind, record.time.local[:10]
-    except (RegisterError, EvidenceError) as error:
-        log.error("earlier cases of the registry's kinds cannot be read", error=str(error))
+            except EvidenceError as error:
+                log.error("an earlier case of the registry's kinds cannot be read", error=str(error))
+                continue
+            if record.plate:
+                yield record.plate.text, record.kind, record.time.local[:10]

@@ -48,6 +48,9 @@ Made = TypeVar("Made")
 
 UNRECORDED_MOST = 5_000
 """Cases that wait in memory for the register; more wait on the disk alone, where `engine.housekeeping` finds them."""
+LEFT_ALONE = 9.0
+"""A register that failed is left alone for so many times as long as it took: a server out of reach takes long to say
+so, and no more than a tenth of the pipeline's time is spent waiting for it."""
 SILENT_S = 10.0
 """A camera that has sent nothing for this long has its tracks ended, so that what they prove is not kept waiting."""
 
@@ -98,6 +101,7 @@ class Pipeline:
         self._clock = clock
         self._heard_s: dict[int, float] = {}
         self._unrecorded: list[Case] = []
+        self._again_s = float("-inf")
         self._outage = Outage(metrics, clock)
         self._decode = self._timed("decode", stages.decoder.decode)
         self._detect = self._timed("detect", stages.detector.detect)
@@ -208,37 +212,48 @@ class Pipeline:
             self._stages.tracker.forget(camera)
         entries = [*self.settle(self.see(self.decode(())))]
         self._unrecorded += self._stages.prosecutor.close()
+        self._again_s = float("-inf")
         return [*entries, *self._record()]
 
     # -- what goes on beside the sentence
 
     def _record(self) -> Sequence[Entry]:
         """Append what waits; what the register cannot take now goes on waiting, what contradicts it is put aside."""
-        entries: list[Entry] = []
-        try:
-            entries += self._append(self._unrecorded)
-            self._unrecorded = []
-        except CaseConflict:
-            entries += self._record_singly()
-        except RegisterError as error:
-            log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
-            del self._unrecorded[UNRECORDED_MOST:]
+        entries = self._append_what_waits() if self._clock() >= self._again_s else []
+        del self._unrecorded[UNRECORDED_MOST:]
         self._count_entries(entries)
         prosecutor, unrecorded = self._stages.prosecutor, len(self._unrecorded)
         self._outage.note(prosecutor.refused or unrecorded > 0, prosecutor.waiting + unrecorded)
         return entries
 
-    def _record_singly(self) -> Iterator[Entry]:
+    def _append_what_waits(self) -> Sequence[Entry]:
+        began_s = self._clock()
+        try:
+            entries = self._append(self._unrecorded)
+            self._unrecorded = []
+        except CaseConflict:
+            return list(self._append_singly())
+        except RegisterError as error:
+            self._leave_alone(error, self._clock() - began_s)
+            return []
+        return entries
+
+    def _append_singly(self) -> Iterator[Entry]:
         while self._unrecorded:
+            began_s = self._clock()
             try:
                 yield from self._append(self._unrecorded[:1])
             except CaseConflict as error:
                 self._metrics.conflicts.labels(self._unrecorded[0].camera).inc()
                 log.critical("the register holds this case with another content", error=str(error))
             except RegisterError as error:
-                log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
+                self._leave_alone(error, self._clock() - began_s)
                 return
             del self._unrecorded[0]
+
+    def _leave_alone(self, error: RegisterError, took_s: float) -> None:
+        log.error("register unavailable, cases wait", cases=len(self._unrecorded), error=str(error))
+        self._again_s = self._clock() + LEFT_ALONE * took_s
 
     def _forget_the_silent(self, batch: FrameBatch) -> None:
         now_s = self._clock()

@@ -150,6 +150,7 @@ class Runner:
         feeder.stop()
         while started and not feeder.join(_END_S):
             log.warning("camera thread does not end", camera=feeder.name)
+            self._require_alive()
         self.between(lambda: self._settle(camera)).result()
 
     def between(self, action: Action) -> Future[None]:

@@ -50,6 +50,15 @@ def test_the_chain_goes_on_after_a_restart_and_a_torn_line_is_cut_off(tmp_path: 
     assert audit.check(tmp_path) == (4, [])
 
 
+def test_a_clock_that_is_put_back_over_midnight_breaks_no_chain(tmp_path: Path):
+    for times in ([0.0, -2 * DAY_S], [-DAY_S, DAY_S]):
+        ticks = iter(times)
+        log = Audit(tmp_path, clock=lambda ticks=ticks: 1.78e9 + next(ticks))
+        log.write(**line(0))
+        log.write(**line(1))
+    assert audit.check(tmp_path) == (4, [])
+
+
 def change(lines: list[str]) -> list[str]:
     return [lines[0], lines[1].replace("anna", "boris"), *lines[2:]]
 

@@ -17,6 +17,7 @@ from qyran.v1 import violation_service_pb2 as calls_pb
 from engine.config import RecipientConfig
 from engine.decisions import Ruling
 from engine.deliver import Line, open_channel
+from engine.deliver.credentials import Credentials
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 from engine.register import Decisions, Outbox, SqlRegister
@@ -182,11 +183,13 @@ def test_a_case_that_cannot_even_be_written_down_lets_the_others_pass(world: Wor
     assert world.outbox.standing().pending == 1
 
 
-def test_what_breaks_within_a_channel_is_a_failure_of_that_case_alone(world: World) -> None:
-    (world.folder / "token").write_text("ключ\n")
+def test_what_breaks_within_a_channel_is_a_failure_of_that_case_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Credentials, "token", lambda self: "ключ")
     world.append(1)
     with http_register(Register()) as port:
-        line = world.line(f"http://127.0.0.1:{port}", token_file=world.folder / "token")
+        line = world.line(f"http://127.0.0.1:{port}")
         world.rest(line, 5.0)
     assert world.outbox.standing().pending == 1
     assert world.metrics.registry.get_sample_value("qyran_deliveries_total", {"recipient": "city", "result": "failed"})
@@ -256,6 +259,20 @@ def test_evidence_goes_along_as_far_as_was_agreed_and_never_damaged(world: World
     assert {file.name for file in request.entry.case.files} == set(files)
     assert damaged.id not in recipient.calls
     assert world.outbox.standing().pending == 1
+
+
+def test_evidence_that_is_gone_says_nothing_of_the_recipient(world: World) -> None:
+    cases = [write_case(world.folder / "evidence", number, {"overview.jpg": b"o"}) for number in range(9)]
+    for case in cases[:8]:
+        (world.folder / "evidence" / case.folder / "overview.jpg").unlink()
+    world.register.append(cases)
+    recipient = Register()
+    with grpc_register(recipient) as port:
+        line, began_s = world.line(f"grpc://127.0.0.1:{port}", inline_bytes=500), world.clock.now_s
+        world.work(line, lambda: world.outbox.standing().delivered == 1)
+    assert recipient.calls == [cases[8].id]
+    assert world.clock.now_s - began_s < 15
+    assert world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"}) == 0
 
 
 def test_only_one_delivers_at_a_time_and_another_takes_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,3 +448,19 @@ def folder(path: Path) -> Path:
 def test_what_cannot_be_right_is_refused_before_anything_is_sent(settings: dict[str, object], complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         open_channel(RecipientConfig(name="city", **settings))
+
+
+def test_a_token_that_no_header_can_carry_is_named_by_its_file_and_never_printed(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    for token in ("s3cret\x01x", "s3cret x", "s3cr\u00e9t"):
+        file.write_text(token, encoding="utf-8")
+        with pytest.raises(ConfigError, match="token: is no bearer token") as caught:
+            open_channel(RecipientConfig(name="city", url="http://127.0.0.1:1", token_file=file))
+        assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://user:s3cret@city:port/", "https://[::1/", "https://city:99999/"])
+def test_an_address_that_is_none_is_an_error_of_the_configuration(url: str) -> None:
+    with pytest.raises(ConfigError, match="recipient city: url: its host or port is none") as caught:
+        open_channel(RecipientConfig(name="city", url=url))
+    assert "s3cret" not in str(caught.value)

@@ -167,6 +167,25 @@ def test_close_gives_the_waiting_with_what_there_is(bench: Bench, footage: list[
     assert bench.prosecutor.close() == []
 
 
+def test_a_violation_that_is_told_after_its_camera_has_left_is_proved_with_what_there_is(bench: Bench, footage):
+    bench.keep(footage)
+    assert bench.prosecutor.release(VIOLATION.camera) == []
+    assert bench.prosecutor.kept(VIOLATION.camera, 0.0, EPOCH_S + 99) == []
+    assert bench.prosecutor.prove([VIOLATION]) == []
+    bench.now_s += 30
+    (case,) = bench.prosecutor.prove([])
+    assert "No recording of the time is kept." in document.decode(case.document, source="").incomplete
+
+
+def test_a_violation_of_which_no_case_can_be_made_is_lost_loudly_and_holds_up_no_other(bench: Bench, footage):
+    bench.keep(footage)
+    broken = replace(VIOLATION, instants={"never": float("nan")})
+    (case,) = bench.prosecutor.prove([broken, VIOLATION])
+    assert verify_case(bench.root / case.folder) == []
+    assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 1
+    assert bench.prosecutor.waiting == 0
+
+
 def test_a_claimed_clip_survives_the_ring(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, Means(look, nobody), EvidenceConfig(keep_s=4.5))
     bench.keep(footage[:8])

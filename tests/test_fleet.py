@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import msgspec
@@ -17,9 +19,13 @@ from engine.build import Engine, build
 from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
 from engine.demo.city import FOOTAGE, SITES
 from engine.demo.rtsp import serving
-from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict
+from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict, Stopped
 from engine.fleet import Roster
+from engine.mailbox import Mailbox
+from engine.metrics import Metrics
 from engine.register import CameraVersions, SqlRegister
+from engine.runner import Runner
+from engine.types import Entry, Segment
 from tests.serving import eventually
 
 SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
@@ -120,6 +126,49 @@ def test_an_order_to_an_engine_that_never_ran_is_refused_when_it_closes(tmp_path
 
 
 # -- the record alone
+
+
+class Stuck:
+    """A camera whose read does not come back when it is closed."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+
+    def read(self) -> Iterator[Segment]:
+        self.free.wait(30)
+        yield from ()
+
+    def close(self) -> None:
+        pass
+
+
+class Idle:
+    """A pipeline that nothing comes through."""
+
+    def flow(self, batches: Iterable[object], *, overlap: bool) -> Iterator[Sequence[Entry]]:
+        yield from (() for _ in batches)
+
+    def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+        yield from steps
+
+
+def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.runner._END_S", 0.1)
+    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    camera = Stuck()
+    runner.join(0, "first", camera)
+    engine = threading.Thread(target=lambda: list(runner.run()))
+    engine.start()
+    with ThreadPoolExecutor(1) as orders:
+        assert eventually(lambda: runner._state == "running")
+        leaving = orders.submit(runner.leave, 0)
+        assert eventually(lambda: not runner._feeders)
+        runner.stop()
+        with pytest.raises(Stopped):
+            leaving.result(10)
+        camera.free.set()
+    engine.join(10)
+    assert not engine.is_alive()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from engine import document
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, PlatesConfig, RegistryConfig
-from engine.errors import ConfigError, ModelError
+from engine.errors import ConfigError, ModelError, RegisterError
 from engine.inquest import Surroundings, examine_means, open_inquiry, told_lately
 from engine.inquiry import SecondLookInvestigator
 from engine.metrics import Metrics
@@ -151,6 +152,14 @@ def test_after_a_restart_the_registrys_cases_of_the_last_days_are_known(tmp_path
     old = make_case(2, kind="no_insurance")
     told = replace(case, document=document.encode(record), occurred_s=now.timestamp())
     with closing(SqlRegister(tmp_path / "register.db")) as register:
-        register.append([told, replace(old, occurred_s=now.timestamp() - 10 * 86_400)])
+        torn = replace(make_case(3, kind="no_insurance"), document=b"torn", occurred_s=now.timestamp())
+        register.append([torn, told, replace(old, occurred_s=now.timestamp() - 10 * 86_400)])
         found = told_lately(around(register, {}))
     assert list(found) == [("123ABC02", "no_insurance", "2026-06-01")]
+
+
+def test_who_was_told_before_is_not_guessed_while_the_register_cannot_be_read(tmp_path: Path, monkeypatch):
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        monkeypatch.setattr(register, "read", Mock(side_effect=RegisterError("locked")))
+        with pytest.raises(RegisterError):
+            told_lately(around(register, {}))

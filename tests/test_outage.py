@@ -195,3 +195,31 @@ def test_what_the_register_does_not_take_for_long_waits_on_the_disk_alone_and_is
         keeper = Retention(register.database, RetentionConfig())
         Housekeeper(register, tmp_path / "evidence", keeper).recover()
         assert {entry.case.id for entry in register.read(0, 100)} == {case.id for case in cases}
+
+
+class Slow(SqlRegister):
+    """A register whose server is out of reach: every failure takes ten seconds."""
+
+    def __init__(self, where: Path, clock: Clock) -> None:
+        super().__init__(where)
+        self.clock, self.tries = clock, 0
+
+    def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
+        self.clock.now_s += 10
+        self.tries += 1
+        raise RegisterError("timed out")
+
+
+def test_a_register_that_is_slow_to_fail_is_not_waited_for_at_every_batch(tmp_path: Path) -> None:
+    folders, clock = Folders(tmp_path / "evidence", "QY-1", None), Clock()
+    with closing(Slow(tmp_path / "register.db", clock)) as register:
+        idle, telling = Mock(), SimpleNamespace(investigate=list)
+        evidence = Evidence([store_example(folders, 1)])
+        stages = Stages(idle, idle, idle, idle, idle, idle, idle, telling, evidence, register)
+        pipeline = Pipeline(stages, {0: "gate"}, Metrics(), clock=clock)
+        began_s = clock.now_s
+        for _ in range(1000):
+            assert pipeline.settle([]) == []
+            clock.now_s += 1
+        assert register.tries * 10 <= 0.11 * (clock.now_s - began_s)
+        assert register.tries > 5

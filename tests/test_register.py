@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import CaseConflict, RegisterError
-from engine.register import Filter, SqlRegister
+from engine.register import Filter, Outbox, SqlRegister, Wish
+from engine.register.cases import lock
 from engine.types import EvidenceFile
 from tests.examples import EPOCH_S, make_case
 from tests.postgres import Server
@@ -44,6 +45,16 @@ def test_cases_are_numbered_from_one_in_the_order_of_appending(register: SqlRegi
         (1, "gate-000002"), (2, "gate-000001"), (3, "gate-000003"),
     ]  # fmt: skip
     assert [e.recorded_s for e in second] == [1234.5]
+
+
+def test_whatever_a_recipient_says_a_delivery_is_settled(register: SqlRegister):
+    register.append([make_case(1), make_case(2)])
+    outbox = Outbox(register.database, "city")
+    assert outbox.claim("us", 60.0) and outbox.enrol(Wish()) == 2
+    outbox.deliver(1, "QR\0 7")
+    outbox.refuse(2, "\0")
+    assert [delivery.detail for delivery in outbox.refused(9)] == ["\ufffd"]
+    assert (outbox.standing().delivered, outbox.standing().pending) == (1, 0)
 
 
 def test_what_is_read_equals_what_was_appended(register: SqlRegister):
@@ -145,6 +156,19 @@ def test_on_postgresql_a_waiter_is_told_and_need_not_ask(postgres: Server, monke
         began_s = time.monotonic()
         assert register.wait(0, 30.0) == 1
         assert time.monotonic() - began_s < 20.0
+
+
+def test_a_node_that_hangs_with_the_lock_in_its_hands_holds_up_no_other_for_ever(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("engine.register.database.BUSY_S", 0.5)
+    url = postgres.empty_database()
+    with closing(SqlRegister(url)) as hanging, closing(SqlRegister(url)) as register:
+        with hanging.database.writing() as connection:
+            lock(connection)
+            with pytest.raises(RegisterError, match="another node writes for too long"):
+                register.append([make_case(1)])
+        assert [entry.sequence for entry in register.append([make_case(1)])] == [1]
 
 
 def test_a_register_whose_server_crashes_says_so_and_goes_on_with_everything_when_it_is_back(postgres: Server):

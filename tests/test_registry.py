@@ -41,6 +41,13 @@ def snapshot(folder: Path, *lines: str, as_of: dt.datetime = AS_OF) -> SnapshotR
     return SnapshotRegistry(folder / "registry.db", DAY_S, ALMATY)
 
 
+def test_a_snapshot_is_found_whatever_its_folder_is_called(tmp_path: Path):
+    folder = tmp_path / "lists #2 of 100%25?"
+    folder.mkdir()
+    answer = snapshot(folder, "123ABC02,2026-05-01,,").ask("123ABC02", "no_inspection", NOON_S)
+    assert answer.validity is Validity.EXPIRED
+
+
 @pytest.mark.parametrize(
     ("until", "validity"),
     [

@@ -245,6 +245,7 @@ FOREVER = Timestamp(seconds=1, nanos=2_000_000_000)
             "filter.occurred_to",
         ),
         ("GetCase", pb.GetCaseRequest(), "INVALID_ARGUMENT", "case_id"),
+        ("GetCase", pb.GetCaseRequest(case_id="gate\0"), "INVALID_ARGUMENT", "case_id"),
         ("GetCase", pb.GetCaseRequest(case_id="gate-x"), "NOT_FOUND", "case_id"),
         ("ListCases", pb.ListCasesRequest(page_size=-1), "INVALID_ARGUMENT", "page_size"),
         ("ListCases", pb.ListCasesRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
@@ -329,3 +330,21 @@ def test_an_address_that_is_taken_is_an_error_at_the_start(tmp_path: Path):
         taken.listen()
         with pytest.raises(ConfigError, match=r"service\.listen: cannot listen on 127"):
             World(tmp_path, listen=f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_whatever_breaks_once_does_not_end_the_news(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = fresh.stub.WatchViolations(pb.WatchViolationsRequest(), timeout=20)
+    fresh.register.append([make_case(1)])
+    assert take(watch, 1) == [1]
+    whole, broken = fresh.register.wait, threading.Event()
+
+    def wait(after_sequence: int, timeout_s: float) -> int:
+        if not broken.is_set():
+            broken.set()
+            raise RuntimeError("nobody foresaw this")
+        return whole(after_sequence, timeout_s)
+
+    monkeypatch.setattr(fresh.register, "wait", wait)
+    assert broken.wait(10)
+    fresh.register.append([make_case(2)])
+    assert take(watch, 1) == [2]

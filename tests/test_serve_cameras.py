@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -89,6 +90,8 @@ def test_a_camera_is_told_without_its_secrets(world: World):
         ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
         ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
         ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
+        ({"site": "k" * 60_000 + " = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
+        ({"site": '"' + "ы" * 400 + '" = 1'}, "INVALID_ARGUMENT", "site of camera second: "),
         ({"site": SITE.replace("[calibration]\n", '[calibration]\nstill = "/etc/passwd"\n', 1)},
          "INVALID_ARGUMENT", "names a picture, but none was given"),
         ({"still": b"no picture", "site": SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)},
@@ -102,6 +105,24 @@ def test_a_wrong_camera_is_refused_and_not_on_record(world: World, changes: dict
     assert told in message
     assert "geheim" not in message
     assert [camera.name for camera in world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras] == ["first"]
+
+
+def test_whoever_looks_does_not_wait_for_an_order_that_takes_long(world: World, monkeypatch: pytest.MonkeyPatch):
+    begun, looked = threading.Event(), threading.Event()
+    whole = world.cameras.pause
+
+    def pause(*order: object) -> CameraRecord:
+        begun.set()
+        assert looked.wait(20)
+        return whole(*order)
+
+    monkeypatch.setattr(world.cameras, "pause", pause)
+    order = world.camera_stub.PauseCamera.future(pb.PauseCameraRequest(name="first", version=0))
+    assert begun.wait(10)
+    (camera,) = world.camera_stub.ListCameras(pb.ListCamerasRequest(), timeout=10).cameras
+    assert world.camera_stub.GetCamera(pb.GetCameraRequest(name="first"), timeout=10).camera == camera
+    looked.set()
+    assert order.result().camera.version == 1
 
 
 def test_a_change_for_an_old_version_is_aborted_and_says_so(world: World):

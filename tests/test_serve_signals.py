@@ -13,6 +13,7 @@ from qyran.v1 import signal_service_pb2 as pb
 
 import engine.serve.signals
 from engine import wire
+from engine.access import Role, Scope
 from engine.types import Clock, Phase
 from tests.rules_stage import NOON_S, Vehicle, judged
 from tests.serving import World, eventually
@@ -76,6 +77,34 @@ def test_a_report_is_known_while_the_stream_goes_on(world: World) -> None:
     assert eventually(lambda: world.signals.controllers["c"].last_sequence == 1)
     goes_on.clear()
     assert call.result().accepted == 1
+
+
+def test_a_report_that_is_too_large_ends_the_stream(world: World) -> None:
+    changes = [("g" * 200, RED, NOON_S - 9)] * 400
+    code, message = refused(world, report(1, NOON_S), report(2, NOON_S, *changes))
+    assert (code, "65536 are the most" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    assert world.signals.controllers["c"].last_sequence == 1
+
+
+def test_a_controller_whose_token_is_revoked_is_not_believed_any_more_though_its_stream_goes_on(world: World) -> None:
+    token = world.tokens.new("controllers", Role.CONTROLLER, Scope())
+    revoked: list[bool] = []
+
+    def reports() -> Iterator[pb.ReportSignalPhasesRequest]:
+        for sequence in range(1, 1000):
+            yield report(sequence, NOON_S + sequence / 100, controller="c")
+            if sequence == 1:
+                assert eventually(lambda: world.signals.controllers["c"].last_sequence == 1)
+                world.tokens.revoke(token.split("_")[1])
+                revoked.append(True)
+            time.sleep(0.02)
+
+    assert eventually(lambda: not world.service._directory._open)
+    metadata = (("authorization", f"Bearer {token}"),)
+    with pytest.raises(grpc.RpcError) as caught:
+        world.signal_stub.ReportSignalPhases(reports(), metadata=metadata)
+    assert revoked and caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert world.signals.controllers["c"].last_sequence < 999
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -81,6 +82,16 @@ def test_a_case_that_was_taken_away_is_missing(kept: Path, number: int):
     assert done.exit_code == 1
     assert f"number {number + 1} is missing: case {gone.name}" in done.output
     assert f"the register has it (sequence {number + 1}), it is not here" in done.output
+
+
+def test_a_forged_case_cannot_hide_itself_from_the_console_nor_break_it(kept: Path):
+    forged = case_of(kept, 0).with_name("[bold]")
+    forged.mkdir()
+    listed = {"name": "[/x]", "media_type": "", "size_bytes": 0, "sha256": "0" * 64}
+    (forged / "manifest.json").write_text(json.dumps({"schema": 1, "case": "", "files": [listed]}))
+    done = verify_root(kept)
+    assert done.exit_code == 1
+    assert "[bold]" in done.output and "[/x]: is missing" in done.output
 
 
 def test_another_key_than_the_engines_is_found(kept: Path):

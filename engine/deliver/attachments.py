@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.errors import SubmissionFailed
+from engine.errors import SubmissionImpossible
 from engine.types import Case, EvidenceFile
 
 
 def contents(case: Case, root: Path, most_bytes: int) -> Mapping[str, bytes]:
     """The files that fit into `most_bytes` together, small ones first: an officer's stills before the clip.
 
-    Raises SubmissionFailed for a file that is gone or is not what was hashed: nothing wrong is ever sent.
+    Raises SubmissionImpossible for a file that is gone or is not what was hashed: nothing wrong is ever sent.
     """
     return {file.name: _read(root / case.folder, case, file) for file in _fitting(case.files, most_bytes)}
 
@@ -32,7 +32,7 @@ def _read(folder: Path, case: Case, file: EvidenceFile) -> bytes:
     try:
         content = (folder / file.name).read_bytes()
     except OSError as error:
-        raise SubmissionFailed(f"case {case.id}: {file.name}: {error.strerror or error}") from error
+        raise SubmissionImpossible(f"case {case.id}: {file.name}: {error.strerror or error}") from error
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise SubmissionFailed(f"case {case.id}: {file.name} is not what was hashed")
+        raise SubmissionImpossible(f"case {case.id}: {file.name} is not what was hashed")
     return content

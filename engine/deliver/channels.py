@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from engine.config import RecipientConfig, is_loopback, redact
 from engine.deliver.channel import Channel
@@ -20,7 +20,7 @@ SCHEMES = ("grpcs", "grpc", "https", "http")
 
 def open_channel(recipient: RecipientConfig) -> Channel:
     """Connects to nobody yet. Raises ConfigError."""
-    parts = urlsplit(recipient.url)
+    parts = _split(recipient)
     where = f"recipient {recipient.name}: {redact(recipient.url)}"
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise ConfigError(f"{where}: is none of {', '.join(f'{scheme}://host' for scheme in SCHEMES)}")
@@ -34,3 +34,13 @@ def open_channel(recipient: RecipientConfig) -> Channel:
     if parts.scheme in ("grpcs", "grpc"):
         return RpcChannel(parts.netloc.rpartition("@")[2], credentials, recipient.deadline_s)
     return HttpsChannel(recipient.url, FORMS[recipient.form](), credentials, recipient.deadline_s)
+
+
+def _split(recipient: RecipientConfig) -> SplitResult:
+    """Raises ConfigError for what is no address, repeating nothing of it: there may be a password in it."""
+    try:
+        parts = urlsplit(recipient.url)
+        _ = parts.port
+    except ValueError:
+        raise ConfigError(f"recipient {recipient.name}: url: its host or port is none") from None
+    return parts

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import tomlfile
 from engine.errors import ConfigError
+
+_TOKEN = re.compile(r"[!-~]+")
+"""What a header can carry (RFC 6750, 2.1); else every single case would fail at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,12 @@ class Credentials:
 
     def token(self) -> str:
         """The bearer token, empty where there is none. Raises ConfigError."""
-        return tomlfile.read_secret(self.token_file) if self.token_file else ""
+        if self.token_file is None:
+            return ""
+        token = tomlfile.read_secret(self.token_file)
+        if _TOKEN.fullmatch(token) is None:
+            raise ConfigError(f"{self.token_file}: is no bearer token: only visible ASCII characters may be in one")
+        return token
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         """Authorities, own key, own certificate, as gRPC takes them. Raises ConfigError."""

@@ -15,7 +15,14 @@ from engine.deliver import attachments
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
-from engine.errors import QyranError, RecipientUnavailable, RecordConflict, SubmissionFailed, SubmissionRefused
+from engine.errors import (
+    QyranError,
+    RecipientUnavailable,
+    RecordConflict,
+    SubmissionFailed,
+    SubmissionImpossible,
+    SubmissionRefused,
+)
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 from engine.register.outbox import PENDING, REFUSED
@@ -125,6 +132,9 @@ class Line:
             self._breaker.fail()
             self._outbox.postpone(delivery.sequence, str(error), _wait_s(delivery.attempts + 1))
             self._note(delivery, "failed", error)
+        except SubmissionImpossible as error:
+            self._outbox.postpone(delivery.sequence, str(error), backoff_s(delivery.attempts + 1, LONGEST_WAIT_S))
+            self._note(delivery, "failed", error)
         else:
             self._record(answer)
             self._outbox.deliver(delivery.sequence, answer.reference)
@@ -168,14 +178,14 @@ class Line:
 
 def _fitting(decided: Disposition, recipient: str) -> Disposition:
     """As the table takes it. Raises ValueError for a report without a usable number or without its time."""
-    if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH:
-        raise ValueError(f"report_id must have 1 to {REPORT_ID_LENGTH} characters, got {len(decided.report_id)}")
+    if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH or not decided.report_id.isprintable():
+        raise ValueError(f"report_id must be 1 to {REPORT_ID_LENGTH} printable characters: {decided.report_id!r:.99}")
     if decided.decided_s <= 0:
         raise ValueError("decided_at is required")
     return replace(
         decided,
-        reason=decided.reason[:REASON_LENGTH],
-        reference=decided.reference[:REFERENCE_LENGTH],
+        reason=decided.reason[:REASON_LENGTH].replace("\0", "\ufffd"),
+        reference=decided.reference[:REFERENCE_LENGTH].replace("\0", "\ufffd"),
         reporter=recipient,
     )
 

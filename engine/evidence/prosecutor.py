@@ -78,6 +78,8 @@ class FileProsecutor:
         self._metrics = metrics
         self._clock = clock
         self._recordings = {camera: Recording(config.keep_s, config.keep_bytes) for camera in origin.scenes}
+        self._none = Recording(config.keep_s, config.keep_bytes)
+        """Of a camera that has left: a drive whose exit it saw may be proved later."""
         self._waiting: deque[_Waiting] = deque()
         self._again_s = float("-inf")
         self._refused = False
@@ -91,17 +93,16 @@ class FileProsecutor:
 
     def kept(self, camera: int, from_s: float, to_s: float) -> Sequence[Segment]:
         """The segments of a camera that are kept, with a frame between two capture times. From any thread."""
-        return self._recordings[camera].between(from_s, to_s)
+        return self._recording(camera).between(from_s, to_s)
 
     def reached_s(self, camera: int) -> float:
         """Capture time that a camera's recording has come to; minus infinity where there is none."""
-        recording = self._recordings.get(camera)
-        return recording.reached_s if recording else float("-inf")
+        return self._recording(camera).reached_s
 
     def shoot(self, crossing: Violation) -> Mapping[str, bytes]:
         """Stills of a vehicle that may be proved guilty when its recording is gone: whole, cut out, and its plate."""
         scene = self._origin.scenes[crossing.camera]
-        segments = self._recordings[crossing.camera].between(crossing.began_s, crossing.ended_s)
+        segments = self._recording(crossing.camera).between(crossing.began_s, crossing.ended_s)
         files = gather(crossing, segments, scene, self._means, self._config.jpeg_quality).files
         return {name: files[name] for name in (OVERVIEW, VEHICLE, PLATE) if name in files}
 
@@ -147,11 +148,14 @@ class FileProsecutor:
         self._waiting.clear()
         return cases
 
+    def _recording(self, camera: int) -> Recording:
+        return self._recordings.get(camera, self._none)
+
     def _take(self, violation: Violation, now_s: float) -> None:
         if len(self._waiting) >= WAITING_MOST:
             self._lose(violation, "too many violations wait for the disk already")
             return
-        claimed = tuple(self._recordings[violation.camera].between(*self._span_s(violation)))
+        claimed = tuple(self._recording(violation.camera).between(*self._span_s(violation)))
         held = sum(waiting.claimed_bytes for waiting in self._waiting)
         self._waiting.append(_Waiting(violation, now_s, claimed if held < CLAIM_BYTES else ()))
 
@@ -160,7 +164,7 @@ class FileProsecutor:
         return violation.began_s - self._config.before_s, violation.ended_s + self._config.after_s
 
     def _is_ready(self, waiting: _Waiting, now_s: float) -> bool:
-        recording = self._recordings[waiting.violation.camera]
+        recording = self._recording(waiting.violation.camera)
         began_s, ended_s = self._span_s(waiting.violation)
         silence_s = ended_s - began_s + 2 * recording.longest_s + SILENT_S
         return (
@@ -170,7 +174,10 @@ class FileProsecutor:
         )
 
     def _make(self, ready: Sequence[_Waiting]) -> Iterator[Case]:
-        """Cases of the waiting; at the first that the disk refuses, the rest goes on waiting."""
+        """Cases of the waiting; at the first that the disk refuses, the rest goes on waiting.
+
+        One of which no case can be made, by an error of ours, costs itself and not the engine.
+        """
         for waiting in ready:
             try:
                 case = self._prove(waiting)
@@ -181,6 +188,11 @@ class FileProsecutor:
                 self._waiting.remove(waiting)
                 self._waiting.append(waiting)
                 return
+            except Exception as error:
+                log.exception("case cannot be made, the others go on")
+                self._waiting.remove(waiting)
+                self._lose(waiting.violation, f"{type(error).__name__}: {error}")
+                continue
             self._waiting.remove(waiting)
             self._refused = False
             yield case
@@ -211,7 +223,7 @@ class FileProsecutor:
 
     def _segments(self, waiting: _Waiting) -> Sequence[Segment]:
         """What was claimed, and what the ring has got since, in the order they came."""
-        recent = self._recordings[waiting.violation.camera].between(*self._span_s(waiting.violation))
+        recent = self._recording(waiting.violation.camera).between(*self._span_s(waiting.violation))
         by_sequence = {segment.sequence: segment for segment in (*waiting.claimed, *recent)}
         return [by_sequence[sequence] for sequence in sorted(by_sequence)]
 

@@ -7,6 +7,7 @@ it is added again. Secrets are not on record: an address has `${NAME}` for its u
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,7 +165,7 @@ class Roster:
         path = self._stills / hashlib.sha256(content).hexdigest()
         if not path.exists():
             self._stills.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
+            part = path.with_suffix(f".{threading.get_ident()}")
             part.write_bytes(content)
             part.replace(path)
         return path

@@ -60,7 +60,11 @@ class CameraVersions:
 
     def latest(self) -> Mapping[str, CameraVersion]:
         """The newest version of every camera that anything was ordered about, by name."""
-        return {version.camera: version for version in self._read(sa.true())}
+        newest = sa.select(_versions.c.camera, sa.func.max(_versions.c.version)).where(
+            _versions.c.device == self._device
+        )
+        which = sa.tuple_(_versions.c.camera, _versions.c.version).in_(newest.group_by(_versions.c.camera))
+        return {version.camera: version for version in self._read(which)}
 
     def history(self, camera: str) -> Sequence[CameraVersion]:
         """All versions of a camera, ascending."""

@@ -2,7 +2,8 @@
 
 SQLite runs in write-ahead mode with `synchronous=FULL`: what a transaction committed survives kill -9 and a power cut
 (https://sqlite.org/pragma.html#pragma_synchronous). One process writes at a time, any number read. PostgreSQL is asked
-for `synchronous_commit=on`, whatever the server's default.
+for `synchronous_commit=on`, whatever the server's default; a server that has gone without a word, or a node that hangs
+with a lock in its hands, is an error after BUSY_S and not a pipeline that stands still.
 """
 
 from __future__ import annotations
@@ -143,13 +144,26 @@ def _postgres(url: sa.URL) -> sa.Engine:
     try:
         return sa.create_engine(
             url,
-            connect_args={"connect_timeout": int(BUSY_S), "options": "-c synchronous_commit=on"},
+            connect_args=_patience(),
             pool_size=8,
             max_overflow=32,
             pool_pre_ping=True,
         )
     except ModuleNotFoundError as error:
         raise RegisterError("register.url: PostgreSQL needs `pip install 'qyran[postgres]'`") from error
+
+
+def _patience() -> dict[str, object]:
+    """How long libpq and the server wait (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+    busy_ms = int(BUSY_S * 1000)
+    return {
+        "connect_timeout": max(1, int(BUSY_S)),
+        "tcp_user_timeout": busy_ms,
+        "keepalives_idle": max(1, int(BUSY_S)),
+        "keepalives_interval": max(1, int(BUSY_S / 4)),
+        "keepalives_count": 4,
+        "options": f"-c synchronous_commit=on -c lock_timeout={busy_ms}",
+    }
 
 
 def _explain(reason: str) -> str:
@@ -161,5 +175,6 @@ def _explain(reason: str) -> str:
         "not a database": "the file is no register",
         "attempt to write a readonly database": "the file or its folder cannot be written",
         "locked": "another process writes for too long",
+        "lock timeout": "another node writes for too long",
     }
     return next((f"{reason} ({what})" for words, what in advice.items() if words in reason), reason)

@@ -129,19 +129,19 @@ class Outbox:
 
     def deliver(self, sequence: int, receipt: str) -> None:
         """The recipient has taken the case."""
-        self._settle(sequence, state=DELIVERED, detail=receipt)
+        self._settle(sequence, receipt, state=DELIVERED)
 
     def refuse(self, sequence: int, reason: str) -> None:
         """The recipient will never take the case."""
-        self._settle(sequence, state=REFUSED, detail=reason)
+        self._settle(sequence, reason, state=REFUSED)
 
     def note(self, sequence: int, reason: str) -> None:
         """Why the case waits, through no fault of its own."""
-        self._settle(sequence, detail=reason)
+        self._settle(sequence, reason)
 
     def postpone(self, sequence: int, reason: str, for_s: float) -> None:
         """The case failed this time; it goes again, not before `for_s` have passed."""
-        self._settle(sequence, next_s=self._clock() + for_s, attempts=deliveries.c.attempts + 1, detail=reason)
+        self._settle(sequence, reason, next_s=self._clock() + for_s, attempts=deliveries.c.attempts + 1)
 
     def hurry(self) -> None:
         """End every wait: the recipient is back."""
@@ -195,11 +195,12 @@ class Outbox:
             "detail": "",
         }
 
-    def _settle(self, sequence: int, **change: object) -> None:
-        """What is settled stays settled, whatever a late answer says."""
+    def _settle(self, sequence: int, detail: str, **change: object) -> None:
+        """What is settled stays settled, whatever a late answer says. PostgreSQL takes no NUL, strangers send one."""
+        change |= {"changed_s": self._clock(), "detail": detail.replace("\0", "\ufffd")}
         row = self._own & (deliveries.c.sequence == sequence) & (deliveries.c.state == PENDING)
         with self._database.writing("settle a delivery") as connection:
-            connection.execute(sa.update(deliveries).where(row).values(changed_s=self._clock(), **change))
+            connection.execute(sa.update(deliveries).where(row).values(change))
 
 
 def _facts(after: int) -> sa.Select[tuple[int, str, str, str, float]]:

@@ -145,7 +145,7 @@ class SnapshotRegistry:
 
     def _open(self) -> None:
         status = self._path.stat()
-        database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, check_same_thread=False)
+        database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
             (as_of,) = database.execute("SELECT as_of FROM snapshot").fetchone()
             self._as_of = dt.datetime.fromisoformat(as_of).astimezone(dt.UTC)

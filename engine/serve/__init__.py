@@ -120,7 +120,7 @@ class Service:
             calls = Calls(self._records, feed, self._metrics, heartbeat_s, require_valid)
             pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
             camera_pb_grpc.add_CameraServiceServicer_to_server(CameraCalls(self._cameras, orders), server)
-            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalCalls(self._signals), server)
+            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalCalls(self._signals, require_valid), server)
             alive = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
             beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
@@ -140,6 +140,8 @@ class Service:
                     self._metrics.consumer_lag.labels(consumer.name).set(lag)
             except RegisterError as error:
                 log.error("tokens cannot be read, those known stay", error=str(error))
+            except Exception:
+                log.exception("tokens could not be read, those known stay")
             await feed.pause(LOOK_S)
 
     async def _listen(self, server: grpc.aio.Server) -> int:

@@ -70,13 +70,13 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         self._cameras, self._orders = cameras, orders
 
     async def ListCameras(self, request: pb.ListCamerasRequest, context: Any) -> pb.ListCamerasResponse:  # noqa: N802
-        records = await self._do(self._cameras.all)
+        records = await asyncio.to_thread(self._cameras.all)
         return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_seen(record)])
 
     async def GetCamera(self, request: pb.GetCameraRequest, context: Any) -> pb.GetCameraResponse:  # noqa: N802
         name = requests.name(request.name, "name")
         record = await self._seen(name)
-        history = await self._do(self._cameras.history, name)
+        history = await asyncio.to_thread(self._cameras.history, name)
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
@@ -112,7 +112,7 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
     async def _seen(self, name: str) -> Record:
         """A camera that the caller may see."""
         try:
-            record: Record = await self._do(self._cameras.get, name)
+            record: Record = await asyncio.to_thread(self._cameras.get, name)
         except NoCamera:
             record = None  # type: ignore[assignment]
         if record is None or not _is_seen(record):

@@ -74,14 +74,20 @@ class Feed:
         self.watchers = 0
 
     async def follow(self) -> None:
-        """Ask the register until `end`; one that cannot be read is asked again."""
+        """Ask the register until `end`; one that cannot be read is asked again.
+
+        Nothing unforeseen ends it either: those who watch would get heartbeats and no news for ever.
+        """
         while not self.ended:
             try:
                 await self._take(await self.read(self._register.wait, self.last, ASK_S))
                 self._shorten()
             except RegisterError as error:
                 log.error("register cannot be read", error=str(error))
-                await asyncio.sleep(RETRY_S)
+                await self.pause(RETRY_S)
+            except Exception:
+                log.exception("the register could not be followed, going on")
+                await self.pause(RETRY_S)
 
     async def page(self, after: int, wanted: Filter) -> Page:
         """What follows `after`; of one that is read from the register, the next is read ahead. Raises RegisterError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -104,7 +104,9 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         rule = MATRIX.get(method, NOBODY)
         forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         form = next(form for form in forms if getattr(handler, form))
-        parse = partial(_parsed if form.startswith("unary") else _each_parsed, handler.request_deserializer)
+        parse = partial(_parsed, handler.request_deserializer)
+        if form.startswith("stream"):
+            parse = partial(_each_parsed, parse, rule)
         answer = partial(self._answer, method, rule, parse, getattr(handler, form), streams=form != "unary_unary")
         make = getattr(grpc, f"{form}_rpc_method_handler")
         made: grpc.RpcMethodHandler[Any, Any] = make(
@@ -129,8 +131,9 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
                 made = answer(request, context)
                 if not hasattr(made, "__aiter__"):
                     return await made
-                async for response in made:
-                    await context.write(response)
+                async with aclosing(made):
+                    async for response in made:
+                        await context.write(response)
         except TimeoutError:
             await abort(context, TooLate(f"the service gives a call {rule.most_s:g} s"))
         except TOLD as error:
@@ -155,7 +158,7 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
             self._gate.limits.calls.take(who.credential or who.name)
             if streams:
                 stack.enter_context(self._gate.limits.stream(who.credential or who.name))
-            _require_small(rule, request)
+            _require_small(rule, request.ByteSize() if hasattr(request, "ByteSize") else 0)
             if rule.subject is not None:
                 await self._gate.note(who, method, rule.subject(request), context)
             token = _CALLER.set(who)
@@ -172,13 +175,14 @@ def _parsed(parse: Callable[[bytes], Any], content: bytes) -> Any:
         raise BadRequest("request", f"is no message of this call: {error}") from error
 
 
-async def _each_parsed(parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+async def _each_parsed(parse: Callable[[bytes], Any], rule: Rule, contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    """The requests of a stream, none larger than the rule allows."""
     async for content in contents:
-        yield _parsed(parse, content)
+        _require_small(rule, len(content))
+        yield parse(content)
 
 
-def _require_small(rule: Rule, request: Any) -> None:
-    size = request.ByteSize() if hasattr(request, "ByteSize") else 0
+def _require_small(rule: Rule, size: int) -> None:
     if size > rule.most_bytes:
         raise TooLarge(f"the request has {size} bytes, {rule.most_bytes} are the most")
 

@@ -39,7 +39,7 @@ def cursor(value: int, field: str) -> int:
 
 def name(value: str, field: str) -> str:
     require(0 < len(value) <= NAME_LENGTH, field, f"must have 1 to {NAME_LENGTH} characters, got {len(value)}")
-    return value
+    return _storable(value, field)
 
 
 def key(value: str, field: str, most: int = NAME_LENGTH) -> str:
@@ -56,7 +56,7 @@ def consumer(value: str) -> str:
 def text(value: str, field: str, *, required: bool = False) -> str:
     require(len(value) <= TEXT_LENGTH, field, f"must have {TEXT_LENGTH} characters at the most, got {len(value)}")
     require(bool(value.strip()) or not required, field, "is required")
-    return value
+    return _storable(value, field)
 
 
 def filter_of(message: pb.EntryFilter, scope: Scope) -> Filter:
@@ -128,6 +128,11 @@ def _both(asked: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 def _short(value: str, field: str) -> str:
     require(len(value) <= NAME_LENGTH, field, f"must have {NAME_LENGTH} characters at the most, got {len(value)}")
+    return _storable(value, field)
+
+
+def _storable(value: str, field: str) -> str:
+    require("\0" not in value, field, "must not hold a NUL")
     return value
 
 

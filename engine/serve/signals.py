@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from qyran.v1 import signal_service_pb2 as pb
 from qyran.v1 import signal_service_pb2_grpc as pb_grpc
 
 from engine import wire
+from engine.access import Caller
 from engine.serve import requests
 from engine.serve.gate import caller
 from engine.serve.status import NotThere
@@ -30,8 +31,10 @@ CHANGES = 512
 class SignalCalls(pb_grpc.SignalServiceServicer):
     """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
 
-    def __init__(self, signals: SignalBook) -> None:
+    def __init__(self, signals: SignalBook, require_valid: Callable[[Caller], None]) -> None:
+        """`require_valid` raises when a caller that was let in is not welcome any more."""
         self._signals = signals
+        self._require_valid = require_valid
 
     async def ReportSignalPhases(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[pb.ReportSignalPhasesRequest], context: Any
@@ -39,6 +42,7 @@ class SignalCalls(pb_grpc.SignalServiceServicer):
         told = pb.ReportSignalPhasesResponse()
         log.info("controllers report", who=caller().name)
         async for request in request_iterator:
+            self._require_valid(caller())
             controller = self._controller(request.controller)
             if self._signals.report(_report(request)):
                 told.accepted += 1

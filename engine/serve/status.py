@@ -35,10 +35,12 @@ Code = grpc.StatusCode
 DOMAIN = "qyran"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_S = 1.0
+LONGEST = 500
+"""Characters of a message: it stands in the trailers twice, for which clients take 8 KiB."""
 
 
 class Refusal(Exception):
-    """A call that is not done. What is raised from here is told to the caller word for word."""
+    """A call that is not done. What is raised from here is told to the caller word for word, up to LONGEST."""
 
     code = Code.UNKNOWN
     reason = "UNKNOWN"
@@ -148,8 +150,9 @@ async def abort(context: grpc.aio.ServicerContext[object, object], error: Except
     code, parts = status_of(error)
     if code in SERVICE_FAULTS and not isinstance(error, Stopping):
         log.error("call failed", code=code.name, peer=context.peer(), error=str(error))
-    rich = status_pb2.Status(code=code.value[0], message=str(error), details=map(_packed, parts))
-    await context.abort(code, str(error), ((DETAILS_KEY, rich.SerializeToString()),))
+    message = str(error) if len(str(error)) <= LONGEST else f"{str(error)[:LONGEST]}..."
+    rich = status_pb2.Status(code=code.value[0], message=message, details=map(_packed, parts))
+    await context.abort(code, message, ((DETAILS_KEY, rich.SerializeToString()),))
 
 
 def _info(reason: str) -> Message:
