@@ -80,7 +80,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         lost = stack.enter_context(watching(_gpu(config), metrics))
         register = stack.enter_context(closing(SqlRegister(config.register_at)))
         versions = CameraVersions(register.database, config.device_serial)
-        fits = partial(examine, catalogue=load_catalogue(config.catalogue, config.review))
+        fits = partial(_fits, config, load_catalogue(config.catalogue, config.review))
         roster = Roster(config, versions, secrets(config), fits)
         watched = roster.watched()
         configs = tuple(camera.config for camera in watched)
@@ -164,6 +164,12 @@ def examine(site: Site, catalogue: Catalogue) -> list[str]:
     geometries({0: site})
     references({0: site})
     return check_site(site, catalogue)
+
+
+def _fits(config: EngineConfig, catalogue: Catalogue, site: Site) -> None:
+    """Raises ConfigError or CalibrationError for a site that `open_crew` would not take."""
+    require_means(site, config)
+    examine(site, catalogue)
 
 
 def size_warnings(site: Site, seen: Probe) -> list[str]:

@@ -91,10 +91,15 @@ def open_inquiry(config: EngineConfig, around: Surroundings) -> Iterator[SecondL
         yield SecondLookInvestigator(around.site_of, around.names, looks, rules, around.metrics, confirm, desk)
 
 
-def open_desk(path: Path, around: Surroundings) -> SectionDesk:
-    """The sections of a file. Raises ConfigError."""
+def open_desk(path: Path, around: Surroundings) -> SectionDesk | None:
+    """The sections of a file that can be measured now; None where there is none. Raises ConfigError.
+
+    One with an end that nobody tells is left out: its camera may be paused, or have another site on record.
+    """
     sites = {name: around.site_of(camera) for camera, name in around.names.items()}
-    sections = sections_of(path, sites, around.catalogue)
+    sections = [section for section in _sections(path, around.catalogue) if _is_told(path, section, sites)]
+    if not sections:
+        return None
 
     def line_of(crossing: Violation) -> str:
         rules = around.site_of(crossing.camera).rules
@@ -110,18 +115,36 @@ def sections_of(path: Path, sites: Mapping[str, Site], catalogue: Catalogue) -> 
 
     Raises ConfigError.
     """
+    sections = _sections(path, catalogue)
+    for section in sections:
+        _require_ends(path, section, sites)
+    return sections
+
+
+def _sections(path: Path, catalogue: Catalogue) -> tuple[Section, ...]:
     sections = load_sections(path)
     require(sections, catalogue)
-    for section in sections:
-        for end in (section.entry, section.exit):
-            if end.camera not in sites:
-                raise ConfigError(f"{path}: section {section.name}: there is no camera {end.camera!r}")
-            if not _tells(sites[end.camera], end.line):
-                raise ConfigError(
-                    f"{path}: section {section.name}: the site of {end.camera} has no average_speed rule "
-                    f"at line {end.line!r}"
-                )
     return sections
+
+
+def _require_ends(path: Path, section: Section, sites: Mapping[str, Site]) -> None:
+    for end in (section.entry, section.exit):
+        if end.camera not in sites:
+            raise ConfigError(f"{path}: section {section.name}: there is no camera {end.camera!r}")
+        if not _tells(sites[end.camera], end.line):
+            raise ConfigError(
+                f"{path}: section {section.name}: the site of {end.camera} has no average_speed rule "
+                f"at line {end.line!r}"
+            )
+
+
+def _is_told(path: Path, section: Section, sites: Mapping[str, Site]) -> bool:
+    try:
+        _require_ends(path, section, sites)
+    except ConfigError as error:
+        log.error("a section is not measured until the next start", error=str(error))
+        return False
+    return True
 
 
 def examine_means(config: EngineConfig, sites: Mapping[str, Site], catalogue: Catalogue) -> None:

@@ -20,7 +20,7 @@ from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConf
 from engine.demo.city import FOOTAGE, SITES
 from engine.demo.rtsp import serving
 from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict, Stopped
-from engine.fleet import Roster
+from engine.fleet import Fleet, Roster
 from engine.mailbox import Mailbox
 from engine.metrics import Metrics
 from engine.register import CameraVersions, SqlRegister
@@ -244,6 +244,28 @@ def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(
         assert Roster(config(tmp_path), versions, {}, refuse).watched() == []
         with pytest.raises(ConfigError, match="the law has changed"):
             Roster(config(tmp_path), CameraVersions(register.database, "B"), {}, refuse).watched()
+
+
+def test_a_paused_camera_whose_site_is_not_taken_any_more_stays_paused(tmp_path: Path) -> None:
+    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+        raise ConfigError("the law has changed")
+
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        roster = Roster(config(tmp_path), CameraVersions(register.database), {})
+        roster.commit(roster.change("first", 0, "anna", "pause", state="paused"))
+        with pytest.raises(ConfigError, match="the law has changed"):
+            Fleet(roster, Mock(), Mock(), Mock(), check, Metrics()).resume("first", 1, "anna")
+        assert roster.get("first").version.state == "paused"
+
+
+def test_a_recorded_site_whose_means_are_gone_keeps_no_engine_from_starting(tmp_path: Path) -> None:
+    rule = f'{SITE}\n[[rules]]\nkind = "no_insurance"\nname = "papers"\nzone = "ZONE"\n'
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        roster = Roster(config(tmp_path), CameraVersions(register.database), {})
+        zone = roster.get("first").site.zones[0].name
+        roster.commit(roster.draft(settings(url="rtsp://10.0.0.1/"), rule.replace("ZONE", zone), None, "anna"))
+    with build(config(tmp_path)) as engine:
+        assert engine.fleet.watched == ["first"]
 
 
 def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:

@@ -91,6 +91,18 @@ def test_everything_that_a_configuration_names_is_opened(tmp_path: Path):
         assert inquiry.investigate([]) == []
 
 
+@pytest.mark.parametrize("sites", [{0: GATE}, {0: GATE, 1: site()}], ids=["paused", "another site"])
+def test_a_section_whose_camera_is_paused_or_changed_keeps_no_engine_from_starting(
+    tmp_path: Path, sites: dict[int, Site]
+):
+    everything = with_everything(tmp_path)
+    with (
+        closing(SqlRegister(tmp_path / "register.db")) as register,
+        open_inquiry(everything, replace(around(register, sites), names={n: f"km-1{n + 2}" for n in sites})) as inquiry,
+    ):
+        assert inquiry.investigate([]) == []
+
+
 def test_a_rule_without_its_means_is_refused():
     for rule, needs in (
         (NoInsuranceRule(name="papers", zone="road"), "registry"),

@@ -166,3 +166,8 @@ def test_without_a_certificate_nothing_is_told():
     desk.drive(27.7)
     assert desk.at(100, 100) == []
     assert desk.findings() == {"not_certified": 1}
+
+
+def test_a_crossing_of_a_camera_that_joined_later_is_said_to_be_lost():
+    with pytest.raises(LookupError, match="from the next start on"):
+        Desk().desk.take(crossing(0.0, camera=7), PLATE)

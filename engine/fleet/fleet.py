@@ -118,9 +118,11 @@ class Fleet:
         return self._stop(name, expected, by, "pause", "paused")
 
     def resume(self, name: str, expected: int, by: str) -> CameraRecord:
-        """Watch a paused camera again."""
+        """Watch a paused camera again. Raises what `Check` does: law and configuration may have changed meanwhile."""
         with self._ordering:
-            record = self._roster.commit(self._roster.change(name, expected, by, "resume", state="watched"))
+            draft = self._roster.change(name, expected, by, "resume", state="watched")
+            self._check(draft.config, draft.site, probe=False)
+            record = self._roster.commit(draft)
             if name not in self._watched:
                 self._join(record)
         return record

@@ -105,7 +105,7 @@ class SecondLookInvestigator:
     def _hand_over(self, crossing: Violation, sighting: PlateSighting | None) -> None:
         """To the sections, who know of the other end."""
         if sighting is None or self._sections is None:
-            self._drop(crossing, "plate_unread")
+            self._drop(crossing, "plate_unread" if sighting is None else "no_means")
             return
         try:
             self._sections.take(crossing, sighting)

@@ -74,7 +74,9 @@ class SectionDesk:
         self._kept: dict[Passage, _Kept] = {}
 
     def take(self, crossing: Violation, sighting: PlateSighting) -> None:
-        """A vehicle crossed a line, and its plate was read."""
+        """A vehicle crossed a line, and its plate was read. Raises LookupError for a camera that joined later."""
+        if crossing.camera not in self._names:
+            raise LookupError("the camera joined after the start: its sections are measured from the next start on")
         passage = passage_of(crossing, sighting, self._line_of(crossing))
         if passage is None:
             log.info("crossing not timed", camera=self._names[crossing.camera], at_s=crossing.decisive_s)
