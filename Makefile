@@ -28,7 +28,7 @@ proto-release: $(VENV)/test.stamp  ## what the protocol is held to from now on: 
 	cd proto && $(abspath $(BIN))/buf build -o released.binpb
 
 lock: $(VENV)/test.stamp  ## write the versions of this environment to constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable | LC_ALL=C sort -f > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed "s/+cpu$$//" | LC_ALL=C sort -f > constraints.txt
 
 clean:
 	find kernels -name "*.nb[ic]" -delete

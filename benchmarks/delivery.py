@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.delivery_ends import Peer, fill, listen, percentiles_ms, process, serve_bare, serve_register
 from benchmarks.machine import describe_machine
+from benchmarks.pages import ROOT, between, result
 from engine import logs
 from engine.register import SqlRegister
 from tests.postgres import programs, running_server
@@ -33,6 +34,7 @@ CLIENTS = (1, 10, 100)
 MESSAGES = 40_000
 """That are read in all by all clients of one reading."""
 TURNS = 3
+PAGE = ROOT / "docs" / "reliability.md"
 IDLE = 200
 LIVE_PER_S, LIVE_ENTRIES = 10.0, 200
 
@@ -42,12 +44,39 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--entries", type=int, default=1_000_000, help="cases in the register that is caught up with")
     parser.add_argument("--append", type=int, default=2000, help="cases to append one by one")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", action="store_true", help=f"write the table of the committed result to {PAGE.name}")
     options = parser.parse_args(argv)
+    if options.page:
+        PAGE.write_text(with_table(PAGE.read_text("utf-8"), result("delivery")), encoding="utf-8")
+        return 0
     logs.configure(level="error")
     with tempfile.TemporaryDirectory(prefix="qyran-delivery-") as folder:
-        result = measure(Path(folder), options.entries, options.append)
-    print(json.dumps(result, indent=2))
+        print(json.dumps(measure(Path(folder), options.entries, options.append), indent=2))
     return 0
+
+
+def with_table(text: str, found: dict[str, Any]) -> str:
+    """The page's text with its table and sentences made anew."""
+    rows = "".join(
+        f"| {clients} | {row['watch_per_s']:,} | {row['bare_per_s']:,} | {row['ratio_to_bare_stream']:.2f} "
+        f"| {live['p50_ms']:.0f} | {live['p95_ms']:.0f} | {live['p99_ms']:.0f} |\n"
+        for (clients, row), live in zip(found["watch"].items(), found["live"].values(), strict=True)
+    )
+    per_s, parameters, machine = found["append_per_s"], found["parameters"], found["machine"]
+    postgresql = per_s["postgresql"]
+    return between(
+        text,
+        "delivery",
+        "| clients | cases/s | a bare stream | ratio | p50 ms | p95 ms | p99 ms |\n"
+        f"|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
+        f"Appended: {per_s['sqlite']['one']:,} cases a second into SQLite one by one, "
+        f"{per_s['sqlite']['sixteen']:,} in transactions of sixteen"
+        + (f"; {postgresql['one']:,} and {postgresql['sixteen']:,} into PostgreSQL" if postgresql else "")
+        + f". One client catches up {parameters['entries']:,} cases at {found['total']['catch_up_per_s']:,} a second. "
+        f"An idle watcher costs the service {found['subscriber_bytes'] / 1024:.0f} KiB. The delays are those of "
+        f"{parameters['live_per_s']:g} appends a second, from the append to the client's hands. Measured on "
+        f"{machine['cores']} cores of {machine['processor']}, server and clients together.\n",
+    )
 
 
 def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
@@ -55,6 +84,7 @@ def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
     folder = folder / "service"
     folder.mkdir()
     with process(serve_register, folder) as served, process(listen) as clients:
+        subscriber = memory(served, clients)
         live = {str(count): follow(served, clients, count, index * LIVE_ENTRIES) for index, count in enumerate(CLIENTS)}
         followed = len(CLIENTS) * LIVE_ENTRIES
         with closing(SqlRegister(folder / "register.db")) as register:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
-from benchmarks.pages import ROOT, between
+from benchmarks.pages import ROOT, between, result
 from engine import logs
 from tests.faults.scenarios import SCENARIOS
 
@@ -28,7 +28,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(SCENARIOS)}; all by default")
     parser.add_argument("--short", action="store_true", help="as often as the tests do")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--page", action="store_true", help=f"write the table of the committed result to {PAGE.name}")
     options = parser.parse_args(argv)
+    if options.page:
+        PAGE.write_text(with_table(PAGE.read_text("utf-8"), result("faults")), encoding="utf-8")
+        return 0
     logs.configure(level="critical")
     faults = {name: inject(name, options.short) for name in options.names or SCENARIOS}
     print(json.dumps({"machine": describe_machine(), "faults": faults}, indent=2))
@@ -41,9 +45,9 @@ def inject(name: str, short: bool) -> dict[str, Any]:
         return asdict(scenario(Path(folder), few if short else many))
 
 
-def with_table(text: str, result: dict[str, Any]) -> str:
+def with_table(text: str, found: dict[str, Any]) -> str:
     """The page's text with its table made anew."""
-    rows = "".join(_row(row) for row in result["faults"].values())
+    rows = "".join(_row(row) for row in found["faults"].values())
     head = "| injected | times | cases | lost | doubled | longest recovery |\n|---|---:|---:|---:|---:|---:|\n"
     return between(text, "faults", head + rows)
 

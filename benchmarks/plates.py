@@ -101,9 +101,6 @@ def run(sets: dict[str, list[Photo]], *, with_reliability: bool = False) -> dict
         "total": figures(everything),
         "sets": {name: figures(reads) for name, reads in found.items()},
         "cpu_s_per_photo": round(spent_s / len(everything), 3),
-        "wrong": [
-            [str(one.photo.path.name), one.photo.text, one.text] for one in everything if one.text != one.photo.text
-        ],
     }
     if with_reliability:
         photos = [photo for each in sets.values() for photo in each]

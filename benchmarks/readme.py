@@ -33,17 +33,22 @@ def world(found: dict[str, Any]) -> str:
     """A Markdown table of what the whole engine makes of every clip."""
     rows = "".join(_clip(name, score) for name, score in [*found["clips"].items(), ("**total**", found["total"])])
     return (
-        "| clip | offences | found | cases | wrong | speeds | mean error km/h | p95 | worst | 95 % interval holds |\n"
-        f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
+        "| clip | offences | found | cases | wrong | speeds | mean error km/h | p95 | worst | 95 % holds | HOTA |\n"
+        f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
     )
 
 
 def _clip(name: str, score: dict[str, Any]) -> str:
     found = round((score["recall"] or 0) * score["offences"])
     wrong = score["cases"] - round((score["precision"] or 0) * score["cases"])
-    errors = " | ".join(f"{score[key]:.2f}" for key in ("speed_mean_kmh", "speed_p95_kmh", "speed_worst_kmh"))
+    errors = " | ".join(_or_dash(score[key], ".2f") for key in ("speed_mean_kmh", "speed_p95_kmh", "speed_worst_kmh"))
     counts = f"{score['offences']} | {found} | {score['cases']} | {wrong} | {score['speeds']}"
-    return f"| {name} | {counts} | {errors} | {100 * score['coverage_95']:.0f} % |\n"
+    held = _or_dash(score["coverage_95"], ".0%")
+    return f"| {name} | {counts} | {errors} | {held} | {score['hota']:.1f} |\n"
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def costs(found: dict[str, Any]) -> str:

@@ -143,6 +143,8 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         except grpc.aio.AbortError:
             raise
         except Exception:
+            if context.done():  # the client has gone in the middle of a message
+                return None
             log.exception("a call failed in a way that nobody foresaw", call=method)
             await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says how")
         return None
