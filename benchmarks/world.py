@@ -7,8 +7,8 @@ the true vehicle that most of its boxes overlap (IoU of at least 0.4). A speed c
 measured; its error is against the true mean speed over the very stretch that the engine names; the coverage is the
 share of truths within 1.96 stated standard uncertainties. HOTA (Luiten et al., IJCV 2021) compares all tracks with the
 vehicles that are at least half visible and 24 px large. A case is right when the truth holds an offence of that kind
-of that vehicle; an offence is found when there is a case of it. Plates are read by themselves besides
-(`world_plates`). --models compares the public detectors of `benchmarks/cards` whose files are in the folder.
+of that vehicle; an offence is found when there is a case of it.
+--models compares the public detectors of `benchmarks/cards` whose files are in the folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from benchmarks import hota
 from benchmarks.machine import describe_machine
 from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
-from benchmarks.world_plates import plates_by_width
 from engine import logs
 from engine.build import open_stages
 from engine.cards import load_card
@@ -152,9 +151,6 @@ def main(argv: list[str]) -> int:
         "parameters": {"card": options.card, "same_iou": SAME_IOU},
         "clips": {name: score.as_dict() for name, score in clips.items()},
         "total": sum(clips.values(), Score()).as_dict(),
-        "plates_by_width_px": plates_by_width(
-            {FOOTAGE / f"{name}.mp4": json.loads(truth_file(name).read_text()) for name in clips}
-        ),
         "cards": {
             card: sum((play(camera, file) for camera in cameras), Score()).as_dict()
             for card, file in (public_cards(options.models) if options.models else ())

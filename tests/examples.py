@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -144,7 +145,7 @@ def make_footage(seconds: int, *, camera: int = 0, began_s: float = EPOCH_S) -> 
     return [_segment(packets[i : i + FPS], i // FPS, camera, began_s) for i in range(0, len(packets), FPS)]
 
 
-def _segment(packets: list[av.Packet], sequence: int, camera: int, began_s: float) -> Segment:
+def _segment(packets: list[Any], sequence: int, camera: int, began_s: float) -> Segment:
     pts = np.array([packet.pts for packet in packets], np.int64)
     return Segment(
         camera=camera,

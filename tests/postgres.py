@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ class Server:
         return f"postgresql://{USER}@/{USER}?host={self._socket}"
 
     def _run(self, program: str, *arguments: str) -> None:
-        who = {"user": USER, "group": USER, "extra_groups": ()} if os.geteuid() == 0 else {}
+        who: dict[str, Any] = {"user": USER, "group": USER, "extra_groups": ()} if os.geteuid() == 0 else {}
         done = subprocess.run(
             [self._bin / program, *arguments], cwd=self._socket, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **who
         )

@@ -170,12 +170,11 @@ def crash_postgres(folder: Path, times: int) -> Loss:
         for engine in engines:
             engine.start()
         for _ in range(times):
-            before = len(appended)
-            _until(lambda before=before: len(appended) > before + 5)
+            _until_grown(appended, by=5)
             server.stop("immediate")
             server.start()
-            began_s, before = time.monotonic(), len(appended)
-            _until(lambda before=before: len(appended) > before)
+            began_s = time.monotonic()
+            _until_grown(appended, by=1)
             recoveries_s.append(time.monotonic() - began_s)
         done.set()
         for engine in engines:
@@ -290,9 +289,9 @@ def watching(address: str) -> Iterator[Watched]:
     thread.join(PATIENCE_S)
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not holds():
+def _until_grown(appended: set[str], by: int) -> None:
+    deadline_s, enough = time.monotonic() + PATIENCE_S, len(appended) + by
+    while len(appended) < enough:
         assert time.monotonic() < deadline_s, "nothing went on"
         time.sleep(0.01)
 
