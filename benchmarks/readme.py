@@ -58,7 +58,7 @@ def costs(found: dict[str, Any]) -> str:
     return (
         "| stage | CPU ms per frame looked at |\n|---|---:|\n"
         f"{rows}\n"
-        f"A case costs {found['cpu_ms_per_case']:.0f} ms more (second look, stills, clip, disk). "
+        f"A case costs {found['cpu_ms_per_case']:.0f} ms more (second look, plate, stills, drawings, clip, disk). "
         f"Outside libavcodec and ONNX Runtime the hot path spends {100 * found['share_outside_libraries']:.1f} %. "
         f"Measured on {machine['cores']} cores of {machine['processor']}, the demo's avenue clip (1280x720 H.264), "
         f"{parameters['detect_fps']:g} frames a second looked at in {parameters['regions']} regions, "
