@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.world import Score, filmed_cameras, play
 
-JUDGED = {"avenue": 4, "crossing": 1, "kerbside": 4}
+JUDGED = {"avenue": 4, "crossing": 1, "junction": 4, "kerbside": 4}
 """Planted offences of the kinds that rules exist for."""
-MEASURED = {"avenue": 6, "crossing": 2, "kerbside": 6}
+MEASURED = {"avenue": 6, "crossing": 2, "junction": 5, "kerbside": 5}
 """Vehicles of which a speed must be stated, at the least."""
 
 
@@ -27,4 +27,4 @@ def test_every_planted_offence_is_found_once_and_no_innocent_is_accused(clip: tu
 def test_speeds_are_near_the_truth(clip: tuple[str, Score]) -> None:
     name, score = clip
     assert len(score.errors) >= MEASURED[name]
-    assert max(abs(error) for error, _ in score.errors) < 4.0
+    assert max(abs(error) for error, _ in score.errors) < 2.5
