@@ -10,15 +10,18 @@ import numpy as np
 
 import kernels.reference.assign as plain_assign
 import kernels.reference.ground as plain_ground
+import kernels.reference.lamp as plain_lamp
 import kernels.reference.letterbox as plain_letterbox
 import kernels.reference.momentary as plain_momentary
 import kernels.reference.occlusion as plain_occlusion
+import kernels.reference.outline as plain_outline
 import kernels.reference.overlap as plain_overlap
+import kernels.reference.path as plain_path
 import kernels.reference.speed as plain_speed
 import kernels.reference.track as plain_track
 import kernels.reference.zones as plain_zones
 from engine.track import TrackerParameters
-from kernels import assign, ground, letterbox, momentary, occlusion, overlap, speed, track, zones
+from kernels import assign, ground, lamp, letterbox, momentary, occlusion, outline, overlap, path, speed, track, zones
 from kernels.assign import FREE, Edges, matching
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
 from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
@@ -78,6 +81,18 @@ def _pictures() -> Iterable[Case]:
         plain_letterbox.letterbox,
         lambda: (picture, geometry, colour, out),
         sums + 3 * 8 * side * side,
+    )
+    lenses = np.stack([rng.uniform(100, 1200, 12), rng.uniform(100, 600, 12), rng.uniform(3, 8, 12)], axis=1)
+    layout = lamp.Layout(width, height, 2, 2, np.hstack([matrix.astype(np.float64), np.zeros((3, 1))]))
+    looks = np.zeros((12, lamp.COLUMNS), np.float32)
+    yield Case(
+        "lamps",
+        f"12 lenses of a {width}x{height} picture",
+        "lens",
+        12,
+        lamp.lamps,
+        plain_lamp.lamps,
+        lambda: (picture, layout, lenses, looks),
     )
 
 
@@ -218,6 +233,26 @@ def _speeds() -> Iterable[Case]:
         momentary.momentary_velocity,
         plain_momentary.momentary_velocity,
         lambda: (offset, t_s, position_m, jacobian, wanted, (1.0, *noise), *room),
+    )
+    bearing, width, wide = rng.uniform(-3, 3, POINTS), rng.uniform(1.5, 4.0, POINTS), np.zeros(POINTS, np.bool_)
+    yield Case(
+        "swollen",
+        load,
+        "point",
+        POINTS,
+        outline.swollen,
+        plain_outline.swollen,
+        lambda: (offset, position_m, bearing, width, usable, 1.35, wide),
+    )
+    apart, rows = rng.uniform(0.2, 2.0, POINTS), np.zeros(POINTS, np.int64)
+    yield Case(
+        "anchors",
+        f"a way of {POINTS} points",
+        "point",
+        POINTS,
+        path.anchors,
+        plain_path.anchors,
+        lambda: (position_m, apart, rows),
     )
     gain, heading, out = rng.normal(0, 1, POINTS), rng.uniform(-3, 3, TRACKS), np.empty((TRACKS, 9))
     row, point_px = np.zeros(TRACKS, np.int32), rng.uniform(100, 1080, (POINTS, 2))

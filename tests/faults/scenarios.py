@@ -306,7 +306,7 @@ SCENARIOS: dict[str, tuple[Callable[[Path, int], Loss], int, int]] = {
     "engine": (kill_the_engine, 4, 200),
     "power": (tear_the_log, 20, 1000),
     "postgresql": (crash_postgres, 2, 50),
-    "network": (cut_the_network, 5, 200),
+    "network": (cut_the_network, 5, 25),
     "mute": (never_read, 10, 50),
 }
 """By name: what to do, how often in the tests, how often when it is asked for at length."""
