@@ -30,6 +30,7 @@ from kernels.overlap import Limits
 HOMOGRAPHY = np.array([[[0.02, 0.001, -12.0], [0.0, -0.03, 40.0], [0.0, 0.0021, -0.2]]])
 POINTS = 25_000
 TRACKS = 500
+WAY = 2_000
 FRAMES = 25
 CAMERAS = 8
 
@@ -88,7 +89,7 @@ def _pictures() -> Iterable[Case]:
     yield Case(
         "lamps",
         f"12 lenses of a {width}x{height} picture",
-        "lens",
+        "lamp",
         12,
         lamp.lamps,
         plain_lamp.lamps,
@@ -244,15 +245,15 @@ def _speeds() -> Iterable[Case]:
         plain_outline.swollen,
         lambda: (offset, position_m, bearing, width, usable, 1.35, wide),
     )
-    apart, rows = rng.uniform(0.2, 2.0, POINTS), np.zeros(POINTS, np.int64)
+    way_m, apart, rows = position_m[:WAY], rng.uniform(0.2, 2.0, WAY), np.zeros(WAY, np.int64)
     yield Case(
         "anchors",
-        f"a way of {POINTS} points",
+        f"a way of {WAY:,} points",
         "point",
-        POINTS,
+        WAY,
         path.anchors,
         plain_path.anchors,
-        lambda: (position_m, apart, rows),
+        lambda: (way_m, apart, rows),
     )
     gain, heading, out = rng.normal(0, 1, POINTS), rng.uniform(-3, 3, TRACKS), np.empty((TRACKS, 9))
     row, point_px = np.zeros(TRACKS, np.int32), rng.uniform(100, 1080, (POINTS, 2))
