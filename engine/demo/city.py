@@ -46,9 +46,9 @@ def show_city(state: Path, seconds: float, console: Console, interruptible: Inte
     with ExitStack() as stack:
         address = stack.enter_context(serving(FOOTAGE))
         engine = stack.enter_context(build(signing(city_config(address, state))))
+        stack.enter_context(interruptible(engine.stop))
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
-        stack.enter_context(interruptible(engine.stop))
         count = sum(
             len(entries) for entries in show(console, Board(engine.metrics, engine.fleet.watched), engine.run())
         )
