@@ -51,7 +51,7 @@ class Recorded:
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with closing(SqlRegister(tmp_path / "cameras.db")) as register:
-        secrets = {"USER": "u", "PASSWORD": "geheim"}
+        secrets = {"USER": "u", "PASSWORD": "geheim", "DATABASE_PASSWORD": "geheim"}
         world = World(tmp_path, Recorded(Roster(config(tmp_path), CameraVersions(register.database), secrets)))
         yield world
         world.close()
@@ -87,6 +87,10 @@ def test_a_camera_is_told_without_its_secrets(world: World):
         ({"url": "rtsp://10.0.0.1/${PASSWORD}"}, "INVALID_ARGUMENT", "url: "),
         ({"url": "rtsp://${PASSWORD}.evil.example/"}, "INVALID_ARGUMENT", "url: "),
         ({"url": "rtsp://${GONE}@10.0.0.1/"}, "INVALID_ARGUMENT", "environment variable GONE is not set"),
+        ({"url": "rtsp://${DATABASE_PASSWORD}@10.0.0.1/"}, "INVALID_ARGUMENT",
+         "${DATABASE_PASSWORD} is none of the secrets that service.camera_secrets allows"),
+        ({"url": "rtsp://${USER}:${NOT_EVEN_THERE}@10.0.0.1/"}, "INVALID_ARGUMENT",
+         "${NOT_EVEN_THERE} is none of the secrets that service.camera_secrets allows"),
         ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
         ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
         ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),

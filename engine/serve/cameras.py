@@ -23,7 +23,7 @@ from engine.serve.status import BadRequest, NotThere
 from engine.site import Site
 
 _URL = re.compile(r"rtsps?://(?:(?:\$\{\w+\}(?::\$\{\w+\})?)@)?[^@\s$]+")
-"""Secrets are ${NAME}s where user and password stand: none can leave with an address in another place."""
+"""Secrets are ${NAME}s where user and password stand and nowhere else; which names, the fleet knows."""
 _STATES = {
     "watched": pb.CAMERA_STATE_WATCHED,
     "paused": pb.CAMERA_STATE_PAUSED,

@@ -277,7 +277,9 @@ class AddCameraRequest(_message.Message):
     name: _builtins.str
     """1 to 63 letters, digits, dots, dashes and underscores."""
     url: _builtins.str
-    """rtsp:// or rtsps://. User and password are ${NAME}s that the engine has as secrets, never the secrets themselves."""
+    """rtsp:// or rtsps://. User and password are ${NAME}s of secrets, never the secrets themselves, and only of those
+    that the engine's configuration allows by name (service.camera_secrets): INVALID_ARGUMENT for any other.
+    """
     site: _builtins.str
     """Text of a site file (TOML), as in the handbook."""
     still: _builtins.bytes
