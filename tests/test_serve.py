@@ -187,7 +187,7 @@ def test_an_empty_file_has_no_chunk(world: World):
     assert evidence(world, case_id="gate-000100", name="empty.jpg")[1] == []
 
 
-def test_a_changed_or_lost_file_is_data_loss_and_not_sent(fresh: World):
+def test_a_changed_or_lost_file_is_data_loss_and_not_sent_and_the_log_says_where(fresh: World):
     case = write_case(fresh.evidence, 1, {"a.jpg": b"true", "b.jpg": b"true"})
     fresh.register.append([case])
     (fresh.evidence / case.folder / "a.jpg").write_bytes(b"lies")
@@ -196,7 +196,8 @@ def test_a_changed_or_lost_file_is_data_loss_and_not_sent(fresh: World):
         request = pb.GetEvidenceRequest(case_id=case.id, name=name)
         code, message = refusal(fresh.stub.GetEvidence(request))
         assert code is grpc.StatusCode.DATA_LOSS
-        assert name in message
+        assert message.startswith(f"{name}: ")
+        assert str(fresh.evidence) not in message
 
 
 def test_a_name_that_leads_out_of_the_evidence_is_refused(fresh: World, tmp_path: Path):
@@ -309,7 +310,7 @@ def test_a_register_that_cannot_be_read_is_unavailable(fresh: World, tmp_path: P
     call = fresh.stub.GetCase
     code, message = refusal(lambda: [call(pb.GetCaseRequest(case_id="gate-000001"))])
     assert code is grpc.StatusCode.UNAVAILABLE
-    assert "no register" in message
+    assert message == "the register cannot be used now; the log of the service says why"
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:50151"])
