@@ -170,6 +170,22 @@ def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine
     assert not engine.is_alive()
 
 
+def test_cameras_that_hang_are_waited_for_together_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.runner._END_S", 0.5)
+    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    cameras = [Stuck() for _ in range(60)]
+    for number, camera in enumerate(cameras):
+        runner.join(number, str(number), camera)
+    engine = threading.Thread(target=lambda: list(runner.run()))
+    engine.start()
+    assert eventually(lambda: runner._state == "running")
+    runner.stop()
+    engine.join(15)
+    assert not engine.is_alive()
+    for camera in cameras:
+        camera.free.set()
+
+
 @pytest.fixture
 def roster(tmp_path: Path) -> Iterator[Roster]:
     with closing(SqlRegister(tmp_path / "register.db")) as register:

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import structlog
 from qyran.v1 import violation_service_pb2 as pb
@@ -211,7 +212,7 @@ def _chunk(path: Path, offset: int) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     """Raises EvidenceError."""
     try:
         with path.open("rb") as stream:
