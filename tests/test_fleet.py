@@ -35,9 +35,8 @@ def config(state: Path) -> EngineConfig:
     """One camera that plays a file, looked at now and then."""
     camera = CameraConfig(name="first", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=0.5)
     free = "127.0.0.1:0"
-    return EngineConfig(
-        cameras=(camera,), state=state, service=ServiceConfig(listen=free), metrics=MetricsConfig(listen=free)
-    )
+    service = ServiceConfig(listen=free, camera_secrets=("USER", "PASSWORD", "GONE"))
+    return EngineConfig(cameras=(camera,), state=state, service=service, metrics=MetricsConfig(listen=free))
 
 
 @contextmanager
@@ -229,6 +228,19 @@ def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path
         after = Roster(config(tmp_path), versions, {})
         assert [record.name for record in after.all()] == ["first"]
         with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
+            after.get("second")
+
+
+def test_a_secret_that_is_allowed_no_more_leaves_with_no_recorded_camera(tmp_path: Path) -> None:
+    secrets = {"USER": "u", "PASSWORD": "geheim"}
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, secrets)
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        nothing_allowed = msgspec.structs.replace(config(tmp_path), service=ServiceConfig())
+        after = Roster(nothing_allowed, versions, secrets)
+        assert [record.name for record in after.watched()] == ["first"]
+        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is none of the secrets"):
             after.get("second")
 
 
