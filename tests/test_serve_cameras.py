@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import grpc
+import msgspec
 import pytest
 from PIL import Image
 from qyran.v1 import camera_service_pb2 as pb
@@ -80,6 +81,23 @@ def test_a_camera_is_told_without_its_secrets(world: World):
     everything = str(world.camera_stub.GetCamera(pb.GetCameraRequest(name="second")))
     everything += str(world.camera_stub.ListCameras(pb.ListCamerasRequest()))
     assert "geheim" not in everything
+
+
+def test_of_a_video_that_plays_as_a_camera_the_name_alone_is_told(world: World):
+    (camera,) = world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
+    assert camera.url == "avenue.mp4"
+
+
+def test_a_site_file_that_is_gone_is_told_without_its_folder(tmp_path: Path):
+    site = tmp_path / "sites" / "avenue.toml"
+    camera = msgspec.structs.replace(config(tmp_path).cameras[0], site=site)
+    with closing(SqlRegister(tmp_path / "cameras.db")) as register:
+        lost = msgspec.structs.replace(config(tmp_path), cameras=(camera,))
+        world = World(tmp_path, Recorded(Roster(lost, CameraVersions(register.database), {})))
+        _, message = refused(world, "GetCamera", pb.GetCameraRequest(name="first"))
+        world.close()
+    assert "avenue.toml: " in message
+    assert str(tmp_path) not in message
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,9 @@ class CameraRecord:
 
     @property
     def url(self) -> str:
-        """The address without its secrets."""
-        return redact(self.config.url)
+        """The address without its secrets; of a file that plays, its name alone."""
+        url = redact(self.config.url)
+        return url if "://" in url else Path(url).name
 
 
 class Roster:

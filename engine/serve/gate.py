@@ -141,6 +141,8 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
             await abort(context, error)
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:  # a message could not be handed over: the client has gone
+            return None
         except Exception:
             if context.done():  # the client has gone in the middle of a message
                 return None
