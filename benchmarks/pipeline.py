@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
 from engine import logs
-from engine.build import open_stages
 from engine.config import CameraConfig, EngineConfig
+from engine.crew import open_stages
 from engine.decode.codec import decoded
 from engine.decode.sampling import Schedule
 from engine.demo.city import FOOTAGE, city_config

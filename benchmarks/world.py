@@ -32,8 +32,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
 from engine import logs
-from engine.build import open_stages
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
+from engine.crew import open_stages
 from engine.demo.city import FOOTAGE, city_config
 from engine.detect.cards import load_card
 from engine.ingest import FileSource

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.build.inquest import classifier, require_means
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
+from engine.crew.inquest import classifier, require_means
 from engine.decode.second_look import look
 from engine.errors import ConfigError, ModelError
 from engine.inquiry import Identification, Looks, SecondLookInvestigator

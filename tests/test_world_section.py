@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine import document
-from engine.build import geometries
 from engine.config import EvidenceConfig
+from engine.crew import geometries
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene, verify_case
 from engine.inquiry import Identification, Looks, SecondLookInvestigator

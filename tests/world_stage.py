@@ -18,9 +18,9 @@ import av
 import numpy as np
 
 from engine import document
-from engine.build import geometries
-from engine.build.inquest import classifier
 from engine.config import ClassifierConfig, EvidenceConfig
+from engine.crew import geometries
+from engine.crew.inquest import classifier
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene
 from engine.inquiry import Identification, Looks, SecondLookInvestigator

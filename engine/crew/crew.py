@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from engine.build.inquest import Surroundings, open_inquiry, require_means
-from engine.build.sites import geometries
 from engine.config import CameraConfig, EngineConfig
+from engine.crew.inquest import Surroundings, open_inquiry, require_means
+from engine.crew.sites import geometries
 from engine.decode.camera import CameraView
 from engine.decode.opening import Decoding, open_decoding
 from engine.detect.cards import find_card

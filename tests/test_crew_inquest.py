@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from engine import document
-from engine.build.inquest import Surroundings, examine_means, open_inquiry, told_lately
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, PlatesConfig, RegistryConfig
+from engine.crew.inquest import Surroundings, examine_means, open_inquiry, told_lately
 from engine.errors import ConfigError, ModelError, RegisterError
 from engine.inquiry import SecondLookInvestigator
 from engine.metrics import Metrics
