@@ -12,8 +12,8 @@ import pytest
 from benchmarks.__main__ import names
 from engine import tomlfile
 from engine.config import EngineConfig, load_config
+from engine.gpu.share import Share, parse_share
 from engine.metrics import Metrics
-from engine.share import Share, parse_share
 from engine.site import load_site
 
 DEPLOY = Path(__file__).parent.parent / "deploy"

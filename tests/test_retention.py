@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from engine import housekeeping, wire
 from engine.cli import app
+from engine.commands.verify import verify
 from engine.config import KeepRule, RetentionConfig
 from engine.decisions import Disposition, Ruling
 from engine.errors import CaseConflict, EvidenceError, RecordConflict, RegisterError
@@ -22,7 +23,6 @@ from engine.housekeeping import Housekeeper, tidying
 from engine.register import Decisions, Filter, Outbox, Retention, SqlRegister, Wish
 from engine.register.tables import cases
 from engine.types import Case
-from engine.verify import verify
 from tests.evidence_bench import store_example
 from tests.examples import make_case
 from tests.postgres import Server

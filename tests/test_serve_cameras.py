@@ -15,8 +15,8 @@ from PIL import Image
 from qyran.v1 import camera_service_pb2 as pb
 
 from engine.access import Role, Scope
-from engine.build import examine
 from engine.config import CameraConfig
+from engine.crew import examine
 from engine.errors import Unreachable
 from engine.fleet import CameraRecord, Roster
 from engine.register import CameraVersions, SqlRegister

@@ -19,8 +19,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from engine.access import Caller, Role, Scope
-from engine.audit import Audit
+from engine.access import Audit, Caller, Role, Scope
 from engine.metrics import Metrics
 from engine.serve.identity import Directory
 from engine.serve.limits import Limits

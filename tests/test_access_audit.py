@@ -10,8 +10,7 @@ import grpc
 import pytest
 from qyran.v1 import violation_service_pb2 as pb
 
-from engine import audit
-from engine.audit import Audit
+from engine.access import Audit, audit
 from engine.errors import AuditError
 from tests.examples import make_case, write_case
 from tests.serving import World
