@@ -28,9 +28,9 @@ import numpy as np
 from benchmarks.decode import recorded
 from benchmarks.machine import describe_machine
 from engine import logs
-from engine.build import open_stages
 from engine.config import CameraConfig, EngineConfig, PipelineConfig
-from engine.gpu import has_driver
+from engine.crew import open_stages
+from engine.gpu.health import has_driver
 from engine.mailbox import Mailbox
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages

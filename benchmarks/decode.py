@@ -38,10 +38,10 @@ from nvidia.dali import Pipeline, fn, types
 
 from benchmarks.machine import describe_machine
 from engine import logs, remux
-from engine.cards import ModelInput
 from engine.config import CameraConfig, DecoderConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.decode.opening import open_decoding
 from engine.demo.city import FOOTAGE
 from engine.detect.cards import find_card

@@ -23,10 +23,9 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import document as doc
-from engine import logs
+from engine import logs, wire
 from engine.config import LimitsConfig
 from engine.register import SqlRegister
-from engine.serve.sealing import seal
 from engine.types import Case, Entry, EvidenceFile
 from tests.examples import make_document
 from tests.serving import World
@@ -120,7 +119,8 @@ def _append_evenly(register: SqlRegister, count: int, rate: float, first: int) -
 def serve_bare(orders: Connection, count: int) -> None:
     """The limit: grpc.aio sends messages that lie serialised in memory, and does nothing else."""
     entries = (Entry(number, time.time(), case) for number, case in enumerate(cases(min(count, DIFFERENT)), 1))
-    asyncio.run(_serve_bare(orders, [seal(entry).message for entry in entries], count))
+    messages = (pb.WatchViolationsResponse(entry=wire.entry_to_message(entry)) for entry in entries)
+    asyncio.run(_serve_bare(orders, [message.SerializeToString() for message in messages], count))
 
 
 async def _serve_bare(orders: Connection, messages: Sequence[bytes], count: int) -> None:

@@ -25,14 +25,13 @@ import torch
 
 from benchmarks.machine import describe_machine
 from engine import logs
-from engine.cards import ModelCard
 from engine.config import DetectorConfig
 from engine.detect.bound import BoundNetwork
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.network import Network
 from engine.detect.onnx import verified
-from engine.reference import DEMO, reference_frames
+from engine.detect.reference import DEMO, reference_frames
 from engine.types import FrameBatch, Frames
 
 ROUNDS = 5
@@ -71,8 +70,8 @@ def _cpu_network(card: ModelCard, most: int) -> Network:
 
 
 def _plan_networks(card: ModelCard, precision: str, most: int) -> dict[str, Network]:
+    from engine.detect.opening import make_plan, plan_key, this_gpu
     from engine.detect.plan_network import PlanNetwork
-    from engine.detectors import make_plan, plan_key, this_gpu
 
     gpu = this_gpu()
     with tempfile.TemporaryDirectory() as folder:

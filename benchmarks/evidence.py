@@ -26,8 +26,8 @@ import msgspec
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
-from engine.build import open_stages
 from engine.config import EngineConfig, EvidenceConfig
+from engine.crew import open_stages
 from engine.decode import second_look
 from engine.demo.city import FOOTAGE, city_config
 from engine.detect.stills import StillDetector

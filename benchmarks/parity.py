@@ -23,7 +23,7 @@ from engine.decode.camera import CameraView
 from engine.decode.opening import open_decoding
 from engine.detect.agreement import BOUNDS, Agreement, compared
 from engine.detect.cards import find_card
-from engine.detectors import open_detector
+from engine.detect.opening import open_detector
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.stages import Detector

@@ -29,13 +29,12 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
 from engine import logs
-from engine.build import open_stages
-from engine.cards import ModelCard
 from engine.config import CameraConfig, EngineConfig
+from engine.crew import open_stages
 from engine.decode.codec import decoded
 from engine.decode.sampling import Schedule
 from engine.demo.city import FOOTAGE, city_config
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Stages

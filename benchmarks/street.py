@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.site import Calibration, Certificate, Limit, Line, Place, Site, Zone
-from engine.siterules import (
+from engine.site.rules import (
     AnyRule,
     BusLaneRule,
     IllegalStopRule,

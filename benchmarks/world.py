@@ -32,10 +32,10 @@ from benchmarks.machine import describe_machine
 from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
 from engine import logs
-from engine.build import open_stages
-from engine.cards import load_card
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
+from engine.crew import open_stages
 from engine.demo.city import FOOTAGE, city_config
+from engine.detect.cards import load_card
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.pipeline import Pipeline

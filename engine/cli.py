@@ -47,7 +47,7 @@ def run(
 ) -> None:
     """Watch the cameras of CONFIG until interrupted. Status 75 where the GPU was lost: start it again."""
     from engine.config import load_config
-    from engine.share import parse_share, see_one_gpu, share_of
+    from engine.gpu.share import parse_share, see_one_gpu, share_of
 
     logs.configure(level=log_level)
     loaded = load_config(config)
@@ -70,7 +70,7 @@ def check(
     offline: Annotated[bool, typer.Option("--offline", help="Read the files only, try no camera.")] = False,
 ) -> None:
     """Validate CONFIG and every file it names, try every camera, and say what was seen. Status 1 if a camera fails."""
-    from engine.check import check as check_engine
+    from engine.commands.check import check as check_engine
 
     logs.configure(level="error")
     if not check_engine(config, _console(), offline=offline):
@@ -98,7 +98,7 @@ def replay(
     ] = None,
 ) -> None:
     """Play VIDEO through the engine as fast as it goes and print its tracks and cases."""
-    from engine.replay import Replay, play
+    from engine.commands.replay import Replay, play
 
     logs.configure(level="warning")
     wanted = Replay(video, site, out, draw, detect_fps, tuple(region or ()), start, card, phases)
@@ -121,7 +121,7 @@ def watch(
 ) -> None:
     """Print the register's cases as JSON lines, old ones first, then new ones as they come; reconnects by itself."""
     from engine.client import QyranClient, Tls
-    from engine.watch import follow
+    from engine.commands.watch import follow
 
     logs.configure(level="warning")
     tls = Tls(ca, certificate, key) if ca or certificate else None
@@ -140,7 +140,7 @@ def calibrate(
     grid: Annotated[Path | None, typer.Option(help="Write the still with the ground's grid laid over it.")] = None,
 ) -> None:
     """Make the [calibration] of a site from SURVEY: prints what was found, then the table for the site file."""
-    from engine.survey import Wish, solve
+    from engine.commands.calibrate import Wish, solve
 
     solve(survey, Wish(name, days, error, readout_s, still, grid), Console(highlight=False, soft_wrap=True))
 
@@ -153,8 +153,8 @@ def still(
     seconds: Annotated[float, typer.Option(min=5, help="Watch this long: traffic vanishes in the median.")] = 30.0,
 ) -> None:
     """Take the empty road of CAMERA as the still of its calibration."""
+    from engine.commands.still import save_still
     from engine.config import load_config
-    from engine.still import save_still
 
     save_still(load_config(config), camera, out, seconds)
 
@@ -167,16 +167,16 @@ def deliver(
     log_level: _LogLevel = "info",
 ) -> None:
     """Hand the register's cases to the recipients of CONFIG until interrupted; `qyran run` does it, too."""
-    from engine import delivery
+    from engine.commands import deliver as command
 
     logs.configure(level=log_level)
     if retry_dead:
-        delivery.retry(config, _console())
+        command.retry(config, _console())
     elif status:
-        delivery.show(config, _console())
+        command.show(config, _console())
     else:
         with _interruptible(_raise_interrupt):
-            delivery.deliver(config)
+            command.deliver(config)
 
 
 @app.command()
@@ -188,10 +188,10 @@ def retention(
     why: Annotated[str, typer.Option(help="The reason of a hold, for the record.")] = "",
 ) -> None:
     """Say what is no longer to be kept by the policy of CONFIG and what is held; `qyran run` removes it hourly."""
-    from engine import keeping
+    from engine.commands import retention as command
 
     logs.configure(level="warning")
-    keeping.retention(config, keeping.Order(apply, hold, release, why), _console())
+    command.retention(config, command.Order(apply, hold, release, why), _console())
 
 
 @app.command()
@@ -204,7 +204,7 @@ def verify(
     register: Annotated[Path | None, typer.Option(help="With --root: are all of the register's cases there?")] = None,
 ) -> None:
     """Check that every byte of the cases is as it was written, and no case is missing. Status 1 if not."""
-    from engine.verify import verify as verify_evidence
+    from engine.commands.verify import verify as verify_evidence
 
     console = Console(highlight=False, soft_wrap=True, markup=False)
     if not verify_evidence(case or (), root, key or (), register, console):
@@ -240,7 +240,7 @@ def build_engine(
     force: Annotated[bool, typer.Option("--force", help="Build even where a plan is there.")] = False,
 ) -> None:
     """Build TensorRT's plan of the detector: for the GPU of this machine, or with --sm for others, without a GPU."""
-    from engine.build_engine import Order, build_plans, ordered
+    from engine.commands.build_engine import Order, build_plans, ordered
 
     logs.configure(level="warning")
     wish = ordered(config, card, precision, batch, plans, tuple(footage or ()))
@@ -255,7 +255,7 @@ def report(
     embed: Annotated[bool, typer.Option("--embed", help="Put the pictures into the page, to send it alone.")] = False,
 ) -> None:
     """Make the report of a case anew from its case.json: the same bytes as in its folder, by the same version."""
-    from engine.report import make_report
+    from engine.commands.report import make_report
 
     content = make_report(case, lang, embed=embed)
     if out is None:
@@ -304,7 +304,7 @@ def token_new(
 ) -> None:
     """Make a token and print it, this once; the running engine knows it within a second."""
     from engine.access import Scope
-    from engine.accounts import new_token
+    from engine.commands.token import new_token
 
     scope = Scope(tuple(kind or ()), tuple(camera or ()), tuple(area or ()))
     typer.echo(new_token(config, name, role, scope, days, certificate=certificate))
@@ -313,7 +313,7 @@ def token_new(
 @token.command("list")
 def token_list(config: _Config) -> None:
     """Print every token there ever was, but for its secret."""
-    from engine.accounts import list_tokens
+    from engine.commands.token import list_tokens
 
     list_tokens(config, _console())
 
@@ -321,7 +321,7 @@ def token_list(config: _Config) -> None:
 @token.command("revoke")
 def token_revoke(config: _Config, token_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Let a token open nothing any more: new calls from within a second on, running watches at their next heartbeat."""
-    from engine.accounts import revoke_token
+    from engine.commands.token import revoke_token
 
     revoke_token(config, token_id)
 
@@ -329,7 +329,7 @@ def token_revoke(config: _Config, token_id: Annotated[str, typer.Argument(metava
 @audit.command("check")
 def audit_check(config: _Config) -> None:
     """Is the audit log as it was written? Status 1 where its chain is broken."""
-    from engine.accounts import check_audit
+    from engine.commands.audit import check_audit
 
     if not check_audit(config, _console()):
         raise typer.Exit(1)

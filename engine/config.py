@@ -300,6 +300,11 @@ class ServiceConfig(Strict, frozen=True):
     """A connection that is silent for so long is asked whether it lives, and closed if it does not answer."""
     tls: TlsConfig | None = None
     """None: plaintext, on loopback only unless `insecure_listen`."""
+    camera_secrets: tuple[str, ...] = ()
+    """Secrets that the address of a camera which is ordered over gRPC may name as ${NAME}; empty: none.
+
+    Whoever may order cameras may have them sent to a host of their choice.
+    """
     limits: LimitsConfig = LimitsConfig()
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from time import monotonic
 
 import structlog
 
@@ -24,7 +25,7 @@ Action = Callable[[], Sequence[Entry]]
 _REVIVE_S = 5.0
 _IDLE_S = 0.5
 _END_S = 15.0
-"""Longer than a camera's read time-out: libavformat cannot be interrupted from outside."""
+"""All cameras together get this long to end: longer than a read time-out, for libavformat cannot be interrupted."""
 
 
 class Feeder:
@@ -216,8 +217,9 @@ class Runner:
             feeders = list(self._feeders.values())
         for feeder in feeders:
             feeder.stop()
+        until_s = monotonic() + _END_S
         for feeder in feeders:
-            if not feeder.join(_END_S):
+            if not feeder.join(max(0.0, until_s - monotonic())):
                 log.warning("camera thread did not end in time", camera=feeder.name)
 
     def _require_alive(self) -> None:

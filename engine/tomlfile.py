@@ -55,6 +55,11 @@ def _decode(kind: type[Any], value: Any) -> Any:
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+def variables_in(text: str) -> frozenset[str]:
+    """The names of all ${NAME}s."""
+    return frozenset(_VARIABLE.findall(text))
+
+
 def expand(text: str, variables: Mapping[str, str], *, source: str) -> str:
     """Replace every ${NAME} by the variable's value, so that secrets stay out of files."""
 

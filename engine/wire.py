@@ -21,6 +21,8 @@ from engine.site import Place
 from engine.types import Case, Entry, EvidenceFile
 
 NANO = 1_000_000_000
+SUMMARY_FORM = 1
+"""Raised when `summary` says something else of the same case: what a register holds in another form is made anew."""
 
 
 def timestamp(time_s: float) -> Timestamp:
@@ -67,6 +69,35 @@ def case_to_message(case: Case) -> pb.Case:
     message = pb.Case()
     _fill_case(message, case)
     return message
+
+
+def summary(case: Case) -> bytes:
+    """The serialised message of a case without its document: what a register keeps beside it, made once."""
+    message = case_to_message(case)
+    message.ClearField("document")
+    return message.SerializeToString()
+
+
+def watched(sequence: int, recorded_s: float, summary: bytes, document: bytes) -> bytes:
+    """The serialised WatchViolationsResponse of an entry whose case has its `summary` already.
+
+    Messages end to end are one message (protobuf.dev/programming-guides/encoding, "Last One Wins"), so none is parsed.
+    """
+    head = pb.Entry(sequence=sequence)
+    head.recorded_at.seconds, head.recorded_at.nanos = _parts(recorded_s)
+    case = summary + _delimited(pb.Case.DOCUMENT_FIELD_NUMBER, document)
+    entry = head.SerializeToString() + _delimited(pb.Entry.CASE_FIELD_NUMBER, case)
+    return _delimited(calls_pb.WatchViolationsResponse.ENTRY_FIELD_NUMBER, entry)
+
+
+def _delimited(number: int, content: bytes) -> bytes:
+    """A field of the wire type LEN, number 1 to 15."""
+    length, size = bytearray((number << 3 | 2,)), len(content)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return bytes(length) + content
 
 
 def _fill_case(message: pb.Case, case: Case) -> None:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from engine.cards import ModelInput
 from engine.config import CameraConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.dali import Graph
 from engine.decode.device import DeviceDecoder
 from engine.decode.formats import ON_DALI_CPU, ON_GPU, Formats
+from engine.decode.model_input import ModelInput
 from engine.ingest import FileSource
 from engine.metrics import Metrics
-from engine.sitesignals import Lamp
+from engine.site.signals import Lamp
 from engine.types import FrameBatch, Segment
 from tests.videos import SIZE_PX
 

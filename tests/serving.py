@@ -11,7 +11,7 @@ from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import signal_service_pb2_grpc as signal_grpc
 from qyran.v1 import violation_service_pb2_grpc as case_grpc
 
-from engine.audit import Audit
+from engine.access import Audit
 from engine.config import ServiceConfig
 from engine.errors import NoCamera
 from engine.metrics import Metrics

@@ -8,9 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.build import _view, build, geometry, open_stages
-from engine.check import check_files
+from engine.build import build
+from engine.commands.check import check_files
 from engine.config import EngineConfig, RecipientConfig, ServiceConfig
+from engine.crew import geometry, open_stages
+from engine.crew.crew import _view
 from engine.demo.city import FOOTAGE, SITES, city_config
 from engine.errors import ConfigError
 from engine.ingest import FileSource

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine import cli
-from engine.check import check_files
+from engine.commands.check import check_files
 from engine.config import CameraConfig, EngineConfig
 from engine.demo.city import FOOTAGE, SITES
 from engine.errors import ConfigError, DeviceLost, QyranError

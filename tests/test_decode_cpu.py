@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import picture as planes_of
 from engine.decode.regions import fit, pixels
 from engine.decode.second_look import rgb
 from engine.errors import DecodeError
 from engine.metrics import Metrics
-from engine.sitesignals import Lamp
+from engine.site.signals import Lamp
 from engine.types import FrameBatch, Segment
 from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from engine.cards import ModelInput
+from engine.decode.model_input import ModelInput
 from engine.demo.city import FOOTAGE
 from engine.errors import OutOfDeviceMemory
 from engine.types import Segment

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from engine.cards import ModelInput
+from engine.decode.model_input import ModelInput
 from engine.decode.second_look import look
 from engine.metrics import Metrics
 from engine.types import Segment

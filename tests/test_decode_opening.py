@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.cards import ModelInput
 from engine.config import DecoderConfig, PipelineConfig
 from engine.decode import opening
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.decode.opening import Decoding, open_decoding
 from engine.decode.second_look import look
 from engine.errors import ConfigError

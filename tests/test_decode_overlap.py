@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.build import open_stages
 from engine.config import DecoderConfig, EngineConfig
+from engine.crew import open_stages
 from engine.demo.city import FOOTAGE, city_config
 from engine.detect.cards import find_card
 from engine.detect.onnx import verified

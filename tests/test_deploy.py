@@ -12,8 +12,8 @@ import pytest
 from benchmarks.__main__ import names
 from engine import tomlfile
 from engine.config import EngineConfig, load_config
+from engine.gpu.share import Share, parse_share
 from engine.metrics import Metrics
-from engine.share import Share, parse_share
 from engine.site import load_site
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -55,12 +55,12 @@ def test_the_dashboard_uses_metrics_that_exist() -> None:
 
 def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMERA_USER", "viewer")
-    monkeypatch.setenv("CAMERA_PASSWORD", "secret")
+    monkeypatch.setenv("CAMERA_PASSWORD", "geheim")
     config = load_config(DEPLOY / "example" / "engine.toml")
     for camera in config.cameras:
         assert load_site(camera.site).image_size_px
-    assert "secret" in config.cameras[0].url
-    assert "secret" not in repr(config)
+    assert "geheim" in config.cameras[0].url
+    assert "geheim" not in repr(config)
 
 
 def test_what_the_example_leaves_commented_out_is_well_formed_too() -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from engine.cards import ModelCard, ModelInput
 from engine.config import WHOLE_PICTURE, Region
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.detect import device_merge
 from engine.detect.bound import BoundNetwork
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.device_merge import DeviceMerge, rows_of_frames
 from engine.detect.heads import Candidates, reader_of

@@ -21,11 +21,11 @@ from engine.detect.heads import reader_of
 from engine.detect.heads.device import DeviceReader
 from engine.detect.merge import merged
 from engine.detect.onnx import OnnxDetector
+from engine.detect.opening import make_plan, open_detector, plan_folder, plan_key, this_gpu
 from engine.detect.plan_network import PlanNetwork
 from engine.detect.plans import Plan
-from engine.detectors import make_plan, open_detector, plan_folder, plan_key, this_gpu
+from engine.detect.reference import DEMO, agreement, reference_frames
 from engine.metrics import Metrics
-from engine.reference import DEMO, agreement, reference_frames
 from engine.types import FrameBatch
 from tests.test_detect_device import LEFT, MIDDLE, WHOLE, card_of, make_regions, outputs_of, same
 

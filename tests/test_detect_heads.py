@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.cards import ModelCard, ModelInput
+from engine.decode.model_input import ModelInput
+from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates, reader_of
 from engine.errors import ModelError
 from engine.types import VehicleClass

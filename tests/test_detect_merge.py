@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.cards import ModelCard, ModelInput
+from engine.decode.model_input import ModelInput
+from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates
 from engine.detect.merge import merged
 from engine.types import Clock, Detections, FrameBatch, Frames, VehicleClass

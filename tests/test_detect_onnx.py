@@ -11,10 +11,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from engine.cards import ModelCard, ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.detect.cards import find_card, shipped
+from engine.decode.model_input import ModelInput
+from engine.detect.cards import ModelCard, find_card, shipped
 from engine.detect.dynamic_batch import with_dynamic_batch
 from engine.detect.onnx import OnnxDetector
 from engine.errors import ConfigError, ModelError

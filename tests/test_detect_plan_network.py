@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from engine import detectors
 from engine.config import DetectorConfig
-from engine.detect import plan_network, tensorrt
+from engine.detect import opening, plan_network, tensorrt
 from engine.detect.cards import find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.onnx import OnnxDetector, verified
+from engine.detect.opening import Gpu, open_detector, plan_folder, plan_key
 from engine.detect.plan_network import PlanNetwork
-from engine.detectors import Gpu, open_detector, plan_folder, plan_key
 from engine.errors import ModelError
 from engine.metrics import Metrics
 from tests.tensorrt_double import tensorrt_double
 from tests.test_detect_device import MIDDLE, RANDOM, WHOLE, make_regions, same
-from tests.test_detectors import damaged, frames
+from tests.test_detect_opening import damaged, frames
 
 CARD = find_card("ssd_mobilenet_v3_large")
 CPU = torch.device("cpu")
@@ -90,8 +89,8 @@ def test_a_plan_that_does_not_run_is_an_error(double: ModuleType, tmp_path: Path
 @pytest.fixture
 def config(double: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DetectorConfig:
     """TensorRT with a card of capability 8.9, all in the host's memory."""
-    monkeypatch.setattr(detectors, "reference_frames", lambda card, footage: frames())
-    monkeypatch.setattr(detectors, "this_gpu", lambda index: Gpu(CPU, 89, "double"))
+    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: frames())
+    monkeypatch.setattr(opening, "this_gpu", lambda index: Gpu(CPU, 89, "double"))
     monkeypatch.setattr(tensorrt, "library", lambda: double)
     monkeypatch.setattr(tensorrt, "build", lambda card, network, *rest: tensorrt.Built(network, {"layers": {}}))
     return DetectorConfig(runtime="tensorrt", precision="fp32", plans=tmp_path, batch=MOST)
@@ -105,7 +104,7 @@ def test_a_plan_is_built_proved_and_from_then_on_only_opened(
     assert kept is not None
     assert kept.record.on_device is not None
     assert kept.record.on_device["found"] == kept.record.on_device["reference"] >= 20
-    monkeypatch.setattr(detectors, "reference_frames", lambda card, footage: pytest.fail("looked at again"))
+    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: pytest.fail("looked at again"))
     assert open_detector(CARD, config, Metrics()).model.runtime == "tensorrt_double 1.0 fp32"
 
 

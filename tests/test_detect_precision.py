@@ -10,8 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.cards import ModelCard
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.detect.onnx import verified
 from engine.detect.precision import prepared
 from engine.errors import ConfigError, ModelError

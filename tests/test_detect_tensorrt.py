@@ -10,9 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from engine.cards import ModelCard
 from engine.detect import tensorrt
-from engine.detect.cards import find_card, shipped
+from engine.detect.cards import ModelCard, find_card, shipped
 from engine.detect.onnx import verified
 from engine.detect.precision import prepared
 from engine.errors import ConfigError, ModelError

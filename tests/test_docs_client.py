@@ -38,7 +38,9 @@ def test_every_public_call_has_an_example() -> None:
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("server")
-    service = ServiceConfig(listen="127.0.0.1:0", tls=TlsConfig(certificate=certificate, key=key))
+    tls = TlsConfig(certificate=certificate, key=key)
+    allowed = ("CAMERA_USER", "CAMERA_PASSWORD")
+    service = ServiceConfig(listen="127.0.0.1:0", tls=tls, camera_secrets=allowed)
     settings = msgspec.structs.replace(config(tmp_path / "state"), service=service)
     with closing(SqlRegister(settings.register_at)) as register:
         cases = [write_case(settings.evidence_root, n, {"clip.mp4": b"clip"}) for n in range(1, 6)]

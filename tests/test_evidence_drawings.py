@@ -15,8 +15,8 @@ from engine.evidence.plan import HEIGHT, WIDTH, draw_plan
 from engine.evidence.ruled import Ruled, on_road, ruled_by
 from engine.evidence.stills import Image
 from engine.site import Calibration, LensBend, Line, Zone, load_site
-from engine.siterules import WrongWayRule
-from engine.sitesignals import Lamp
+from engine.site.rules import WrongWayRule
+from engine.site.signals import Lamp
 from engine.types import Measurement, Sighting
 from tests.evidence_bench import SITE
 

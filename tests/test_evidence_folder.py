@@ -52,6 +52,22 @@ def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Pat
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
 
 
+def test_what_is_no_case_among_the_incoming_ones_is_set_aside_and_stops_no_start(tmp_path: Path):
+    incoming, elsewhere = tmp_path / folder.INCOMING, tmp_path / "elsewhere"
+    for round_ in range(2):
+        incoming.mkdir(exist_ok=True)
+        elsewhere.mkdir(exist_ok=True)
+        (incoming / "note").write_text(f"note {round_}")
+        (incoming / "link").symlink_to(elsewhere)
+        store_example(Folders(tmp_path, "QY-1", None), round_)
+        assert list(incoming.iterdir()) == []
+    strange = tmp_path / folder.STRANGE
+    assert sorted(path.name for path in strange.iterdir()) == ["link-1", "link-2", "note-1", "note-2"]
+    assert (strange / "note-2").read_text() == "note 1"
+    assert elsewhere.is_dir()
+    assert audit(tmp_path).problems == []
+
+
 def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="file"):

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.cards import ModelCard
 from engine.demo.city import FOOTAGE
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector, sensitive
 from engine.evidence.stills import BoxPx, Seen, veiled

@@ -35,9 +35,8 @@ def config(state: Path) -> EngineConfig:
     """One camera that plays a file, looked at now and then."""
     camera = CameraConfig(name="first", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=0.5)
     free = "127.0.0.1:0"
-    return EngineConfig(
-        cameras=(camera,), state=state, service=ServiceConfig(listen=free), metrics=MetricsConfig(listen=free)
-    )
+    service = ServiceConfig(listen=free, camera_secrets=("USER", "PASSWORD", "GONE"))
+    return EngineConfig(cameras=(camera,), state=state, service=service, metrics=MetricsConfig(listen=free))
 
 
 @contextmanager
@@ -171,6 +170,22 @@ def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine
     assert not engine.is_alive()
 
 
+def test_cameras_that_hang_are_waited_for_together_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.runner._END_S", 0.5)
+    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    cameras = [Stuck() for _ in range(60)]
+    for number, camera in enumerate(cameras):
+        runner.join(number, str(number), camera)
+    engine = threading.Thread(target=lambda: list(runner.run()))
+    engine.start()
+    assert eventually(lambda: runner._state == "running")
+    runner.stop()
+    engine.join(15)
+    assert not engine.is_alive()
+    for camera in cameras:
+        camera.free.set()
+
+
 @pytest.fixture
 def roster(tmp_path: Path) -> Iterator[Roster]:
     with closing(SqlRegister(tmp_path / "register.db")) as register:
@@ -229,6 +244,19 @@ def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path
         after = Roster(config(tmp_path), versions, {})
         assert [record.name for record in after.all()] == ["first"]
         with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
+            after.get("second")
+
+
+def test_a_secret_that_is_allowed_no_more_leaves_with_no_recorded_camera(tmp_path: Path) -> None:
+    secrets = {"USER": "u", "PASSWORD": "geheim"}
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        before = Roster(config(tmp_path), versions, secrets)
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        nothing_allowed = msgspec.structs.replace(config(tmp_path), service=ServiceConfig())
+        after = Roster(nothing_allowed, versions, secrets)
+        assert [record.name for record in after.watched()] == ["first"]
+        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is none of the secrets"):
             after.get("second")
 
 

@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import document
-from engine.cards import ModelInput
 from engine.config import LimitsConfig, load_config
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.demo.city import CITY, SITES
 from engine.errors import QyranError
 from engine.evidence import verify_case

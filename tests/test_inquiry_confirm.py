@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
+from engine.crew.inquest import classifier, require_means
 from engine.decode.second_look import look
 from engine.errors import ConfigError, ModelError
-from engine.inquest import classifier, require_means
 from engine.inquiry import Identification, Looks, SecondLookInvestigator
 from engine.inquiry.budget import Budget
 from engine.inquiry.classifier import OnnxClassifier
 from engine.inquiry.confirm import AskClassifier, AskRegistry, Confirm, Seen, Verdict, cut
 from engine.metrics import Metrics
-from engine.scripted import ScriptedPlates
-from engine.sitelooks import NoInsuranceRule, PhoneUseRule, SeatbeltRule
-from engine.siterules import Rule
+from engine.site.looks import NoInsuranceRule, PhoneUseRule, SeatbeltRule
+from engine.site.rules import Rule
 from engine.types import Answer, Plate, PlateSighting, Validity, VehicleView, Violation
 from tests.examples import EPOCH_S, make_footage, make_violation
 from tests.networks import make_network
 from tests.rules_stage import site
+from tests.scripted import ScriptedPlates
 
 FOOTAGE = make_footage(4)
 AT_S = EPOCH_S + 2

@@ -14,8 +14,8 @@ from unittest.mock import Mock
 import msgspec
 import pytest
 
-from engine.build import open_stages
 from engine.config import EngineConfig, PlatesConfig, RetentionConfig
+from engine.crew import open_stages
 from engine.demo.city import FOOTAGE, city_config
 from engine.errors import RegisterError
 from engine.evidence import verify_case

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.build import open_stages
 from engine.config import EngineConfig, PlatesConfig
+from engine.crew import open_stages
 from engine.demo.city import FOOTAGE, city_config
 from engine.errors import DeviceLost, RegisterError
 from engine.ingest import FileSource

@@ -12,11 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from qyran.v1 import violation_service_pb2 as pb
 
+from engine import wire
 from engine.errors import CaseConflict, RegisterError
-from engine.register import Filter, Outbox, SqlRegister, Wish
+from engine.register import Filter, Notice, Outbox, SqlRegister, Wish
 from engine.register.cases import lock
-from engine.types import EvidenceFile
+from engine.register.tables import cases
+from engine.types import Entry, EvidenceFile
 from tests.examples import EPOCH_S, make_case
 from tests.postgres import Server
 
@@ -120,6 +124,29 @@ def test_a_filter_restricts_by_every_field_that_is_given(register: SqlRegister, 
     kinds = {1: "speeding", 2: "wrong_way", 3: "speeding", 4: "wrong_way"}
     register.append([make_case(n, kind=kind, camera="ab"[n > 2]) for n, kind in kinds.items()])
     assert [entry.sequence for entry in register.read(0, 10, wanted)] == numbers
+
+
+def test_a_notice_is_the_entry_as_it_was_serialised_at_its_appending(register: SqlRegister, monkeypatch):
+    entries = register.append([make_case(1), make_case(2, kind="red_light")])
+    monkeypatch.delattr(wire, "summary")
+    assert [read_back(notice) for notice in register.notices(0, 10)] == entries
+    assert [read_back(notice) for notice in register.notices(0, 10, Filter(kinds=("red_light",)))] == entries[1:]
+
+
+@pytest.mark.parametrize("held", [{"summary": None, "summary_form": None}, {"summary": b"?", "summary_form": 0}])
+def test_the_notice_of_a_case_that_another_program_appended_is_made_anew(register: SqlRegister, held):
+    entries = register.append([make_case(1), make_case(2)])
+    with register.database.writing() as connection:
+        connection.execute(sa.update(cases).values(held))
+    assert [read_back(notice) for notice in register.notices(0, 10)] == entries
+
+
+def read_back(notice: Notice) -> Entry:
+    """What a watcher makes of it."""
+    sent = wire.watched(notice.sequence, notice.recorded_s, notice.summary, notice.document)
+    entry = wire.entry_from_message(pb.WatchViolationsResponse.FromString(sent).entry)
+    assert (notice.kind, notice.camera, notice.area) == (entry.case.kind, entry.case.camera, entry.case.area)
+    return entry
 
 
 def test_a_page_begins_after_the_sequence_and_ends_at_the_limit(register: SqlRegister):

@@ -7,11 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from rich.console import Console
 from typer.testing import CliRunner
 
 from engine import housekeeping, wire
 from engine.cli import app
+from engine.commands.verify import verify
 from engine.config import KeepRule, RetentionConfig
 from engine.decisions import Disposition, Ruling
 from engine.errors import CaseConflict, EvidenceError, RecordConflict, RegisterError
@@ -19,8 +21,8 @@ from engine.evidence import remove_folder
 from engine.evidence.folder import Folders
 from engine.housekeeping import Housekeeper, tidying
 from engine.register import Decisions, Filter, Outbox, Retention, SqlRegister, Wish
+from engine.register.tables import cases
 from engine.types import Case
-from engine.verify import verify
 from tests.evidence_bench import store_example
 from tests.examples import make_case
 from tests.postgres import Server
@@ -76,6 +78,8 @@ def test_what_is_over_goes_and_leaves_its_number_and_its_hashes(office: Office) 
     assert gone.case.files == whole.case.files
     assert not (office.root / whole.case.folder).exists()
     assert [entry.sequence for entry in office.register.read(0, 10, Filter(removed=True))] == [1, 2]
+    with office.register.database.reading() as connection:
+        assert connection.execute(sa.select(cases.c.summary).order_by(cases.c.sequence)).scalars().first() is None
     assert office.register.check() == []
     assert office.store(3) and office.register.last_sequence() == 3
 

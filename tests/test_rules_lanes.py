@@ -12,7 +12,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.site import Line, Zone
-from engine.siterules import BusLaneRule, MarkingRule, OvertakingRule, ShoulderRule
+from engine.site.rules import BusLaneRule, MarkingRule, OvertakingRule, ShoulderRule
 from engine.types import VehicleClass, Violation
 from tests.rules_stage import (
     KZ,

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.site import Line, Site, Zone
-from engine.siterules import MarkingRule
+from engine.site.rules import MarkingRule
 from engine.types import Clock, VehicleClass, Violation
 from tests.rules_stage import KZ, NOON_S, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 

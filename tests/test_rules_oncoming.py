@@ -10,7 +10,7 @@ from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.rules.catalogue import Part
 from engine.site import Site, Zone
-from engine.siterules import OncomingLaneRule, OvertakingRule
+from engine.site.rules import OncomingLaneRule, OvertakingRule
 from engine.types import VehicleClass, Violation
 from tests.rules_stage import KZ, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 

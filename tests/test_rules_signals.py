@@ -17,7 +17,7 @@ from engine.rules.stopline import StopLine
 from engine.rules.way import Ground
 from engine.signals import Change, Report, SignalBook
 from engine.site import Lamp, LensBend, Line, Signal, Site, Zone
-from engine.sitesignals import AnySignalRule, JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
+from engine.site.signals import AnySignalRule, JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 from engine.types import Clock, Phase, VehicleClass, Violation
 from tests.rules_stage import (
     KMH,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.site import Site, Zone
-from engine.siterules import TurnRule
+from engine.site.rules import TurnRule
 from engine.types import VehicleClass, Violation
 from tests.rules_stage import ROAD, Vehicle, Way, along, area, judged, site, still, straight
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.site import Zone
-from engine.siterules import YieldRule
+from engine.site.rules import YieldRule
 from engine.types import VehicleClass, Violation
 from tests.rules_stage import KMH, NOON_S, ROAD, Vehicle, Walker, Way, area, judged, site, straight, walking
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import grpc
+import msgspec
 import pytest
 from PIL import Image
 from qyran.v1 import camera_service_pb2 as pb
 
 from engine.access import Role, Scope
-from engine.build import examine
 from engine.config import CameraConfig
+from engine.crew import examine
 from engine.errors import Unreachable
 from engine.fleet import CameraRecord, Roster
 from engine.register import CameraVersions, SqlRegister
 from engine.rules import load_catalogue
 from tests.serving import World
 from tests.test_fleet import SITE, config
-from tests.test_serve_access import bearer, let_know
+from tests.test_serve_access import attempt, bearer, let_know
 
 AREA_SITE = SITE.replace("[place]\n", '[place]\narea = "medeu"\n', 1)
 
@@ -33,7 +34,7 @@ class Recorded:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self.all, self.get, self.history = roster.all, roster.get, roster.history
-        self.remove = self.resume = self.update_site = self.pause
+        self.remove = self.resume = self.pause
 
     def order(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
@@ -47,11 +48,17 @@ class Recorded:
     def pause(self, name: str, expected: int, by: str) -> CameraRecord:
         return self._roster.commit(self._roster.change(name, expected, by, "pause", state="paused"))
 
+    def update_site(
+        self, name: str, expected: int, by: str, site: str, still: bytes | None
+    ) -> tuple[CameraRecord, list[str]]:
+        draft = self._roster.change(name, expected, by, "update_site", site=site, still=still)
+        return self._roster.commit(draft), []
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with closing(SqlRegister(tmp_path / "cameras.db")) as register:
-        secrets = {"USER": "u", "PASSWORD": "geheim"}
+        secrets = {"USER": "u", "PASSWORD": "geheim", "DATABASE_PASSWORD": "geheim"}
         world = World(tmp_path, Recorded(Roster(config(tmp_path), CameraVersions(register.database), secrets)))
         yield world
         world.close()
@@ -76,6 +83,23 @@ def test_a_camera_is_told_without_its_secrets(world: World):
     assert "geheim" not in everything
 
 
+def test_of_a_video_that_plays_as_a_camera_the_name_alone_is_told(world: World):
+    (camera,) = world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
+    assert camera.url == "avenue.mp4"
+
+
+def test_a_site_file_that_is_gone_is_told_without_its_folder(tmp_path: Path):
+    site = tmp_path / "sites" / "avenue.toml"
+    camera = msgspec.structs.replace(config(tmp_path).cameras[0], site=site)
+    with closing(SqlRegister(tmp_path / "cameras.db")) as register:
+        lost = msgspec.structs.replace(config(tmp_path), cameras=(camera,))
+        world = World(tmp_path, Recorded(Roster(lost, CameraVersions(register.database), {})))
+        _, message = refused(world, "GetCamera", pb.GetCameraRequest(name="first"))
+        world.close()
+    assert "avenue.toml: " in message
+    assert str(tmp_path) not in message
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "told"),
     [
@@ -87,6 +111,10 @@ def test_a_camera_is_told_without_its_secrets(world: World):
         ({"url": "rtsp://10.0.0.1/${PASSWORD}"}, "INVALID_ARGUMENT", "url: "),
         ({"url": "rtsp://${PASSWORD}.evil.example/"}, "INVALID_ARGUMENT", "url: "),
         ({"url": "rtsp://${GONE}@10.0.0.1/"}, "INVALID_ARGUMENT", "environment variable GONE is not set"),
+        ({"url": "rtsp://${DATABASE_PASSWORD}@10.0.0.1/"}, "INVALID_ARGUMENT",
+         "${DATABASE_PASSWORD} is none of the secrets that service.camera_secrets allows"),
+        ({"url": "rtsp://${USER}:${NOT_EVEN_THERE}@10.0.0.1/"}, "INVALID_ARGUMENT",
+         "${NOT_EVEN_THERE} is none of the secrets that service.camera_secrets allows"),
         ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
         ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
         ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
@@ -156,6 +184,65 @@ def test_a_scope_bounds_the_cameras_that_are_seen(world: World, scope: Scope, se
     for name in {"first", "second"} - set(seen):
         with pytest.raises(grpc.RpcError, match="there is no camera"):
             world.camera_stub.GetCamera(pb.GetCameraRequest(name=name), metadata=metadata)
+
+
+ORDERS = {
+    "AddCamera": wanted(name="third", site=AREA_SITE),
+    "RemoveCamera": pb.RemoveCameraRequest(name="second", version=1),
+    "PauseCamera": pb.PauseCameraRequest(name="second", version=1),
+    "ResumeCamera": pb.ResumeCameraRequest(name="second", version=1),
+    "UpdateSite": pb.UpdateSiteRequest(name="second", version=1, site=AREA_SITE),
+}
+"""One of every order, about cameras in medeu."""
+
+
+def test_every_order_there_is_is_tried_against_scopes():
+    methods = pb.DESCRIPTOR.services_by_name["CameraService"].methods
+    assert {method.name for method in methods} - {"ListCameras", "GetCamera"} == ORDERS.keys()
+
+
+@pytest.fixture
+def scoped(world: World) -> Iterator[Callable[[Scope], tuple[tuple[str, str], ...]]]:
+    """Makes an admin of a scope; `second` is on record in medeu."""
+    world.camera_stub.AddCamera(wanted(site=AREA_SITE))
+
+    def admin(scope: Scope) -> tuple[tuple[str, str], ...]:
+        metadata = bearer(world.tokens.new("scoped", Role.ADMIN, scope))
+        let_know(world)
+        return metadata
+
+    yield admin
+
+
+def changes(world: World, name: str) -> list[str]:
+    return [version.change for version in world.cameras.history(name)]
+
+
+@pytest.mark.parametrize("scope", [Scope(cameras=("first",)), Scope(areas=("auezov",))])
+def test_no_order_reaches_beyond_a_scope(world: World, scoped, scope: Scope):
+    metadata = scoped(scope)
+    for call, request in ORDERS.items():
+        code, message = attempt(getattr(world.camera_stub, call), request, metadata)
+        if call == "AddCamera":
+            assert code is grpc.StatusCode.PERMISSION_DENIED
+            assert "beyond what this credential is limited to" in message
+        else:
+            assert (code, message) == (grpc.StatusCode.NOT_FOUND, "name: there is no camera 'second'")
+    assert (changes(world, "second"), changes(world, "third")) == (["add"], [])
+
+
+@pytest.mark.parametrize("call", ORDERS)
+def test_every_order_within_a_scope_is_carried_out(world: World, scoped, call: str):
+    within = Scope(kinds=("speeding",), cameras=("second", "third"), areas=("medeu",))
+    assert attempt(getattr(world.camera_stub, call), ORDERS[call], scoped(within)) == (grpc.StatusCode.OK, "")
+
+
+def test_a_camera_is_moved_out_of_no_scope(world: World, scoped):
+    request = pb.UpdateSiteRequest(name="second", version=1, site=AREA_SITE.replace('"medeu"', '"auezov"'))
+    code, message = attempt(world.camera_stub.UpdateSite, request, scoped(Scope(areas=("medeu",))))
+    assert code is grpc.StatusCode.PERMISSION_DENIED
+    assert "in the area 'auezov' lies beyond" in message
+    assert changes(world, "second") == ["add"]
 
 
 def test_a_still_that_came_with_a_site_is_kept_by_its_content(tmp_path: Path):

@@ -10,10 +10,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from engine.cards import ModelInput
 from engine.config import CameraConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
+from engine.decode.model_input import ModelInput
 from engine.demo.city import FOOTAGE, SITES
 from engine.ingest import FileSource
 from engine.metrics import Metrics

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.site import load_site
-from engine.siterules import BusLaneRule, MarkingRule, TurnRule, YieldRule
+from engine.site.rules import BusLaneRule, MarkingRule, TurnRule, YieldRule
 
 SITE = """
 name = "abay-12"

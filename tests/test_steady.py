@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from engine.commands.still import take_still
 from engine.config import CameraConfig
 from engine.decode.second_look import look
 from engine.errors import BadStream, ConfigError, NotFound
@@ -24,7 +25,6 @@ from engine.metrics import Metrics
 from engine.site import Calibration, Place, Site
 from engine.steady import Pace, Reference, ViewGuard, key_frame, references
 from engine.steady.guard import DRIFT_SHARE, Watch
-from engine.still import take_still
 from engine.types import Bytes8, Floats, Segment
 from tests.videos import cut
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
+from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
 from qyran.v1 import case_pb2 as pb
+from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine import document as doc
 from engine import wire
@@ -14,6 +17,7 @@ from engine.types import Case, Clock, Entry, EvidenceFile, VehicleClass
 from tests.examples import EPOCH_S, make_case, make_document
 
 PROTO = Path(__file__).resolve().parent.parent / "proto"
+DATA = Path(__file__).parent / "data"
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 instants_s = st.floats(1e9, 4e9)
@@ -26,6 +30,24 @@ cases = st.builds(Case, names, names, names, instants_s, st.binary(max_size=300)
 def test_any_entry_comes_back_equal_from_the_wire(entry: Entry):
     sent = wire.entry_to_message(entry).SerializeToString()
     assert wire.entry_from_message(pb.Entry.FromString(sent)) == entry
+
+
+@given(st.builds(Entry, st.integers(0, 2**62), instants_s, cases))
+def test_what_is_put_together_of_a_summary_is_the_message_of_the_entry(entry: Entry):
+    sent = wire.watched(entry.sequence, entry.recorded_s, wire.summary(entry.case), entry.case.document)
+    assert calls_pb.WatchViolationsResponse.FromString(sent).entry == wire.entry_to_message(entry)
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 300_000, 3_000_000])
+def test_a_document_of_any_length_is_framed(size: int):
+    sent = wire.watched(1, EPOCH_S, b"", bytes(size))
+    assert calls_pb.WatchViolationsResponse.FromString(sent).entry.case.document == bytes(size)
+
+
+def test_a_summary_says_what_its_form_says():
+    """Where it has to change: raise SUMMARY_FORM, so that registers make theirs anew, and write the file again."""
+    said = json_format.MessageToDict(pb.Case.FromString(wire.summary(make_case(7))))
+    assert {"form": wire.SUMMARY_FORM, "case": said} == json.loads((DATA / "summary.json").read_text("utf-8"))
 
 
 @given(st.floats(-1e9, 4e9))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine import document
-from engine.build import geometries
 from engine.config import EvidenceConfig
+from engine.crew import geometries
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene, verify_case
 from engine.inquiry import Identification, Looks, SecondLookInvestigator
@@ -21,16 +21,16 @@ from engine.metrics import Metrics
 from engine.pipeline import Pipeline, Stages
 from engine.register import SqlRegister
 from engine.rules import SiteRulebook
-from engine.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from engine.section import Section, SectionDesk
 from engine.section.file import Clocks, ClockTrust, End
 from engine.signals import SignalBook
 from engine.site import Certificate, Limit, Line
-from engine.sitelooks import SectionEndRule
+from engine.site.looks import SectionEndRule
 from engine.track import KalmanTracker
 from engine.types import Detections, Frames, Plate
 from tests.evidence_bench import nobody
 from tests.rules_stage import KMH, KZ, Vehicle, project, site
+from tests.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from tests.world_stage import PLATE, Eyes, Still, Traffic, recording
 
 LENGTH_M, FPS, LASTS_S = 1000.0, 8, 62

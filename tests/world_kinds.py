@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.site import Line, Signal, Site, Zone
-from engine.sitelooks import (
+from engine.site.looks import (
     LightsOffRule,
     NoInspectionRule,
     NoInsuranceRule,
@@ -20,7 +20,7 @@ from engine.sitelooks import (
     PlateMissingRule,
     SeatbeltRule,
 )
-from engine.siterules import (
+from engine.site.rules import (
     BusLaneRule,
     MarkingRule,
     OncomingLaneRule,
@@ -29,7 +29,7 @@ from engine.siterules import (
     TurnRule,
     YieldRule,
 )
-from engine.sitesignals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
+from engine.site.signals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 from engine.types import Phase, VehicleClass
 from tests.rules_stage import (
     KERB,

@@ -18,11 +18,11 @@ import av
 import numpy as np
 
 from engine import document
-from engine.build import geometries
 from engine.config import ClassifierConfig, EvidenceConfig
+from engine.crew import geometries
+from engine.crew.inquest import classifier
 from engine.decode.second_look import look
 from engine.evidence import FileProsecutor, Means, Origin, Scene
-from engine.inquest import classifier
 from engine.inquiry import Identification, Looks, SecondLookInvestigator
 from engine.inquiry.confirm import AskRegistry, Confirm
 from engine.measure import GroundSpeedometer
@@ -33,7 +33,6 @@ from engine.registry import SnapshotRegistry, import_csv
 from engine.registry.papers import PAPERS
 from engine.registry.snapshot import HEADER
 from engine.rules import SiteRulebook
-from engine.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
@@ -41,6 +40,7 @@ from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, Vehic
 from tests.evidence_bench import nobody
 from tests.networks import make_network
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
+from tests.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 
 Phases = Mapping[str, Sequence[tuple[Phase, float]]]
 """What a controller's groups show, each phase from a second of the drive on."""

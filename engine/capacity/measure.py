@@ -19,15 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.capacity.model import Capacity, Ceiling, Part
-from engine.cards import ModelCard
 from engine.config import CameraConfig, DecoderConfig, DetectorConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.opening import open_decoding
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
 from engine.detect.network import ladder
 from engine.detect.onnx import OnnxDetector
-from engine.detectors import open_detector
+from engine.detect.opening import open_detector
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.stages import Detector

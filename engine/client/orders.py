@@ -50,7 +50,8 @@ class CameraOrders:
     ) -> tuple[CameraStatus, Sequence[str]]:
         """Watch one more camera; returns it with what is doubtful about it, one sentence each.
 
-        `url` has ${NAME}s of the engine's secrets for user and password; `site` is the text of a site file.
+        `url` has ${NAME}s for user and password, of those secrets that the engine's configuration allows; `site` is the
+        text of a site file.
         """
         request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
         response = self._call(self._cameras.AddCamera, request, ORDER_S)

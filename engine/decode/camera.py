@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import WHOLE_PICTURE, Region
-from engine.sitesignals import Lamp
+from engine.site.signals import Lamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import structlog
 
-from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.codec import decoded
 from engine.decode.lamps import lamps_of, read_lamps, unread
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import colour, encoding, layout, picture, readable
 from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of
 from engine.decode.regions import place

@@ -30,10 +30,10 @@ from nvidia.dali import Pipeline, fn, types
 from nvidia.dali.backend import ReleaseUnusedMemory
 from torch.utils.dlpack import from_dlpack
 
-from engine.cards import ModelInput
+from engine.decode.model_input import ModelInput
 from engine.decode.regions import Cut
-from engine.device import device_error
 from engine.errors import DecodeError, DeviceError
+from engine.gpu.errors import device_error
 from engine.types import Bytes8, Floats32, Ints32
 
 Device = int | None

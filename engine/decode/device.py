@@ -10,12 +10,12 @@ import numpy as np
 import structlog
 import torch
 
-from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.dali import Decoded, Sample
 from engine.decode.formats import Formats
 from engine.decode.lamps import read_lamps_in_crop, unread
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import recolour
 from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of, joined
 from engine.decode.samples import RGB, asked

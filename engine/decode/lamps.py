@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.decode.camera import CameraView
-from engine.sitesignals import Lamp
+from engine.site.signals import Lamp
 from engine.types import Bytes8, Flags, Floats, Floats32, Ints32, Lamps
 from kernels.lamp import COLUMNS, RING_FROM, RING_LEAST_PX, RING_TO, Layout, lamps
 from kernels.letterbox import Picture, Plane

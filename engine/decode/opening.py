@@ -9,14 +9,14 @@ from importlib.util import find_spec
 
 import structlog
 
-from engine.cards import ModelInput
 from engine.config import DecoderConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.formats import ON_DALI_CPU, ON_GPU, Formats
+from engine.decode.model_input import ModelInput
 from engine.decode.second_look import Still, look
 from engine.errors import ConfigError
-from engine.gpu import has_driver
+from engine.gpu.health import has_driver
 from engine.metrics import Metrics
 from engine.stages import Decoder
 from engine.types import Segment

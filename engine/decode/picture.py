@@ -9,7 +9,7 @@ import av
 import numpy as np
 import structlog
 
-from engine.cards import ModelInput
+from engine.decode.model_input import ModelInput
 from engine.types import Floats32
 from kernels.lamp import Layout
 from kernels.letterbox import Colour, Picture, Plane

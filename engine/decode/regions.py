@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from engine.cards import ModelInput
 from engine.config import Region
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import Subsampling
 from kernels.letterbox import Geometry, Taps, taps
 

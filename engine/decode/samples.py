@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engine import remux
-from engine.cards import ModelInput
 from engine.decode.camera import CameraView
 from engine.decode.dali import Sample
 from engine.decode.formats import Formats, is_regular, shown
 from engine.decode.lamps import lamp_box
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import recolour
 from engine.decode.regions import cut
 from engine.errors import DecodeError, EvidenceError

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from engine.cards import ModelInput
 from engine.decode.codec import decoded
+from engine.decode.model_input import ModelInput
 from engine.decode.picture import colour, encoding, picture, readable
 from engine.decode.regions import geometry
 from engine.errors import DecodeError

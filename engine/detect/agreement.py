@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.merge import KIND_OF
 from engine.detect.precision import Precision
 from engine.types import Detections, Flags, Floats32

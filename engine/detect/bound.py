@@ -13,7 +13,7 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.network import ladder, picture_shape
 from engine.detect.onnx import FAILURES, check_inputs, session
 from engine.errors import ConfigError, ModelError

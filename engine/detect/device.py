@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.device_merge import DeviceMerge
 from engine.detect.heads.device import DeviceReader, Found
 from engine.detect.network import Network, batches
-from engine.device import device_error
 from engine.errors import OutOfDeviceMemory
+from engine.gpu.errors import device_error
 from engine.types import Detections, FrameBatch, ModelRecord
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads.device import NONE, Found
 from engine.detect.merge import KIND_OF, doubtful, in_image, limits, places
 from engine.types import Detections, Floats32, FrameBatch, Ints

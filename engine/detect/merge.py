@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads.candidates import Candidates
 from engine.types import Detections, Floats32, FrameBatch, VehicleClass
 from kernels.overlap import Limits, suppress

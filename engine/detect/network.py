@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 
 if TYPE_CHECKING:
     from torch import Tensor

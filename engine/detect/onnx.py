@@ -18,7 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates, reader_of
 from engine.detect.merge import merged
 from engine.errors import ModelError

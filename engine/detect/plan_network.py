@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.network import ladder
 from engine.detect.onnx import TARGET_SIZES
 from engine.detect.plans import written

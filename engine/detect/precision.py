@@ -22,7 +22,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.dynamic_batch import with_dynamic_batch
 from engine.errors import ConfigError, ModelError
 

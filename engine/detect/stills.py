@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.cards import ModelCard, ModelInput
 from engine.config import WHOLE_PICTURE, Region
+from engine.decode.model_input import ModelInput
+from engine.detect.cards import ModelCard
 from engine.stages import Detector
 from engine.types import Bytes8, Clock, Detections, Floats32, FrameBatch, Frames
 

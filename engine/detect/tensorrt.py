@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.network import picture_shape
 from engine.errors import ConfigError, ModelError
 

@@ -2,11 +2,13 @@
 
 A folder is written beside the others in `root/.incoming`, synced, sealed (its seal is committed to the chain), and
 renamed into its place; so whoever sees a case sees the whole of it. What a crash left in `.incoming` is put into its
-place at the next start where its seal was committed, and swept away where it was not. One engine writes below a root.
+place at the next start where its seal was committed, and swept away where it was not; what is no case at all, as a file
+that somebody laid there, is set aside in `root/.strange`. One engine writes below a root.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +30,8 @@ log = structlog.get_logger()
 INCOMING = ".incoming"
 ASIDE = ".damaged-"
 """In the name of a folder that was put aside."""
+STRANGE = ".strange"
+"""Where that goes which lay among the incoming cases and is none."""
 
 
 class Folders:
@@ -40,9 +44,7 @@ class Folders:
             (root / INCOMING).mkdir(parents=True, exist_ok=True)
             self._chain = Chain(root / CHAIN, owner, key)
             for orphan in sorted((root / INCOMING).iterdir()):
-                if not self._finish(orphan):
-                    log.warning("half-written case of a crash swept away", case=orphan.name)
-                    shutil.rmtree(orphan)
+                self._settle(orphan)
         except OSError as error:
             raise EvidenceError(f"{root}: {error}") from error
 
@@ -94,6 +96,14 @@ class Folders:
         except EvidenceError:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
+
+    def _settle(self, orphan: Path) -> None:
+        """Finish a case that a crash left behind, sweep away half of one, set aside what is none. Raises OSError."""
+        if orphan.is_symlink() or not orphan.is_dir():
+            _set_aside(self._root, orphan)
+        elif not self._finish(orphan):
+            log.warning("half-written case of a crash swept away", case=orphan.name)
+            shutil.rmtree(orphan)
 
     def _finish(self, incoming: Path) -> bool:
         """Put a written case into its place, if its seal was committed. Raises OSError."""
@@ -151,11 +161,22 @@ def _is_own(root: Path, folder: Path) -> bool:
 
 
 def _put_aside(folder: Path) -> None:
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}{ASIDE}{number}")).exists():
-        number += 1
+    aside = _free(folder.with_name(f"{folder.name}{ASIDE}"))
     log.error("a case's folder is damaged and was put aside", folder=str(folder), aside=aside.name)
     folder.rename(aside)
+
+
+def _set_aside(root: Path, stranger: Path) -> None:
+    """What the engine did not write is kept for whoever did, where it is in nobody's way."""
+    (root / STRANGE).mkdir(exist_ok=True)
+    aside = _free(root / STRANGE / f"{stranger.name}-")
+    log.error("no case, though it lay among the incoming ones: set aside", path=str(stranger), aside=str(aside))
+    stranger.rename(aside)
+
+
+def _free(path: Path) -> Path:
+    """The path with the first number behind it that nothing has yet."""
+    return next(found for n in itertools.count(1) if not os.path.lexists(found := path.with_name(f"{path.name}{n}")))
 
 
 def _load(root: Path, folder: Path) -> Case:

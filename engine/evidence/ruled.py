@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.site import Calibration, PointPx, Site
-from engine.sitesignals import Lamp
+from engine.site.signals import Lamp
 from engine.types import Floats
 from kernels.ground import undistort
 

@@ -1,7 +1,8 @@
 """Which cameras there are: those of the configuration file, and over them what was ordered while the engine ran.
 
 The newest version on record stands over the file: a camera that was removed stays away though the file names it, until
-it is added again. Secrets are not on record: an address has `${NAME}` for its user and password.
+it is added again. Secrets are not on record: an address has `${NAME}` for its user and password, of those names that
+the configuration allows (`service.camera_secrets`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from engine.config import CameraConfig, EngineConfig, redact
 from engine.errors import CalibrationError, ConfigError, NoCamera, OutOfDate, RecordConflict
 from engine.register import CameraVersion, CameraVersions
 from engine.site import Site, load_site, parse_site
-from engine.tomlfile import expand
+from engine.tomlfile import expand, variables_in
 
 log = structlog.get_logger()
 
@@ -41,8 +42,9 @@ class CameraRecord:
 
     @property
     def url(self) -> str:
-        """The address without its secrets."""
-        return redact(self.config.url)
+        """The address without its secrets; of a file that plays, its name alone."""
+        url = redact(self.config.url)
+        return url if "://" in url else Path(url).name
 
 
 class Roster:
@@ -58,6 +60,7 @@ class Roster:
         """`secrets` is where ${NAME}s come from; `check` raises ConfigError for a site that the engine cannot open."""
         self._check = check
         self._declared = {camera.name: camera for camera in config.cameras}
+        self._allowed = frozenset(config.service.camera_secrets)
         self._stills = config.state / "stills"
         self._versions = versions
         self._secrets = secrets
@@ -148,7 +151,13 @@ class Roster:
             config = msgspec.json.decode(version.settings or b"", type=CameraConfig, dec_hook=_decode)
         except (msgspec.DecodeError, ValueError) as error:
             raise ConfigError(f"{source}: {error}") from error
+        self._require_allowed(config.url, source)
         return msgspec.structs.replace(config, url=expand(config.url, self._secrets, source=source))
+
+    def _require_allowed(self, url: str, source: str) -> None:
+        """Raises ConfigError for a secret that no order may name, whether there is one or not."""
+        for name in sorted(variables_in(url) - self._allowed):
+            raise ConfigError(f"{source}: url: ${{{name}}} is none of the secrets that service.camera_secrets allows")
 
     def _site(self, version: CameraVersion, config: CameraConfig) -> tuple[Site, str]:
         if version.site is None:

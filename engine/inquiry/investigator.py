@@ -17,8 +17,8 @@ from engine.inquiry.owner import Identification, with_owner
 from engine.inquiry.views import Look, views
 from engine.metrics import Metrics
 from engine.site import Site
-from engine.sitelooks import LookRule
-from engine.siterules import Rule
+from engine.site.looks import LookRule
+from engine.site.rules import Rule
 from engine.stages import PlateReader
 from engine.types import PlateSighting, Segment, VehicleView, Violation
 

@@ -6,7 +6,7 @@ its tables on `tables.metadata`, has a step in `migrations/versions` that makes 
 """
 
 from engine.register.cameras import CameraVersion, CameraVersions
-from engine.register.cases import EVERYTHING, Filter, SqlRegister
+from engine.register.cases import EVERYTHING, Filter, Notice, SqlRegister
 from engine.register.consumers import Consumer, Consumers
 from engine.register.database import Database
 from engine.register.decisions import Decisions
@@ -26,6 +26,7 @@ __all__ = [
     "Due",
     "Filter",
     "Hold",
+    "Notice",
     "Outbox",
     "Retention",
     "SqlRegister",

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from engine import wire
 from engine.errors import CaseConflict
 from engine.register.database import Database
 from engine.register.tables import cases as _cases
@@ -43,7 +44,7 @@ class Filter:
     removed: bool = False
     """Also the cases that retention removed, whose documents are empty."""
 
-    def matches(self, case: Case) -> bool:
+    def matches(self, case: Case | Notice) -> bool:
         """Does it let a case through? As `conditions` does in the database."""
         return (
             (not self.kinds or case.kind in self.kinds)
@@ -72,6 +73,21 @@ class Filter:
 
 
 EVERYTHING = Filter()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An entry as watchers get it: what filters ask about, and the case as it was serialised when it was appended."""
+
+    sequence: int
+    recorded_s: float
+    kind: str
+    camera: str
+    area: str
+    occurred_s: float
+    summary: bytes
+    """`wire.summary` of the case."""
+    document: bytes
 
 
 class SqlRegister:
@@ -109,9 +125,13 @@ class SqlRegister:
     def read(self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Entry]:
         """At most `limit` entries that follow `after_sequence`, ascending. Raises RegisterError."""
         with self.database.reading() as connection:
-            within = _within(connection, wanted)
-            query = sa.select(*_FIELDS).where(_cases.c.sequence > after_sequence, *within, *wanted.conditions())
-            return [_entry(row) for row in connection.execute(query.order_by(_cases.c.sequence).limit(limit))]
+            return [_entry(row) for row in _following(connection, _FIELDS, after_sequence, limit, wanted)]
+
+    def notices(self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Notice]:
+        """The same entries, as watchers get them: no case is built, which is most of the work. Raises RegisterError."""
+        with self.database.reading() as connection:
+            rows = _following(connection, (*_FIELDS, _KNOWN_SUMMARY), after_sequence, limit, wanted)
+            return [_notice(row) for row in rows]
 
     def get(self, case_id: str) -> Entry | None:
         """The entry of a case, None if there is none. Raises RegisterError."""
@@ -188,6 +208,14 @@ def lock(connection: sa.Connection) -> int:
     return last
 
 
+def _following(
+    connection: sa.Connection, columns: Sequence[sa.ColumnElement[Any]], after: int, limit: int, wanted: Filter
+) -> sa.CursorResult[Any]:
+    """Columns of the wanted rows that follow a sequence, ascending."""
+    query = sa.select(*columns).where(_cases.c.sequence > after, *_within(connection, wanted), *wanted.conditions())
+    return connection.execute(query.order_by(_cases.c.sequence).limit(limit))
+
+
 def _within(connection: sa.Connection, wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
     """Between which sequences all lies that occurred in the wanted time: the index of times alone tells it, so that a
     page is cheap at a million rows."""
@@ -222,6 +250,8 @@ def _row(entry: Entry) -> dict[str, object]:
         "folder": case.folder,
         "area": case.area,
         "outcome": _outcome(case.document),
+        "summary": wire.summary(case),
+        "summary_form": wire.SUMMARY_FORM,
     }
 
 
@@ -239,6 +269,19 @@ def _entry(row: Any) -> Entry:
     case_id, camera, kind, occurred_s, document, files, folder, area, sequence, recorded_s, removed_s = row
     case = Case(case_id, camera, kind, occurred_s, document, _files.decode(files), folder, area)
     return Entry(sequence, recorded_s, case, removed_s)
+
+
+_KNOWN_SUMMARY = sa.case((_cases.c.summary_form == wire.SUMMARY_FORM, _cases.c.summary))
+"""NULL where a program of before or after this one wrote it."""
+
+
+def _notice(row: Any) -> Notice:
+    """Of a row of `_FIELDS` and `_KNOWN_SUMMARY`."""
+    *fields, summary = row
+    _, camera, kind, occurred_s, document, _, _, area, sequence, recorded_s, _ = fields
+    if summary is None:
+        summary = wire.summary(_entry(fields).case)
+    return Notice(sequence, recorded_s, kind, camera, area, occurred_s, summary, document)
 
 
 class _Told(msgspec.Struct):

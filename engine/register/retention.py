@@ -134,7 +134,7 @@ class Retention:
 
     def _mark(self, connection: sa.Connection, case: Due) -> bool:
         free = (cases.c.sequence == case.sequence) & sa.and_(*self._free())
-        marks = {"document": b"", "removed_s": self._clock(), "removed_why": case.why}
+        marks = {"document": b"", "summary": None, "removed_s": self._clock(), "removed_why": case.why}
         return connection.execute(sa.update(cases).where(free).values(marks)).rowcount == 1
 
 

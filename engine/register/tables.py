@@ -28,6 +28,8 @@ cases = sa.Table(
     sa.Column("outcome", sa.String(31), nullable=False, server_default=""),
     sa.Column("removed_s", sa.Double),
     sa.Column("removed_why", sa.Text),
+    sa.Column("summary", sa.LargeBinary),
+    sa.Column("summary_form", sa.SmallInteger),
     sa.Index("cases_by_kind", "kind", "sequence"),
     sa.Index("cases_by_camera", "camera", "sequence"),
     sa.Index("cases_by_time", "occurred_s", "sequence"),
@@ -35,7 +37,8 @@ cases = sa.Table(
 )
 """A row is never deleted. What retention removed leaves its number, its id and the hashes of its files; then
 `removed_s` and `removed_why` say when and by which rule, `document` is empty, and so is `folder` once the files are
-gone. `outcome` is the one that the document proposes."""
+gone. `outcome` is the one that the document proposes; `summary` what watchers get of a case besides its document,
+serialised when it was appended (`wire.summary`), of use to who knows its `summary_form`."""
 
 deliveries = sa.Table(
     "deliveries",

@@ -13,7 +13,7 @@ from engine.rules.kind import Offence
 from engine.rules.size import HEAVY, is_heavy
 from engine.rules.trail import Trail
 from engine.rules.way import Way
-from engine.siterules import BusLaneRule
+from engine.site.rules import BusLaneRule
 
 TURNED_S = 5.0
 """Who is this long out of the lane and in no exit has not turned off."""

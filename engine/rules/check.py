@@ -13,7 +13,7 @@ from engine.rules.kind import Scene, kind_name
 from engine.rules.kinds import judge_of
 from engine.rules.zones import polygons
 from engine.site import IllegalParkingRule, IllegalStopRule, Polygon, Rule, Site, SpeedingRule, Zone
-from engine.sitesignals import SignalLineRule
+from engine.site.signals import SignalLineRule
 from engine.types import Flags
 from kernels.zones import inside
 

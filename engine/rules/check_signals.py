@@ -10,7 +10,7 @@ from engine.rules.kind import Scene
 from engine.rules.stopline import StopLine
 from engine.rules.way import Ground
 from engine.site import Site
-from engine.sitesignals import RailCrossingRule, Signal, SignalLineRule
+from engine.site.signals import RailCrossingRule, Signal, SignalLineRule
 
 SMALLEST_PX = 2.5
 """A lens of a smaller radius is a few pixels that the codec smears."""

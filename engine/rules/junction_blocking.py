@@ -12,7 +12,7 @@ from engine.rules.kind import Law, Offence, Scene, image_to_ground
 from engine.rules.standing import WITHIN, still_m
 from engine.rules.trail import Rows, Trail, foot_px
 from engine.signals import PERMITS
-from engine.sitesignals import JunctionBlockingRule
+from engine.site.signals import JunctionBlockingRule
 from kernels.zones import STAND, dwell
 
 LOOK_BACK_S = 10.0

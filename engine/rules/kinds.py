@@ -25,7 +25,7 @@ from engine.rules.turn import Turn
 from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
 from engine.rules.yielding import Yielding
-from engine.sitelooks import (
+from engine.site.looks import (
     ClassifierRule,
     LightsOffRule,
     NoInspectionRule,
@@ -37,7 +37,7 @@ from engine.sitelooks import (
     SeatbeltRule,
     SectionEndRule,
 )
-from engine.siterules import (
+from engine.site.rules import (
     BusLaneRule,
     IllegalParkingRule,
     IllegalStopRule,
@@ -51,7 +51,7 @@ from engine.siterules import (
     WrongWayRule,
     YieldRule,
 )
-from engine.sitesignals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
+from engine.site.signals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 
 SIGNS = {"solid_line": SolidLine, "no_entry": NoEntry, "wrong_lane": WrongLane}
 TURNS = {"turn": Turn, "u_turn": UTurn, "reversing": Reversing}

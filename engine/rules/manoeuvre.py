@@ -15,7 +15,7 @@ from engine.rules.by_trail import ByTrail
 from engine.rules.kind import Offence
 from engine.rules.trail import Trail
 from engine.rules.way import Way, moved_as_a_whole, stays
-from engine.siterules import TurnRule
+from engine.site.rules import TurnRule
 from engine.types import Floats, Ints
 
 STRAIGHT_DEG = 40.0

@@ -8,7 +8,7 @@ from engine.rules.kind import Offence
 from engine.rules.trail import Trail
 from engine.rules.way import Way
 from engine.rules.zones import crossings, line_of
-from engine.siterules import MarkingRule
+from engine.site.rules import MarkingRule
 
 NEAR_S = 1.5
 """The sign is passed within this time of coming into the zone."""

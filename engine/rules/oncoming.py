@@ -12,7 +12,7 @@ from engine.rules.obstacle import stood_near
 from engine.rules.trail import Trail
 from engine.rules.way import smoothed
 from engine.rules.wrong_way import Stretch, WrongWay
-from engine.siterules import OncomingLaneRule
+from engine.site.rules import OncomingLaneRule
 
 
 class OncomingLane(WrongWay):

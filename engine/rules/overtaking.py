@@ -13,7 +13,7 @@ from engine.rules.by_trail import ByTrail
 from engine.rules.kind import Offence, Scene
 from engine.rules.trail import Rows, Trail
 from engine.rules.way import Way, moved_by_its_height, smoothed, stays
-from engine.siterules import OvertakingRule
+from engine.site.rules import OvertakingRule
 from engine.types import Floats
 
 FEWEST = 3

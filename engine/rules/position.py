@@ -10,7 +10,7 @@ from engine.rules.driving import stays_in
 from engine.rules.kind import Offence
 from engine.rules.trail import Trail
 from engine.rules.way import Way
-from engine.siterules import OvertakingRule
+from engine.site.rules import OvertakingRule
 
 
 class Position(ByTrail[OvertakingRule]):

@@ -18,7 +18,7 @@ from engine.rules.stopline import Passing, StopLine
 from engine.rules.trail import Trail
 from engine.rules.way import Way
 from engine.signals import CLOSED, NOT_GREEN, PROHIBITS
-from engine.sitesignals import RailCrossingRule, RedLightRule, SignalLineRule
+from engine.site.signals import RailCrossingRule, RedLightRule, SignalLineRule
 from engine.types import Floats, Phase
 
 BEFORE_S = 0.4

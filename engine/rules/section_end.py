@@ -10,7 +10,7 @@ from dataclasses import replace
 from engine.rules.kind import Law, Offence, Scene, require_calibration
 from engine.rules.trail import Rows, Trail
 from engine.rules.zones import crossings, line_of
-from engine.sitelooks import SectionEndRule
+from engine.site.looks import SectionEndRule
 
 CROSSING = "crossing"
 """Name of the instant."""

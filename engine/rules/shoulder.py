@@ -13,7 +13,7 @@ from engine.rules.driving import Stay, stays_in
 from engine.rules.kind import Offence
 from engine.rules.trail import Trail
 from engine.rules.way import Way
-from engine.siterules import ShoulderRule
+from engine.site.rules import ShoulderRule
 from engine.types import Floats
 
 HALT_S = 2.0

@@ -18,7 +18,7 @@ from engine.rules.trail import Trail
 from engine.rules.way import Way, moved_by_its_height
 from engine.rules.zones import line_of
 from engine.site import Line
-from engine.siterules import MarkingRule
+from engine.site.rules import MarkingRule
 from engine.types import Floats
 
 FEWEST = 5

@@ -13,7 +13,7 @@ from engine.rules.red_light import SignalLine, standing_from
 from engine.rules.stopline import Passing
 from engine.rules.trail import Trail
 from engine.rules.way import Way
-from engine.sitesignals import StopLineRule
+from engine.site.signals import StopLineRule
 from engine.types import Phase
 
 

@@ -19,7 +19,7 @@ from engine.rules.kind import Scene
 from engine.rules.trail import Trail
 from engine.rules.way import Ground, Way
 from engine.site import Polygon
-from engine.sitesignals import SignalLineRule
+from engine.site.signals import SignalLineRule
 from engine.types import Floats
 
 LENGTH_M = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.rules.kind import Law, Offence, Scene
 from engine.rules.trail import Rows, Trail
-from engine.sitelooks import BestSightingRule
+from engine.site.looks import BestSightingRule
 
 LONGEST_WAIT_S = 3.0
 """Nothing better came for this long: the best sighting is told."""

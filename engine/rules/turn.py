@@ -7,7 +7,7 @@ from engine.rules.kind import Offence
 from engine.rules.passage import arrival, departed_row
 from engine.rules.trail import Trail
 from engine.rules.way import Way, moved_by_its_height
-from engine.siterules import TurnRule
+from engine.site.rules import TurnRule
 
 
 class Turn(ByTrail[TurnRule]):

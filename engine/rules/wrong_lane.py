@@ -10,7 +10,7 @@ from engine.rules.passage import arrival
 from engine.rules.trail import Trail
 from engine.rules.way import Way
 from engine.rules.zones import crossings, line_of
-from engine.siterules import MarkingRule
+from engine.site.rules import MarkingRule
 
 FEWEST = 3
 HELD_S = 1.5

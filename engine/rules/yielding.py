@@ -19,7 +19,7 @@ from engine.rules.passage import came_in_s
 from engine.rules.trail import Trail
 from engine.rules.way import Way, moved_by_its_height, stays
 from engine.rules.zones import polygons
-from engine.siterules import YieldRule
+from engine.site.rules import YieldRule
 from engine.types import Flags, Floats
 from kernels.zones import inside
 

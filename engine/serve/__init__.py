@@ -27,7 +27,7 @@ from qyran.v1 import signal_service_pb2_grpc as signal_pb_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine.audit import Audit
+from engine.access import Audit
 from engine.config import ServiceConfig, is_loopback, split_address
 from engine.errors import ConfigError, RegisterError
 from engine.metrics import Metrics

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -198,19 +199,23 @@ def _reached(value: int, end: int, field: str) -> None:
 
 def _check(file: EvidenceFile, path: Path) -> None:
     """Nothing is sent that is not what was hashed; raises EvidenceError."""
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
+    with _opened(path) as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != file.sha256:
         raise EvidenceError(f"{path}: is not what was hashed")
 
 
 def _chunk(path: Path, offset: int) -> bytes:
+    with _opened(path) as stream:
+        stream.seek(offset)
+        return stream.read(CHUNK_BYTES)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Raises EvidenceError."""
     try:
         with path.open("rb") as stream:
-            stream.seek(offset)
-            return stream.read(CHUNK_BYTES)
+            yield stream
     except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}") from error
+        raise EvidenceError(f"{path}: {error.strerror or error}") from error

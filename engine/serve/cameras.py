@@ -7,23 +7,26 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from qyran.v1 import camera_service_pb2 as pb
 from qyran.v1 import camera_service_pb2_grpc as pb_grpc
 
-from engine import wire
+from engine import tomlfile, wire
+from engine.access import Scope
 from engine.config import CameraConfig
 from engine.errors import NoCamera
 from engine.register import CameraVersion
 from engine.serve import requests
 from engine.serve.gate import caller
-from engine.serve.status import BadRequest, NotThere
+from engine.serve.status import BadRequest, Forbidden, NotThere
 from engine.site import Site
 
+T = TypeVar("T")
+
 _URL = re.compile(r"rtsps?://(?:(?:\$\{\w+\}(?::\$\{\w+\})?)@)?[^@\s$]+")
-"""Secrets are ${NAME}s where user and password stand: none can leave with an address in another place."""
+"""Secrets are ${NAME}s where user and password stand and nowhere else; which names, the fleet knows."""
 _STATES = {
     "watched": pb.CAMERA_STATE_WATCHED,
     "paused": pb.CAMERA_STATE_PAUSED,
@@ -70,17 +73,18 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         self._cameras, self._orders = cameras, orders
 
     async def ListCameras(self, request: pb.ListCamerasRequest, context: Any) -> pb.ListCamerasResponse:  # noqa: N802
-        records = await asyncio.to_thread(self._cameras.all)
-        return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_seen(record)])
+        records, scope = await asyncio.to_thread(self._cameras.all), caller().scope
+        return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_seen(record, scope)])
 
     async def GetCamera(self, request: pb.GetCameraRequest, context: Any) -> pb.GetCameraResponse:  # noqa: N802
         name = requests.name(request.name, "name")
-        record = await self._seen(name)
+        record = await asyncio.to_thread(self._seen, name, caller().scope)
         history = await asyncio.to_thread(self._cameras.history, name)
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
         settings, still = _settings(request), request.still or None
+        _require_within(caller().scope, request.name, request.site)
         probe = not request.untried
         order = partial(self._cameras.order, settings, request.site, still, caller().name, probe=probe)
         record, warnings = await self._do(order)
@@ -89,46 +93,70 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
     async def RemoveCamera(  # noqa: N802
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
-        return pb.RemoveCameraResponse(camera=await self._change(self._cameras.remove, request))
+        return pb.RemoveCameraResponse(camera=_message(await self._change(self._cameras.remove, request)))
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
-        return pb.PauseCameraResponse(camera=await self._change(self._cameras.pause, request))
+        return pb.PauseCameraResponse(camera=_message(await self._change(self._cameras.pause, request)))
 
     async def ResumeCamera(  # noqa: N802
         self, request: pb.ResumeCameraRequest, context: Any
     ) -> pb.ResumeCameraResponse:
-        return pb.ResumeCameraResponse(camera=await self._change(self._cameras.resume, request))
+        return pb.ResumeCameraResponse(camera=_message(await self._change(self._cameras.resume, request)))
 
     async def UpdateSite(self, request: pb.UpdateSiteRequest, context: Any) -> pb.UpdateSiteResponse:  # noqa: N802
-        await self._seen(requests.name(request.name, "name"))
-        change = (request.name, request.version, caller().name, request.site, request.still or None)
-        record, warnings = await self._do(self._cameras.update_site, *change)
+        scope, site, still = caller().scope, request.site, request.still or None
+
+        def update(name: str, expected: int, by: str) -> tuple[Record, list[str]]:
+            _require_within(scope, name, site)
+            return self._cameras.update_site(name, expected, by, site, still)
+
+        record, warnings = await self._change(update, request)
         return pb.UpdateSiteResponse(camera=_message(record), warnings=warnings)
 
-    async def _change(self, order: Callable[[str, int, str], Record], request: Any) -> pb.Camera:
-        await self._seen(requests.name(request.name, "name"))
-        return _message(await self._do(order, request.name, request.version, caller().name))
+    async def _change(self, order: Callable[[str, int, str], T], request: Any) -> T:
+        """Carry out an order about a camera that the caller may see; no other order comes between look and deed."""
+        name, who = requests.name(request.name, "name"), caller()
 
-    async def _seen(self, name: str) -> Record:
-        """A camera that the caller may see."""
+        def change() -> T:
+            self._seen(name, who.scope)
+            return order(name, request.version, who.name)
+
+        return await self._do(change)
+
+    def _seen(self, name: str, scope: Scope) -> Record:
+        """A camera within a scope; raises NotThere, whether there is none or none that may be seen."""
         try:
-            record: Record = await asyncio.to_thread(self._cameras.get, name)
+            record = self._cameras.get(name)
         except NoCamera:
-            record = None  # type: ignore[assignment]
-        if record is None or not _is_seen(record):
+            record = None
+        if record is None or not _is_seen(record, scope):
             raise NotThere("name", f"there is no camera {name!r}", "camera", name)
         return record
 
-    async def _do(self, order: Callable[..., Any], *arguments: object) -> Any:
+    async def _do(self, order: Callable[[], T]) -> T:
         """On the one thread for orders: they come one after the other, and no other call waits for them."""
-        return await asyncio.get_running_loop().run_in_executor(self._orders, partial(order, *arguments))
+        return await asyncio.get_running_loop().run_in_executor(self._orders, order)
 
 
-def _is_seen(record: Record) -> bool:
-    scope = caller().scope
-    return (not scope.cameras or record.version.camera in scope.cameras) and (
-        not scope.areas or record.site.place.area in scope.areas
-    )
+def _is_seen(record: Record, scope: Scope) -> bool:
+    return scope.allows_camera(record.version.camera, record.site.place.area)
+
+
+class _Place(msgspec.Struct, frozen=True):
+    area: str = ""
+
+
+class _Placed(msgspec.Struct, frozen=True):
+    """What a scope asks of a site's text."""
+
+    place: _Place = _Place()
+
+
+def _require_within(scope: Scope, name: str, site: str) -> None:
+    """Raises Forbidden for a camera that its orderer would not see, before anything is done; ConfigError."""
+    area = tomlfile.parse(site, _Placed, source=f"site of camera {name}").place.area
+    if not scope.allows_camera(name, area):
+        raise Forbidden(f"camera {name!r} in the area {area!r} lies beyond what this credential is limited to")
 
 
 def _settings(request: pb.AddCameraRequest) -> CameraConfig:

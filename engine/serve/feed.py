@@ -20,11 +20,10 @@ from typing import TypeVar
 
 import structlog
 
+from engine import wire
 from engine.errors import RegisterError
 from engine.metrics import Metrics
-from engine.register import EVERYTHING, Filter, SqlRegister
-from engine.serve.archive import Archive
-from engine.serve.sealing import Sealed, read_run, seal
+from engine.register import EVERYTHING, Filter, Notice, SqlRegister
 
 log = structlog.get_logger()
 
@@ -38,10 +37,17 @@ PAGES_S = 5.0
 TAIL = 1024
 TAIL_S = 600.0
 """Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
-FAR = 4096
-"""Who lags by more is read for in a process beside (`archive`)."""
 ASK_S = 0.5
 RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry as it goes out, and what filters ask about."""
+
+    notice: Notice
+    message: bytes
+    """A serialised WatchViolationsResponse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,6 @@ class Feed:
         self.last = 0
         """Sequence of the newest entry known."""
         self._register = register
-        self._archive = Archive(register.database.where)
         self._readers = readers
         self._metrics = metrics
         self._changed, self._over = asyncio.Event(), asyncio.Event()
@@ -91,7 +96,7 @@ class Feed:
 
     async def page(self, after: int, wanted: Filter) -> Page:
         """What follows `after`; of one that is read from the register, the next is read ahead. Raises RegisterError."""
-        if self._tail and after >= self._tail[0].sequence - 1:
+        if self._tail and after >= self._tail[0].notice.sequence - 1:
             return self._from_tail(after, wanted)
         page = await asyncio.shield(self._reading(after, wanted))
         if not page.whole:
@@ -120,7 +125,6 @@ class Feed:
     def end(self) -> None:
         """No more: whoever waits returns."""
         self.ended = True
-        self._archive.close()
         self._over.set()
         self._wake()
 
@@ -134,28 +138,28 @@ class Feed:
 
     async def _lengthen(self, last: int) -> None:
         """Bring the tail up to `last`, where somebody watches; a gap makes it begin anew."""
-        newest = self._tail[-1].sequence if self._tail else 0
+        newest = self._tail[-1].notice.sequence if self._tail else 0
         after = max(newest, last - TAIL)
         if not self.watchers or after > newest:
             self._tail.clear()
         if self.watchers:
-            self._tail.extend(await self.read(self._newest, after, last - after))
+            self._tail.extend(await self.read(self._sealed, after, last - after))
 
     def _shorten(self) -> None:
         """What is old is read from the register again, should anybody want it."""
-        while self._tail and self._tail[0].recorded_s < time.time() - TAIL_S:
+        while self._tail and self._tail[0].notice.recorded_s < time.time() - TAIL_S:
             self._tail.popleft()
         for key, (begun_s, _) in list(self._pages.items()):
             if begun_s < time.monotonic() - PAGES_S:
                 del self._pages[key]
 
     def _from_tail(self, after: int, wanted: Filter) -> Page:
-        skipped = bisect_right(self._tail, after, key=lambda entry: entry.sequence)
+        skipped = bisect_right(self._tail, after, key=lambda entry: entry.notice.sequence)
         looked_at = list(islice(self._tail, skipped, skipped + PAGE))
-        reached = looked_at[-1].sequence if looked_at else after
-        if whole := reached >= self._tail[-1].sequence:
+        reached = looked_at[-1].notice.sequence if looked_at else after
+        if whole := reached >= self._tail[-1].notice.sequence:
             reached = max(reached, self.last)
-        found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.case)]
+        found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.notice)]
         return Page([entry.message for entry in found], reached, whole)
 
     def _reading(self, after: int, wanted: Filter) -> asyncio.Task[Page]:
@@ -177,16 +181,18 @@ class Feed:
 
     async def _from_register(self, after: int, wanted: Filter) -> Page:
         last = self.last
-        if last - after > FAR:
-            run = await self._archive.read_run(after, PAGE, wanted)
-        else:
-            run = await self.read(read_run, self._register, after, PAGE, wanted)
-        whole = len(run.messages) < PAGE
-        return Page(run.messages, max(after, last, run.last) if whole else run.last, whole)
+        entries = await self.read(self._sealed, after, PAGE, wanted)
+        whole = len(entries) < PAGE
+        read = entries[-1].notice.sequence if entries else 0
+        return Page([entry.message for entry in entries], max(after, last, read) if whole else read, whole)
 
-    def _newest(self, after: int, limit: int) -> Sequence[Sealed]:
-        return [seal(entry) for entry in self._register.read(after, limit)]
+    def _sealed(self, after: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Sealed]:
+        return [_seal(notice) for notice in self._register.notices(after, limit, wanted)]
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _seal(notice: Notice) -> Sealed:
+    return Sealed(notice, wire.watched(notice.sequence, notice.recorded_s, notice.summary, notice.document))

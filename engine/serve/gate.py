@@ -19,8 +19,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from engine.access import Caller, Role, Scope
-from engine.audit import Audit
+from engine.access import Audit, Caller, Role, Scope
 from engine.metrics import Metrics
 from engine.serve.identity import Directory
 from engine.serve.limits import Limits
@@ -142,6 +141,8 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
             await abort(context, error)
         except grpc.aio.AbortError:
             raise
+        except grpc.aio.InternalError:  # a message could not be handed over: the client has gone
+            return None
         except Exception:
             if context.done():  # the client has gone in the middle of a message
                 return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -40,7 +41,7 @@ LONGEST = 500
 
 
 class Refusal(Exception):
-    """A call that is not done. What is raised from here is told to the caller word for word, up to LONGEST."""
+    """A call that is not done. What is raised from here is `told` to the caller, up to LONGEST."""
 
     code = Code.UNKNOWN
     reason = "UNKNOWN"
@@ -135,24 +136,42 @@ ERRORS: dict[type[Exception], tuple[Code, str]] = {
 TOLD: tuple[type[Exception], ...] = (Refusal, *ERRORS)
 SERVICE_FAULTS = (Code.DATA_LOSS, Code.UNAVAILABLE)
 """Not the caller's doing: the log has them."""
+IN_GENERAL = {
+    "REGISTER_UNAVAILABLE": "the register cannot be used now; the log of the service says why",
+    "AUDIT_UNAVAILABLE": "the audit log cannot be written, so the call is not done; the log of the service says why",
+}
+"""What is told of errors whose own words speak of the server's disks and databases."""
+_FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
+"""Of an absolute path all but the last name; of an address with a scheme nothing."""
 
 
 def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
     """The code and the details of an error of `TOLD`."""
     if isinstance(error, Refusal):
         return error.code, [_info(error.reason), *error.details()]
-    code, reason = next(found for kind, found in ERRORS.items() if isinstance(error, kind))
+    code, reason = _known(error)
     return code, [_info(reason)]
+
+
+def told(error: Exception) -> str:
+    """What a caller is told of an error of `TOLD`: never where on the server's disks something lies."""
+    reason = error.reason if isinstance(error, Refusal) else _known(error)[1]
+    return IN_GENERAL.get(reason) or _FOLDERS.sub("", str(error))
 
 
 async def abort(context: grpc.aio.ServicerContext[object, object], error: Exception) -> NoReturn:
     """End the call with the error's status."""
     code, parts = status_of(error)
-    if code in SERVICE_FAULTS and not isinstance(error, Stopping):
+    message = told(error)
+    if (code in SERVICE_FAULTS and not isinstance(error, Stopping)) or message != str(error):
         log.error("call failed", code=code.name, peer=context.peer(), error=str(error))
-    message = str(error) if len(str(error)) <= LONGEST else f"{str(error)[:LONGEST]}..."
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
     rich = status_pb2.Status(code=code.value[0], message=message, details=map(_packed, parts))
     await context.abort(code, message, ((DETAILS_KEY, rich.SerializeToString()),))
+
+
+def _known(error: Exception) -> tuple[Code, str]:
+    return next(found for kind, found in ERRORS.items() if isinstance(error, kind))
 
 
 def _info(reason: str) -> Message:

@@ -20,7 +20,7 @@ from engine.signals.head import Head, lit, shown
 from engine.signals.phases import agree
 from engine.signals.timeline import Timeline
 from engine.site import Signal, Site
-from engine.sitesignals import LampColour
+from engine.site.signals import LampColour
 from engine.types import Clock, FrameBatch, Ints, Lamps, Phase
 
 log = structlog.get_logger()

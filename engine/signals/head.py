@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.signals.timeline import LONGEST_GAP_S, Span, Timeline
-from engine.sitesignals import LampColour
+from engine.site.signals import LampColour
 from engine.types import Flags, Floats, Floats32, Ints, Lamps, Phase
 
 LIT, DARK, UNCLEAR = 1, 0, -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads.candidates import NUMPY, Arrays, Candidates, ClassScores, Head, HostReader
 from engine.detect.heads.detr import DetrHead
 from engine.detect.heads.picodet import PicoDetHead

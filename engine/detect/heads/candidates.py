@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.errors import ModelError
 from engine.types import Floats32, Ints, Ints32, VehicleClass
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads.candidates import Arrays, Outputs, centred, output
 from engine.errors import ModelError
 

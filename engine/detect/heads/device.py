@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads import Arrays, ClassScores, head_of
 from engine.detect.heads.candidates import Outputs
 

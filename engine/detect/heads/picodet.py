@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cards import ModelCard
+from engine.detect.cards import ModelCard
 from engine.detect.heads.candidates import Arrays, Outputs, cells, output, strides_of
 from engine.errors import ModelError
 

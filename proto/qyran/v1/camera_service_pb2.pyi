@@ -6,6 +6,8 @@ version of the camera with who made it, and carried out at once without a pause 
 restarts and over the configuration file. Status codes are those of violation_service.proto; besides:
   FAILED_PRECONDITION  the camera was tried and cannot be watched; the message says why.
   ABORTED              the camera is not at the version that the change was made for: look at it again.
+A caller whose credential is limited to cameras or areas sees those and gives orders about those: another camera is
+NOT_FOUND, and one that would lie beyond is not added, nor moved there by its site: PERMISSION_DENIED.
 """
 
 from collections import abc as _abc
@@ -277,7 +279,9 @@ class AddCameraRequest(_message.Message):
     name: _builtins.str
     """1 to 63 letters, digits, dots, dashes and underscores."""
     url: _builtins.str
-    """rtsp:// or rtsps://. User and password are ${NAME}s that the engine has as secrets, never the secrets themselves."""
+    """rtsp:// or rtsps://. User and password are ${NAME}s of secrets, never the secrets themselves, and only of those
+    that the engine's configuration allows by name (service.camera_secrets): INVALID_ARGUMENT for any other.
+    """
     site: _builtins.str
     """Text of a site file (TOML), as in the handbook."""
     still: _builtins.bytes

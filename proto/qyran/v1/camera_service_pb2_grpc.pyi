@@ -6,6 +6,8 @@ version of the camera with who made it, and carried out at once without a pause 
 restarts and over the configuration file. Status codes are those of violation_service.proto; besides:
   FAILED_PRECONDITION  the camera was tried and cannot be watched; the message says why.
   ABORTED              the camera is not at the version that the change was made for: look at it again.
+A caller whose credential is limited to cameras or areas sees those and gives orders about those: another camera is
+NOT_FOUND, and one that would lie beyond is not added, nor moved there by its site: PERMISSION_DENIED.
 """
 
 from collections import abc as _abc

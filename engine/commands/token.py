@@ -1,4 +1,4 @@
-"""`qyran token` and `qyran audit`: who may call the service, and who did."""
+"""`qyran token`: who may call the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from engine import audit
 from engine.access import Role, Scope
 from engine.config import load_config
 from engine.errors import ConfigError
@@ -46,16 +45,6 @@ def revoke_token(path: Path, token_id: str) -> None:
     """Let a token open nothing any more. Raises RegisterError where there is none."""
     with closing(SqlRegister(load_config(path, opens_cameras=False).register_at)) as register:
         Tokens(register.database).revoke(token_id)
-
-
-def check_audit(path: Path, console: Console) -> bool:
-    """Print what the audit log holds and where its chain is broken; False where it is."""
-    folder = load_config(path, opens_cameras=False).audit_folder
-    lines, problems = audit.check(folder)
-    for problem in problems:
-        console.print(f"[red]{problem}[/]", highlight=False)
-    console.print(f"{folder}: {lines} lines, {'whole' if not problems else f'{len(problems)} breaks'}", highlight=False)
-    return not problems
 
 
 def _role(name: str) -> Role:

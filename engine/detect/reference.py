@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.cards import ModelCard
 from engine.config import WHOLE_PICTURE, CameraConfig, Region
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.detect.agreement import Agreement, Bounds, compared
+from engine.detect.cards import ModelCard
 from engine.detect.precision import Inputs
 from engine.errors import ConfigError, SourceError
 from engine.ingest import FileSource
@@ -24,7 +24,7 @@ from engine.metrics import Metrics
 from engine.stages import Detector
 from engine.types import FrameBatch
 
-DEMO = tuple(sorted((Path(__file__).parent / "demo" / "footage").glob("*.mp4")))
+DEMO = tuple(sorted((Path(__file__).parent.parent / "demo" / "footage").glob("*.mp4")))
 _SEGMENTS = 20
 """Segments that are looked at, shared out among the videos."""
 _FPS = 1.0

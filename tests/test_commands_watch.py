@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.commands.watch import LinesFile
 from engine.errors import ConfigError
-from engine.watch import LinesFile
 
 
 def line(sequence: int, filling: str = "") -> str:

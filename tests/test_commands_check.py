@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.check import check_files
+from engine.commands.check import check_files
 from engine.config import CameraConfig, EngineConfig, EvidenceConfig
 from tests.rules_stage import NO_PARKING, NO_STOPPING, site
 

@@ -9,11 +9,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from engine.cards import ModelCard
 from engine.config import DetectorConfig, load_config
-from engine.detect.cards import find_card
+from engine.detect.cards import ModelCard, find_card
+from engine.detect.opening import make_plan, need_modules, open_detector, plan_folder, plan_key, this_gpu
 from engine.detect.plans import Plan
-from engine.detectors import make_plan, need_modules, open_detector, plan_folder, plan_key, this_gpu
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import gpu
 from engine.errors import DeviceLost
-from engine.gpu import open_card, watching_card
+from engine.gpu import health
+from engine.gpu.health import open_card, watching_card
 from engine.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
@@ -94,11 +94,11 @@ def test_a_card_that_fell_off_the_bus_is_lost() -> None:
 def test_a_process_that_hangs_in_its_lost_card_is_ended_with_the_status_of_one() -> None:
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
-        "from engine import gpu; gpu.FUSE_S = 0.2\n"
+        "from engine.gpu import health; health.FUSE_S = 0.2\n"
         "from engine.metrics import Metrics\n"
-        "from tests.test_gpu import RecordedCard\n"
+        "from tests.test_gpu_health import RecordedCard\n"
         "card = RecordedCard(); card.xids.put(79)\n"
-        "with gpu.watching_card(card, '0', Metrics()): time.sleep(60)\n"
+        "with health.watching_card(card, '0', Metrics()): time.sleep(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert done.returncode == DeviceLost.exit_status == 75, done.stderr
@@ -110,13 +110,13 @@ def test_without_a_gpu_there_is_nothing_to_watch() -> None:
 
 
 def test_a_card_that_nvml_does_not_show_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "_uuid", lambda index: "00000000-0000-0000-0000-000000000000")
+    monkeypatch.setattr(health, "_uuid", lambda index: "00000000-0000-0000-0000-000000000000")
     assert open_card(0) is None
 
 
 def test_what_is_asked_of_nvml_is_there() -> None:
     """Without a driver nothing of it can be called; a name that is wrong would show only on a card."""
     pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed: its names are not checked")
-    names = set(re.findall(r"nvml\.(\w+)", Path(gpu.__file__).read_text(encoding="utf-8")))
+    names = set(re.findall(r"nvml\.(\w+)", Path(health.__file__).read_text(encoding="utf-8")))
     assert len(names) > 10
     assert [name for name in sorted(names) if not hasattr(pynvml, name)] == []

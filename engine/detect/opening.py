@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from engine.cards import ModelCard
 from engine.config import DetectorConfig
 from engine.detect.agreement import BOUNDS, Agreement
+from engine.detect.cards import ModelCard
 from engine.detect.onnx import OnnxDetector, verified
 from engine.detect.plans import Plan, PlanFolder, PlanKey
+from engine.detect.reference import agreement, network_inputs, reference_frames
 from engine.errors import ConfigError, ModelError
-from engine.gpu import has_driver
+from engine.gpu.health import has_driver
 from engine.metrics import Metrics
-from engine.reference import agreement, network_inputs, reference_frames
 from engine.stages import Detector
 from engine.types import FrameBatch
 

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.build import open_stages
+from engine.commands.draw import Label, draw_boxes
 from engine.config import WHOLE_PICTURE, CameraConfig, DetectorConfig, EngineConfig, Region
 from engine.console import describe
+from engine.crew import open_stages
 from engine.decode.second_look import look
-from engine.draw import Label, draw_boxes
 from engine.errors import ConfigError, NotFound
 from engine.ingest import FileSource
 from engine.metrics import Metrics

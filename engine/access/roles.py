@@ -30,11 +30,11 @@ class Scope:
     areas: tuple[str, ...] = ()
 
     def allows(self, kind: str, camera: str, area: str) -> bool:
-        return (
-            (not self.kinds or kind in self.kinds)
-            and (not self.cameras or camera in self.cameras)
-            and (not self.areas or area in self.areas)
-        )
+        return (not self.kinds or kind in self.kinds) and self.allows_camera(camera, area)
+
+    def allows_camera(self, camera: str, area: str) -> bool:
+        """May a camera itself be seen, and ordered about? Kinds are of cases."""
+        return (not self.cameras or camera in self.cameras) and (not self.areas or area in self.areas)
 
 
 EVERYTHING = Scope()

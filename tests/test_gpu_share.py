@@ -9,7 +9,7 @@ import pytest
 
 from engine.config import CameraConfig, EngineConfig, MetricsConfig, RegisterConfig, ServiceConfig
 from engine.errors import ConfigError
-from engine.share import Share, parse_share, see_one_gpu, share_of
+from engine.gpu.share import Share, parse_share, see_one_gpu, share_of
 
 
 def config(cameras: int) -> EngineConfig:

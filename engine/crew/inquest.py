@@ -32,7 +32,7 @@ from engine.section import Section, SectionDesk, load_sections, require
 from engine.section.desk import Shoot
 from engine.section.verdict import KIND as SECTION_KIND
 from engine.site import Site
-from engine.sitelooks import LookRule, SectionEndRule
+from engine.site.looks import LookRule, SectionEndRule
 from engine.stages import Register, VehicleRegistry
 from engine.types import Violation
 

@@ -20,47 +20,18 @@ from PIL import Image
 from engine import tomlfile
 from engine.config import Count, Name, Positive, Strict
 from engine.errors import ConfigError
-from engine.sitelooks import AnyLookRule
-from engine.siterules import (
+from engine.site.looks import AnyLookRule
+from engine.site.rules import (
     AnyRule,
     ClassName,
     HoursText,
-    IllegalParkingRule,
-    IllegalStopRule,
     PointPx,
-    Rule,
-    SpeedingRule,
-    WrongWayRule,
 )
-from engine.sitesignals import AnySignalRule, Lamp, Signal
+from engine.site.signals import AnySignalRule, Lamp, Signal
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
 Row3 = tuple[float, float, float]
 Aware = Annotated[dt.datetime, Meta(tz=True)]
-
-
-__all__ = [
-    "Aware",
-    "Calibration",
-    "Certificate",
-    "ClassName",
-    "HoursText",
-    "IllegalParkingRule",
-    "IllegalStopRule",
-    "Lamp",
-    "Limit",
-    "Line",
-    "Place",
-    "PointPx",
-    "Polygon",
-    "Rule",
-    "Signal",
-    "Site",
-    "SpeedingRule",
-    "WrongWayRule",
-    "Zone",
-    "load_site",
-]
 
 
 class Place(Strict, frozen=True):

@@ -9,14 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from engine.build import examine, size_warnings
 from engine.config import CameraConfig, EngineConfig, load_config
+from engine.crew import examine, examine_means, size_warnings
 from engine.deliver import open_channel
 from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
-from engine.inquest import examine_means
 from engine.rules import load_catalogue
 from engine.site import IllegalStopRule, Site, load_site
 

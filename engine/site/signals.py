@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from engine.config import Name, Positive, Strict
-from engine.siterules import Rule
+from engine.site.rules import Rule
 
 LampColour = Literal["red", "amber", "green"]
 

@@ -10,8 +10,7 @@ import grpc
 import pytest
 from qyran.v1 import violation_service_pb2 as pb
 
-from engine import audit
-from engine.audit import Audit
+from engine.access import Audit, audit
 from engine.errors import AuditError
 from tests.examples import make_case, write_case
 from tests.serving import World
@@ -137,7 +136,7 @@ def test_what_cannot_be_written_down_is_not_done(world: World, monkeypatch: pyte
 
     monkeypatch.setattr(audit, "_append", full)
     got = []
-    with pytest.raises(grpc.RpcError, match="cannot write the audit log: No space left") as caught:
+    with pytest.raises(grpc.RpcError, match="the audit log cannot be written") as caught:
         got += world.stub.GetEvidence(pb.GetEvidenceRequest(case_id="gate-000001", name="a.jpg"))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert got == []

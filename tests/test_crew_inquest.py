@@ -14,15 +14,15 @@ import pytest
 
 from engine import document
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, PlatesConfig, RegistryConfig
+from engine.crew.inquest import Surroundings, examine_means, open_inquiry, told_lately
 from engine.errors import ConfigError, ModelError, RegisterError
-from engine.inquest import Surroundings, examine_means, open_inquiry, told_lately
 from engine.inquiry import SecondLookInvestigator
 from engine.metrics import Metrics
 from engine.register import SqlRegister
 from engine.registry import import_csv
 from engine.registry.snapshot import HEADER
 from engine.site import Line, Site
-from engine.sitelooks import NoInsuranceRule, PhoneUseRule, SectionEndRule
+from engine.site.looks import NoInsuranceRule, PhoneUseRule, SectionEndRule
 from tests.examples import make_case, make_document
 from tests.networks import make_network
 from tests.rules_stage import KZ, project, site

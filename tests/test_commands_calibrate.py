@@ -12,11 +12,11 @@ from PIL import Image
 from rich.console import Console
 
 from engine import tomlfile
+from engine.commands.calibrate import Wish, solve
 from engine.config import Strict
 from engine.demo.city import FOOTAGE
 from engine.errors import ConfigError
 from engine.site import Calibration
-from engine.survey import Wish, solve
 
 CORNERS_M = [(x, y) for y in (18.0, 28.0, 40.0, 60.0) for x in (-7.0, 0.0, 7.0)]
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry import CameraGeometry, FootModel, GeometryTable, Lens
+from engine.measure.geometry import CameraGeometry, GeometryTable
 from engine.types import Bytes8, Clock, Flags, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
 from kernels.momentary import momentary_velocity
@@ -52,9 +52,6 @@ where it hangs, `row` is its row in the running batch, -1 for an older one."""
 WHOLE = np.dtype((np.void, SIGHTING.itemsize))
 """A sighting as one run of bytes: copied at once instead of field by field."""
 Sightings = NDArray[np.void]
-
-
-__all__ = ["CameraGeometry", "FootModel", "GroundSpeedometer", "Lens", "SpeedBounds"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,16 @@ import onnx
 import pytest
 from rich.console import Console
 
-from engine import detectors
-from engine.build_engine import Order, build_plans, ordered
+from engine.commands.build_engine import Order, build_plans, ordered
 from engine.config import DetectorConfig
-from engine.detect import precision
+from engine.detect import opening, precision
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
+from engine.detect.opening import make_plan, open_detector, plan_key
 from engine.detect.plans import PlanFolder
-from engine.detectors import make_plan, open_detector, plan_key
+from engine.detect.reference import reference_frames
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
-from engine.reference import reference_frames
 from engine.types import FrameBatch
 
 CARD = find_card("ssd_mobilenet_v3_large")
@@ -43,7 +42,7 @@ def test_without_a_driver_the_cpu_detects_and_nothing_is_a_fallback() -> None:
 
 
 def test_a_driver_without_a_device_falls_back_to_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "has_driver", lambda: True)
+    monkeypatch.setattr(opening, "has_driver", lambda: True)
     metrics = Metrics()
     assert isinstance(open_detector(CARD, DetectorConfig(), metrics), OnnxDetector)
     assert [labels["fallback"] for labels in running(metrics)] == ["yes"]
@@ -52,7 +51,7 @@ def test_a_driver_without_a_device_falls_back_to_the_cpu_and_says_so(monkeypatch
 def test_the_driver_is_looked_for_and_not_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(ctypes, "CDLL", asked.append)
-    assert detectors.has_driver()
+    assert opening.has_driver()
     assert asked == ["libcuda.so.1"]
 
 
@@ -81,7 +80,7 @@ def frames() -> list[FrameBatch]:
 
 @pytest.fixture
 def decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detectors, "reference_frames", lambda card, footage: frames())
+    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: frames())
 
 
 def quiet(phase: str, done: int, steps: int) -> None: ...

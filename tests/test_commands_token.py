@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from engine.access import Role, Scope
-from engine.audit import Audit
+from engine.access import Audit, Role, Scope
 from engine.cli import app
 from engine.errors import ConfigError, RegisterError
 from engine.register import SqlRegister, Tokens

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from engine.config import Positive
-from engine.siterules import Rule
+from engine.site.rules import Rule
 
 Means = Literal["registry", "classifier", "section"]
 

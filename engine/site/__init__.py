@@ -1,0 +1,56 @@
+"""The site: what is known of one camera's place (`file`), and what it is watched for (`rules`, `signals`, `looks`)."""
+
+from engine.site.file import (
+    Aware,
+    Calibration,
+    Certificate,
+    LensBend,
+    Limit,
+    Line,
+    Place,
+    Polygon,
+    Row3,
+    Site,
+    Zone,
+    load_site,
+    parse_site,
+)
+from engine.site.rules import (
+    AnyRule,
+    ClassName,
+    HoursText,
+    IllegalParkingRule,
+    IllegalStopRule,
+    PointPx,
+    Rule,
+    SpeedingRule,
+    WrongWayRule,
+)
+from engine.site.signals import Lamp, Signal
+
+__all__ = [
+    "AnyRule",
+    "Aware",
+    "Calibration",
+    "Certificate",
+    "ClassName",
+    "HoursText",
+    "IllegalParkingRule",
+    "IllegalStopRule",
+    "Lamp",
+    "LensBend",
+    "Limit",
+    "Line",
+    "Place",
+    "PointPx",
+    "Polygon",
+    "Row3",
+    "Rule",
+    "Signal",
+    "Site",
+    "SpeedingRule",
+    "WrongWayRule",
+    "Zone",
+    "load_site",
+    "parse_site",
+]
