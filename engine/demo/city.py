@@ -13,7 +13,8 @@ from rich.console import Console
 from engine.build import Engine, build
 from engine.config import EngineConfig, load_config
 from engine.console import Board, show
-from engine.demo.rtsp import serving
+from engine.demo.controller import Program, controlling
+from engine.demo.rtsp import Playing, serving
 from engine.evidence import new_key
 
 HERE = Path(__file__).parent
@@ -43,9 +44,12 @@ def signing(config: EngineConfig) -> EngineConfig:
 def show_city(state: Path, seconds: float, console: Console, interruptible: Interruptible) -> None:
     """Serve the clips, run the engine on them for `seconds` (0: until interrupted), and say what came of it."""
     console.print("Qyran demo: rendered footage, served over RTSP on loopback, watched as any cameras are.\n")
+    junction = Playing("junction.mp4")
     with ExitStack() as stack:
-        address = stack.enter_context(serving(FOOTAGE))
+        address = stack.enter_context(serving(FOOTAGE, junction))
         engine = stack.enter_context(build(signing(city_config(address, state))))
+        program = Program.of(FOOTAGE / "junction.truth.json")
+        stack.enter_context(controlling(engine.grpc_address, program, junction))
         stack.enter_context(interruptible(engine.stop))
         _say_where(console, address, engine, state)
         stack.enter_context(_ending(engine, seconds))
