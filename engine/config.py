@@ -327,7 +327,7 @@ class EngineConfig(Strict, frozen=True):
     review: dict[Name, Review] = {}
     """By kind, where it differs from the catalogue's: `officer` to have an officer decide every case of the kind."""
     device_serial: str = ""
-    """Serial number of this recording system, as its certificate names it."""
+    """Serial number of this recording system, as its certificate names it; no other at its register has it."""
     decoder: DecoderConfig = DecoderConfig()
     detector: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
@@ -346,6 +346,10 @@ class EngineConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         _require_distinct("cameras", self.cameras)
         _require_distinct("recipients", self.recipients)
+        if self.register.url.startswith("postgresql") and not self.device_serial:
+            raise ValueError(
+                "device_serial: a register on a server is shared, and tells its systems apart by their serial"
+            )
 
     @property
     def camera_names(self) -> dict[int, str]:

@@ -161,6 +161,9 @@ class Metrics:
         self.lost = Counter(
             "qyran_violations_lost_total", "Violations that no case could be made of", ["camera"], registry=registry
         )
+        self.cameras_left_out = Gauge(
+            "qyran_cameras_left_out", "Cameras that ought to be watched and cannot be opened", registry=registry
+        )
         self.unrecorded = Gauge("qyran_unrecorded_cases", "Cases that wait in memory", registry=registry)
         self.storage_refuses = Gauge(
             "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause", registry=registry

@@ -76,6 +76,12 @@ class NotThere(Refusal):
         return [details.ResourceInfo(resource_type=self.kind, resource_name=self.name, description=self.what)]
 
 
+class Unreadable(Refusal):
+    """A camera on record or in the configuration that cannot be read any more: the operator's to mend."""
+
+    code, reason = Code.FAILED_PRECONDITION, "UNREADABLE"
+
+
 class BeyondEnd(Refusal):
     """A sequence or an offset that is not reached."""
 

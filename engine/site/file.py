@@ -239,7 +239,7 @@ def _with_still(site: Site, path: Path) -> Site:
     try:
         with Image.open(still) as picture:
             width, height = picture.size
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{path}: calibration.still: {error}") from error
     if (width, height) != site.image_size_px:
         expected = "x".join(map(str, site.image_size_px))
