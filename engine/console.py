@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from rich.console import Console, Group
@@ -102,13 +103,13 @@ class Board:
         return table
 
 
-def describe(document: dict[str, object]) -> str:
-    """A case in a few words: `car 96 km/h, limit 60`."""
-    vehicle = str(document.get("vehicle_class", "vehicle"))
-    measurement = document.get("measurement")
-    if not isinstance(measurement, dict):
-        return vehicle
-    return f"{vehicle} {measurement['enforced_kmh']} km/h, limit {measurement['limit_kmh']:g}"
+def describe(document: dict[str, Any]) -> str:
+    """A case in a few words: `car 908ZKA01, 92 km/h, limit 60`; without a plate where none was read."""
+    plate, measurement = document.get("plate"), document.get("measurement")
+    words = [f"{document['vehicle_class']} {plate['text']}" if plate else str(document["vehicle_class"])]
+    if measurement:
+        words.append(f"{measurement['enforced_kmh']} km/h, limit {measurement['limit_kmh']:g}")
+    return ", ".join(words)
 
 
 def show(console: Console, board: Board, steps: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,13 @@ import bpy
 
 from footage.blender.materials import material
 from footage.blender.mesh import MeshBuilder, evaluated_mesh, link
+from footage.letters import write_bold
 
 WIDTH_M, HEIGHT_M = 0.520, 0.112
 _LETTERS_M = 0.076
 _LETTERS_WIDTH_M = 0.47
-_CAP_HEIGHT = 0.727
-"""Height of Inter's capitals as a share of the size of the font."""
-_WEIGHT = 0.03
-"""How much bolder than the font's own strokes, of the letters' height."""
-_FONT = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff2")
-"""Inter, SIL Open Font License 1.1, as Blender carries it."""
+_INTER = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff2")
+"""Inter, SIL Open Font License 1.1, as Blender carries it: a variable font, of which Blender draws the thin default."""
 
 
 def plate(text: str, vehicle: Any, at_xz: tuple[float, float], end: int) -> Any:
@@ -53,14 +51,33 @@ def _board() -> Any:
 
 def letters(text: str, height_m: float, surface: str) -> Any:
     """A flat mesh of the text in the x-y plane, centred, with capitals of that height."""
+    mesh = _text(text, size=height_m / _capital())
+    mesh.materials.clear()
+    mesh.materials.append(material(surface))
+    return mesh
+
+
+@cache
+def _capital() -> float:
+    """Height of a capital whose text has the size of 1: Blender sizes a font by what else is in it."""
+    heights = [vertex.co.y for vertex in _text("H", size=1.0).vertices]
+    return max(heights) - min(heights)
+
+
+def _text(text: str, size: float) -> Any:
     curve = bpy.data.curves.new("text", "FONT")
-    curve.body, curve.font = text, bpy.data.fonts.load(str(_FONT), check_existing=True)
-    curve.size, curve.offset = height_m / _CAP_HEIGHT, height_m * _WEIGHT
+    curve.body, curve.font, curve.size = text, _font(), size
     curve.align_x = curve.align_y = "CENTER"
     scratch = link("text", curve)
     bpy.context.view_layer.update()
     mesh = evaluated_mesh(scratch)
     bpy.data.objects.remove(scratch)
-    mesh.materials.clear()
-    mesh.materials.append(material(surface))
     return mesh
+
+
+def _font() -> Any:
+    """The letters' font; its file lies in the folder that Blender removes when it ends."""
+    path = Path(bpy.app.tempdir, "letters.ttf")
+    if not path.exists():
+        write_bold(_INTER, path)
+    return bpy.data.fonts.load(str(path), check_existing=True)

@@ -1,0 +1,27 @@
+"""A bold font of capitals and digits, cut out of a variable one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
+_AXES = {"wght": 650.0, "opsz": 14.0}
+
+
+def write_bold(variable: Path, target: Path) -> None:
+    """Write the font with outlines that are bold of themselves and do not overlap, so that any renderer fills them.
+
+    A variable font draws some letters (A, K, R ...) as strokes that lie over one another. Needs fontTools, brotli and
+    skia-pathops.
+    """
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+    from fontTools.varLib.instancer import OverlapMode, instantiateVariableFont
+
+    font = TTFont(variable)
+    subsetter = Subsetter(Options(layout_features=["kern"]))
+    subsetter.populate(text=_SIGNS)
+    subsetter.subset(font)
+    bold = instantiateVariableFont(font, _AXES, overlap=OverlapMode.REMOVE)
+    bold.flavor = None
+    bold.save(target)
