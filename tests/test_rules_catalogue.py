@@ -105,11 +105,6 @@ def test_what_is_new_with_the_law_of_march_is_not_in_force_before() -> None:
     assert KZ.kind("speeding", FEBRUARY_S) is not None
 
 
-def test_fines_are_counted_in_units_of_their_year() -> None:
-    assert KZ.money(10, 2026) == 43250
-    assert KZ.money(10, 1999) is None
-
-
 def test_what_is_not_verified_is_marked() -> None:
     for kind in ("stop_line", "wrong_way", "prohibited_turn", "plate_missing", "no_inspection", "no_insurance"):
         assert KZ.kind(kind, JUNE_S).parts[0].unverified
