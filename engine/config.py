@@ -273,7 +273,7 @@ class RecipientConfig(Strict, frozen=True):
     per_hour: Count = 2_000
     """Submissions in an hour, evenly spread."""
     deadline_s: Positive = 10.0
-    """How long an answer is waited for."""
+    """How long a submission may take, from connecting to the last byte of the answer."""
     longest_pause_s: Positive = 300.0
     """Pauses after failures double up to this."""
     inline_bytes: Annotated[int, Meta(ge=0, le=64 * 1024 * 1024)] = 0

@@ -116,9 +116,6 @@ def test_a_refused_case_does_not_lose_those_before_it_nor_those_after_it(bench: 
 
 
 def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(bench: Bench, footage, monkeypatch):
-    def refuse(*_: object) -> Case:
-        raise EvidenceError("No space left on device")
-
     monkeypatch.setattr(Folders, "store", refuse)
     monkeypatch.setattr(prosecutor, "WAITING_MOST", 3)
     monkeypatch.setattr(prosecutor, "CLAIM_BYTES", sum(len(segment.payload) for segment in footage[:4]))
@@ -129,6 +126,28 @@ def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(be
     assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 2
     assert bench.prosecutor.refused
     assert bench.prosecutor.waiting == 3
+
+
+def refuse(*_: object) -> Case:
+    raise EvidenceError("No space left on device")
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_loses_no_case(
+    bench: Bench, footage, monkeypatch: pytest.MonkeyPatch, room: bool
+):
+    bench.keep(footage[:4])
+    with monkeypatch.context() as full:
+        full.setattr(Folders, "store", refuse)
+        full.setattr(prosecutor, "CLAIM_BYTES", prosecutor.CLAIM_BYTES if room else 1)
+        assert bench.prosecutor.prove([VIOLATION]) == []
+        bench.keep(footage[4:])
+        assert bench.prosecutor.release(VIOLATION.camera) == []
+    assert bench.prosecutor.kept(VIOLATION.camera, 0.0, EPOCH_S + 100.0) == []
+    bench.now_s += prosecutor.RETRY_S + 60.0
+    (case,) = bench.prosecutor.prove([])
+    incomplete = document.decode(case.document, source="").incomplete
+    assert (incomplete == ()) is room
 
 
 KILLED = """

@@ -26,6 +26,7 @@ from engine.errors import (
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 from engine.register.outbox import PENDING, REFUSED
+from engine.types import Entry
 
 log = structlog.get_logger()
 
@@ -118,8 +119,14 @@ class Line:
 
     def _settle(self, delivery: Delivery) -> None:
         """Submit one case, and write down what came of it."""
+        entry = self._register.get(delivery.case_id)
+        if entry is None or entry.removed_s is not None:
+            gone = SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
+            self._outbox.refuse(delivery.sequence, str(gone))
+            self._note(delivery, "refused", gone)
+            return
         try:
-            answer = self._submit(delivery)
+            answer = self._submit(entry)
         except SubmissionRefused as error:
             self._outbox.refuse(delivery.sequence, str(error))
             self._note(delivery, "refused", error)
@@ -141,18 +148,15 @@ class Line:
             self._note(delivery, "delivered")
             self._answered()
 
-    def _submit(self, delivery: Delivery) -> Receipt:
+    def _submit(self, entry: Entry) -> Receipt:
         """The recipient's yes. Raises DeliveryError."""
-        entry = self._register.get(delivery.case_id)
-        if entry is None or entry.removed_s is not None:
-            raise SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
         contents = attachments.contents(entry.case, self._evidence_root, self._config.inline_bytes)
         try:
             return self._channel.submit(Submission(entry, contents, self._config.evidence_target))
         except QyranError:
             raise
         except Exception as error:
-            log.exception("submission broke", recipient=self.name, case=delivery.case_id)
+            log.exception("submission broke", recipient=self.name, case=entry.case.id)
             raise SubmissionFailed(f"{type(error).__name__}: {error}") from error
 
     def _record(self, receipt: Receipt) -> None:
