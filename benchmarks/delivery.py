@@ -28,7 +28,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
 from engine.register import SqlRegister
-from tests.postgres import programs, running_server
+from rig.postgres import programs, running_server
 
 CLIENTS = (1, 10, 100)
 MESSAGES = 40_000

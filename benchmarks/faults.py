@@ -2,8 +2,8 @@
 
     python -m benchmarks faults --json
 
-The scenarios are those of the tests (`tests/faults/scenarios.py`), each many times over; `make test` runs them a few
-times each. The result of record makes the table of docs/reliability.md.
+The scenarios (`rig/faults/scenarios.py`) run many times over; `make test` runs them a few times each. The result
+of record makes the table of docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
-from tests.faults.scenarios import SCENARIOS
+from rig.faults.scenarios import SCENARIOS
 
 PAGE = ROOT / "docs" / "reliability.md"
 

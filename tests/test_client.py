@@ -18,9 +18,9 @@ from engine import wire
 from engine.client import QyranClient, following, to_json
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry, EvidenceFile
-from tests.examples import make_case, write_case
-from tests.proxy import Proxy
-from tests.serving import World
+from rig.examples import make_case, write_case
+from rig.proxy import Proxy
+from rig.serving import World
 
 CLIP = bytes(range(256)) * 5000
 

@@ -12,8 +12,8 @@ import pytest
 from engine.client import AsyncQyranClient, CallRefused, Ruling, following
 from engine.errors import EvidenceError
 from engine.types import Entry
-from tests.examples import make_case, write_case
-from tests.serving import World
+from rig.examples import make_case, write_case
+from rig.serving import World
 from tests.test_client import CLIP, Proxy
 
 Work = Callable[[AsyncQyranClient], Awaitable[None]]

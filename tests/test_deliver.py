@@ -22,8 +22,8 @@ from engine.deliver.credentials import Credentials
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 from engine.register import Decisions, Outbox, Retention, SqlRegister
+from rig.examples import make_case, write_case
 from tests.certificates import Authority
-from tests.examples import make_case, write_case
 from tests.recipients import Register, Respond, erap, grpc_register, http_register, plain
 
 AT = "2027-01-15T08:00:00Z"

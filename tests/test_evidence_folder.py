@@ -18,8 +18,8 @@ from engine.evidence import Means, audit, folder, prosecutor, stored_cases, veri
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
 from engine.types import Case, Segment
-from tests.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
-from tests.examples import EPOCH_S, make_document, make_footage, make_violation
+from rig.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
+from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -153,10 +153,10 @@ def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_lo
 KILLED = """
 import itertools, sys
 from pathlib import Path
-from tests.examples import EPOCH_S, make_document, make_footage, make_violation
+from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 from engine.decode.second_look import look
 from engine.evidence import Means
-from tests.evidence_bench import Bench, nobody
+from rig.evidence_bench import Bench, nobody
 bench = Bench(Path(sys.argv[1]), Means(look, nobody))
 bench.keep(make_footage(12))
 for number in itertools.count(int(sys.argv[2])):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.types import Entry
-from tests.examples import make_case
-from tests.faults.scenarios import SCENARIOS, Loss, compared, torn
+from rig.examples import make_case
+from rig.faults.scenarios import SCENARIOS, Loss, compared, torn
 
 
 @pytest.mark.timeout(300)

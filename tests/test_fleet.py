@@ -29,7 +29,7 @@ from engine.metrics import Metrics
 from engine.register import CameraVersions, SqlRegister
 from engine.runner import Runner
 from engine.types import Entry, Segment
-from tests.serving import eventually
+from rig.serving import eventually
 
 SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
 

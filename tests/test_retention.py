@@ -23,10 +23,10 @@ from engine.housekeeping import Housekeeper, tidying
 from engine.register import Decisions, Filter, Outbox, Retention, SqlRegister, Wish
 from engine.register.tables import cases
 from engine.types import Case
-from tests.evidence_bench import store_example
-from tests.examples import make_case
-from tests.postgres import Server
-from tests.serving import eventually
+from rig.evidence_bench import store_example
+from rig.examples import make_case
+from rig.postgres import Server
+from rig.serving import eventually
 
 DAY_S = 86_400.0
 

@@ -20,8 +20,8 @@ from engine.errors import ConfigError
 from engine.register import SqlRegister
 from engine.serve import SERVICE
 from engine.serve.feed import PAGE
-from tests.examples import EPOCH_S, make_case, write_case
-from tests.serving import HEARTBEAT_S, World, eventually
+from rig.examples import EPOCH_S, make_case, write_case
+from rig.serving import HEARTBEAT_S, World, eventually
 
 CLIP = bytes(range(256)) * 3000
 """Three chunks."""

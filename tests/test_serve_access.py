@@ -18,8 +18,8 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine.access import EVERYTHING, Role, Scope
 from engine.config import LimitsConfig
 from engine.serve.matrix import ELSEWHERE, MATRIX
-from tests.examples import make_case, write_case
-from tests.serving import World, eventually
+from rig.examples import make_case, write_case
+from rig.serving import World, eventually
 
 PROTO = Path(__file__).parent.parent / "proto"
 GENEROUS = LimitsConfig(calls_per_s=1e4, burst=10_000, failures_burst=1000)

@@ -21,7 +21,7 @@ from engine.errors import Unreachable
 from engine.fleet import CameraRecord, Roster
 from engine.register import CameraVersions, SqlRegister
 from engine.rules import load_catalogue
-from tests.serving import World
+from rig.serving import World
 from tests.test_fleet import SITE, config
 from tests.test_serve_access import attempt, bearer, let_know
 

@@ -12,8 +12,8 @@ from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
 from engine.access import EVERYTHING, Role
-from tests.examples import make_case
-from tests.serving import World, eventually
+from rig.examples import make_case
+from rig.serving import World, eventually
 from tests.test_serve_access import bearer, let_know
 
 CASE = "gate-000001"

@@ -37,7 +37,7 @@ from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass
-from tests.evidence_bench import nobody
+from rig.evidence_bench import nobody
 from tests.networks import make_network
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 from tests.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates

@@ -33,10 +33,10 @@ from engine.errors import RegisterError
 from engine.evidence import audit
 from engine.register import SqlRegister
 from engine.types import Entry
-from tests.examples import make_case
-from tests.postgres import running_server
-from tests.proxy import Proxy
-from tests.serving import World
+from rig.examples import make_case
+from rig.postgres import running_server
+from rig.proxy import Proxy
+from rig.serving import World
 
 SEED = 7
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,11 +70,11 @@ def compared(injected: str, times: int, appended: set[str], got: Sequence[Entry]
 
 
 class Engine:
-    """`tests.faults.engine` as a child that can be killed; remembers what it said it appended."""
+    """`rig.faults.engine` as a child that can be killed; remembers what it said it appended."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.appended: set[str] = set()
-        self._command = [sys.executable, "-m", "tests.faults.engine", str(folder), str(port)]
+        self._command = [sys.executable, "-m", "rig.faults.engine", str(folder), str(port)]
 
     def start(self, until: int) -> float:
         """Start it and wait until it serves; returns the seconds that took, nan where it died before."""

@@ -1,4 +1,4 @@
-"""Examples that several tests build on: a case with its folder, a violation, a few seconds of real H.264."""
+"""Examples to build on: a case with its folder, a violation, a few seconds of real H.264."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service over a real register, for the tests of the service and of its clients."""
+"""A service over a real register, for what stands in front of a service."""
 
 from __future__ import annotations
 
