@@ -27,9 +27,15 @@ Ints32 = NDArray[np.int32]
 Bytes8 = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 
-
 BoxPx = tuple[float, float, float, float]
 """Left, top, right, bottom in image pixels."""
+
+KMH = 3.6
+"""Kilometres an hour in one metre a second."""
+SAME_FRAME_S = 0.02
+"""Frames of one camera that are no farther apart than this are one and the same."""
+DECIDED = ("fine", "warning")
+"""Outcomes that need no officer."""
 
 TRACK_BITS = 40
 """An identity is `camera << TRACK_BITS | number`, the number counting the camera's own tracks."""
@@ -477,6 +483,20 @@ class Plate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Still:
+    """One frame of a camera, whole."""
+
+    captured_s: float
+    """Capture time of this very frame, Unix seconds UTC."""
+    rgb: Bytes8
+    """(H, W, 3) u1."""
+
+    def shows(self, instant_s: float) -> bool:
+        """Is it the frame of that instant? What was seen then stands elsewhere in a neighbour."""
+        return abs(self.captured_s - instant_s) <= SAME_FRAME_S
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class VehicleView:
     """A vehicle in one whole frame."""
 
@@ -575,6 +595,11 @@ class Violation:
 
     def __post_init__(self) -> None:
         _require(len(self.sightings) > 0, "a violation has at least one sighting")
+
+    @property
+    def is_decided(self) -> bool:
+        """Needs what is proposed no officer?"""
+        return self.outcome in DECIDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import structlog
 from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
-from engine.evidence.exhibits import OVERVIEW, VEHICLE, Find, Look, Means, gather, given
+from engine.evidence.exhibits import OVERVIEW, VEHICLE, Means, gather, given
 from engine.evidence.folder import Folders
 from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
@@ -24,7 +24,7 @@ from engine.evidence.report import reports
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
 
-__all__ = ["FileProsecutor", "Find", "Look", "Means", "Origin", "Scene"]
+__all__ = ["FileProsecutor", "Means", "Origin", "Scene"]
 
 log = structlog.get_logger()
 

@@ -110,12 +110,6 @@ class GroundSpeedometer:
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
 
-    def recalibrate(self, geometry: Mapping[int, CameraGeometry]) -> None:
-        """Go on with other geometries, as after a calibration or while a camera is moved; tracks begin afresh."""
-        self.geometry = geometry
-        self._table = GeometryTable(geometry)
-        self._history.clear()
-
     def admit(self, camera: int, geometry: CameraGeometry) -> None:
         """Take on one more camera, between two batches. Rows of the table stay where they are: histories name them."""
         self.geometry = {**self.geometry, camera: geometry}

@@ -26,14 +26,12 @@ from engine.rules.wrong_lane import WrongLane
 from engine.rules.wrong_way import WrongWay
 from engine.rules.yielding import Yielding
 from engine.site.looks import (
-    ClassifierRule,
     LightsOffRule,
     NoInspectionRule,
     NoInsuranceRule,
     PermitExpiredRule,
     PhoneUseRule,
     PlateMissingRule,
-    RegistryRule,
     SeatbeltRule,
     SectionEndRule,
 )
@@ -105,12 +103,3 @@ def judge_of(scene: Scene, rule: Rule) -> Judge:
 def judged_kinds() -> frozenset[str]:
     """The catalogue's keys of the kinds that are judged here."""
     return frozenset(str(rule.__struct_config__.tag) for rule in JUDGES)
-
-
-def judged_by(kind: str) -> str:
-    """What a kind needs besides a site to be judged: `yes` where nothing, `not yet` where nobody judges it."""
-    rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
-    if not rules:
-        return "not yet"
-    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
-    return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")
