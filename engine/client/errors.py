@@ -35,6 +35,15 @@ class CallRefused(RegisterError):
     """When to try again, where the service says so."""
 
 
+class ClientClosed(CallRefused):
+    """`close` was called: the call was cut off, or never made."""
+
+    code = "CANCELLED"
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"{target}: CANCELLED: the client was closed")
+
+
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
 
