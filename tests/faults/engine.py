@@ -24,7 +24,7 @@ from tests.evidence_bench import Bench, nobody
 from tests.examples import EPOCH_S, make_footage, make_violation
 from tests.serving import World
 
-AGAIN = 5
+AGAIN = 2
 """So many violations before the register's end are told again."""
 
 
