@@ -77,7 +77,9 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         fleet = Fleet(roster, crew, runner, partial(_source, metrics), partial(_check, config), metrics)
         fleet.begin(configs)
         database = register.database
-        records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
+        records = Records(
+            register, Consumers(database), Decisions(database), config.evidence_root, config.device_serial
+        )
         security = Security(Tokens(database), Audit(config.audit_folder))
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()

@@ -15,7 +15,7 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.client import QyranClient, following, to_json
+from engine.client import CallRefused, ClientClosed, QyranClient, following, sync, to_json
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry, EvidenceFile
 from tests.examples import make_case, write_case
@@ -145,6 +145,19 @@ def test_closing_the_client_ends_a_watch_that_waits(world: World):
     assert list(client.watch()) == []
 
 
+def test_a_call_after_close_is_refused_by_the_client_itself(world: World):
+    world.register.append([make_case(1)])
+    client = QyranClient(world.address)
+    entries = client.watch()
+    assert take(entries, 1) == [1]
+    client.close()
+    assert list(entries) == list(client.watch()) == []
+    for call in (client.list_cameras, lambda: client.get_case("gate-000001"), lambda: client.acknowledge("ours", 1)):
+        with pytest.raises(ClientClosed, match="the client was closed") as caught:
+            call()
+        assert caught.value.code == "CANCELLED"
+
+
 def test_what_no_reconnect_can_mend_is_raised(world: World, client: QyranClient):
     with pytest.raises(RegisterError, match="OUT_OF_RANGE: after_sequence: 9 is beyond the end, 0"):
         next(client.watch(9))
@@ -201,6 +214,14 @@ def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, 
         folder = client.download_evidence(case_id, tmp_path)
     assert (folder / "clip.mp4").read_bytes() == CLIP
     assert proxy.connections >= 3
+    proxy.close()
+
+
+def test_a_network_that_lets_no_file_through_is_no_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
+    monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
+    proxy = Proxy(world.address, cut_after=20_000)
+    with QyranClient(proxy.address) as client, pytest.raises(CallRefused, match="UNAVAILABLE"):
+        client.download_evidence(case_id, tmp_path)
     proxy.close()
 
 

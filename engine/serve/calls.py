@@ -15,7 +15,7 @@ import structlog
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine import wire
+from engine import document, wire
 from engine.access import Caller
 from engine.errors import EvidenceError
 from engine.metrics import Metrics
@@ -23,8 +23,8 @@ from engine.register import Consumers, Decisions, Filter, SqlRegister
 from engine.serve import requests
 from engine.serve.feed import Feed
 from engine.serve.gate import caller
-from engine.serve.status import BeyondEnd, NotThere, Stopping
-from engine.types import Entry, EvidenceFile
+from engine.serve.status import BeyondEnd, Elsewhere, NotThere, Stopping
+from engine.types import Case, Entry, EvidenceFile
 
 log = structlog.get_logger()
 
@@ -39,6 +39,8 @@ class Records:
     consumers: Consumers
     decisions: Decisions
     evidence_root: Path
+    device_serial: str = ""
+    """Of this recording system: several may share the register, each with evidence of its own."""
 
 
 class Calls(pb_grpc.ViolationServiceServicer):
@@ -186,7 +188,17 @@ class Calls(pb_grpc.ViolationServiceServicer):
         path = (self._root / case.folder / name).resolve()
         if not path.is_relative_to(self._root):
             raise EvidenceError(f"case {case_id}: {name} lies outside the evidence")
+        if not path.exists():
+            self._require_own(case)
         return file, path
+
+    def _require_own(self, case: Case) -> None:
+        """Raises Elsewhere where a file that is not here was written by another system of a shared register."""
+        if not self._records.register.database.is_shared:
+            return
+        serial = document.decode(case.document, source=f"case {case.id}").device.serial
+        if serial != self._records.device_serial:
+            raise Elsewhere(case.id, serial)
 
     async def _read(self, function: Callable[..., Any], /, *arguments: object) -> Any:
         return await self._feed.read(function, *arguments)

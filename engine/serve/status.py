@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import grpc
@@ -50,6 +50,10 @@ class Refusal(Exception):
         """What programs are told besides the reason."""
         return ()
 
+    def metadata(self) -> Mapping[str, str]:
+        """What the reason speaks of, by name."""
+        return {}
+
 
 class BadRequest(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "BAD_REQUEST"
@@ -80,6 +84,19 @@ class Unreadable(Refusal):
     """A camera on record or in the configuration that cannot be read any more: the operator's to mend."""
 
     code, reason = Code.FAILED_PRECONDITION, "UNREADABLE"
+
+
+class Elsewhere(Refusal):
+    """Evidence that another recording system of the same register has: to ask again here is of no use."""
+
+    code, reason = Code.FAILED_PRECONDITION, "EVIDENCE_ELSEWHERE"
+
+    def __init__(self, case_id: str, serial: str) -> None:
+        super().__init__(f"the evidence of case {case_id!r} is at the recording system {serial!r}: ask its service")
+        self.serial = serial
+
+    def metadata(self) -> Mapping[str, str]:
+        return {"device_serial": self.serial}
 
 
 class BeyondEnd(Refusal):
@@ -154,9 +171,9 @@ _FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
 def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
     """The code and the details of an error of `TOLD`."""
     if isinstance(error, Refusal):
-        return error.code, [_info(error.reason), *error.details()]
+        return error.code, [_info(error.reason, error.metadata()), *error.details()]
     code, reason = _known(error)
-    return code, [_info(reason)]
+    return code, [_info(reason, {})]
 
 
 def told(error: Exception) -> str:
@@ -180,8 +197,8 @@ def _known(error: Exception) -> tuple[Code, str]:
     return next(found for kind, found in ERRORS.items() if isinstance(error, kind))
 
 
-def _info(reason: str) -> Message:
-    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN)
+def _info(reason: str, metadata: Mapping[str, str]) -> Message:
+    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
     return info
 
 

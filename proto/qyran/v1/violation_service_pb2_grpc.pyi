@@ -14,6 +14,8 @@ Status codes, the same for every call; each carries a google.rpc.ErrorInfo (doma
   RESOURCE_EXHAUSTED too many calls, or too large a request. Retry after google.rpc.RetryInfo, where there is one.
   DEADLINE_EXCEEDED  the call's deadline, or the service's own, has passed. Retry.
   DATA_LOSS          the file of a case is gone from the disk or is not what was hashed. Tell the operator.
+  FAILED_PRECONDITION  of several recording systems that share a register, another one has the evidence of the case
+                     (ErrorInfo: reason EVIDENCE_ELSEWHERE, metadata device_serial). Ask that one's service.
   INTERNAL           the service failed in a way that nobody foresaw. Tell the operator.
   UNAVAILABLE        the service stops, or the register cannot be read now. Retry with back-off.
 """
