@@ -24,7 +24,7 @@ from rig.evidence_bench import Bench, nobody
 from rig.examples import EPOCH_S, make_footage, make_violation
 from rig.serving import World
 
-AGAIN = 5
+AGAIN = 2
 """So many violations before the register's end are told again."""
 
 
