@@ -259,7 +259,7 @@ def test_evidence_that_was_changed_at_the_service_is_an_error(
 
 
 class Liar(pb_grpc.ViolationServiceServicer):
-    """A service that describes files it does not send, or names that lead elsewhere."""
+    """A service that describes files it does not send, or names that lead elsewhere, or never comes to an end."""
 
     def __init__(self, name: str) -> None:
         file = EvidenceFile(name, "image/jpeg", 4, hashlib.sha256(b"true").hexdigest())
@@ -272,12 +272,15 @@ class Liar(pb_grpc.ViolationServiceServicer):
     def GetEvidence(self, request: pb.GetEvidenceRequest, context: grpc.ServicerContext):  # noqa: N802
         yield pb.GetEvidenceResponse(file=wire.file_to_message(self._case.files[0]))
         yield pb.GetEvidenceResponse(chunk=b"lies"[request.offset :])
+        while request.name == "endless.jpg":
+            yield pb.GetEvidenceResponse(chunk=bytes(1 << 16))
 
 
 @pytest.mark.parametrize(
     ("case", "name", "message"),
     [
         ("gate-1", "a.jpg", "a.jpg is not what the register describes"),
+        ("gate-1", "endless.jpg", "endless.jpg: the service sends more than the 4 bytes of it"),
         ("gate-1", "../a.jpg", "is no name of a file"),
         ("..", "a.jpg", "is no name of a file"),
     ],
@@ -289,7 +292,8 @@ def test_a_lying_service_writes_nothing_outside_and_no_wrong_file(tmp_path: Path
     server.start()
     with QyranClient(f"127.0.0.1:{port}") as client, pytest.raises(EvidenceError, match=message):
         client.download_evidence(case, tmp_path / "got")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] in ([], [b"lies"])
+    assert not (tmp_path / "got" / case / name).is_file()
     server.stop(0).wait()
 
 

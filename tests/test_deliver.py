@@ -471,6 +471,17 @@ def test_a_decision_that_cannot_be_recorded_does_not_keep_the_case_from_being_de
     assert Decisions(world.register.database).of_case(case_id)[0] == []
 
 
+def test_a_decision_of_the_end_of_time_spoils_no_case(world: World) -> None:
+    decided = calls_pb.Disposition(
+        report_id="D-1", ruling=calls_pb.RULING_ACCEPTED, decided_at=Timestamp(seconds=2**63 - 1)
+    )
+    (case_id,) = world.append(1)
+    with grpc_register(Register(decide=lambda case_id: decided)) as port:
+        world.work(world.line(f"grpc://127.0.0.1:{port}"), world.is_done)
+    assert world.outbox.standing().delivered == 1
+    assert Decisions(world.register.database).of_case(case_id)[0] == []
+
+
 def test_with_certificates_both_sides_know_each_other(world: World, tmp_path: Path) -> None:
     authority, stranger = Authority(tmp_path), Authority(folder(tmp_path / "stranger"))
     (certificate, key), (own, own_key) = authority.issue("register"), authority.issue("qyran")

@@ -69,7 +69,7 @@ histogram qyran_capture_to_register_seconds camera
 histogram qyran_decode_batch_segments
 histogram qyran_stage_seconds stage
 """
-"""What dashboards and alerts elsewhere rest on: type, name, labels. A change here is a change of the interface."""
+"""What dashboards and alerts of other houses rest on: type, name, labels. A change here changes the interface."""
 
 
 def exposition(metrics: Metrics) -> str:

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -172,6 +173,17 @@ def test_pages_follow_each_other_to_the_end(world: World):
 
 def test_a_page_has_fifty_entries_unless_told(world: World):
     assert len(world.stub.ListCases(pb.ListCasesRequest()).entries) == 50
+
+
+def test_a_page_of_large_documents_is_shorter_and_the_next_goes_on(fresh: World):
+    large = [replace(make_case(n), document=b'{"x":"' + b"x" * 900_000 + b'"}') for n in range(5)]
+    fresh.register.append([*large, replace(make_case(5), document=b"x" * 3_000_000), make_case(6)])
+    token, pages = "", []
+    while not pages or token:
+        page = fresh.stub.ListCases(pb.ListCasesRequest(page_token=token))
+        pages.append([entry.sequence for entry in page.entries])
+        token = page.next_page_token
+    assert pages == [[1, 2], [3, 4], [5], [6], [7]]
 
 
 # -- GetEvidence

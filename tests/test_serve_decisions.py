@@ -8,6 +8,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
@@ -17,6 +18,7 @@ from rig.serving import World, eventually
 from tests.test_serve_access import bearer, let_know
 
 CASE = "gate-000001"
+END_OF_TIME = Timestamp(seconds=2**63 - 1)
 
 
 @pytest.fixture
@@ -147,6 +149,7 @@ def test_the_same_report_with_another_content_is_a_conflict(world: World):
         (pb.Disposition(report_id="1", ruling=pb.RULING_REJECTED), "disposition.reason"),
         (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, reason="x" * 1001), "disposition.reason"),
         (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, reference="x" * 256), "disposition.reference"),
+        (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, decided_at=END_OF_TIME), "disposition.decided_at"),
     ],
 )
 def test_a_wrong_report_is_refused_and_names_the_field(world: World, disposition: pb.Disposition, field: str):
@@ -154,6 +157,7 @@ def test_a_wrong_report_is_refused_and_names_the_field(world: World, disposition
     code, message = refused(world.stub.ReportDisposition, request)
     assert code == "INVALID_ARGUMENT"
     assert message.startswith(f"{field}: ")
+    assert list(history(world).dispositions) == []
 
 
 # -- reviews

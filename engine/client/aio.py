@@ -251,7 +251,7 @@ class AsyncQyranClient(AsyncCameraOrders):
             with self._until_closed():
                 call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
                 async for response in call:
-                    await asyncio.to_thread(stream.write, response.chunk)
+                    await asyncio.to_thread(download.add, stream, response.chunk)
             await asyncio.to_thread(download.settle, stream)
 
     def _raise_unless_passing(self, error: grpc.RpcError) -> None:

@@ -278,7 +278,7 @@ class QyranClient(CameraOrders):
             with self._until_closed():
                 call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
                 for response in call:
-                    stream.write(response.chunk)
+                    download.add(stream, response.chunk)
             download.settle(stream)
 
     def _raise_unless_passing(self, error: grpc.RpcError) -> None:

@@ -1,4 +1,4 @@
-"""The configuration: `file` is the whole and reads it, `stages` and `service` are its tables, of `values` and `addresses`."""
+"""The configuration: `file` is the whole and reads it, `stages` and `service` are its tables, `values` what they hold."""
 
 from engine.config.addresses import is_loopback, redact, split_address
 from engine.config.file import EngineConfig, load_config, secrets

@@ -38,6 +38,8 @@ PATIENCE = 3
 """So many times a case is tried before the others are sent meanwhile."""
 REPORT_ID_LENGTH, REASON_LENGTH, REFERENCE_LENGTH = 63, 1023, 255
 """What the table of dispositions takes."""
+LATEST_S = 253_402_300_799
+"""The last second of 9999: no protocol tells a later one."""
 LONGEST_WAIT_S = 3600.0
 """Of one case that fails while others are taken."""
 
@@ -184,8 +186,8 @@ def _fitting(decided: Disposition, recipient: str) -> Disposition:
     """As the table takes it. Raises ValueError for a report without a usable number or without its time."""
     if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH or not decided.report_id.isprintable():
         raise ValueError(f"report_id must be 1 to {REPORT_ID_LENGTH} printable characters: {decided.report_id!r:.99}")
-    if decided.decided_s <= 0:
-        raise ValueError("decided_at is required")
+    if not 0 < decided.decided_s <= LATEST_S:
+        raise ValueError("decided_at is required, in a year up to 9999")
     return replace(
         decided,
         reason=decided.reason[:REASON_LENGTH].replace("\0", "\ufffd"),

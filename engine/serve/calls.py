@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from engine.types import Case, Entry, EvidenceFile
 log = structlog.get_logger()
 
 CHUNK_BYTES = 256 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
+"""Of documents in one page: most clients refuse a message beyond 4 MiB, and cases that last for minutes are large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ class Calls(pb_grpc.ViolationServiceServicer):
         after = requests.page_token(request.page_token)
         wanted = requests.filter_of(request.filter, caller().scope)
         entries = await self._read(self._records.register.read, after, size + 1, wanted)
-        page = entries[:size]
-        token = str(page[-1].sequence) if len(entries) > size else ""
+        page = entries[: min(size, _fitting(entries))]
+        token = str(page[-1].sequence) if len(entries) > len(page) else ""
         return pb.ListCasesResponse(entries=map(wire.entry_to_message, page), next_page_token=token)
 
     # -- decisions
@@ -116,7 +119,8 @@ class Calls(pb_grpc.ViolationServiceServicer):
         self, request: pb.GetEvidenceRequest, context: Any
     ) -> AsyncIterator[pb.GetEvidenceResponse]:
         offset = requests.cursor(request.offset, "offset")
-        file, path = await self._file(request.case_id, requests.name(request.name, "name"))
+        name, entry = requests.name(request.name, "name"), await self._entry(request.case_id)
+        file, path = await self._read(self._file, entry, name)
         _reached(offset, file.size_bytes, "offset")
         await self._read(_check, file, path)
         yield pb.GetEvidenceResponse(file=wire.file_to_message(file))
@@ -177,17 +181,17 @@ class Calls(pb_grpc.ViolationServiceServicer):
             raise NotThere("case_id", f"there is no case {case_id!r}", "case", case_id)
         return entry
 
-    async def _file(self, case_id: str, name: str) -> tuple[EvidenceFile, Path]:
-        entry = await self._entry(case_id)
+    def _file(self, entry: Entry, name: str) -> tuple[EvidenceFile, Path]:
+        """A file of a case, and where it is. Looks at the disk."""
         case = entry.case
         if entry.removed_s is not None:
-            raise NotThere("case_id", f"case {case_id!r} was removed: its time is over", "evidence", case_id)
+            raise NotThere("case_id", f"case {case.id!r} was removed: its time is over", "evidence", case.id)
         file = next((file for file in case.files if file.name == name), None)
         if file is None:
-            raise NotThere("name", f"case {case_id!r} has no file {name!r}", "evidence", f"{case_id}/{name}")
+            raise NotThere("name", f"case {case.id!r} has no file {name!r}", "evidence", f"{case.id}/{name}")
         path = (self._root / case.folder / name).resolve()
         if not path.is_relative_to(self._root):
-            raise EvidenceError(f"case {case_id}: {name} lies outside the evidence")
+            raise EvidenceError(f"case {case.id}: {name} lies outside the evidence")
         if not path.exists():
             self._require_own(case)
         return file, path
@@ -207,6 +211,12 @@ class Calls(pb_grpc.ViolationServiceServicer):
 def _reached(value: int, end: int, field: str) -> None:
     if value > end:
         raise BeyondEnd(f"{field}: {value} is beyond the end, {end}")
+
+
+def _fitting(entries: Sequence[Entry]) -> int:
+    """How many of the entries go into one message; one does, however large."""
+    sizes = accumulate(len(entry.case.document) for entry in entries)
+    return max(1, sum(size <= PAGE_BYTES for size in sizes))
 
 
 def _check(file: EvidenceFile, path: Path) -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -84,11 +83,14 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
-        settings, still = _settings(request), request.still or None
-        _require_within(caller().scope, request.name, request.site)
-        probe = not request.untried
-        order = partial(self._cameras.order, settings, request.site, still, caller().name, probe=probe)
-        record, warnings = await self._do(order)
+        settings, who = _settings(request), caller()
+
+        def add() -> tuple[Record, list[str]]:
+            _require_within(who.scope, request.name, request.site)
+            still, probe = request.still or None, not request.untried
+            return self._cameras.order(settings, request.site, still, who.name, probe=probe)
+
+        record, warnings = await self._do(add)
         return pb.AddCameraResponse(camera=_message(record), warnings=warnings)
 
     async def RemoveCamera(  # noqa: N802
