@@ -1,4 +1,4 @@
-"""The configuration: `file` is the whole and reads it, `stages` and `service` are its tables, `values` what they hold."""
+"""The configuration: `file` is the whole and how it is read, `stages` and `service` are its tables."""
 
 from engine.config.addresses import is_loopback, redact, split_address
 from engine.config.file import EngineConfig, load_config, secrets
