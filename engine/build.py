@@ -69,7 +69,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
-        housekeeper = open_housekeeper(config, register)
+        housekeeper = open_housekeeper(config, register, metrics)
         housekeeper.recover()
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened

@@ -175,6 +175,9 @@ class Metrics:
             _LATENCY_S, "qyran_capture_to_register_seconds", "From the decisive instant to the register", "camera"
         )
         self.unrecorded = self._gauge("qyran_unrecorded_cases", "Cases that wait in memory")
+        self.retention_paused = self._gauge(
+            "qyran_retention_paused", "1 while cases are due and the clock is not believed"
+        )
         self.storage_refuses = self._gauge(
             "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause"
         )

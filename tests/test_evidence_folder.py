@@ -7,16 +7,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine import document
+from engine.config import RetentionConfig
 from engine.decode.second_look import look
 from engine.errors import EvidenceError
 from engine.evidence import Means, audit, folder, prosecutor, stored_cases, verify_case
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
+from engine.housekeeping import Housekeeper
+from engine.register import Retention, SqlRegister
 from engine.types import Case, Segment
 from rig.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
 from rig.examples import EPOCH_S, make_document, make_footage, make_violation
@@ -42,6 +46,22 @@ def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench,
     assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
     assert list(stored_cases(bench.root, is_known=lambda name: name == case.id)) == []
     assert list(stored_cases(bench.root / "nowhere", is_known=lambda name: False)) == []
+
+
+def test_a_camera_that_lives_in_other_years_hides_no_case_that_a_crash_kept_from_the_register(bench: Bench, footage):
+    case, _ = prove(bench, footage)
+    for year in (1970, 2098, 2099):
+        (bench.root / f"{year}/01/01").mkdir(parents=True)
+    assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
+
+
+def test_a_copy_of_a_case_in_the_folder_of_another_day_is_not_recorded(bench: Bench, footage, tmp_path: Path):
+    case, _ = prove(bench, footage)
+    shutil.copytree(bench.root / case.folder, bench.root / "2025/01/01" / case.id)
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        Housekeeper(register, bench.root, Retention(register.database, RetentionConfig())).recover()
+        (entry,) = register.read(0, 10)
+    assert entry.case == case
 
 
 def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Path):

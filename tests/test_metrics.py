@@ -59,6 +59,7 @@ gauge qyran_gpu_memory_bytes gpu,state
 gauge qyran_last_frame_timestamp_seconds camera
 gauge qyran_mailbox_segments camera
 gauge qyran_register_sequence
+gauge qyran_retention_paused
 gauge qyran_signal_phase camera,signal
 gauge qyran_signal_reported_timestamp_seconds controller
 gauge qyran_storage_refuses
