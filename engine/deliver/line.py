@@ -16,6 +16,7 @@ from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
 from engine.errors import (
+    LimitReached,
     QyranError,
     RecipientUnavailable,
     RecordConflict,
@@ -166,7 +167,7 @@ class Line:
         if decided := receipt.disposition:
             try:
                 self._decisions.report(_fitting(decided, self.name))
-            except (RecordConflict, ValueError) as error:
+            except (RecordConflict, LimitReached, ValueError) as error:
                 log.error("disposition left out", recipient=self.name, case=decided.case_id, error=str(error))
 
     def _answered(self) -> None:
