@@ -1,8 +1,7 @@
-"""Writes the speed tables and plot of docs/accuracy.md from the committed result: `python -m benchmarks accuracy`."""
+"""The speed tables and the plot of docs/accuracy.md, from the committed result."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from benchmarks import pages
 
 PAGE = pages.ROOT / "docs" / "accuracy.md"
 PLOT = pages.ROOT / "docs" / "speed_errors.svg"
-RESULT = pages.RESULTS / "speed.json"
 COLUMNS = {
     "measured": "{:d}",
     "share_of_true": "{:.0%}",
@@ -25,16 +23,14 @@ COLUMNS = {
 }
 
 
-def main(argv: list[str]) -> int:
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
-    plot(result, PLOT)
-    return 0
+def renewed(text: str) -> str:
+    """The page's text with its tables made anew. Raises ValueError without the two marks."""
+    return pages.between(text, "speed", tables(pages.result("speed")))
 
 
-def with_tables(page: str, result: dict[str, Any]) -> str:
-    """The page with its tables made anew. Raises ValueError without the two marks."""
-    return pages.between(page, "speed", tables(result))
+def draw() -> None:
+    """Draw the plot anew."""
+    plot(pages.result("speed"), PLOT)
 
 
 def tables(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Writes the table of docs/gpu.md from the committed result: `python -m benchmarks decode_table`."""
+"""The table of docs/gpu.md, from the committed result."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from benchmarks import pages
 PAGE = pages.ROOT / "docs" / "gpu.md"
 
 
-def main(argv: list[str]) -> int:
-    """Rewrite the page in place."""
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), pages.result("decode")), encoding="utf-8")
-    return 0
-
-
-def with_table(text: str, result: dict[str, Any]) -> str:
+def renewed(text: str) -> str:
     """The page's text with the table made anew. Raises ValueError without the two marks."""
-    return pages.between(text, "decode", table(result))
+    return pages.between(text, "decode", table(pages.result("decode")))
 
 
 def table(result: dict[str, Any]) -> str:

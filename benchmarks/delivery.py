@@ -28,7 +28,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
 from engine.register import SqlRegister
-from tests.postgres import programs, running_server
+from rig.postgres import programs, running_server
 
 CLIENTS = (1, 10, 100)
 MESSAGES = 40_000
@@ -44,19 +44,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--entries", type=int, default=1_000_000, help="cases in the register that is caught up with")
     parser.add_argument("--append", type=int, default=2000, help="cases to append one by one")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--page", action="store_true", help=f"write the table of the committed result to {PAGE.name}")
     options = parser.parse_args(argv)
-    if options.page:
-        PAGE.write_text(with_table(PAGE.read_text("utf-8"), result("delivery")), encoding="utf-8")
-        return 0
     logs.configure(level="error")
     with tempfile.TemporaryDirectory(prefix="qyran-delivery-") as folder:
         print(json.dumps(measure(Path(folder), options.entries, options.append), indent=2))
     return 0
 
 
-def with_table(text: str, found: dict[str, Any]) -> str:
-    """The page's text with its table and sentences made anew."""
+def renewed(text: str) -> str:
+    """The page's text with its table and sentences made anew. Raises ValueError where a mark is missing."""
+    found = result("delivery")
     rows = "".join(
         f"| {clients} | {row['watch_per_s']:,} | {row['bare_per_s']:,} | {row['ratio_to_bare_stream']:.2f} "
         f"| {live['p50_ms']:.0f} | {live['p95_ms']:.0f} | {live['p99_ms']:.0f} |\n"

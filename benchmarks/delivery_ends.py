@@ -27,8 +27,8 @@ from engine import logs, wire
 from engine.config import LimitsConfig
 from engine.register import SqlRegister
 from engine.types import Case, Entry, EvidenceFile
-from tests.examples import make_document
-from tests.serving import World
+from rig.examples import make_document
+from rig.serving import World
 
 METHOD = "/qyran.v1.ViolationService/WatchViolations"
 DIFFERENT = 1000

@@ -65,14 +65,10 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="evidence", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--page", action="store_true", help="write the committed result into docs/evidence.md")
     options = parser.parse_args(argv)
     logs.configure(level="error")
-    if options.page:
-        PAGE.write_text(between(PAGE.read_text("utf-8"), "evidence", page_table(result("evidence"))), "utf-8")
-        return 0
     found = measure(options.rounds)
-    print(json.dumps(found, indent=2) if options.json else page_table(found))
+    print(json.dumps(found, indent=2) if options.json else table(found))
     return 0
 
 
@@ -154,7 +150,12 @@ def cumulative_s(stats: pstats.Stats, function: Callable[..., Any]) -> float:
     return float(found[3]) if found else 0.0
 
 
-def page_table(found: dict[str, Any]) -> str:
+def renewed(text: str) -> str:
+    """The page's text with its table made anew. Raises ValueError where a mark is missing."""
+    return between(text, "evidence", table(result("evidence")))
+
+
+def table(found: dict[str, Any]) -> str:
     """A Markdown table and a sentence on what was measured where."""
     rows = "".join(f"| {part} | {value:.1f} |\n" for part, value in found["parts"].items())
     machine, whole_ms, share = found["machine"], found["cpu_ms_per_case"], found["added_share"]

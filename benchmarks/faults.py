@@ -2,8 +2,8 @@
 
     python -m benchmarks faults --json
 
-The scenarios are those of the tests (`tests/faults/scenarios.py`), each many times over; `make test` runs them a few
-times each. The result of record makes the table of docs/reliability.md.
+The scenarios (`rig/faults/scenarios.py`) run many times over; `make test` runs them a few times each. The result
+of record makes the table of docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
-from tests.faults.scenarios import SCENARIOS
+from rig.faults.scenarios import SCENARIOS
 
 PAGE = ROOT / "docs" / "reliability.md"
 
@@ -28,11 +28,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(SCENARIOS)}; all by default")
     parser.add_argument("--short", action="store_true", help="as often as the tests do")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--page", action="store_true", help=f"write the table of the committed result to {PAGE.name}")
     options = parser.parse_args(argv)
-    if options.page:
-        PAGE.write_text(with_table(PAGE.read_text("utf-8"), result("faults")), encoding="utf-8")
-        return 0
     logs.configure(level="critical")
     faults = {name: inject(name, options.short) for name in options.names or SCENARIOS}
     print(json.dumps({"machine": describe_machine(), "faults": faults}, indent=2))
@@ -45,11 +41,15 @@ def inject(name: str, short: bool) -> dict[str, Any]:
         return asdict(scenario(Path(folder), few if short else many))
 
 
-def with_table(text: str, found: dict[str, Any]) -> str:
-    """The page's text with its table made anew."""
+def renewed(text: str) -> str:
+    """The page's text with its table made anew. Raises ValueError where a mark is missing."""
+    return between(text, "faults", table(result("faults")))
+
+
+def table(found: dict[str, Any]) -> str:
+    """A Markdown table, a line a fault."""
     rows = "".join(_row(row) for row in found["faults"].values())
-    head = "| injected | times | cases | lost | doubled | longest recovery |\n|---|---:|---:|---:|---:|---:|\n"
-    return between(text, "faults", head + rows)
+    return f"| injected | times | cases | lost | doubled | longest recovery |\n|---|---:|---:|---:|---:|---:|\n{rows}"
 
 
 def _row(row: dict[str, Any]) -> str:

@@ -1,26 +1,17 @@
-"""Writes the table of docs/kernels.md from the committed result: `python -m benchmarks kernel_table`."""
+"""The table of docs/kernels.md, from the committed result."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from benchmarks import pages
 
 PAGE = pages.ROOT / "docs" / "kernels.md"
-RESULT = pages.RESULTS / "kernels.json"
 
 
-def main(argv: list[str]) -> int:
-    """Rewrite the page in place."""
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), result), encoding="utf-8")
-    return 0
-
-
-def with_table(text: str, result: dict[str, Any]) -> str:
+def renewed(text: str) -> str:
     """The page's text with the table made anew. Raises ValueError without the two marks."""
-    return pages.between(text, "kernels", table(result))
+    return pages.between(text, "kernels", table(pages.result("kernels")))
 
 
 def table(result: dict[str, Any]) -> str:

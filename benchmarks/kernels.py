@@ -1,7 +1,7 @@
 """Every kernel against its NumPy twin, and against what this machine can do at all.
 
     python -m benchmarks kernels --json > benchmarks/results/kernels.json
-    python -m benchmarks kernel_table
+    python -m benchmarks pages kernel_table
 
 Kernel and twin take turns on the same arguments, after a call of each that is not counted; the median of the rounds
 counts, in CPU seconds of the one thread that both run on, so that a busy machine disturbs little. Two limits of one

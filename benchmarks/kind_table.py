@@ -1,4 +1,4 @@
-"""Writes the tables of kinds, tests and traffic in docs/rules.md: `python -m benchmarks kind_table`.
+"""The tables of kinds, tests and traffic in docs/rules.md.
 
 From the catalogue, the scenes of `tests/world_kinds.py` and the committed results of `python -m benchmarks mutations`
 and `python -m benchmarks traffic`.
@@ -17,13 +17,7 @@ PAGE = pages.ROOT / "docs" / "rules.md"
 HEADER = ("kind", "the innocent twin, from boxes to the register", "tests of the rule", "faults noticed")
 
 
-def main(argv: list[str]) -> int:
-    """Rewrite the page in place."""
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
-
-
-def with_tables(text: str) -> str:
+def renewed(text: str) -> str:
     """The page's text with both tables made anew. Raises ValueError without their marks."""
     text = pages.between(text, "kinds", table(pages.result("mutations")))
     return pages.between(text, "traffic", traffic_table(pages.result("traffic")))

@@ -73,9 +73,6 @@ class Read:
 def main(argv: list[str]) -> int:
     """Run the benchmark; 2 if there is no data."""
     options = _parse(argv)
-    if options.page:
-        PAGE.write_text(renewed(PAGE.read_text("utf-8"), pages.result("plates")), encoding="utf-8")
-        return 0
     try:
         sets = find_sets(options.data)
     except (OSError, ValueError) as error:
@@ -160,7 +157,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(), help="folder with */NAME.jpg and NAME.txt")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--reliability", action="store_true", help="fit the confidence and say how far it holds")
-    parser.add_argument("--page", action="store_true", help="write docs/plates.md from the committed result")
     return parser.parse_args(argv)
 
 
@@ -178,12 +174,13 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
-def renewed(page: str, report: dict[str, Any]) -> str:
-    """The page with its tables made anew. Raises ValueError where a mark is missing."""
+def renewed(text: str) -> str:
+    """The page's text with its tables made anew. Raises ValueError where a mark is missing."""
+    report = pages.result("plates")
     machine = report["machine"]
     cost = f"\n{report['cpu_s_per_photo']:.2f} s of CPU a photo, on a core of {machine['processor']}.\n"
-    page = pages.between(page, "plates", "\n".join(table(report)) + "\n" + cost)
-    return pages.between(page, "reliability", "\n".join(bins(report["reliability"]["bins"])) + "\n")
+    text = pages.between(text, "plates", "\n".join(table(report)) + "\n" + cost)
+    return pages.between(text, "reliability", "\n".join(bins(report["reliability"]["bins"])) + "\n")
 
 
 def bins(found: Sequence[dict[str, float]]) -> Iterator[str]:

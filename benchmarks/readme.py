@@ -1,4 +1,4 @@
-"""Writes the measured tables of the README from the committed results: `python -m benchmarks readme`."""
+"""The measured tables of the README, from the committed results."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.pages import ROOT, between, result
 
-README = ROOT / "README.md"
+PAGE = ROOT / "README.md"
 SHOWN = {
     "decode": "decode and scale to the model's input",
     "libavcodec": "… of which libavcodec",
@@ -16,11 +16,6 @@ SHOWN = {
     "measure": "measure",
     "judge": "judge",
 }
-
-
-def main(argv: list[str]) -> int:
-    README.write_text(renewed(README.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
 
 
 def renewed(text: str) -> str:

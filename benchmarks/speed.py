@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks import brnocompspeed
 from benchmarks.brnocompspeed import Flags, Floats, Ints, Recording, Tracks
 from benchmarks.machine import describe_machine
+from engine.types import KMH
 from kernels.ground import onto_road, speed_by_homography, to_ground
 from kernels.speed import Fits, fit_speed
 
-KMH = 3.6
 COVERED = 1.96
 """The 95 % interval of a normal distribution, in standard deviations."""
 

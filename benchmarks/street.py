@@ -28,7 +28,6 @@ from engine.types import Floats, VehicleClass
 from footage.camera import Camera, transform
 
 CAMERA = Camera((4.0, 0.0, 9.0), (4.0, 36.0, 0.0), 30.0, 36.0, 1280, 720)
-LANE_M = 3.5
 LIMIT_KMH = 60.0
 BUS_X, RIGHT_X, LEFT_X, SHOULDER_X = 8.75, 5.25, 1.75, 12.0
 LINE_X = 3.5

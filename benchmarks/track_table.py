@@ -1,26 +1,17 @@
-"""Writes the table of docs/accuracy-tracking.md from the committed result: `python -m benchmarks track_table`."""
+"""The table of docs/accuracy-tracking.md, from the committed result."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from benchmarks import pages
 
 PAGE = pages.ROOT / "docs" / "accuracy-tracking.md"
-RESULT = pages.RESULTS / "track.json"
 
 
-def main(argv: list[str]) -> int:
-    """Rewrite the page in place."""
-    report = json.loads(RESULT.read_text(encoding="utf-8"))
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), report), encoding="utf-8")
-    return 0
-
-
-def with_table(text: str, report: dict[str, Any]) -> str:
+def renewed(text: str) -> str:
     """The page's text with the table made anew. Raises ValueError without the two marks."""
-    return pages.between(text, "track", table(report))
+    return pages.between(text, "track", table(pages.result("track")))
 
 
 def table(report: dict[str, Any]) -> str:

@@ -45,10 +45,9 @@ from engine.pipeline import Pipeline
 from engine.register import SqlRegister
 from engine.signals import SignalBook
 from engine.site import load_site
-from engine.types import Entry, Measurable, Motion
+from engine.types import KMH, Entry, Measurable, Motion
 
 CARDS = Path(__file__).parent / "cards"
-MPS_TO_KMH = 3.6
 CLOSE_UP = "plates"
 """The clip whose plates are there to be read; in the others they are small, and some letters filled wrongly."""
 NOTHING = hota.Counts(*np.zeros((4, len(hota.THRESHOLDS))))
@@ -86,7 +85,7 @@ class Observer:
             vehicle = self.votes[track].most_common(1)[0][0]
             if vehicle is not None:
                 true_mps = self.truth.mean_speed_mps(vehicle, began_s, ended_s)
-                found.append(((speed_mps - true_mps) * MPS_TO_KMH, sigma_mps * MPS_TO_KMH))
+                found.append(((speed_mps - true_mps) * KMH, sigma_mps * KMH))
         return [pair for pair in found if np.isfinite(pair[0])]
 
     def tracking(self) -> hota.Counts:

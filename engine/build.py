@@ -69,7 +69,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         configs = tuple(camera.config for camera in watched)
         now = msgspec.structs.replace(config, cameras=configs)
         crew = stack.enter_context(open_crew(now, [camera.site for camera in watched], register, metrics))
-        housekeeper = open_housekeeper(config, register)
+        housekeeper = open_housekeeper(config, register, metrics)
         housekeeper.recover()
         pipeline = Pipeline(crew.stages, crew.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
@@ -77,7 +77,9 @@ def build(config: EngineConfig) -> Iterator[Engine]:
         fleet = Fleet(roster, crew, runner, partial(_source, metrics), partial(_check, config), metrics)
         fleet.begin(configs)
         database = register.database
-        records = Records(register, Consumers(database), Decisions(database), config.evidence_root)
+        records = Records(
+            register, Consumers(database), Decisions(database), config.evidence_root, config.device_serial
+        )
         security = Security(Tokens(database), Audit(config.audit_folder))
         service = Service(records, fleet, crew.signals, security, config.service, metrics)
         service.start()

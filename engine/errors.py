@@ -30,6 +30,7 @@ QyranError
     ├── CaseConflict         the same case id with another content
     ├── RecordConflict       a record that contradicts one that stands already
     ├── OutOfDate            a change made for a version that is not the newest
+    ├── LimitReached         one more record than there may be
     └── NotOwned             a consumer's cursor that belongs to another credential
 
 Degraded operation is no exception: it is a value with a reason (`types.Measurable`, `types.Clock`), and a metric.
@@ -169,6 +170,10 @@ class RecordConflict(RegisterError):
 
 class OutOfDate(RegisterError):
     """A change was made for a version that is not the newest any more."""
+
+
+class LimitReached(RegisterError):
+    """There are as many records of a kind as there may be: more would be read by everybody, again and again."""
 
 
 class NotOwned(RegisterError):

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from engine.config import EngineConfig
-from engine.errors import QyranError
+from engine.errors import EvidenceError, QyranError
 from engine.evidence import remove_folder, stored_cases
-from engine.register import Due, Retention, SqlRegister
+from engine.metrics import Metrics
+from engine.register import Due, Filter, Retention, SqlRegister
 
 log = structlog.get_logger()
 
@@ -23,15 +24,29 @@ RECOVER_DAYS = 7
 """Days of evidence that are looked through for cases that the register does not have."""
 BATCH = 200
 """Cases that are removed in one transaction."""
+MOST_AHEAD_S = 7 * 86_400.0
+"""A clock by which longer has passed since the last tidying has to be confirmed by the operator."""
+LAST = ".tidied"
+"""File in the evidence's folder: when cases were last removed by their time, Unix seconds UTC."""
 
 
 class Housekeeper:
     """Tidies one register and its evidence. Every method raises RegisterError or EvidenceError."""
 
-    def __init__(self, register: SqlRegister, evidence_root: Path, retention: Retention) -> None:
+    def __init__(
+        self,
+        register: SqlRegister,
+        evidence_root: Path,
+        retention: Retention,
+        metrics: Metrics | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._register = register
         self._root = evidence_root
         self._retention = retention
+        self._metrics = metrics or Metrics()
+        self._clock = clock
 
     def recover(self) -> None:
         """Append the cases whose evidence is complete and that the register does not have."""
@@ -61,15 +76,43 @@ class Housekeeper:
         if count:
             log.info("cases removed", cases=count)
         self._sweep([folder for folder in self._retention.unfinished() if self._is_ours(folder)])
+        self._note()
         return count
+
+    def remove_unless_in_doubt(self) -> None:
+        """`remove`, but not by a clock that may have jumped ahead: what is removed is gone for good."""
+        ahead_s = self._clock() - self._last_s()
+        doubtful = ahead_s > MOST_AHEAD_S and next(self.due(), None) is not None
+        self._metrics.retention_paused.set(doubtful)
+        if doubtful:
+            log.critical("the clock has leapt: no case is removed until an operator does", days=int(ahead_s / 86_400))
+        else:
+            self.remove()
 
     def tidy(self) -> None:
         """All of it; what goes wrong is logged and tried again the next time."""
-        for task in (self.recover, self.remove):
+        for task in (self.recover, self.remove_unless_in_doubt):
             try:
                 task()
             except QyranError as error:
                 log.error("housekeeping failed", task=task.__name__, error=str(error))
+
+    def _last_s(self) -> float:
+        """When cases were last removed; before the first time, when the newest one was recorded."""
+        try:
+            return float((self._root / LAST).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            newest = self._register.read(self._register.last_sequence() - 1, 1, Filter(removed=True))
+            return newest[0].recorded_s if newest else self._clock()
+
+    def _note(self) -> None:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            part = self._root / f"{LAST}.part"
+            part.write_text(f"{self._clock():.0f}", encoding="ascii")
+            part.replace(self._root / LAST)
+        except OSError as error:
+            raise EvidenceError(f"{self._root / LAST}: {error.strerror or error}") from error
 
     def _is_ours(self, folder: str) -> bool:
         """Of a register that several nodes share, each removes the cases whose evidence it has."""
@@ -81,10 +124,11 @@ class Housekeeper:
             self._retention.finish(folder)
 
 
-def open_housekeeper(config: EngineConfig, register: SqlRegister) -> Housekeeper:
+def open_housekeeper(config: EngineConfig, register: SqlRegister, metrics: Metrics | None = None) -> Housekeeper:
     """The housekeeper that the configuration asks for."""
     recipients = [recipient.name for recipient in config.recipients]
-    return Housekeeper(register, config.evidence_root, Retention(register.database, config.retention, recipients))
+    retention = Retention(register.database, config.retention, recipients)
+    return Housekeeper(register, config.evidence_root, retention, metrics)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ import itertools
 import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import av
 import numpy as np
@@ -23,8 +22,6 @@ from av.video.stream import VideoStream
 from engine.errors import EvidenceError
 from engine.types import Ints, Segment
 
-SUFFIX = ".mp4"
-MEDIA_TYPE = "video/mp4"
 _BLANK = {
     "h264": ("h264", b"\x00\x00\x01" * 20),
     "hevc": ("hevc", b"\x00\x00\x01" * 20),
@@ -45,12 +42,6 @@ def to_mp4(segments: Sequence[Segment]) -> bytes:
     content = io.BytesIO()
     _write(segments, content)
     return content.getvalue()
-
-
-def write_mp4(segments: Sequence[Segment], path: Path) -> None:
-    """The same into a file, which is replaced. Raises EvidenceError, OSError."""
-    with path.open("wb") as content:
-        _write(segments, content)
 
 
 def runs(segments: Sequence[Segment]) -> list[list[Segment]]:

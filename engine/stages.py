@@ -7,7 +7,7 @@ cameras there is no order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from engine.types import (
@@ -20,6 +20,7 @@ from engine.types import (
     Motion,
     PlateSighting,
     Segment,
+    Still,
     Tracks,
     VehicleView,
     Violation,
@@ -44,6 +45,12 @@ class Decoder(Protocol):
         """Sample and scale the frames of the segments. A corrupt segment is counted, logged and left out."""
 
     def close(self) -> None: ...
+
+
+Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
+"""The second look: the whole frames of one camera nearest to the instants, in their order; from any thread.
+
+Raises DecodeError."""
 
 
 class Guard(Protocol):

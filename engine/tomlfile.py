@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,13 +38,27 @@ def read_secret(path: Path) -> str:
 
 
 def parse(text: str, kind: type[T], *, source: str) -> T:
-    """Read `text` as a `kind`; `source` is what an error calls it."""
+    """Read `text` as a `kind`; `source` is what an error calls it. TOML's `nan` and `inf` are no numbers to us."""
     try:
-        return msgspec.toml.decode(text, type=kind, dec_hook=_decode)
+        table = msgspec.toml.decode(text)
+        _require_finite(table, "$")
+        return msgspec.convert(table, kind, builtin_types=_TIMES, str_keys=True, dec_hook=_decode)
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: is nested too deeply") from error
+
+
+def _require_finite(value: Any, place: str) -> None:
+    """Raises ValueError that names the place, as msgspec's errors do."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"Expected a finite number - at `{place}`")
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _require_finite(one, f"{place}.{key}")
+    elif isinstance(value, list):
+        for row, one in enumerate(value):
+            _require_finite(one, f"{place}[{row}]")
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
@@ -52,6 +68,8 @@ def _decode(kind: type[Any], value: Any) -> Any:
     raise ValueError(f"expected a {kind.__name__}, got {value!r}")
 
 
+_TIMES = (dt.datetime, dt.date, dt.time)
+"""What TOML has and JSON has not."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

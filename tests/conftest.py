@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.postgres import Server, running_server
+from rig.postgres import Server, running_server
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.site.signals import Lamp
 from engine.types import FrameBatch, Segment
-from tests.videos import SIZE_PX
+from rig.videos import SIZE_PX
 
 MODEL = ModelInput(name="x", width_px=96, height_px=96)
 FAR = (0.25, 0.25, 0.75, 0.75)

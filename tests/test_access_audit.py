@@ -12,8 +12,8 @@ from qyran.v1 import violation_service_pb2 as pb
 
 from engine.access import Audit, audit
 from engine.errors import AuditError
-from tests.examples import make_case, write_case
-from tests.serving import World
+from rig.examples import make_case, write_case
+from rig.serving import World
 
 DAY_S = 86400.0
 

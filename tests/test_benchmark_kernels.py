@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,10 @@ import pytest
 
 import kernels
 from benchmarks.kernel_cases import Case, cases
-from benchmarks.kernel_table import PAGE, RESULT, with_table
 from benchmarks.kernels import measure, nbytes
-from benchmarks.pages import between
+from benchmarks.pages import result
 
-RESULTS = json.loads(RESULT.read_text(encoding="utf-8"))
-
-
-def test_the_table_on_the_page_is_that_of_the_committed_result() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert with_table(text, RESULTS) == text
-
-
-def test_a_page_without_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="is missing"):
-        between("text <!-- kernels:end -->", "kernels", "table")
-    with pytest.raises(ValueError, match="is missing"):
-        between("text <!-- kernels:begin -->", "kernels", "table")
+RESULTS = result("kernels")
 
 
 def test_every_case_there_is_was_measured() -> None:

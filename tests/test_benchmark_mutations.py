@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import kind_table, mutations, pages
+from benchmarks import mutations, pages
 from engine.rules.kinds import judged_kinds
 
 MUTANTS = mutations.load()
@@ -66,8 +66,3 @@ def test_the_committed_result_notices_every_fault_of_the_list() -> None:
     rows = pages.result("mutations")["mutants"]
     assert [(row["kind"], row["fault"]) for row in rows] == [(one.kind, one.fault) for one in MUTANTS]
     assert all(row["killed_by"] for row in rows)
-
-
-def test_the_tables_in_the_docs_are_the_committed_results() -> None:
-    page = kind_table.PAGE.read_text(encoding="utf-8")
-    assert page == kind_table.with_tables(page), "run: python -m benchmarks kind_table"

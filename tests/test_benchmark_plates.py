@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import pages
-from benchmarks.plates import PAGE, Photo, Read, figures, find_sets, main, renewed
+from benchmarks.plates import Photo, Read, figures, find_sets, main
 from benchmarks.plates_reliability import BINS, Shown, _bins, _fit
 from engine.types import Plate, PlateSighting
 
@@ -58,11 +58,6 @@ def test_shares_count_what_they_say():
         "none": 0.2,
         "located": 0.6,
     }
-
-
-def test_the_page_shows_the_committed_result():
-    page = PAGE.read_text("utf-8")
-    assert renewed(page, pages.result("plates")) == page
 
 
 def test_the_committed_result_reaches_what_was_asked_for():

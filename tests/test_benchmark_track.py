@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import track, track_table
+from benchmarks import track
 from benchmarks.hota import count, read_truth
 from benchmarks.mot import Result, read_sequences
 
@@ -77,11 +77,6 @@ def test_a_swap_costs_association_and_an_alarm_costs_detection(tmp_path: Path) -
     kept = truth.frame < 15
     missed = count(truth, Result(truth.frame[kept], truth.identity[kept], truth.xyxy_px[kept], np.ones(30))).summary()
     assert missed["DetA"] == 50
-
-
-def test_the_page_shows_the_committed_result() -> None:
-    text = track_table.PAGE.read_text(encoding="utf-8")
-    assert track_table.with_table(text, json.loads(track_table.RESULT.read_text(encoding="utf-8"))) == text
 
 
 @pytest.mark.data

@@ -21,10 +21,10 @@ from engine.pipeline import Pipeline
 from engine.register import Outbox, SqlRegister
 from engine.site import load_site
 from engine.types import Entry
-from tests.examples import make_case
+from rig.examples import make_case
+from rig.serving import eventually
 from tests.recipients import Register as Recipient
 from tests.recipients import grpc_register
-from tests.serving import eventually
 
 
 def avenue(state: Path) -> EngineConfig:

@@ -15,12 +15,12 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.client import QyranClient, following, to_json
+from engine.client import CallRefused, ClientClosed, QyranClient, following, sync, to_json
 from engine.errors import EvidenceError, RegisterError
 from engine.types import Entry, EvidenceFile
-from tests.examples import make_case, write_case
-from tests.proxy import Proxy
-from tests.serving import World
+from rig.examples import make_case, write_case
+from rig.proxy import Proxy
+from rig.serving import World
 
 CLIP = bytes(range(256)) * 5000
 
@@ -145,6 +145,19 @@ def test_closing_the_client_ends_a_watch_that_waits(world: World):
     assert list(client.watch()) == []
 
 
+def test_a_call_after_close_is_refused_by_the_client_itself(world: World):
+    world.register.append([make_case(1)])
+    client = QyranClient(world.address)
+    entries = client.watch()
+    assert take(entries, 1) == [1]
+    client.close()
+    assert list(entries) == list(client.watch()) == []
+    for call in (client.list_cameras, lambda: client.get_case("gate-000001"), lambda: client.acknowledge("ours", 1)):
+        with pytest.raises(ClientClosed, match="the client was closed") as caught:
+            call()
+        assert caught.value.code == "CANCELLED"
+
+
 def test_what_no_reconnect_can_mend_is_raised(world: World, client: QyranClient):
     with pytest.raises(RegisterError, match="OUT_OF_RANGE: after_sequence: 9 is beyond the end, 0"):
         next(client.watch(9))
@@ -204,6 +217,14 @@ def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, 
     proxy.close()
 
 
+def test_a_network_that_lets_no_file_through_is_no_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
+    monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
+    proxy = Proxy(world.address, cut_after=20_000)
+    with QyranClient(proxy.address) as client, pytest.raises(CallRefused, match="UNAVAILABLE"):
+        client.download_evidence(case_id, tmp_path)
+    proxy.close()
+
+
 def test_a_partial_file_of_an_earlier_run_is_continued_and_a_wrong_one_begun_anew(
     client: QyranClient, case_id: str, tmp_path: Path
 ):
@@ -238,7 +259,7 @@ def test_evidence_that_was_changed_at_the_service_is_an_error(
 
 
 class Liar(pb_grpc.ViolationServiceServicer):
-    """A service that describes files it does not send, or names that lead elsewhere."""
+    """A service that describes files it does not send, or names that lead elsewhere, or never comes to an end."""
 
     def __init__(self, name: str) -> None:
         file = EvidenceFile(name, "image/jpeg", 4, hashlib.sha256(b"true").hexdigest())
@@ -251,12 +272,15 @@ class Liar(pb_grpc.ViolationServiceServicer):
     def GetEvidence(self, request: pb.GetEvidenceRequest, context: grpc.ServicerContext):  # noqa: N802
         yield pb.GetEvidenceResponse(file=wire.file_to_message(self._case.files[0]))
         yield pb.GetEvidenceResponse(chunk=b"lies"[request.offset :])
+        while request.name == "endless.jpg":
+            yield pb.GetEvidenceResponse(chunk=bytes(1 << 16))
 
 
 @pytest.mark.parametrize(
     ("case", "name", "message"),
     [
         ("gate-1", "a.jpg", "a.jpg is not what the register describes"),
+        ("gate-1", "endless.jpg", "endless.jpg: the service sends more than the 4 bytes of it"),
         ("gate-1", "../a.jpg", "is no name of a file"),
         ("..", "a.jpg", "is no name of a file"),
     ],
@@ -268,7 +292,8 @@ def test_a_lying_service_writes_nothing_outside_and_no_wrong_file(tmp_path: Path
     server.start()
     with QyranClient(f"127.0.0.1:{port}") as client, pytest.raises(EvidenceError, match=message):
         client.download_evidence(case, tmp_path / "got")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()] in ([], [b"lies"])
+    assert not (tmp_path / "got" / case / name).is_file()
     server.stop(0).wait()
 
 

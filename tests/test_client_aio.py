@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.client import AsyncQyranClient, CallRefused, Ruling, following
+from engine.client import AsyncQyranClient, CallRefused, ClientClosed, Ruling, following
 from engine.errors import EvidenceError
 from engine.types import Entry
-from tests.examples import make_case, write_case
-from tests.serving import World
+from rig.examples import make_case, write_case
+from rig.serving import World
 from tests.test_client import CLIP, Proxy
 
 Work = Callable[[AsyncQyranClient], Awaitable[None]]
@@ -105,6 +105,71 @@ def test_what_no_reconnect_can_mend_is_raised_with_what_programs_need(world: Wor
         assert wrong.value.field == "disposition.reason"
         assert await client.get_case("gate-x") is None
 
+    run(world.address, work)
+
+
+def test_close_ends_a_watch_and_raises_the_clients_own_error_in_other_calls(world: World, monkeypatch):
+    reached, held = threading.Event(), threading.Event()
+
+    def hold(case_id: str) -> None:
+        reached.set()
+        held.wait(20)
+
+    async def follow(client: AsyncQyranClient) -> list[int]:
+        return [entry.sequence async for entry in client.watch()]
+
+    async def work(client: AsyncQyranClient) -> None:
+        entries = client.watch()
+        assert await take(entries, 1) == [1]
+        waiting, watching = asyncio.create_task(anext(entries)), asyncio.create_task(follow(client))
+        asking = asyncio.create_task(client.get_case("gate-000001"))
+        assert await asyncio.to_thread(reached.wait, 10)
+        await client.close()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+        assert await watching in ([], [1])
+        with pytest.raises(ClientClosed, match="the client was closed"):
+            await asking
+        with pytest.raises(ClientClosed):
+            await client.list_cameras()
+        assert [entry async for entry in client.watch()] == []
+
+    monkeypatch.setattr(world.register, "get", hold)
+    world.register.append([make_case(1)])
+    try:
+        run(world.address, work)
+    finally:
+        held.set()
+
+
+def test_a_watch_whose_task_is_cancelled_is_cancelled(world: World):
+    async def work(client: AsyncQyranClient) -> None:
+        entries = client.watch()
+        assert await take(entries, 1) == [1]
+        waiting = asyncio.create_task(anext(entries))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    world.register.append([make_case(1)])
+    run(world.address, work)
+
+
+def test_a_client_that_waits_to_reconnect_ends_when_it_is_closed(world: World, monkeypatch: pytest.MonkeyPatch):
+    async def work(client: AsyncQyranClient) -> None:
+        monkeypatch.setattr(following.Following, "next_wait_s", lambda *_: 50.0)
+        entries = client.watch()
+        assert await take(entries, 1) == [1]
+        waiting = asyncio.create_task(anext(entries))
+        await asyncio.to_thread(world.stop)
+        await asyncio.sleep(0.3)
+        await client.close()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+        world.start()
+
+    world.register.append([make_case(1)])
     run(world.address, work)
 
 

@@ -16,7 +16,7 @@ from engine.errors import ConfigError
 from engine.evidence import load_public_key, load_signing_key
 from engine.evidence.folder import Folders
 from engine.register import SqlRegister
-from tests.evidence_bench import store_example
+from rig.evidence_bench import store_example
 
 
 def qyran(*arguments: str | Path) -> Result:

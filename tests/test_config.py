@@ -85,7 +85,8 @@ def test_the_defaults_are_usable() -> None:
 
 def test_the_registers_password_comes_from_a_file_or_the_environment_and_never_shows(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3/cr:et\n")
-    text = '[register]\nurl = "postgresql://${DB_USER}@db:5432/qyran"\npassword_file = "password"\n' + CAMERA
+    register = '[register]\nurl = "postgresql://${DB_USER}@db:5432/qyran"\npassword_file = "password"\n'
+    text = 'device_serial = "QY-1"\n' + register + CAMERA
     variables = {"DB_USER": "qyran", "WHO": "", "WORD": ""}
     config = load_config(write(tmp_path, text), variables)
     assert config.register_at == "postgresql://qyran:s3%2Fcr%3Aet@db:5432/qyran"
@@ -100,6 +101,12 @@ def test_without_a_url_the_register_is_a_file_of_the_state_folder() -> None:
     assert config.register_at == Path("var/register.db")
 
 
+def test_systems_that_share_a_register_have_serial_numbers(tmp_path: Path) -> None:
+    shared = '[register]\nurl = "postgresql://db/qyran"\n' + CAMERA
+    with pytest.raises(ConfigError, match="device_serial: a register on a server is shared"):
+        load_config(write(tmp_path, shared), {"WHO": "", "WORD": ""})
+
+
 def test_who_opens_no_camera_needs_no_secret_of_one_but_those_of_the_register(tmp_path: Path):
     path = tmp_path / "engine.toml"
     camera = '[[cameras]]\nname = "gate"\nurl = "rtsp://${USER_OF_GATE}@10.0.0.1/"\nsite = "gate.toml"\n'
@@ -107,6 +114,6 @@ def test_who_opens_no_camera_needs_no_secret_of_one_but_those_of_the_register(tm
     with pytest.raises(ConfigError, match="USER_OF_GATE is not set"):
         load_config(path, {})
     assert load_config(path, {}, opens_cameras=False).state == tmp_path / "var"
-    path.write_text('[register]\nurl = "postgresql://${DB_USER}@db/qyran"\n' + camera)
+    path.write_text('device_serial = "QY-1"\n[register]\nurl = "postgresql://${DB_USER}@db/qyran"\n' + camera)
     with pytest.raises(ConfigError, match="DB_USER is not set"):
         load_config(path, {}, opens_cameras=False)

@@ -23,7 +23,7 @@ from engine.registry import import_csv
 from engine.registry.snapshot import HEADER
 from engine.site import Line, Site
 from engine.site.looks import NoInsuranceRule, PhoneUseRule, SectionEndRule
-from tests.examples import make_case, make_document
+from rig.examples import make_case, make_document
 from tests.networks import make_network
 from tests.rules_stage import KZ, project, site
 

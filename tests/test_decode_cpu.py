@@ -25,7 +25,7 @@ from engine.errors import DecodeError
 from engine.metrics import Metrics
 from engine.site.signals import Lamp
 from engine.types import FrameBatch, Segment
-from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
+from rig.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
 
 MODEL = ModelInput(name="x", width_px=96, height_px=96, dtype="float32")
 STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {

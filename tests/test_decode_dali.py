@@ -15,7 +15,7 @@ from engine.decode.model_input import ModelInput
 from engine.demo.city import FOOTAGE
 from engine.errors import OutOfDeviceMemory
 from engine.types import Segment
-from tests.videos import FPS, cut, make_segment, number_of
+from rig.videos import FPS, cut, make_segment, number_of
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")

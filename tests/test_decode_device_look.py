@@ -13,7 +13,7 @@ from engine.decode.second_look import look
 from engine.errors import DecodeError, DeviceLost
 from engine.metrics import Metrics
 from engine.types import Bytes8, Segment
-from tests.videos import BEGAN_S, SIZE_PX, make_segment
+from rig.videos import BEGAN_S, SIZE_PX, make_segment
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the device's look is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the device's look is not tested")

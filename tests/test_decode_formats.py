@@ -14,7 +14,7 @@ from engine import remux
 from engine.decode.formats import ON_GPU, Formats, is_regular, shown
 from engine.errors import DecodeError
 from engine.types import Segment
-from tests.videos import FPS, make_segment
+from rig.videos import FPS, make_segment
 
 STREAMS = {
     "h264": ("libx264", "yuv420p", {"tune": "zerolatency"}),

@@ -15,7 +15,7 @@ from engine.decode.model_input import ModelInput
 from engine.decode.second_look import look
 from engine.metrics import Metrics
 from engine.types import Segment
-from tests.videos import BEGAN_S, FPS, make_segment, number_of
+from rig.videos import BEGAN_S, FPS, make_segment, number_of
 
 pytest.importorskip("torch", reason="torch is not installed: the decoder on a GPU is not tested")
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the decoder on a GPU is not tested")

@@ -16,7 +16,7 @@ from engine.decode.opening import Decoding, open_decoding
 from engine.decode.second_look import look
 from engine.errors import ConfigError
 from engine.metrics import Metrics
-from tests.videos import BEGAN_S, make_segment
+from rig.videos import BEGAN_S, make_segment
 
 MODEL = ModelInput(name="x", width_px=96, height_px=96)
 INSTALLED = all(importlib.util.find_spec(name) for name in ("nvidia", "torch"))

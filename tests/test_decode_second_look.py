@@ -10,7 +10,7 @@ import pytest
 from engine.decode.second_look import look
 from engine.errors import DecodeError
 from engine.types import Segment
-from tests.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
+from rig.videos import BEGAN_S, FPS, SIZE_PX, make_segment, number_of
 
 
 @pytest.fixture(scope="module")

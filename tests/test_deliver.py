@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +15,15 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import violation_service_pb2 as calls_pb
 
-from engine.config import RecipientConfig
+from engine.config import RecipientConfig, RetentionConfig
 from engine.decisions import Ruling
 from engine.deliver import Line, open_channel
 from engine.deliver.credentials import Credentials
 from engine.errors import ConfigError
 from engine.metrics import Metrics
-from engine.register import Decisions, Outbox, SqlRegister
+from engine.register import Decisions, Outbox, Retention, SqlRegister
+from rig.examples import make_case, write_case
 from tests.certificates import Authority
-from tests.examples import make_case, write_case
 from tests.recipients import Register, Respond, erap, grpc_register, http_register, plain
 
 AT = "2027-01-15T08:00:00Z"
@@ -318,6 +319,73 @@ def test_over_http_an_answer_after_the_deadline_makes_no_second_entry_either(wor
     assert list(recipient.taken) == ids
 
 
+@pytest.mark.parametrize(
+    ("scheme", "beginning", "result"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nX-Slow: ", "failed"),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n", "failed"),
+        ("https", b"\x16\x03\x03\x3f\xff\x02", "unavailable"),
+    ],
+)
+def test_a_recipient_that_trickles_holds_the_line_for_its_deadline_and_no_longer(
+    world: World, scheme: str, beginning: bytes, result: str
+) -> None:
+    world.append(1)
+    with trickling(beginning) as port:
+        line = world.line(f"{scheme}://127.0.0.1:{port}/cases", deadline_s=0.5)
+        stepped = threading.Thread(target=line.step, daemon=True)
+        stepped.start()
+        stepped.join(20)
+        assert not stepped.is_alive()
+    assert world.outbox.standing().pending == 1
+    assert world.metrics.registry.get_sample_value("qyran_deliveries_total", {"recipient": "city", "result": result})
+
+
+@contextmanager
+def trickling(beginning: bytes) -> Iterator[int]:
+    """Takes any connection and sends it a byte now and then, for ever."""
+    ended = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(beginning)
+            while not ended.wait(0.1):
+                connection.sendall(b"1")
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=trickle, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        ended.set()
+
+
+def test_a_case_that_retention_removed_says_nothing_of_the_recipient(world: World) -> None:
+    world.append(*range(12))
+    line = world.line(f"grpc://127.0.0.1:{free_port()}")
+    world.work(line, lambda: breaker(world) == 1)
+    keeper = Retention(world.register.database, RetentionConfig(days=1), clock=lambda: world.clock() + 2 * 86_400)
+    keeper.remove(keeper.due(0, 1))
+    world.work(line, lambda: world.outbox.standing().refused == 1)
+    assert breaker(world) > 0
+
+
+def breaker(world: World) -> float | None:
+    return world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"})
+
+
+def test_of_a_recipients_words_a_page_is_kept(world: World) -> None:
+    recipient = Register(lambda case_id: "no " * 100_000)
+    (case_id,) = world.append(1)
+    with http_register(recipient, erap) as port:
+        world.work(world.line(f"http://127.0.0.1:{port}", form="erap"), world.is_done)
+    (dead,) = world.outbox.refused(10)
+    assert (dead.case_id, len(dead.detail)) == (case_id, 1023)
+
+
 def test_what_a_recipient_asks_for_with_retry_after_is_kept_to(world: World) -> None:
     words = iter(["429", "take"])
     recipient = Register(lambda _: next(words))
@@ -399,6 +467,17 @@ def test_a_decision_that_cannot_be_recorded_does_not_keep_the_case_from_being_de
     (case_id,) = world.append(1)
     with http_register(Register(extra={"disposition": {"report_id": "", "ruling": "accepted"}})) as port:
         world.work(world.line(f"http://127.0.0.1:{port}"), world.is_done)
+    assert world.outbox.standing().delivered == 1
+    assert Decisions(world.register.database).of_case(case_id)[0] == []
+
+
+def test_a_decision_of_the_end_of_time_spoils_no_case(world: World) -> None:
+    decided = calls_pb.Disposition(
+        report_id="D-1", ruling=calls_pb.RULING_ACCEPTED, decided_at=Timestamp(seconds=2**63 - 1)
+    )
+    (case_id,) = world.append(1)
+    with grpc_register(Register(decide=lambda case_id: decided)) as port:
+        world.work(world.line(f"grpc://127.0.0.1:{port}"), world.is_done)
     assert world.outbox.standing().delivered == 1
     assert Decisions(world.register.database).of_case(case_id)[0] == []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.register import SqlRegister
-from tests.examples import make_case
+from rig.examples import make_case
 from tests.recipients import Register, grpc_register
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,8 +20,8 @@ from engine.detect.onnx import OnnxDetector
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
 from engine.types import Clock, FrameBatch, Frames, Segment, VehicleClass
+from rig.videos import cut
 from tests.networks import make_card, make_network
-from tests.videos import cut
 
 BOXES = np.array([[[0.5, 0.5, 0.25, 0.5], [0.25, 0.5, 0.125, 0.125]]], np.float32)
 

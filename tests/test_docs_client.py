@@ -15,8 +15,8 @@ from engine.build import build
 from engine.config import ServiceConfig, TlsConfig
 from engine.demo.city import SITES
 from engine.register import SqlRegister, Tokens
+from rig.examples import write_case
 from tests.certificates import Authority
-from tests.examples import write_case
 from tests.test_fleet import at_work, config
 
 PAGE = Path(__file__).parent.parent / "docs" / "client.md"

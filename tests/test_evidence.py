@@ -18,8 +18,8 @@ from engine.evidence import (
     verify_case,
 )
 from engine.types import Plate, PlateSighting, Segment
-from tests.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
-from tests.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
+from rig.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
+from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
 
 
 @pytest.fixture(scope="module")

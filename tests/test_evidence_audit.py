@@ -16,8 +16,8 @@ from engine.evidence.chain import Seal
 from engine.evidence.folder import Folders
 from engine.register import SqlRegister
 from engine.types import Case
-from tests.evidence_bench import store_example
-from tests.examples import make_document
+from rig.evidence_bench import store_example
+from rig.examples import make_document
 
 
 @pytest.fixture

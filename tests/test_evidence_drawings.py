@@ -18,7 +18,7 @@ from engine.site import Calibration, LensBend, Line, Zone, load_site
 from engine.site.rules import WrongWayRule
 from engine.site.signals import Lamp
 from engine.types import Measurement, Sighting
-from tests.evidence_bench import SITE
+from rig.evidence_bench import SITE
 
 SITES = Path(__file__).resolve().parent.parent / "engine" / "demo" / "sites"
 SVG = "{http://www.w3.org/2000/svg}"

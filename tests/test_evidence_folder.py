@@ -7,19 +7,23 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from engine import document
+from engine.config import RetentionConfig
 from engine.decode.second_look import look
 from engine.errors import EvidenceError
 from engine.evidence import Means, audit, folder, prosecutor, stored_cases, verify_case
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
+from engine.housekeeping import Housekeeper
+from engine.register import Retention, SqlRegister
 from engine.types import Case, Segment
-from tests.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
-from tests.examples import EPOCH_S, make_document, make_footage, make_violation
+from rig.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
+from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +46,22 @@ def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench,
     assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
     assert list(stored_cases(bench.root, is_known=lambda name: name == case.id)) == []
     assert list(stored_cases(bench.root / "nowhere", is_known=lambda name: False)) == []
+
+
+def test_a_camera_that_lives_in_other_years_hides_no_case_that_a_crash_kept_from_the_register(bench: Bench, footage):
+    case, _ = prove(bench, footage)
+    for year in (1970, 2098, 2099):
+        (bench.root / f"{year}/01/01").mkdir(parents=True)
+    assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
+
+
+def test_a_copy_of_a_case_in_the_folder_of_another_day_is_not_recorded(bench: Bench, footage, tmp_path: Path):
+    case, _ = prove(bench, footage)
+    shutil.copytree(bench.root / case.folder, bench.root / "2025/01/01" / case.id)
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        Housekeeper(register, bench.root, Retention(register.database, RetentionConfig())).recover()
+        (entry,) = register.read(0, 10)
+    assert entry.case == case
 
 
 def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Path):
@@ -116,9 +136,6 @@ def test_a_refused_case_does_not_lose_those_before_it_nor_those_after_it(bench: 
 
 
 def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(bench: Bench, footage, monkeypatch):
-    def refuse(*_: object) -> Case:
-        raise EvidenceError("No space left on device")
-
     monkeypatch.setattr(Folders, "store", refuse)
     monkeypatch.setattr(prosecutor, "WAITING_MOST", 3)
     monkeypatch.setattr(prosecutor, "CLAIM_BYTES", sum(len(segment.payload) for segment in footage[:4]))
@@ -131,13 +148,35 @@ def test_violations_that_wait_for_a_full_disk_are_bounded_in_number_and_bytes(be
     assert bench.prosecutor.waiting == 3
 
 
+def refuse(*_: object) -> Case:
+    raise EvidenceError("No space left on device")
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_loses_no_case(
+    bench: Bench, footage, monkeypatch: pytest.MonkeyPatch, room: bool
+):
+    bench.keep(footage[:4])
+    with monkeypatch.context() as full:
+        full.setattr(Folders, "store", refuse)
+        full.setattr(prosecutor, "CLAIM_BYTES", prosecutor.CLAIM_BYTES if room else 1)
+        assert bench.prosecutor.prove([VIOLATION]) == []
+        bench.keep(footage[4:])
+        assert bench.prosecutor.release(VIOLATION.camera) == []
+    assert bench.prosecutor.kept(VIOLATION.camera, 0.0, EPOCH_S + 100.0) == []
+    bench.now_s += prosecutor.RETRY_S + 60.0
+    (case,) = bench.prosecutor.prove([])
+    incomplete = document.decode(case.document, source="").incomplete
+    assert (incomplete == ()) is room
+
+
 KILLED = """
 import itertools, sys
 from pathlib import Path
-from tests.examples import EPOCH_S, make_document, make_footage, make_violation
+from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 from engine.decode.second_look import look
 from engine.evidence import Means
-from tests.evidence_bench import Bench, nobody
+from rig.evidence_bench import Bench, nobody
 bench = Bench(Path(sys.argv[1]), Means(look, nobody))
 bench.keep(make_footage(12))
 for number in itertools.count(int(sys.argv[2])):

@@ -22,8 +22,8 @@ from engine.registry.papers import PAPERS, Record, Until
 from engine.rules import load_catalogue
 from engine.rules.catalogue import shipped_catalogues
 from engine.types import Clock, VehicleClass
-from tests.evidence_bench import Bench, nobody, prove
-from tests.examples import make_document, make_footage
+from rig.evidence_bench import Bench, nobody, prove
+from rig.examples import make_document, make_footage
 
 ENGINE = Path(__file__).resolve().parent.parent / "engine"
 SPEAKING = ("rules", "section", "evidence", "signals", "plates", "inquiry", "registry")

@@ -13,8 +13,8 @@ from engine.decode.second_look import look
 from engine.evidence import Means, SigningKey, load_signing_key, manifest, new_key, verify_case
 from engine.evidence.chain import NOTHING, Seal
 from engine.types import Segment
-from tests.evidence_bench import Bench, nobody, prove
-from tests.examples import make_footage
+from rig.evidence_bench import Bench, nobody, prove
+from rig.examples import make_footage
 
 FLIPS = 40
 """Places in every file that are tried."""

@@ -10,8 +10,8 @@ from engine.decode.second_look import look
 from engine.evidence import Means
 from engine.evidence.stills import Seen, veiled
 from engine.types import Detections, Segment, VehicleClass
-from tests.evidence_bench import Bench, found_boxes, prove, shown
-from tests.examples import make_footage, picture
+from rig.evidence_bench import Bench, found_boxes, prove, shown
+from rig.examples import make_footage, picture
 
 
 def contrast(pixels: np.ndarray, box: tuple[float, float, float, float]) -> float:

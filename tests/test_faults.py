@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import delivery, faults
-from benchmarks.pages import result
 from engine.types import Entry
-from tests.examples import make_case
-from tests.faults.scenarios import SCENARIOS, Loss, compared, torn
+from rig.examples import make_case
+from rig.faults.scenarios import SCENARIOS, Loss, compared, torn
 
 
 @pytest.mark.timeout(300)
@@ -34,13 +32,3 @@ def test_a_torn_tail_is_not_what_was_written() -> None:
     content = bytes(range(256)) * 40
     tails = {torn(content, random.Random(seed)) for seed in range(20)}
     assert len(tails) > 15 and content not in tails
-
-
-def test_the_table_on_the_page_is_that_of_the_committed_result() -> None:
-    text = faults.PAGE.read_text(encoding="utf-8")
-    assert faults.with_table(text, result("faults")) == text
-
-
-def test_the_delivery_table_on_the_page_is_that_of_the_committed_result() -> None:
-    text = delivery.PAGE.read_text(encoding="utf-8")
-    assert delivery.with_table(text, result("delivery")) == text

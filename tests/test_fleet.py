@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import grpc
 import msgspec
 import pytest
+from PIL import Image
 from qyran.v1 import camera_service_pb2 as pb
 from qyran.v1 import camera_service_pb2_grpc as pb_grpc
 
@@ -19,14 +22,14 @@ from engine.build import Engine, build
 from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
 from engine.demo.city import FOOTAGE, SITES
 from engine.demo.rtsp import serving
-from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict, Stopped
+from engine.errors import ConfigError, NoCamera, OutOfDate, RecordConflict, RegisterError, Stopped
 from engine.fleet import Fleet, Roster
 from engine.mailbox import Mailbox
 from engine.metrics import Metrics
 from engine.register import CameraVersions, SqlRegister
 from engine.runner import Runner
 from engine.types import Entry, Segment
-from tests.serving import eventually
+from rig.serving import eventually
 
 SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
 
@@ -200,7 +203,7 @@ def test_secrets_are_in_the_address_that_is_opened_and_not_on_record(roster: Ros
     record = roster.commit(roster.draft(settings(), SITE, None, "anna"))
     assert record.config.url == "rtsp://u:geheim@10.0.0.1/live"
     assert record.url == "rtsp://10.0.0.1/live"
-    assert b"geheim" not in msgspec.json.encode(roster.history("second")[0])
+    assert b"geheim" not in msgspec.json.encode(roster._versions.newest("second"))
 
 
 def test_a_camera_is_there_once_until_it_is_removed(roster: Roster) -> None:
@@ -294,6 +297,80 @@ def test_a_recorded_site_whose_means_are_gone_keeps_no_engine_from_starting(tmp_
         roster.commit(roster.draft(settings(url="rtsp://10.0.0.1/"), rule.replace("ZONE", zone), None, "anna"))
     with build(config(tmp_path)) as engine:
         assert engine.fleet.watched == ["first"]
+
+
+def lost_secret(state: Path, register: SqlRegister) -> Roster:
+    """`first` of the file, and `second` on record with a secret that is no more there."""
+    versions = CameraVersions(register.database)
+    before = Roster(config(state), versions, {"USER": "u", "PASSWORD": "geheim"})
+    before.commit(before.draft(settings(), SITE, None, "anna"))
+    return Roster(config(state), versions, {})
+
+
+def fleet(roster: Roster, runner: Mock, metrics: Metrics) -> Fleet:
+    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+        return []
+
+    return Fleet(roster, Mock(), runner, Mock(), check, metrics)
+
+
+def test_what_ought_to_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_path: Path) -> None:
+    metrics = Metrics()
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        cameras = fleet(lost_secret(tmp_path, register), Mock(), metrics)
+        cameras.begin([config(tmp_path).cameras[0]])
+        assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 1
+        with pytest.raises(OutOfDate):
+            cameras.remove("second", 7, "anna")
+        removed = cameras.remove("second", 1, "anna")
+    assert (removed.version, removed.state) == (2, "removed")
+    assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
+
+
+def test_a_camera_whose_site_was_mended_is_watched_at_once(tmp_path: Path) -> None:
+    metrics, runner = Metrics(), Mock()
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        versions = CameraVersions(register.database)
+        roster = Roster(config(tmp_path), versions, {})
+        draft = roster.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna")
+        versions.add(replace(draft.version, site="of_an_older_release = true"))
+        cameras = fleet(roster, runner, metrics)
+        cameras.begin([record.config for record in roster.watched()])
+        assert cameras.watched == ["first"]
+        cameras.update_site("second", 1, "anna", SITE, None)
+    assert cameras.watched == ["first", "second"]
+    assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
+
+
+def with_still(state: Path, register: SqlRegister) -> tuple[Roster, Path]:
+    """`second` is on record with a still, which lies at the path."""
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720)).save(picture, "PNG")
+    site = SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)
+    roster = Roster(config(state), CameraVersions(register.database), {})
+    roster.commit(roster.draft(settings(url="rtsp://10.0.0.1/"), site, picture.getvalue(), "anna"))
+    (still,) = (state / "stills").iterdir()
+    return roster, still
+
+
+def test_a_still_that_a_power_cut_emptied_is_written_again(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        roster, still = with_still(tmp_path, register)
+        whole = still.read_bytes()
+        still.write_bytes(b"")
+        assert [record.name for record in roster.watched()] == ["first", "second"]
+        assert still.read_bytes() == whole
+
+
+def test_a_disk_that_takes_no_still_holds_up_no_other_camera(tmp_path: Path) -> None:
+    with closing(SqlRegister(tmp_path / "register.db")) as register:
+        roster, still = with_still(tmp_path, register)
+        still.unlink()
+        still.parent.rmdir()
+        still.parent.write_bytes(b"a file where the folder was")
+        assert [record.name for record in roster.watched()] == ["first"]
+        with pytest.raises(RegisterError, match="cannot keep the still"):
+            roster.get("second")
 
 
 def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:

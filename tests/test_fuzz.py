@@ -28,8 +28,8 @@ from engine.metrics import Metrics
 from engine.rules import load_catalogue
 from engine.serve.matrix import MATRIX
 from engine.site import load_site
-from tests.examples import make_case, make_document, make_footage
-from tests.serving import World
+from rig.examples import make_case, make_document, make_footage
+from rig.serving import World
 
 CORPUS = Path(__file__).parent / "corpus"
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -14,7 +14,7 @@ from engine.inquiry import Identification, Looks, SecondLookInvestigator, Stolen
 from engine.inquiry.views import largest, views
 from engine.metrics import Metrics
 from engine.types import Plate, PlateSighting, Segment, Sighting, VehicleView, Violation
-from tests.examples import EPOCH_S, SIZE_PX, make_footage, make_violation
+from rig.examples import EPOCH_S, SIZE_PX, make_footage, make_violation
 from tests.rules_stage import SPEEDING, site
 
 FOOTAGE = make_footage(4)

@@ -20,7 +20,7 @@ from engine.metrics import Metrics
 from engine.site.looks import NoInsuranceRule, PhoneUseRule, SeatbeltRule
 from engine.site.rules import Rule
 from engine.types import Answer, Plate, PlateSighting, Validity, VehicleView, Violation
-from tests.examples import EPOCH_S, make_footage, make_violation
+from rig.examples import EPOCH_S, make_footage, make_violation
 from tests.networks import make_network
 from tests.rules_stage import site
 from tests.scripted import ScriptedPlates

@@ -320,15 +320,6 @@ def test_an_empty_batch_is_an_empty_motion() -> None:
     assert len(motion.speeds.track) == len(motion.position_m) == 0
 
 
-def test_another_geometry_begins_afresh() -> None:
-    meter = GroundSpeedometer({0: geometry()})
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    meter.measure(batch(TIMES[:20], {1: way[:20]}))
-    meter.recalibrate({})
-    assert meter.remembered() == {}
-    assert meter.measure(batch(TIMES[20:], {1: way[20:]})).speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
-
-
 def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_again() -> None:
     meter = GroundSpeedometer({0: geometry()})
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))

@@ -28,7 +28,7 @@ from engine.pipeline import Pipeline, Stages
 from engine.register import Retention, SqlRegister
 from engine.site import load_site
 from engine.types import Case, Entry, Segment
-from tests.evidence_bench import store_example
+from rig.evidence_bench import store_example
 
 START_S = 1_780_000_000.0
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.access import EVERYTHING, Role
-from tests.examples import write_case
-from tests.serving import World, eventually
+from rig.examples import write_case
+from rig.serving import World, eventually
 
 README = Path(__file__).parent.parent / "README.md"
 CLIP = bytes(range(256)) * 2000

@@ -21,8 +21,8 @@ from engine.register import Filter, Notice, Outbox, SqlRegister, Wish
 from engine.register.cases import lock
 from engine.register.tables import cases
 from engine.types import Entry, EvidenceFile
-from tests.examples import EPOCH_S, make_case
-from tests.postgres import Server
+from rig.examples import EPOCH_S, make_case
+from rig.postgres import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -272,7 +272,7 @@ APPENDER = """
 import itertools, sys
 from pathlib import Path
 from engine.register import SqlRegister
-from tests.examples import make_case
+from rig.examples import make_case
 register = SqlRegister(Path(sys.argv[1]))
 start = int(sys.argv[2])
 for number in itertools.count(start, 3):
@@ -351,7 +351,7 @@ import resource, signal, sys
 from pathlib import Path
 from engine.errors import RegisterError
 from engine.register import SqlRegister
-from tests.examples import make_case
+from rig.examples import make_case
 register = SqlRegister(Path(sys.argv[1]))
 register.append([make_case(0)])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -21,8 +21,8 @@ from engine.errors import RegisterError
 from engine.register import SqlRegister
 from engine.register.tables import metadata
 from engine.types import EvidenceFile
-from tests.examples import make_case
-from tests.postgres import Server
+from rig.examples import make_case
+from rig.postgres import Server
 
 SCHEMA_1 = Path(__file__).parent / "data" / "register_schema_1.sql"
 """`sqlite3.Connection.iterdump` of a register with three cases, as the program before the migrations wrote it."""

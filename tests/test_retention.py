@@ -20,13 +20,14 @@ from engine.errors import CaseConflict, EvidenceError, RecordConflict, RegisterE
 from engine.evidence import remove_folder
 from engine.evidence.folder import Folders
 from engine.housekeeping import Housekeeper, tidying
+from engine.metrics import Metrics
 from engine.register import Decisions, Filter, Outbox, Retention, SqlRegister, Wish
 from engine.register.tables import cases
 from engine.types import Case
-from tests.evidence_bench import store_example
-from tests.examples import make_case
-from tests.postgres import Server
-from tests.serving import eventually
+from rig.evidence_bench import store_example
+from rig.examples import make_case
+from rig.postgres import Server
+from rig.serving import eventually
 
 DAY_S = 86_400.0
 
@@ -259,6 +260,39 @@ def test_the_housekeeper_appends_what_the_register_does_not_have_and_goes_on_aft
         monkeypatch.setattr(office.register, "append", append)
         with tidying(Housekeeper(office.register, office.root, office.keeper()), every_s=0.05):
             assert eventually(lambda: office.kept() == [lost.id])
+
+
+def test_a_clock_that_leaps_ahead_removes_nothing_until_an_operator_does(office: Office) -> None:
+    metrics = Metrics()
+
+    def keeper() -> Housekeeper:
+        """As after a restart."""
+        return Housekeeper(office.register, office.root, office.keeper(days=30), metrics, clock=lambda: office.now_s)
+
+    def paused() -> float | None:
+        return metrics.registry.get_sample_value("qyran_retention_paused")
+
+    old = office.store(1)
+    keeper().tidy()
+    office.now_s += 3650 * DAY_S
+    young = office.store(2)
+    for _ in range(3):
+        keeper().tidy()
+    assert (office.kept(), paused()) == ([old, young], 1)
+    assert keeper().remove() == 1
+    keeper().tidy()
+    assert (office.kept(), paused()) == ([young], 0)
+
+
+def test_before_the_first_tidying_the_newest_case_tells_whether_the_clock_leapt(office: Office) -> None:
+    keeper = Housekeeper(office.register, office.root, office.keeper(days=30), clock=lambda: office.now_s)
+    old = office.store(1)
+    office.now_s += 40 * DAY_S
+    keeper.tidy()
+    assert office.kept() == [old]
+    office.store(2)
+    keeper.tidy()
+    assert old not in office.kept()
 
 
 def test_the_operator_sees_what_is_due_before_anything_goes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from engine.errors import ConfigError
 from engine.metrics import Metrics
 from engine.rules import SiteRulebook, check_site
 from engine.rules.kind import Scene
-from engine.rules.stopline import StopLine
+from engine.rules.signal_line import StopLine
 from engine.rules.way import Ground
 from engine.signals import Change, Report, SignalBook
 from engine.site import Lamp, LensBend, Line, Signal, Site, Zone

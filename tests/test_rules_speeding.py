@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.rules import SiteRulebook, check_site
-from engine.rules.speeding import enforced_kmh
+from engine.rules.kinds.speeding import enforced_kmh
 from engine.site import Limit, Site
 from engine.types import Clock, Measurable, VehicleClass, Violation
 from tests.rules_stage import (

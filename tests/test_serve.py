@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,13 +16,14 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
-from engine.client import QyranClient
+from engine.client import CallRefused, QyranClient
 from engine.errors import ConfigError
 from engine.register import SqlRegister
 from engine.serve import SERVICE
 from engine.serve.feed import PAGE
-from tests.examples import EPOCH_S, make_case, write_case
-from tests.serving import HEARTBEAT_S, World, eventually
+from rig.examples import EPOCH_S, make_case, write_case
+from rig.postgres import Server
+from rig.serving import HEARTBEAT_S, World, eventually
 
 CLIP = bytes(range(256)) * 3000
 """Three chunks."""
@@ -173,6 +175,17 @@ def test_a_page_has_fifty_entries_unless_told(world: World):
     assert len(world.stub.ListCases(pb.ListCasesRequest()).entries) == 50
 
 
+def test_a_page_of_large_documents_is_shorter_and_the_next_goes_on(fresh: World):
+    large = [replace(make_case(n), document=b'{"x":"' + b"x" * 900_000 + b'"}') for n in range(5)]
+    fresh.register.append([*large, replace(make_case(5), document=b"x" * 3_000_000), make_case(6)])
+    token, pages = "", []
+    while not pages or token:
+        page = fresh.stub.ListCases(pb.ListCasesRequest(page_token=token))
+        pages.append([entry.sequence for entry in page.entries])
+        token = page.next_page_token
+    assert pages == [[1, 2], [3, 4], [5], [6], [7]]
+
+
 # -- GetEvidence
 
 
@@ -210,6 +223,36 @@ def test_a_changed_or_lost_file_is_data_loss_and_not_sent_and_the_log_says_where
         assert code is grpc.StatusCode.DATA_LOSS
         assert message.startswith(f"{name}: ")
         assert str(fresh.evidence) not in message
+
+
+def test_evidence_of_another_system_at_the_register_is_asked_for_there(postgres: Server, tmp_path: Path):
+    where = postgres.empty_database()
+    one, other = (World(folder(tmp_path / serial), where=where, serial=serial) for serial in ("QY-1", "QY-2"))
+    case = write_case(one.evidence, 1, {"a.jpg": b"true"})
+    one.register.append([case])
+    assert evidence(one, case_id=case.id, name="a.jpg")[1] == [b"true"]
+    with QyranClient(other.address) as client, pytest.raises(CallRefused, match="at the recording system 'QY-1'") as e:
+        client.download_evidence(case.id, tmp_path)
+    assert (e.value.code, e.value.reason) == ("FAILED_PRECONDITION", "EVIDENCE_ELSEWHERE")
+    assert e.value.device_serial == "QY-1"
+    (one.evidence / case.folder / "a.jpg").unlink()
+    lost = pb.GetEvidenceRequest(case_id=case.id, name="a.jpg")
+    assert refusal(one.stub.GetEvidence(lost))[0] is grpc.StatusCode.DATA_LOSS
+    for world in (one, other):
+        world.close()
+
+
+def test_a_system_that_has_a_copy_of_anothers_evidence_gives_it(postgres: Server, tmp_path: Path):
+    other = World(tmp_path, where=postgres.empty_database(), serial="QY-2")
+    case = write_case(other.evidence, 1, {"a.jpg": b"true"})
+    other.register.append([case])
+    assert evidence(other, case_id=case.id, name="a.jpg")[1] == [b"true"]
+    other.close()
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def test_a_name_that_leads_out_of_the_evidence_is_refused(fresh: World, tmp_path: Path):

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -18,8 +19,8 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine.access import EVERYTHING, Role, Scope
 from engine.config import LimitsConfig
 from engine.serve.matrix import ELSEWHERE, MATRIX
-from tests.examples import make_case, write_case
-from tests.serving import World, eventually
+from rig.examples import make_case, write_case
+from rig.serving import World, eventually
 
 PROTO = Path(__file__).parent.parent / "proto"
 GENEROUS = LimitsConfig(calls_per_s=1e4, burst=10_000, failures_burst=1000)
@@ -268,8 +269,6 @@ def test_what_lies_beyond_a_scope_is_as_if_it_did_not_exist(world: World, tokens
 
 
 def test_an_area_is_part_of_a_case_and_of_a_filter(fresh: World):
-    from dataclasses import replace
-
     fresh.register.append([replace(make_case(n), area=("medeu", "auezov")[n % 2]) for n in range(4)])
     listed = fresh.stub.ListCases(pb.ListCasesRequest(filter=pb.EntryFilter(areas=["auezov"])))
     assert [entry.sequence for entry in listed.entries] == [2, 4]
@@ -329,6 +328,29 @@ def test_a_guesser_is_slowed_down(fresh: World):
     assert codes[-1] is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+def silent(world: World, metadata: object, timeout_s: float = 10.0) -> grpc.StatusCode:
+    """What a call comes to that is begun and never sends its request."""
+    ended = threading.Event()
+    call = world.channel.stream_unary("/qyran.v1.ViolationService/GetCase")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(iter(lambda: ended.wait(30), True), metadata=metadata, timeout=timeout_s)
+    ended.set()
+    return caught.value.code()
+
+
+def test_who_may_not_call_is_told_so_before_a_request_is_read(fresh: World):
+    controller = fresh.tokens.new("box", Role.CONTROLLER, EVERYTHING)
+    let_know(fresh)
+    assert silent(fresh, bearer("qyran_00_guess")) is grpc.StatusCode.UNAUTHENTICATED
+    assert silent(fresh, bearer(controller)) is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_who_may_call_and_says_nothing_is_not_waited_for_for_ever(fresh: World, monkeypatch: pytest.MonkeyPatch):
+    path = "/qyran.v1.ViolationService/GetCase"
+    monkeypatch.setitem(MATRIX, path, replace(MATRIX[path], most_s=0.3))
+    assert silent(fresh, (), timeout_s=60.0) is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def test_a_request_that_is_too_large_is_refused(fresh: World):
     request = pb.ReportDispositionRequest(case_id="x", disposition=pb.Disposition(reason="x" * 70_000))
     code, message = attempt(fresh.stub.ReportDisposition, request)
@@ -337,8 +359,6 @@ def test_a_request_that_is_too_large_is_refused(fresh: World):
 
 
 def test_a_call_past_its_deadline_ends_and_so_does_one_past_the_services_own(fresh: World, monkeypatch):
-    from dataclasses import replace
-
     held = threading.Event()
     monkeypatch.setattr(fresh.register, "get", lambda case_id: held.wait(3) and None)
     with pytest.raises(grpc.RpcError) as caught:

@@ -21,7 +21,7 @@ from engine.errors import Unreachable
 from engine.fleet import CameraRecord, Roster
 from engine.register import CameraVersions, SqlRegister
 from engine.rules import load_catalogue
-from tests.serving import World
+from rig.serving import World
 from tests.test_fleet import SITE, config
 from tests.test_serve_access import attempt, bearer, let_know
 
@@ -34,7 +34,7 @@ class Recorded:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self.all, self.get, self.history = roster.all, roster.get, roster.history
-        self.remove = self.resume = self.pause
+        self.remove, self.resume = roster.remove, self.pause
 
     def order(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
@@ -88,16 +88,45 @@ def test_of_a_video_that_plays_as_a_camera_the_name_alone_is_told(world: World):
     assert camera.url == "avenue.mp4"
 
 
-def test_a_site_file_that_is_gone_is_told_without_its_folder(tmp_path: Path):
-    site = tmp_path / "sites" / "avenue.toml"
-    camera = msgspec.structs.replace(config(tmp_path).cameras[0], site=site)
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[World]:
+    """`first` has lost its site file, `second` its secret; `third` is well."""
+    camera = msgspec.structs.replace(config(tmp_path).cameras[0], site=tmp_path / "sites" / "gone.toml")
+    lost = msgspec.structs.replace(config(tmp_path), cameras=(camera,))
     with closing(SqlRegister(tmp_path / "cameras.db")) as register:
-        lost = msgspec.structs.replace(config(tmp_path), cameras=(camera,))
-        world = World(tmp_path, Recorded(Roster(lost, CameraVersions(register.database), {})))
-        _, message = refused(world, "GetCamera", pb.GetCameraRequest(name="first"))
+        versions = CameraVersions(register.database)
+        before = Roster(lost, versions, {"USER": "u", "PASSWORD": "geheim"})
+        for name, url in (("second", "rtsp://${USER}:${PASSWORD}@10.0.0.1/"), ("third", "rtsp://10.0.0.1/")):
+            before.commit(before.draft(CameraConfig(name=name, url=url, site=Path()), SITE, None, "anna"))
+        world = World(tmp_path, Recorded(Roster(lost, versions, {})))
+        yield world
         world.close()
-    assert "avenue.toml: " in message
-    assert str(tmp_path) not in message
+
+
+def test_cameras_that_cannot_be_read_are_told_of_and_hide_no_other(broken: World, tmp_path: Path):
+    listed = broken.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
+    assert [camera.name for camera in listed] == ["third"]
+    for name, why in (("first", "camera 'first': gone.toml: "), ("second", "USER is not set")):
+        code, message = refused(broken, "GetCamera", pb.GetCameraRequest(name=name))
+        assert code == "FAILED_PRECONDITION"
+        assert why in message
+        assert str(tmp_path) not in message
+
+
+def test_a_camera_that_cannot_be_read_can_be_removed(broken: World):
+    removed = broken.camera_stub.RemoveCamera(pb.RemoveCameraRequest(name="second", version=1)).camera
+    assert (removed.name, removed.version, removed.state) == ("second", 2, pb.CAMERA_STATE_REMOVED)
+    assert refused(broken, "GetCamera", pb.GetCameraRequest(name="second"))[0] == "NOT_FOUND"
+
+
+def test_a_camera_that_cannot_be_read_lies_beyond_every_area(broken: World):
+    metadata = bearer(broken.tokens.new("scoped", Role.ADMIN, Scope(areas=("medeu",))))
+    let_know(broken)
+    for call, request in (
+        (broken.camera_stub.GetCamera, pb.GetCameraRequest(name="second")),
+        (broken.camera_stub.RemoveCamera, pb.RemoveCameraRequest(name="second", version=1)),
+    ):
+        assert attempt(call, request, metadata)[0] is grpc.StatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
 from engine.access import EVERYTHING, Role
-from tests.examples import make_case
-from tests.serving import World, eventually
+from engine.register import consumers, decisions
+from rig.examples import make_case
+from rig.serving import World, eventually
 from tests.test_serve_access import bearer, let_know
 
 CASE = "gate-000001"
+END_OF_TIME = Timestamp(seconds=2**63 - 1)
 
 
 @pytest.fixture
@@ -53,6 +56,16 @@ def test_a_watch_of_a_consumer_begins_after_what_it_acknowledged(world: World):
     assert acknowledge(world, 4) == 4
     assert first_of(world, "astana") == 5
     assert first_of(world, "almaty") == 1
+
+
+def test_a_credential_has_no_more_consumers_than_it_may(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consumers, "MOST", 3)
+    for number in range(3):
+        acknowledge(world, 1, f"consumer-{number}")
+    request = pb.AcknowledgeRequest(consumer="one-more", sequence=1)
+    code, message = refused(world.stub.Acknowledge, request)
+    assert (code, message) == ("RESOURCE_EXHAUSTED", "'loopback' has 3 consumers, more there may not be")
+    assert acknowledge(world, 2, "consumer-0") == 2
 
 
 def test_a_cursor_never_goes_back(world: World):
@@ -130,6 +143,21 @@ def test_a_later_report_follows_the_earlier_one(world: World):
     ]  # fmt: skip
 
 
+def test_a_case_has_no_more_dispositions_and_reviews_than_it_may(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decisions, "MOST", 1)
+    report(world, "r1", pb.RULING_ACCEPTED)
+    review(world, "v1", pb.FINDING_UPHELD)
+    for one_more in (
+        lambda: report(world, "r2", pb.RULING_EXEMPT_STOLEN),
+        lambda: review(world, "v2", pb.FINDING_UPHELD, supersedes="v1"),
+    ):
+        with pytest.raises(grpc.RpcError, match="more there may not be") as caught:
+            one_more()
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    report(world, "r1", pb.RULING_ACCEPTED)  # again, by a network that repeats
+    assert len(history(world).dispositions) == 1
+
+
 def test_the_same_report_with_another_content_is_a_conflict(world: World):
     report(world, "r1", pb.RULING_ACCEPTED)
     with pytest.raises(grpc.RpcError, match="report 'r1' was recorded already, with another content") as caught:
@@ -147,6 +175,7 @@ def test_the_same_report_with_another_content_is_a_conflict(world: World):
         (pb.Disposition(report_id="1", ruling=pb.RULING_REJECTED), "disposition.reason"),
         (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, reason="x" * 1001), "disposition.reason"),
         (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, reference="x" * 256), "disposition.reference"),
+        (pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED, decided_at=END_OF_TIME), "disposition.decided_at"),
     ],
 )
 def test_a_wrong_report_is_refused_and_names_the_field(world: World, disposition: pb.Disposition, field: str):
@@ -154,6 +183,7 @@ def test_a_wrong_report_is_refused_and_names_the_field(world: World, disposition
     code, message = refused(world.stub.ReportDisposition, request)
     assert code == "INVALID_ARGUMENT"
     assert message.startswith(f"{field}: ")
+    assert list(history(world).dispositions) == []
 
 
 # -- reviews

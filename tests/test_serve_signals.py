@@ -15,8 +15,8 @@ import engine.serve.signals
 from engine import wire
 from engine.access import Role, Scope
 from engine.types import Clock, Phase
+from rig.serving import World, eventually
 from tests.rules_stage import NOON_S, Vehicle, judged
-from tests.serving import World, eventually
 from tests.test_rules_signals import JUNCTION, RED_LIGHT, junction, runner
 
 RED, GREEN = pb.SIGNAL_PHASE_RED, pb.SIGNAL_PHASE_GREEN

@@ -14,9 +14,9 @@ from engine.access import EVERYTHING, Role
 from engine.client import CallRefused, QyranClient, Tls
 from engine.config import TlsConfig
 from engine.errors import ConfigError
+from rig.examples import make_case
+from rig.serving import World, eventually
 from tests.certificates import Authority
-from tests.examples import make_case
-from tests.serving import World, eventually
 
 
 class Pki:

@@ -86,8 +86,12 @@ def test_a_site_is_read_with_its_rules_by_kind(tmp_path: Path) -> None:
         ("kmh = 60.0", 'kmh = 60.0\nclasses = ["person"]', r"person.*\$\.limits\[0\]\.classes"),
         ("kmh = 60.0", 'kmh = 60.0\nzone = "yard"', "limit 60: there is no zone 'yard'"),
         ("[[640, 600], [640, 200]]", "[[640, 600], [640, 600]]", "rule oneway: direction_px has no length"),
-        ("[[640, 600], [640, 200]]", "[[640, 600], [640, nan]]", "rule oneway"),
-        ("[[0, 700], [1280, 700], [700, 100], [600, 100]]", "[[0, 700], [1280, inf], [700, 100]]", "zone road"),
+        ("[[640, 600], [640, 200]]", "[[640, 600], [640, nan]]", r"finite.*\$\.rules\[1\]\.direction_px"),
+        (
+            "[[0, 700], [1280, 700], [700, 100], [600, 100]]",
+            "[[0, 700], [1280, inf], [700, 100]]",
+            r"finite.*\$\.zones\[0\]",
+        ),
         ("[[0, 700], [1280, 700], [700, 100], [600, 100]]", "[[0, 700], [1280, 700]]", r"\$\.zones\[0\]\.polygon_px"),
         ("2026-01-01T00:00:00+05:00", "2026-01-01T00:00:00", r"\$\.valid_from"),
         ("[place]", '[place]\ntimezone = "Asia/Atlantis"', "there is no time zone 'Asia/Atlantis'"),
@@ -105,8 +109,9 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, old: str, new: str,
     ("old", "new", "message"),
     [
         ("expires = 2027", "expires = 2025", "calibration c1 expires before it is made"),
-        ("[0.0, 0.0, 1.0]]", "[0.0, nan, 1.0]]", "calibration c1: image_to_ground"),
-        ("[700, 100]]", "[700, nan]]", r"calibration\.area_px"),
+        ("[0.0, 0.0, 1.0]]", "[0.0, nan, 1.0]]", r"finite.*\$\.calibration\.image_to_ground\[2\]\[1\]"),
+        ("[700, 100]]", "[700, nan]]", r"finite.*\$\.calibration\.area_px"),
+        ("[700, 100]]", "[700, 100]]\ncamera_m = [0.0, 0.0, inf]", r"finite.*\$\.calibration\.camera_m\[2\]"),
     ],
 )
 def test_a_calibration_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -168,7 +173,7 @@ def test_a_signal_has_lamps_and_a_controllers_group(tmp_path: Path) -> None:
     [
         ('colour = "red"', 'colour = "blue"', r"signals\[0\].lamps\[0\].colour"),
         ("radius_px = 6.0", "radius_px = 60.0", "signal main: the red lamp reaches out of the picture"),
-        ("[100.0, 50.0]", "[nan, 50.0]", "centre_px is not a number"),
+        ("[100.0, 50.0]", "[nan, 50.0]", r"finite.*lamps\[0\]\.centre_px\[0\]"),
         ('group = "K1"', "", "signal main: controller and group go together"),
         ("radius_px", "radius", r"unknown field `radius`"),
     ],

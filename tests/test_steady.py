@@ -26,7 +26,7 @@ from engine.site import Calibration, Place, Site
 from engine.steady import Pace, Reference, ViewGuard, key_frame, references
 from engine.steady.guard import DRIFT_SHARE, Watch
 from engine.types import Bytes8, Floats, Segment
-from tests.videos import cut
+from rig.videos import cut
 
 FOOTAGE = Path(__file__).parent.parent / "engine" / "demo" / "footage"
 EPOCH_S = 1_780_000_000.0

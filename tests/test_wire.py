@@ -14,7 +14,7 @@ from qyran.v1 import violation_service_pb2 as calls_pb
 from engine import document as doc
 from engine import wire
 from engine.types import Case, Clock, Entry, EvidenceFile, VehicleClass
-from tests.examples import EPOCH_S, make_case, make_document
+from rig.examples import EPOCH_S, make_case, make_document
 
 PROTO = Path(__file__).resolve().parent.parent / "proto"
 DATA = Path(__file__).parent / "data"

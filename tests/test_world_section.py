@@ -28,7 +28,7 @@ from engine.site import Certificate, Limit, Line
 from engine.site.looks import SectionEndRule
 from engine.track import KalmanTracker
 from engine.types import Detections, Frames, Plate
-from tests.evidence_bench import nobody
+from rig.evidence_bench import nobody
 from tests.rules_stage import KMH, KZ, Vehicle, project, site
 from tests.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from tests.world_stage import PLATE, Eyes, Still, Traffic, recording

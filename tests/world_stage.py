@@ -37,7 +37,8 @@ from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass
-from tests.evidence_bench import nobody
+from rig.evidence_bench import nobody
+from rig.videos import cut
 from tests.networks import make_network
 from tests.rules_stage import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 from tests.scripted import ScriptedDecoder, ScriptedDetector, ScriptedPlates
@@ -195,25 +196,5 @@ def recording(seconds: int, fps: int, light: int = 96) -> tuple[Segment, ...]:
         frame.pts = index
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    return tuple(_segment(packets[at : at + fps], at // fps, fps) for at in range(0, len(packets), fps))
-
-
-def _segment(packets: list[av.Packet], sequence: int, fps: int) -> Segment:
-    pts = np.array([packet.pts for packet in packets], np.int64)
-    return Segment(
-        camera=0,
-        sequence=sequence,
-        codec="h264",
-        extradata=b"",
-        width_px=SIZE_PX[0],
-        height_px=SIZE_PX[1],
-        time_base=Fraction(1, fps),
-        payload=b"".join(bytes(packet) for packet in packets),
-        size_bytes=np.array([packet.size for packet in packets], np.int64),
-        pts=pts,
-        dts=np.array([packet.dts for packet in packets], np.int64),
-        key=np.array([packet.is_keyframe for packet in packets]),
-        captured_s=NOON_S + pts / fps,
-        clock=Clock.SYNCHRONISED,
-        continues=sequence > 0,
-    )
+    one = functools.partial(cut, codec="h264", size_px=SIZE_PX, fps=fps, began_s=NOON_S, clock=Clock.SYNCHRONISED)
+    return tuple(one(packets[at : at + fps], sequence=at // fps) for at in range(0, len(packets), fps))

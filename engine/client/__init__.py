@@ -14,7 +14,7 @@ case's id. `AsyncQyranClient` has the same calls for asyncio.
 
 from engine.client.aio import AsyncQyranClient
 from engine.client.channel import Tls
-from engine.client.errors import CallRefused
+from engine.client.errors import CallRefused, ClientClosed
 from engine.client.messages import CameraStatus, case_of, to_json
 from engine.client.sync import QyranClient
 from engine.decisions import Disposition, Finding, Review, Ruling
@@ -23,6 +23,7 @@ __all__ = [
     "AsyncQyranClient",
     "CallRefused",
     "CameraStatus",
+    "ClientClosed",
     "Disposition",
     "Finding",
     "QyranClient",

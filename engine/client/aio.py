@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,7 +18,7 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine import wire
 from engine.client import messages
 from engine.client.channel import Access, Tls
-from engine.client.errors import code_of, error_of, is_passing, retry_s
+from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import Download, plain
 from engine.client.following import SHORTEST_WAIT_S, Following
 from engine.client.orders import AsyncCameraOrders
@@ -43,6 +44,7 @@ class AsyncQyranClient(AsyncCameraOrders):
         self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
         super().__init__(camera_grpc.CameraServiceStub(self._channel))
         self._target, self._timeout_s = target, timeout_s
+        self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,7 +55,8 @@ class AsyncQyranClient(AsyncCameraOrders):
         await self.close()
 
     async def close(self) -> None:
-        """End every call."""
+        """End every call: a running `watch` stops, any other call raises ClientClosed."""
+        self._closed.set()
         await self._channel.close(grace=None)
 
     # -- cases as they come
@@ -72,18 +75,20 @@ class AsyncQyranClient(AsyncCameraOrders):
         """As `QyranClient.watch`; ends when it is closed or its task is cancelled."""
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
         following = Following(after_sequence, consumer, wanted)
-        while True:
+        while not self._closed.is_set():
             at_least_s = 0.0
             try:
                 async for entry in self._stream(following):
                     yield entry
+            except ClientClosed:
+                return
             except grpc.RpcError as error:
                 self._raise_unless_passing(error)
                 log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
                 at_least_s = retry_s(error)
             except TimeoutError:
                 log.warning("watch silent, reconnecting", target=self._target, after=following.sequence)
-            await asyncio.sleep(following.next_wait_s(at_least_s))
+            await self._pause(following.next_wait_s(at_least_s))
 
     async def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> AsyncIterator[Entry]:
         """As `QyranClient.consume`."""
@@ -186,28 +191,54 @@ class AsyncQyranClient(AsyncCameraOrders):
             raise error_of(self._target, error) from error
 
     async def _attempt(self, call: Callable[..., Awaitable[T]], request: object, timeout_s: float) -> T:
-        return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
+        with self._until_closed():
+            return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
 
     async def _stream(self, following: Following) -> AsyncIterator[Entry]:
         """One connection's worth of `watch`; raises grpc.RpcError when it breaks, TimeoutError where it goes mute."""
-        call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+        with self._until_closed():
+            call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
         try:
-            while (response := await asyncio.wait_for(call.read(), following.patience_s)) is not _END:
+            while (response := await self._next(call, following.patience_s)) is not _END:
                 if (entry := following.hear(response)) is not None:
                     yield entry
         finally:
             call.cancel()
 
+    async def _next(self, call: Any, timeout_s: float) -> Any:
+        with self._until_closed():
+            return await asyncio.wait_for(call.read(), timeout_s)
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Raises ClientClosed for what `close` ends: gRPC cancels it, as if somebody had cancelled the task."""
+        if self._closed.is_set():
+            raise ClientClosed(self._target)
+        try:
+            yield
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._closed.is_set() and task is not None and not task.cancelling():
+                raise ClientClosed(self._target) from None
+            raise
+
+    async def _pause(self, seconds: float) -> None:
+        """Let time pass, not beyond `close`."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), seconds)
+
     async def _bring(self, case_id: str, download: Download) -> None:
-        """One file, whole and verified, or EvidenceError."""
-        for attempt in range(ATTEMPTS):
+        """As `QyranClient._bring`."""
+        for attempt in range(1, ATTEMPTS + 1):
             if await asyncio.to_thread(lambda: download.is_done):
                 return
             try:
                 await self._bring_rest(case_id, download)
             except grpc.RpcError as error:
+                if attempt == ATTEMPTS:
+                    raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                await asyncio.sleep(max(retry_s(error), SHORTEST_WAIT_S * 2**attempt))
+                await self._pause(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (attempt - 1)))
         if not download.is_done:
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
@@ -217,9 +248,10 @@ class AsyncQyranClient(AsyncCameraOrders):
         with stream:
             request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
             metadata = self._access.metadata()
-            call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
-            async for response in call:
-                await asyncio.to_thread(stream.write, response.chunk)
+            with self._until_closed():
+                call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
+                async for response in call:
+                    await asyncio.to_thread(download.add, stream, response.chunk)
             await asyncio.to_thread(download.settle, stream)
 
     def _raise_unless_passing(self, error: grpc.RpcError) -> None:

@@ -33,6 +33,17 @@ class CallRefused(RegisterError):
     """Which field of the request was wrong, where it was one."""
     retry_s: float = 0.0
     """When to try again, where the service says so."""
+    device_serial: str = ""
+    """Which recording system has the evidence, where it is not the one that was asked (`EVIDENCE_ELSEWHERE`)."""
+
+
+class ClientClosed(CallRefused):
+    """`close` was called: the call was cut off, or never made."""
+
+    code = "CANCELLED"
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"{target}: CANCELLED: the client was closed")
 
 
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
@@ -81,6 +92,7 @@ def _explain(refused: CallRefused, content: bytes) -> None:
             packed.Unpack(detail)
             if kind is error_details_pb2.ErrorInfo:
                 refused.reason = detail.reason
+                refused.device_serial = detail.metadata.get("device_serial", "")
             elif kind is error_details_pb2.RetryInfo:
                 refused.retry_s = detail.retry_delay.ToMilliseconds() / 1000
             elif detail.field_violations:

@@ -32,6 +32,12 @@ class Download:
             stream.truncate()
         return stream, stream.tell()
 
+    def add(self, stream: BinaryIO, chunk: bytes) -> None:
+        """Write what has come; raises EvidenceError where a service sends more than the file has: it may never end."""
+        if stream.tell() + len(chunk) > self.file.size_bytes:
+            raise EvidenceError(f"{self.file.name}: the service sends more than the {self.file.size_bytes} bytes of it")
+        stream.write(chunk)
+
     def settle(self, stream: BinaryIO) -> None:
         """Sync and close what was written; put it in its place, or away where it is not what was described."""
         stream.flush()

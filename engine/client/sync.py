@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,7 +18,7 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine import wire
 from engine.client import messages
 from engine.client.channel import Access, Tls
-from engine.client.errors import code_of, error_of, is_passing, retry_s
+from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import Download, plain
 from engine.client.following import SHORTEST_WAIT_S, Following
 from engine.client.orders import CameraOrders
@@ -75,7 +76,7 @@ class QyranClient(CameraOrders):
         self.close()
 
     def close(self) -> None:
-        """End every call: a running `watch` stops; from any thread."""
+        """End every call: a running `watch` stops, any other call raises ClientClosed; from any thread."""
         self._closed.set()
         self._channel.close()
 
@@ -104,11 +105,12 @@ class QyranClient(CameraOrders):
             at_least_s = 0.0
             try:
                 yield from self._stream(following)
+            except ClientClosed:
+                return
             except grpc.RpcError as error:
-                if not self._closed.is_set():
-                    self._raise_unless_passing(error)
-                    log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
-                    at_least_s = retry_s(error)
+                self._raise_unless_passing(error)
+                log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
+                at_least_s = retry_s(error)
             self._closed.wait(following.next_wait_s(at_least_s))
 
     def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> Iterator[Entry]:
@@ -211,19 +213,27 @@ class QyranClient(CameraOrders):
 
     def _call(self, call: Callable[..., T], request: object, timeout_s: float | None = None) -> T:
         try:
-            return call(
-                request,
-                timeout=timeout_s or self._timeout_s,
-                wait_for_ready=True,
-                metadata=self._access.metadata(),
-            )
+            return self._attempt(call, request, timeout_s or self._timeout_s)
         except grpc.RpcError as error:
             raise error_of(self._target, error) from error
 
-    def _get(self, case_id: str) -> pb.GetCaseResponse | None:
-        request, metadata = pb.GetCaseRequest(case_id=case_id), self._access.metadata()
+    def _attempt(self, call: Callable[..., T], request: object, timeout_s: float) -> T:
+        with self._until_closed():
+            return call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Raises ClientClosed for what `close` ends, however gRPC puts it."""
         try:
-            return self._stub.GetCase(request, timeout=self._timeout_s, wait_for_ready=True, metadata=metadata)
+            yield
+        except (grpc.RpcError, ValueError) as error:
+            if self._closed.is_set():
+                raise ClientClosed(self._target) from error
+            raise
+
+    def _get(self, case_id: str) -> pb.GetCaseResponse | None:
+        try:
+            return self._attempt(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id), self._timeout_s)
         except grpc.RpcError as error:
             if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
@@ -231,23 +241,30 @@ class QyranClient(CameraOrders):
 
     def _stream(self, following: Following) -> Iterator[Entry]:
         """One connection's worth of `watch`; raises grpc.RpcError when it breaks."""
-        call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+        with self._until_closed():
+            call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
         stream = iter(call)
         with Patience(call.cancel, following) as patience:
-            while (response := patience.wait_for(stream)) is not None:
+            while (response := self._next(patience, stream)) is not None:
                 if (entry := following.hear(response)) is not None:
                     yield entry
 
+    def _next(self, patience: Patience, stream: Iterator[T]) -> T | None:
+        with self._until_closed():
+            return patience.wait_for(stream)
+
     def _bring(self, case_id: str, download: Download) -> None:
-        """One file, whole and verified, or EvidenceError."""
-        for attempt in range(ATTEMPTS):
+        """One file, whole and verified; else EvidenceError, or CallRefused where the service cannot be reached."""
+        for attempt in range(1, ATTEMPTS + 1):
             if download.is_done:
                 return
             try:
                 self._bring_rest(case_id, download)
             except grpc.RpcError as error:
+                if attempt == ATTEMPTS:
+                    raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2**attempt))
+                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (attempt - 1)))
         if not download.is_done:
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
@@ -258,8 +275,10 @@ class QyranClient(CameraOrders):
         with stream:
             request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
             metadata = self._access.metadata()
-            for response in self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata):
-                stream.write(response.chunk)
+            with self._until_closed():
+                call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
+                for response in call:
+                    download.add(stream, response.chunk)
             download.settle(stream)
 
     def _raise_unless_passing(self, error: grpc.RpcError) -> None:

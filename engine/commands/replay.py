@@ -29,10 +29,9 @@ from engine.pipeline import Pipeline
 from engine.register import SqlRegister
 from engine.signals import SignalBook, read_reports
 from engine.site import Place, Site, load_site
-from engine.types import TRACK_BITS, Entry, Measurable, Motion, Segment, VehicleClass
+from engine.types import KMH, TRACK_BITS, Entry, Measurable, Motion, Segment, VehicleClass
 
 CAMERA = 0
-MPS_TO_KMH = 3.6
 SHOWN_SIGMA_MPS = 2.0
 """A momentary speed that is known worse than this is not drawn."""
 
@@ -90,7 +89,7 @@ def speed_text(motion: Motion, row: int) -> str:
     reason = Measurable(speeds.measurable[row])
     if reason is not Measurable.YES:
         return reason.name.lower().replace("_", " ")
-    return f"{speeds.speed_mps[row] * MPS_TO_KMH:.1f} ± {3 * speeds.sigma_mps[row] * MPS_TO_KMH:.1f} km/h"
+    return f"{speeds.speed_mps[row] * KMH:.1f} ± {3 * speeds.sigma_mps[row] * KMH:.1f} km/h"
 
 
 def play(wanted: Replay, console: Console) -> None:
@@ -149,7 +148,7 @@ def _caption(motion: Motion, row: int) -> str:
     tracks = motion.tracks
     kind = VehicleClass(tracks.class_id[row]).name.lower()
     speed_mps = float(np.hypot(*motion.velocity_mps[row]))
-    speed = f" {speed_mps * MPS_TO_KMH:.0f} km/h" if motion.sigma_mps[row] < SHOWN_SIGMA_MPS else ""
+    speed = f" {speed_mps * KMH:.0f} km/h" if motion.sigma_mps[row] < SHOWN_SIGMA_MPS else ""
     return f"{number(int(tracks.track[row]))} {kind}{speed}"
 
 

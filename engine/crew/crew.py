@@ -18,14 +18,13 @@ from engine.detect.opening import open_detector
 from engine.detect.stills import StillDetector, sensitive
 from engine.document import Liability
 from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey, load_signing_key
-from engine.inquiry.views import Look
 from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics
 from engine.pipeline import Stages
 from engine.rules import Catalogue, SiteRulebook, load_catalogue
 from engine.signals import SignalBook
 from engine.site import Site
-from engine.stages import Register
+from engine.stages import Look, Register
 from engine.steady import ViewGuard, references
 from engine.track import KalmanTracker, TrackerParameters
 

@@ -19,7 +19,6 @@ from engine.inquiry import Identification, Looks, SecondLookInvestigator, Stolen
 from engine.inquiry.classifier import OnnxClassifier
 from engine.inquiry.confirm import AskClassifier, AskRegistry, Confirm
 from engine.inquiry.investigator import Kept
-from engine.inquiry.views import Look
 from engine.metrics import Metrics
 from engine.plates import load_forms
 from engine.plates.opening import open_reader
@@ -33,7 +32,7 @@ from engine.section.desk import Shoot
 from engine.section.verdict import KIND as SECTION_KIND
 from engine.site import Site
 from engine.site.looks import LookRule, SectionEndRule
-from engine.stages import Register, VehicleRegistry
+from engine.stages import Look, Register, VehicleRegistry
 from engine.types import Violation
 
 log = structlog.get_logger()

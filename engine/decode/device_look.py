@@ -13,10 +13,10 @@ from engine.decode.camera import CameraView
 from engine.decode.dali import Sample
 from engine.decode.formats import Formats
 from engine.decode.samples import RGB, asked
-from engine.decode.second_look import Still, look, stills
+from engine.decode.second_look import look, stills
 from engine.errors import DecodeError, DeviceError, OutOfDeviceMemory
 from engine.metrics import Metrics
-from engine.types import Bytes8, Segment
+from engine.types import Bytes8, Segment, Still
 
 log = structlog.get_logger()
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from engine import remux
 from engine.decode.codec import decoded
+from engine.decode.messages import START_CODE
 from engine.decode.picture import Encoding, encoding
 from engine.types import Segment
 
@@ -29,7 +30,6 @@ _PICTURE = {
     "h264": re.compile(rb"\0\0\x01[\x01-\x05\x21-\x25\x41-\x45\x61-\x65]"),
     "hevc": re.compile(rb"\0\0\x01[\x00-\x3f]"),
 }
-_START_CODE = (b"\0\0\1", b"\0\0\0\1")
 
 
 class Format(NamedTuple):
@@ -83,7 +83,7 @@ def is_regular(segment: Segment) -> bool:
     if len(np.unique(segment.pts)) < len(segment.pts) or not segment.size_bytes.all():
         return False
     picture = _PICTURE.get(segment.codec)
-    if picture is None or not segment.payload.startswith(_START_CODE):
+    if picture is None or not segment.payload.startswith(START_CODE):
         return True
     return all(picture.search(packet) for packet in remux.packets(segment))
 

@@ -25,13 +25,14 @@ _RULES = {
     # ITU-T H.265, table 7-1: SEI are types 39 and 40, 48 to 63 are unspecified.
     "hevc": _Rule((b"\0\0\1\x4e", b"\0\0\1\x50"), re.compile(rb"\0\0\x01[\x4e\x50]\x01"), b"\0\0\1\x7c\1"),
 }
-_START_CODE = (b"\0\0\1", b"\0\0\0\1")
+START_CODE = (b"\0\0\1", b"\0\0\0\1")
+"""What a byte stream of NAL units begins with (annex B)."""
 
 
 def harmless(codec: str, data: bytes) -> bytes:
     """The packet as it is, or without its makers' messages. Only of byte streams with start codes, as cameras send
     them: a start code cannot occur within a NAL unit (H.264 and H.265, annex B), so nothing else is touched."""
     rule = _RULES.get(codec)
-    if rule is None or not data.startswith(_START_CODE) or not any(mark in data for mark in rule.marks):
+    if rule is None or not data.startswith(START_CODE) or not any(mark in data for mark in rule.marks):
         return data
     return rule.message.sub(rule.replacement, data)

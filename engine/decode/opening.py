@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,12 +14,11 @@ from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.formats import ON_DALI_CPU, ON_GPU, Formats
 from engine.decode.model_input import ModelInput
-from engine.decode.second_look import Still, look
+from engine.decode.second_look import look
 from engine.errors import ConfigError
 from engine.gpu.health import has_driver
 from engine.metrics import Metrics
-from engine.stages import Decoder
-from engine.types import Segment
+from engine.stages import Decoder, Look
 
 log = structlog.get_logger()
 
@@ -35,8 +34,7 @@ class Decoding:
     """The decoder, and the frames of few instants at full size."""
 
     decoder: Decoder
-    look: Callable[[Sequence[Segment], Sequence[float]], list[Still]]
-    """`second_look.look`; from any thread."""
+    look: Look
     renew: Callable[[], None] = lambda: None
     """Call it when a camera has come to the mapping that this was opened with; between two batches."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import av
 import numpy as np
@@ -13,18 +12,8 @@ from engine.decode.model_input import ModelInput
 from engine.decode.picture import colour, encoding, picture, readable
 from engine.decode.regions import geometry
 from engine.errors import DecodeError
-from engine.types import Bytes8, Segment
+from engine.types import Bytes8, Segment, Still
 from kernels.letterbox import letterbox
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Still:
-    """One frame of a camera, whole."""
-
-    captured_s: float
-    """Capture time of this very frame, Unix seconds UTC."""
-    rgb: Bytes8
-    """(H, W, 3) u1."""
 
 
 def stills(segment: Segment, rows: Sequence[int]) -> Iterator[tuple[int, Still]]:

@@ -7,7 +7,8 @@ somebody must look at the configuration, and are no fault of the case's. Whateve
 
 from __future__ import annotations
 
-import time
+import asyncio
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +44,11 @@ class _Answer:
 
 
 class HttpsChannel:
-    """A `Channel` over HTTPS, or plain HTTP."""
+    """A `Channel` over HTTPS, or plain HTTP.
+
+    Asynchronous inside, for the sake of the deadline: httpx's own time-outs bound every wait for a part, so that a
+    recipient which sends a byte now and then holds a thread for ever; a task that is cancelled it cannot hold.
+    """
 
     def __init__(self, url: str, form: Form, credentials: Credentials, deadline_s: float) -> None:
         self._url = url
@@ -51,16 +56,22 @@ class HttpsChannel:
         self._credentials = credentials
         self._deadline_s = deadline_s
         verify = credentials.context() if credentials.encrypted else True
-        self._client = httpx.Client(verify=verify, timeout=deadline_s, trust_env=False)
+        timeout = httpx.Timeout(None, connect=deadline_s / 2)
+        self._client = httpx.AsyncClient(verify=verify, timeout=timeout, trust_env=False)
+        self._open = ExitStack()
+        self._loop = self._open.enter_context(asyncio.Runner())
+        self._open.callback(lambda: self._loop.run(self._client.aclose()))
         self._name = str(httpx.URL(url).copy_with(userinfo=b"", query=None))
 
     def submit(self, submission: Submission) -> Receipt:
         """See `Channel.submit`."""
         content = self._form.write(submission)
         try:
-            answer = self._post(content, self._headers(submission))
+            answer = self._loop.run(self._post(content, self._headers(submission)))
+        except TimeoutError as error:
+            raise SubmissionFailed(f"{self._name}: no whole answer within {self._deadline_s:g} s") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise RecipientUnavailable(f"{self._name}: {error}") from error
+            raise RecipientUnavailable(f"{self._name}: {type(error).__name__}: {error}") from error
         except httpx.HTTPError as error:
             raise SubmissionFailed(f"{self._name}: {type(error).__name__}: {error}") from error
         if not 200 <= answer.status < 300:
@@ -71,17 +82,19 @@ class HttpsChannel:
             raise SubmissionFailed(f"{self._name}: {answer.status}, but the answer is unclear: {error}") from error
 
     def close(self) -> None:
-        self._client.close()
+        self._open.close()
 
-    def _post(self, content: bytes, headers: dict[str, str]) -> _Answer:
-        """The whole answer; httpx bounds every wait for a part of it, this the sum of them. Raises httpx.HTTPError."""
-        until_s = time.monotonic() + self._deadline_s
-        with self._client.stream("POST", self._url, content=content, headers=headers) as answer:
+    async def _post(self, content: bytes, headers: dict[str, str]) -> _Answer:
+        """The whole answer. Raises TimeoutError when it is not there by the deadline; httpx.HTTPError."""
+        async with (
+            asyncio.timeout(self._deadline_s),
+            self._client.stream("POST", self._url, content=content, headers=headers) as answer,
+        ):
             body = bytearray()
-            for part in answer.iter_bytes():
+            async for part in answer.aiter_bytes():
                 body += part
-                if time.monotonic() > until_s or len(body) > ANSWER_BYTES:
-                    raise httpx.ReadTimeout("the answer does not end")
+                if len(body) > ANSWER_BYTES:
+                    raise httpx.RemoteProtocolError(f"the answer is longer than {ANSWER_BYTES} bytes")
             return _Answer(answer.status_code, answer.headers.get("Retry-After", ""), bytes(body))
 
     def _headers(self, submission: Submission) -> dict[str, str]:

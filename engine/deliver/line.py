@@ -16,6 +16,7 @@ from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.owner import is_gone, own_name
 from engine.deliver.pauses import Breaker, Pace, backoff_s
 from engine.errors import (
+    LimitReached,
     QyranError,
     RecipientUnavailable,
     RecordConflict,
@@ -26,6 +27,7 @@ from engine.errors import (
 from engine.metrics import Metrics
 from engine.register import Decisions, Delivery, Outbox, SqlRegister, Wish
 from engine.register.outbox import PENDING, REFUSED
+from engine.types import Entry
 
 log = structlog.get_logger()
 
@@ -37,6 +39,8 @@ PATIENCE = 3
 """So many times a case is tried before the others are sent meanwhile."""
 REPORT_ID_LENGTH, REASON_LENGTH, REFERENCE_LENGTH = 63, 1023, 255
 """What the table of dispositions takes."""
+LATEST_S = 253_402_300_799
+"""The last second of 9999: no protocol tells a later one."""
 LONGEST_WAIT_S = 3600.0
 """Of one case that fails while others are taken."""
 
@@ -118,8 +122,14 @@ class Line:
 
     def _settle(self, delivery: Delivery) -> None:
         """Submit one case, and write down what came of it."""
+        entry = self._register.get(delivery.case_id)
+        if entry is None or entry.removed_s is not None:
+            gone = SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
+            self._outbox.refuse(delivery.sequence, str(gone))
+            self._note(delivery, "refused", gone)
+            return
         try:
-            answer = self._submit(delivery)
+            answer = self._submit(entry)
         except SubmissionRefused as error:
             self._outbox.refuse(delivery.sequence, str(error))
             self._note(delivery, "refused", error)
@@ -141,18 +151,15 @@ class Line:
             self._note(delivery, "delivered")
             self._answered()
 
-    def _submit(self, delivery: Delivery) -> Receipt:
+    def _submit(self, entry: Entry) -> Receipt:
         """The recipient's yes. Raises DeliveryError."""
-        entry = self._register.get(delivery.case_id)
-        if entry is None or entry.removed_s is not None:
-            raise SubmissionRefused(f"case {delivery.case_id} is no longer in the register")
         contents = attachments.contents(entry.case, self._evidence_root, self._config.inline_bytes)
         try:
             return self._channel.submit(Submission(entry, contents, self._config.evidence_target))
         except QyranError:
             raise
         except Exception as error:
-            log.exception("submission broke", recipient=self.name, case=delivery.case_id)
+            log.exception("submission broke", recipient=self.name, case=entry.case.id)
             raise SubmissionFailed(f"{type(error).__name__}: {error}") from error
 
     def _record(self, receipt: Receipt) -> None:
@@ -160,7 +167,7 @@ class Line:
         if decided := receipt.disposition:
             try:
                 self._decisions.report(_fitting(decided, self.name))
-            except (RecordConflict, ValueError) as error:
+            except (RecordConflict, LimitReached, ValueError) as error:
                 log.error("disposition left out", recipient=self.name, case=decided.case_id, error=str(error))
 
     def _answered(self) -> None:
@@ -180,8 +187,8 @@ def _fitting(decided: Disposition, recipient: str) -> Disposition:
     """As the table takes it. Raises ValueError for a report without a usable number or without its time."""
     if not 0 < len(decided.report_id) <= REPORT_ID_LENGTH or not decided.report_id.isprintable():
         raise ValueError(f"report_id must be 1 to {REPORT_ID_LENGTH} printable characters: {decided.report_id!r:.99}")
-    if decided.decided_s <= 0:
-        raise ValueError("decided_at is required")
+    if not 0 < decided.decided_s <= LATEST_S:
+        raise ValueError("decided_at is required, in a year up to 9999")
     return replace(
         decided,
         reason=decided.reason[:REASON_LENGTH].replace("\0", "\ufffd"),

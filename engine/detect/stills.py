@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from engine.config import WHOLE_PICTURE, Region
 from engine.decode.model_input import ModelInput
 from engine.detect.cards import ModelCard
 from engine.stages import Detector
-from engine.types import Bytes8, Clock, Detections, Floats32, FrameBatch, Frames
+from engine.types import Clock, Detections, Floats32, FrameBatch, Frames, Still
 
 TILES: tuple[Region, ...] = (
     WHOLE_PICTURE,
@@ -33,16 +33,6 @@ def sensitive(card: ModelCard) -> ModelCard:
     """The detector's card for stills: sees more, and is wrong more often."""
     low = min(SENSITIVE, card.low_score_threshold)
     return msgspec.structs.replace(card, score_threshold=low, low_score_threshold=low)
-
-
-class Still(Protocol):
-    @property
-    def captured_s(self) -> float:
-        """Capture time, Unix seconds UTC."""
-
-    @property
-    def rgb(self) -> Bytes8:
-        """(H, W, 3) u1."""
 
 
 class StillDetector:

@@ -19,9 +19,10 @@ from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Exhibits, Scene, local_time, speed_lines
 from engine.evidence.recording import run_around
 from engine.evidence.ruled import ruled_by
-from engine.evidence.stills import BoxPx, Seen, Still
+from engine.evidence.stills import Seen
 from engine.remux import to_mp4
-from engine.types import Detections, PlateSighting, Segment, VehicleClass, Violation
+from engine.stages import Look
+from engine.types import BoxPx, Detections, PlateSighting, Segment, Still, VehicleClass, Violation
 
 log = structlog.get_logger()
 
@@ -35,13 +36,9 @@ DRAWING_QUALITY = 85
 """JPEG quality of what nobody measures in."""
 FAR_S = 0.2
 """A still farther from its instant than this is said to be."""
-SAME_FRAME_S = 0.02
-"""A frame farther from the plate's sighting than this is another one: the plate stands elsewhere in it."""
 SHORT_S = 0.05
 """The clip may miss this much of the proof at either end: less than a frame or two."""
 
-Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
-"""Frames of one camera nearest to the instants, in their order. May raise."""
 Find = Callable[[Sequence[Still]], Detections]
 """Persons and vehicles in stills, in image pixels; `frame` is the still's index. May raise."""
 
@@ -193,7 +190,7 @@ def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -
 def _show_plate(table: _Table, sighting: PlateSighting, segments: Sequence[Segment], look: Look, quality: int) -> None:
     """Lay the plate's cut on the table."""
     shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
-    if shown and abs(shown[0].captured_s - sighting.captured_s) > SAME_FRAME_S:
+    if shown and not shown[0].shows(sighting.captured_s):
         table.miss(f"No still of the plate: the frame of {moment(sighting.captured_s):%H:%M:%S.%f} UTC is not kept")
     elif shown and (cut := plate_still(shown[0], sighting, quality)):
         table.files[PLATE] = cut

@@ -11,7 +11,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 INCOMING = ".incoming"
 ASIDE = ".damaged-"
 """In the name of a folder that was put aside."""
+DAY_S = 86_400.0
 STRANGE = ".strange"
 """Where that goes which lay among the incoming cases and is none."""
 
@@ -142,13 +144,24 @@ def remove_folder(root: Path, folder: str) -> None:
 def stored_cases(root: Path, is_known: Callable[[str], bool], *, days: int = 2) -> Iterator[Case]:
     """The whole cases of the newest `days` days whose id is not known: what a crash kept from the register.
 
-    A damaged folder is left out, and so is one that the engine did not seal.
+    A damaged folder is left out, and so is one that the engine did not seal, or that lies where it did not put it.
     """
-    newest = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*"), reverse=True)[:days]
-    for day in reversed(newest):
+    for day in _newest(root, days):
         for folder in sorted(path for path in day.iterdir() if path.is_dir() and ASIDE not in path.name):
             if not is_known(folder.name) and _is_own(root, folder):
-                yield _load(root, folder.relative_to(root))
+                case = _load(root, folder.relative_to(root))
+                if root / place(case.id, case.occurred_s) == folder:
+                    yield case
+                else:
+                    log.error("a case lies in the folder of another day: not recorded", folder=str(folder))
+
+
+def _newest(root: Path, days: int) -> Sequence[Path]:
+    """The folders of the newest days, and of those that something was put into lately: a camera whose clock is wrong
+    writes into other years, and must not hide the days of the others."""
+    named = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*"))
+    newest, since_s = {*named[-days:]}, time.time() - days * DAY_S
+    return [day for day in named if day in newest or day.stat().st_mtime >= since_s]
 
 
 def _is_own(root: Path, folder: Path) -> bool:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.evidence.ruled import Ruled
-from engine.evidence.stills import BoxPx
 from engine.site import PointPx
-from engine.types import Measurement, Sighting
+from engine.types import BoxPx, Measurement, Sighting
 
 Pen = ImageDraw.ImageDraw
 ORANGE, CYAN, LIME = (255, 140, 0), (0, 210, 255), (120, 255, 80)

@@ -8,8 +8,7 @@ from PIL import Image
 
 from engine import document as doc
 from engine.evidence import stills
-from engine.evidence.stills import Still
-from engine.types import PlateSighting, Violation
+from engine.types import PlateSighting, Still, Violation
 
 PLATE = "plate.jpg"
 MARGIN = 0.25

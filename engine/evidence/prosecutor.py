@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -13,7 +13,7 @@ import structlog
 from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
-from engine.evidence.exhibits import OVERVIEW, VEHICLE, Find, Look, Means, gather, given
+from engine.evidence.exhibits import OVERVIEW, VEHICLE, Means, gather, given
 from engine.evidence.folder import Folders
 from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
@@ -24,7 +24,7 @@ from engine.evidence.report import reports
 from engine.metrics import Metrics
 from engine.types import Case, Segment, Violation
 
-__all__ = ["FileProsecutor", "Find", "Look", "Means", "Origin", "Scene"]
+__all__ = ["FileProsecutor", "Means", "Origin", "Scene"]
 
 log = structlog.get_logger()
 
@@ -48,10 +48,6 @@ class _Waiting:
     since_s: float
     claimed: tuple[Segment, ...]
     """What the ring held of its clip when it came: the ring may have let it go by the time the clip is complete."""
-
-    @property
-    def claimed_bytes(self) -> int:
-        return sum(len(segment.payload) for segment in self.claimed)
 
 
 class FileProsecutor:
@@ -123,11 +119,13 @@ class FileProsecutor:
     def release(self, camera: int) -> Sequence[Case]:
         """Let go of a camera of which no segment will come any more; gives its cases that were waiting for one.
 
-        What the disk refuses even now goes on waiting, and the recording stays for it.
+        What the disk refuses even now goes on waiting, and claims what it needs of the recording, which goes.
         """
         cases = list(self._make([waiting for waiting in self._waiting if waiting.violation.camera == camera]))
-        if not any(waiting.violation.camera == camera for waiting in self._waiting):
-            del self._recordings[camera]
+        for number, waiting in enumerate(self._waiting):
+            if waiting.violation.camera == camera and self._may_claim:
+                self._waiting[number] = replace(waiting, claimed=tuple(self._segments(waiting)))
+        del self._recordings[camera]
         return cases
 
     @property
@@ -156,8 +154,13 @@ class FileProsecutor:
             self._lose(violation, "too many violations wait for the disk already")
             return
         claimed = tuple(self._recording(violation.camera).between(*self._span_s(violation)))
-        held = sum(waiting.claimed_bytes for waiting in self._waiting)
-        self._waiting.append(_Waiting(violation, now_s, claimed if held < CLAIM_BYTES else ()))
+        self._waiting.append(_Waiting(violation, now_s, claimed if self._may_claim else ()))
+
+    @property
+    def _may_claim(self) -> bool:
+        """Is there room for more recording beyond the rings? What several violations claim is there once."""
+        held = {id(segment): len(segment.payload) for waiting in self._waiting for segment in waiting.claimed}
+        return sum(held.values()) < CLAIM_BYTES
 
     def _span_s(self, violation: Violation) -> tuple[float, float]:
         """From when to when the clip shall reach, capture time."""

@@ -14,13 +14,9 @@ from engine.document import moment
 from engine.evidence.keys import SigningKey
 from engine.evidence.plate import plate_record
 from engine.site import Calibration, Certificate, Site
-from engine.types import EvidenceFile, Measurement, ModelRecord, Sighting, Violation
+from engine.types import KMH, EvidenceFile, Measurement, ModelRecord, Sighting, Violation
 
 COVERAGE_FACTOR = 3.0
-KMH = 3.6
-"""Kilometres an hour in one metre a second."""
-DECIDED = ("fine", "warning")
-"""Outcomes that need no officer; incomplete evidence does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ def speed_lines(violation: Violation) -> Sequence[str]:
 
 def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """What was proposed; an officer's matter where the evidence is incomplete."""
-    if incomplete and violation.outcome in DECIDED:
+    if incomplete and violation.is_decided:
         return "officer", (*violation.reasons, "The evidence is incomplete: an officer has to decide.")
     return violation.outcome, violation.reasons
 

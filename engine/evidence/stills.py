@@ -11,15 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from engine.types import Bytes8, Sighting, VehicleClass
-
-BoxPx = tuple[float, float, float, float]
-"""Left, top, right, bottom in image pixels."""
+from engine.types import BoxPx, Bytes8, Sighting, VehicleClass
 
 PLATE_SHARE = {
     VehicleClass.CAR: 0.6,
@@ -43,18 +39,6 @@ FRAGMENT, SURE = 0.7, 0.35
 are less sure are parts of it."""
 BEYOND_S = 0.5
 """How far from the nearest sighting a vehicle's box may still be told."""
-
-
-class Still(Protocol):
-    """One frame of a camera, whole."""
-
-    @property
-    def captured_s(self) -> float:
-        """Capture time, Unix seconds UTC."""
-
-    @property
-    def rgb(self) -> Bytes8:
-        """(H, W, 3) u1."""
 
 
 @dataclass(frozen=True, slots=True)

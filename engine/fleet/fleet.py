@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import structlog
 
 from engine.config import CameraConfig
+from engine.errors import RegisterError
 from engine.fleet.roster import CameraRecord, Roster
 from engine.metrics import Metrics
-from engine.register import CameraVersion
+from engine.register import CameraChange, CameraVersion
 from engine.runner import Runner
 from engine.site import Site
 from engine.stages import Source
@@ -65,6 +67,7 @@ class Fleet:
         for camera in watched:
             self._read(self._next, camera)
             self._next += 1
+        self._count()
 
     @property
     def watched(self) -> Sequence[str]:
@@ -79,7 +82,7 @@ class Fleet:
         """One of them. Raises NoCamera."""
         return self._roster.get(name)
 
-    def history(self, name: str) -> Sequence[CameraVersion]:
+    def history(self, name: str) -> Sequence[CameraChange]:
         """What was ordered about a camera, ascending."""
         return self._roster.history(name)
 
@@ -93,7 +96,7 @@ class Fleet:
         probe     try the camera first
         Raises what `Check` does, and RecordConflict where there is one of its name.
         """
-        with self._ordering:
+        with self._ordered():
             draft = self._roster.draft(settings, site, still, by)
             warnings = self._check(draft.config, draft.site, probe=probe)
             record = self._roster.commit(draft)
@@ -104,22 +107,25 @@ class Fleet:
         self, name: str, expected: int, by: str, site: str, still: bytes | None
     ) -> tuple[CameraRecord, list[str]]:
         """Watch a camera with another site from now on; what it saw before is judged by the old one."""
-        with self._ordering:
+        with self._ordered():
             draft = self._roster.change(name, expected, by, "update_site", site=site, still=still)
             warnings = self._check(draft.config, draft.site, probe=False)
             record = self._roster.commit(draft)
-            if name in self._watched:
+            if record.version.state == "watched":
                 self._leave(name)
                 self._join(record)
         return record, warnings
 
     def pause(self, name: str, expected: int, by: str) -> CameraRecord:
         """Watch a camera no more, for the time being."""
-        return self._stop(name, expected, by, "pause", "paused")
+        with self._ordered():
+            record = self._roster.commit(self._roster.change(name, expected, by, "pause", state="paused"))
+            self._leave(name)
+        return record
 
     def resume(self, name: str, expected: int, by: str) -> CameraRecord:
         """Watch a paused camera again. Raises what `Check` does: law and configuration may have changed meanwhile."""
-        with self._ordering:
+        with self._ordered():
             draft = self._roster.change(name, expected, by, "resume", state="watched")
             self._check(draft.config, draft.site, probe=False)
             record = self._roster.commit(draft)
@@ -127,16 +133,26 @@ class Fleet:
                 self._join(record)
         return record
 
-    def remove(self, name: str, expected: int, by: str) -> CameraRecord:
+    def remove(self, name: str, expected: int, by: str) -> CameraVersion:
         """Watch a camera no more; its cases stay."""
-        return self._stop(name, expected, by, "remove", "removed")
+        with self._ordered():
+            version = self._roster.remove(name, expected, by)
+            self._leave(name)
+        return version
 
-    def _stop(self, name: str, expected: int, by: str, change: str, state: str) -> CameraRecord:
+    @contextmanager
+    def _ordered(self) -> Iterator[None]:
+        """One order at a time; after each it is counted what ought to be watched and is not."""
         with self._ordering:
-            record = self._roster.commit(self._roster.change(name, expected, by, change, state=state))
-            if name in self._watched:
-                self._leave(name)
-        return record
+            try:
+                yield
+            finally:
+                self._count()
+
+    def _count(self) -> None:
+        with suppress(RegisterError):
+            due = {version.camera for version in self._roster.due()}
+            self._metrics.cameras_left_out.set(len(due - self._watched.keys()))
 
     def _join(self, record: CameraRecord) -> None:
         camera, self._next = self._next, self._next + 1
@@ -155,7 +171,10 @@ class Fleet:
         self._watched[config.name] = camera
 
     def _leave(self, name: str) -> None:
-        camera = self._watched.pop(name)
+        """Watch a camera no more; nothing where it is not watched."""
+        camera = self._watched.pop(name, None)
+        if camera is None:
+            return
 
         def release() -> Sequence[Entry]:
             self._crew.release(camera)

@@ -18,8 +18,8 @@ import msgspec
 import structlog
 
 from engine.config import CameraConfig, EngineConfig, redact
-from engine.errors import CalibrationError, ConfigError, NoCamera, OutOfDate, RecordConflict
-from engine.register import CameraVersion, CameraVersions
+from engine.errors import CalibrationError, ConfigError, NoCamera, OutOfDate, QyranError, RecordConflict, RegisterError
+from engine.register import CameraChange, CameraVersion, CameraVersions
 from engine.site import Site, load_site, parse_site
 from engine.tomlfile import expand, variables_in
 
@@ -66,18 +66,22 @@ class Roster:
         self._secrets = secrets
 
     def all(self) -> Sequence[CameraRecord]:
-        """Every camera that is not removed, those of the file first. Raises ConfigError, RegisterError.
+        """Every camera that is not removed, those of the file first. Raises RegisterError.
 
-        One on record that cannot be had any more, as when its secret is gone, is logged and left out.
+        One that cannot be read any more, as when its secret or its file is gone, is logged and left out.
         """
-        latest = self._versions.latest()
-        names = [*self._declared, *(name for name in latest if name not in self._declared)]
-        stand = [latest.get(name) or _of_the_file(name) for name in names]
-        return [record for version in stand if self._stands(version) and (record := self._had(version)) is not None]
+        return [record for version in self._standing() if (record := self._read(version, _tell)) is not None]
 
     def watched(self) -> Sequence[CameraRecord]:
-        """Those to be watched that the engine can open; of the others one on record is logged and left out."""
-        return [record for record in self.all() if record.version.state == "watched" and self._opens(record)]
+        """Those to be watched that the engine can open; of the others one on record is logged and left out.
+
+        Raises RegisterError, and ConfigError or CalibrationError for one that only the configuration file speaks of.
+        """
+        return [record for version in self.due() if (record := self._opened(version)) is not None]
+
+    def due(self) -> Sequence[CameraVersion]:
+        """The cameras that ought to be watched, whether they can be or not. Raises RegisterError."""
+        return [version for version in self._standing() if version.state == "watched"]
 
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
@@ -86,7 +90,7 @@ class Roster:
             raise NoCamera(f"there is no camera {name!r}")
         return self._record(version)
 
-    def history(self, name: str) -> Sequence[CameraVersion]:
+    def history(self, name: str) -> Sequence[CameraChange]:
         """Everything that was ordered about a camera, ascending."""
         return self._versions.history(name)
 
@@ -105,40 +109,57 @@ class Roster:
 
         Raises NoCamera, ConfigError, and OutOfDate where the camera is not at version `expected`.
         """
-        version = self._latest(name)
-        if not self._stands(version):
-            raise NoCamera(f"there is no camera {name!r}")
-        if version.version != expected:
-            raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
-        return self._record(replace(version, version=version.version + 1, changed_by=by, change=change, **changes))
+        return self._record(self._following(name, expected, changed_by=by, change=change, **changes))
+
+    def remove(self, name: str, expected: int, by: str) -> CameraVersion:
+        """Put on record that there is no such camera any more, be it one that cannot be read. Raises as `change`."""
+        gone = self._following(name, expected, changed_by=by, change="remove", state="removed")
+        return self._versions.add(gone)
 
     def commit(self, record: CameraRecord) -> CameraRecord:
         """Put a draft on record; from now on it stands, over restarts too. Raises OutOfDate, RegisterError."""
         return replace(record, version=self._versions.add(record.version))
 
+    def _following(self, name: str, expected: int, **changes: Any) -> CameraVersion:
+        """The version that follows the one that a change was made for. Raises NoCamera, OutOfDate."""
+        version = self._latest(name)
+        if not self._stands(version):
+            raise NoCamera(f"there is no camera {name!r}")
+        if version.version != expected:
+            raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
+        return replace(version, version=version.version + 1, **changes)
+
     def _latest(self, name: str) -> CameraVersion:
-        history = self._versions.history(name)
-        return history[-1] if history else _of_the_file(name)
+        return self._versions.newest(name) or _of_the_file(name)
+
+    def _standing(self) -> Sequence[CameraVersion]:
+        """The newest version of every camera that is not removed, those of the file first."""
+        latest = self._versions.latest()
+        names = [*self._declared, *(name for name in latest if name not in self._declared)]
+        return [version for name in names if self._stands(version := latest.get(name) or _of_the_file(name))]
 
     def _stands(self, version: CameraVersion) -> bool:
         """Is there such a camera? One of the configuration file's goes when the file names it no more."""
         known = version.settings is not None or version.camera in self._declared
         return known and version.state != "removed"
 
-    def _had(self, version: CameraVersion) -> CameraRecord | None:
+    def _opened(self, version: CameraVersion) -> CameraRecord | None:
+        record = self._read(version, _tolerate)
         try:
-            return self._record(version)
-        except ConfigError as error:
+            if record is not None:
+                self._check(record.site)
+        except (ConfigError, CalibrationError) as error:
             _tolerate(version, error)
             return None
+        return record
 
-    def _opens(self, record: CameraRecord) -> bool:
+    def _read(self, version: CameraVersion, fail: Callable[[CameraVersion, QyranError], None]) -> CameraRecord | None:
+        """The record, or None with `fail` told why not. A register that fails here has failed to keep a still."""
         try:
-            self._check(record.site)
-        except (ConfigError, CalibrationError) as error:
-            _tolerate(record.version, error)
-            return False
-        return True
+            return self._record(version)
+        except (ConfigError, RegisterError) as error:
+            fail(version, error)
+            return None
 
     def _record(self, version: CameraVersion) -> CameraRecord:
         config = self._declared[version.camera] if version.settings is None else self._settings(version)
@@ -170,21 +191,28 @@ class Roster:
         return site, version.site
 
     def _still(self, content: bytes) -> Path:
-        """Where the still lies as a file, by its content."""
+        """Where the still lies as a file, by its content. Raises RegisterError where the disk refuses it."""
         path = self._stills / hashlib.sha256(content).hexdigest()
-        if not path.exists():
-            self._stills.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{threading.get_ident()}")
-            part.write_bytes(content)
-            part.replace(path)
+        try:
+            if not path.exists() or path.read_bytes() != content:
+                self._stills.mkdir(parents=True, exist_ok=True)
+                part = path.with_suffix(f".{threading.get_ident()}")
+                part.write_bytes(content)
+                part.replace(path)
+        except OSError as error:
+            raise RegisterError(f"{path}: cannot keep the still: {error.strerror or error}") from error
         return path
 
 
-def _tolerate(version: CameraVersion, error: Exception) -> None:
+def _tolerate(version: CameraVersion, error: QyranError) -> None:
     """A wrong configuration file is the operator's to mend before the start; what is on record holds up nobody."""
     if not version.version:
         raise error
-    log.error("a camera on record cannot be watched", camera=version.camera, error=str(error))
+    _tell(version, error)
+
+
+def _tell(version: CameraVersion, error: QyranError) -> None:
+    log.error("a camera cannot be watched", camera=version.camera, version=version.version, error=str(error))
 
 
 def _of_the_file(name: str) -> CameraVersion:

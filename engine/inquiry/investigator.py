@@ -14,12 +14,12 @@ import structlog
 from engine.inquiry.budget import Budget
 from engine.inquiry.confirm import Confirm, Seen, Verdict
 from engine.inquiry.owner import Identification, with_owner
-from engine.inquiry.views import Look, views
+from engine.inquiry.views import views
 from engine.metrics import Metrics
 from engine.site import Site
 from engine.site.looks import LookRule
 from engine.site.rules import Rule
-from engine.stages import PlateReader
+from engine.stages import Look, PlateReader
 from engine.types import PlateSighting, Segment, VehicleView, Violation
 
 log = structlog.get_logger()

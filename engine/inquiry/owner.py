@@ -13,8 +13,6 @@ from engine.types import Plate, PlateSighting, Violation
 
 log = structlog.get_logger()
 
-DECIDED = ("fine", "warning")
-"""Outcomes that need no officer."""
 STOLEN = "stolen"
 
 
@@ -49,12 +47,11 @@ def with_owner(
     plate = sighting.plate if sighting else None
     stolen = plate is not None and rules.is_stolen(plate.text)
     obstacles = tuple(_obstacles(plate, rules, unread, stolen=stolen))
-    decided = violation.outcome in DECIDED
     return replace(
         violation,
         plate=sighting,
         marks=(STOLEN,) if stolen else (),
-        outcome="officer" if obstacles and decided else violation.outcome,
+        outcome="officer" if obstacles and violation.is_decided else violation.outcome,
         reasons=(*violation.reasons, *obstacles),
     )
 

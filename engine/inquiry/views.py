@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-from engine.types import Bytes8, Segment, Sighting, VehicleView, Violation
+from engine.stages import Look
+from engine.types import Segment, Sighting, VehicleView, Violation
 
 LEAST_APART_S = 0.1
 """Frames nearer to each other make the same mistakes."""
 BORDER_PX = 2.0
 """A box that comes nearer to the border of the picture is cut by it."""
-SAME_FRAME_S = 0.02
-"""A still farther than this from the sighting shows another frame: the box does not fit it."""
-
-
-class Still(Protocol):
-    """One frame of a camera, whole."""
-
-    @property
-    def captured_s(self) -> float: ...
-
-    @property
-    def rgb(self) -> Bytes8: ...
-
-
-Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
-"""Frames of one camera nearest to the instants, in their order. May raise."""
 
 
 def views(violation: Violation, segments: Sequence[Segment], look: Look, most: int) -> list[VehicleView]:
@@ -38,7 +22,7 @@ def views(violation: Violation, segments: Sequence[Segment], look: Look, most: i
     return [
         VehicleView(still.captured_s, still.rgb, sighting.xyxy_px)
         for still, sighting in zip(stills, best, strict=True)
-        if abs(still.captured_s - sighting.captured_s) <= SAME_FRAME_S
+        if still.shows(sighting.captured_s)
     ]
 
 

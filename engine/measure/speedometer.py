@@ -16,83 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.measure.geometry import CameraGeometry, GeometryTable
-from engine.types import Bytes8, Clock, Flags, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
+from engine.measure.history import SIGHTING, History, Sightings, columns
+from engine.measure.verdict import SpeedBounds, first_that_applies, judge, tally
+from engine.types import Bytes8, Clock, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
 from kernels.momentary import momentary_velocity
 from kernels.occlusion import hidden_share
 from kernels.outline import swollen
 from kernels.speed import Fits, fit_speed
 from kernels.zones import inside
-
-SIGHTING = np.dtype(
-    [
-        ("track", "i8"),
-        ("exposed_s", "f8"),
-        ("foot_px", "f8", (2,)),
-        ("position_m", "f8", (2,)),
-        ("jacobian", "f8", (2, 2)),
-        ("by_clearance", "f8", (2,)),
-        ("width_m", "f8"),
-        ("bearing_rad", "f8"),
-        ("geometry", "i4"),
-        ("reason", "u1"),
-        ("row", "i8"),
-    ]
-)
-"""What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
-`width_m` is the box's at its foot, `bearing_rad` the direction from the camera on the ground, nan where nobody knows
-where it hangs, `row` is its row in the running batch, -1 for an older one."""
-
-WHOLE = np.dtype((np.void, SIGHTING.itemsize))
-"""A sighting as one run of bytes: copied at once instead of field by field."""
-Sightings = NDArray[np.void]
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedBounds:
-    """When a speed may be stated."""
-
-    fewest_sightings: int = 6
-    shortest_s: float = 0.4
-    shortest_m: float = 8.0
-    border_px: float = 2.0
-    """A box nearer than this to the border of the picture is cut by it."""
-    most_hidden: float = 0.15
-    """A sighting is not used when a nearer box covers a larger share of its box."""
-    most_hidden_sightings: float = 0.3
-    """Share of hidden sightings from which on the track could be another vehicle's."""
-    widest_box: float = 1.35
-    """A box that is so many times as wide as its track's narrow quarter holds a neighbour too: it hides the vehicle."""
-    fewest_inliers: float = 0.7
-    """Share of the sightings that must lie on one straight motion."""
-    widest_sway_m: float = 1.0
-    """Root mean square distance sideways from that motion."""
-    widest_scatter: float = 6.0
-    """Residuals along the road in units of the expected noise."""
-    longest_gap_s: float = 1.0
-    """After a longer time unseen it could be another vehicle."""
-    most_drift: float = 0.2
-    """Change of speed over the stretch as a share of the speed, beyond its own two standard errors."""
-    widest_sigma_mps: float = 1.0
-    widest_sigma_share: float = 0.03
-    """A standard uncertainty above both bounds is no measurement."""
-    noise_px: float = 1.0
-    """Expected noise of a foot point, each axis."""
-    wobble_m: float = 0.15
-    """Expected noise of the outline against the vehicle, along the road."""
-    outline_m: float = 0.3
-    """Standard uncertainty of where the outline ends on the road, at either end of the stretch, alike for neighbouring
-    frames: a detector's box holds more of the shadow nearby than far away, and another part of it in another region."""
-    momentary_s: float = 1.0
-    """Length of the window of the momentary velocity."""
-    most_sightings: int = 400
-    """What is remembered of one track: the latest so many."""
 
 
 @dataclass(slots=True)
@@ -103,18 +39,13 @@ class GroundSpeedometer:
     """By camera index; a camera that is not in it is `NOT_CALIBRATED`."""
     bounds: SpeedBounds = field(default_factory=SpeedBounds)
     _table: GeometryTable = field(init=False)
-    _history: dict[int, Sightings] = field(init=False, default_factory=dict)
+    _history: History = field(init=False)
     _moved: list[int] = field(init=False, default_factory=list)
     _paused: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
-
-    def recalibrate(self, geometry: Mapping[int, CameraGeometry]) -> None:
-        """Go on with other geometries, as after a calibration or while a camera is moved; tracks begin afresh."""
-        self.geometry = geometry
-        self._table = GeometryTable(geometry)
-        self._history.clear()
+        self._history = History(self.bounds.most_sightings)
 
     def admit(self, camera: int, geometry: CameraGeometry) -> None:
         """Take on one more camera, between two batches. Rows of the table stay where they are: histories name them."""
@@ -132,16 +63,16 @@ class GroundSpeedometer:
     def measure(self, tracks: Tracks) -> Motion:
         """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
         fresh = self._sight(tracks)
-        seen, offset = self._remember(fresh)
+        seen, offset = self._history.lengthen(fresh)
         velocity_mps, sigma_mps = self._momentary(seen, offset, len(tracks))
         speeds = self._state(seen, offset)
         for track in tracks.ended.tolist():
-            self._history.pop(track, None)
+            self._history.forget(track)
         return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds, self._persons_m(tracks))
 
     def remembered(self) -> dict[int, int]:
         """How many sightings are held of every live track."""
-        return {track: len(history) for track, history in self._history.items()}
+        return self._history.sizes()
 
     def _sight(self, tracks: Tracks) -> Sightings:
         """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
@@ -210,30 +141,7 @@ class GroundSpeedometer:
             (~within[:, 0], Measurable.OUTSIDE),
             (hidden > self.bounds.most_hidden, Measurable.OCCLUDED),
         ]
-        return _first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
-
-    def _remember(self, fresh: Sightings) -> tuple[Sightings, Ints]:
-        """Add to the histories; those of the batch's tracks end to end, and where each begins (N + 1,).
-
-        A history is a view into the table of the last batch that saw its track, so nothing is copied twice.
-        """
-        order = np.argsort(fresh["track"], kind="stable")
-        ids, count = np.unique(fresh["track"], return_counts=True)
-        tracks = ids.tolist()
-        past = [self._history.get(track, fresh[:0]) for track in tracks]
-        offset = np.cumsum(
-            [0, *(len(old) + new for old, new in zip(past, count.tolist(), strict=True))], dtype=np.int64
-        )
-        seen = np.empty(offset[-1], fresh.dtype)
-        whole = seen.view(WHOLE)
-        for begin, old in zip(offset[:-1].tolist(), past, strict=True):
-            whole[begin : begin + len(old)] = old.view(WHOLE)
-        seen["row"] = -1
-        latest = np.repeat(offset[1:] - np.cumsum(count), count) + np.arange(len(fresh))
-        whole[latest] = fresh.view(WHOLE)[order]
-        for track, begin, end in zip(tracks, offset[:-1].tolist(), offset[1:].tolist(), strict=True):
-            self._history[track] = seen[max(begin, end - self.bounds.most_sightings) : end]
-        return seen, offset
+        return first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
 
     def _momentary(self, seen: Sightings, offset: Ints, rows: int) -> tuple[Floats, Floats]:
         """(T, 2) velocity and (T,) its standard uncertainty at every sighting of the batch."""
@@ -241,20 +149,20 @@ class GroundSpeedometer:
         found, spread = np.empty((len(seen), 2)), np.empty(len(seen))
         setting = (self.bounds.momentary_s, self.bounds.noise_px, self.bounds.wobble_m)
         now = seen["row"] >= 0
-        momentary_velocity(offset, *_columns(seen), now, setting, found, spread)
+        momentary_velocity(offset, *columns(seen), now, setting, found, spread)
         velocity_mps[seen["row"][now]], sigma_mps[seen["row"][now]] = found[now], spread[now]
         return velocity_mps, sigma_mps
 
     def _state(self, seen: Sightings, offset: Ints) -> Speeds:
         """One speed a track of the batch."""
-        t_s, position_m, jacobian = _columns(seen)
+        t_s, position_m, jacobian = columns(seen)
         origin_s = t_s[offset[:-1]]
         since_s = t_s - np.repeat(origin_s, np.diff(offset))
         reasons = self._without_swollen(seen, offset, position_m)
         usable = reasons == Measurable.YES
         fit = fit_speed(offset, since_s, position_m, jacobian, usable, (self.bounds.noise_px, self.bounds.wobble_m))
         sigma_mps = self._sigma(seen, offset, fit)
-        reason = self._judge(fit, sigma_mps, _tally(reasons, offset))
+        reason = judge(self.bounds, fit, sigma_mps, tally(reasons, offset))
         measured = reason == Measurable.YES
         return Speeds(
             track=seen["track"][offset[:-1]],
@@ -293,51 +201,8 @@ class GroundSpeedometer:
         )
         return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2 + outline**2))
 
-    def _judge(self, fit: Fits, sigma_mps: Floats, tally: Ints) -> Bytes8:
-        """(N,) `Measurable` of every track, the gravest reason first."""
-        usable, hidden = tally[:, Measurable.YES], tally[:, Measurable.OCCLUDED]
-        bounds, lost = self.bounds, tally.copy()
-        lost[:, Measurable.YES] = 0
-        worst = np.where(lost.sum(axis=1) > usable, lost.argmax(axis=1), Measurable.TOO_SHORT)
-        fits = np.isfinite(fit.speed_mps)
-        short = (fit.length_m < bounds.shortest_m) | (fit.ended_s - fit.began_s < bounds.shortest_s)
-        astray = (fit.inliers < bounds.fewest_inliers) | (fit.sway_m > bounds.widest_sway_m)
-        wide = np.maximum(bounds.widest_sigma_mps, bounds.widest_sigma_share * fit.speed_mps)
-        reasons = [
-            (tally[:, Measurable.MOVED] > 0, Measurable.MOVED),
-            (tally[:, Measurable.CLOCK_UNSTABLE] > 0, Measurable.CLOCK_UNSTABLE),
-            (hidden > bounds.most_hidden_sightings * (hidden + usable), Measurable.OCCLUDED),
-            (fit.gap_s > bounds.longest_gap_s, Measurable.OCCLUDED),
-            (usable < bounds.fewest_sightings, worst),
-            (~fits, Measurable.INCONSISTENT),
-            (short, worst),
-            (astray | (fit.scatter > bounds.widest_scatter), Measurable.INCONSISTENT),
-            (np.abs(fit.drift) - 2.0 * fit.drift_sigma > bounds.most_drift, Measurable.ACCELERATING),
-            (~(sigma_mps <= wide), Measurable.UNCERTAIN),
-        ]
-        return _first_that_applies(reasons, np.full(len(usable), Measurable.YES))
-
-
-def _columns(seen: Sightings) -> tuple[Floats, Floats, Floats]:
-    """Times, ground positions and their Jacobians, each contiguous."""
-    t_s, position_m, jacobian = (np.ascontiguousarray(seen[name]) for name in ("exposed_s", "position_m", "jacobian"))
-    return t_s, position_m, jacobian
-
 
 def _rows(table: Floats, row: Ints32) -> Floats:
     """Rows of a geometry table, zeros where there is none."""
     padded = np.concatenate([table, np.zeros((1, *table.shape[1:]))])
     return np.asarray(padded[row])
-
-
-def _tally(reason: Bytes8, offset: Ints) -> Ints:
-    """(N, 11) how many sightings of every track carry every `Measurable`."""
-    track, kinds = np.repeat(np.arange(len(offset) - 1), np.diff(offset)), len(Measurable)
-    counts = np.bincount(track * kinds + reason, minlength=(len(offset) - 1) * kinds)
-    return np.asarray(counts.reshape(-1, kinds))
-
-
-def _first_that_applies(reasons: list[tuple[Flags, Any]], otherwise: NDArray[Any]) -> Bytes8:
-    """The first reason whose condition holds, row by row."""
-    chosen = np.select([holds for holds, _ in reasons], [reason for _, reason in reasons], otherwise)
-    return np.asarray(chosen, np.uint8)

@@ -5,7 +5,7 @@ its tables on `tables.metadata`, has a step in `migrations/versions` that makes 
 `SqlRegister.database`.
 """
 
-from engine.register.cameras import CameraVersion, CameraVersions
+from engine.register.cameras import CameraChange, CameraVersion, CameraVersions
 from engine.register.cases import EVERYTHING, Filter, Notice, SqlRegister
 from engine.register.consumers import Consumer, Consumers
 from engine.register.database import Database
@@ -16,6 +16,7 @@ from engine.register.tokens import Token, Tokens
 
 __all__ = [
     "EVERYTHING",
+    "CameraChange",
     "CameraVersion",
     "CameraVersions",
     "Consumer",

@@ -49,6 +49,17 @@ class CameraVersion:
     """What was ordered: `add`, `remove`, `pause`, `resume`, `update_site`."""
 
 
+@dataclass(frozen=True, slots=True)
+class CameraChange:
+    """What was ordered about a camera, without what it brought along: sites and stills are large."""
+
+    version: int
+    state: str
+    changed_s: float
+    changed_by: str
+    change: str
+
+
 class CameraVersions:
     """The versions of one recording system's cameras. Safe from any thread; every method raises RegisterError."""
 
@@ -66,21 +77,31 @@ class CameraVersions:
         which = sa.tuple_(_versions.c.camera, _versions.c.version).in_(newest.group_by(_versions.c.camera))
         return {version.camera: version for version in self._read(which)}
 
-    def history(self, camera: str) -> Sequence[CameraVersion]:
-        """All versions of a camera, ascending."""
-        return self._read(_versions.c.camera == camera)
+    def newest(self, camera: str) -> CameraVersion | None:
+        """The newest version of one camera; None where nothing was ordered about it."""
+        last = sa.select(sa.func.max(_versions.c.version)).where(self._of(camera)).scalar_subquery()
+        return next(iter(self._read(self._of(camera) & (_versions.c.version == last))), None)
+
+    def history(self, camera: str) -> Sequence[CameraChange]:
+        """All that was ordered about a camera, ascending."""
+        query = sa.select(*_CHANGES).where(self._of(camera)).order_by(_versions.c.version)
+        with self._database.reading() as connection:
+            return [CameraChange(*row) for row in connection.execute(query)]
 
     def add(self, version: CameraVersion) -> CameraVersion:
         """Record a version, which must follow the newest one; gives it with its time. Raises OutOfDate."""
         fresh = replace(version, changed_s=self._clock())
         with self._database.writing("record a camera") as connection:
-            same = (_versions.c.device == self._device) & (_versions.c.camera == version.camera)
-            last = connection.execute(sa.select(sa.func.max(_versions.c.version)).where(same)).scalar() or 0
+            newest = sa.select(sa.func.max(_versions.c.version)).where(self._of(version.camera))
+            last = connection.execute(newest).scalar() or 0
             if version.version != last + 1:
                 raise OutOfDate(f"camera {version.camera!r} is at version {last}, not {version.version - 1}")
             values = {name: getattr(fresh, name) for name in CameraVersion.__dataclass_fields__}
             connection.execute(sa.insert(_versions).values(device=self._device, **values))
         return fresh
+
+    def _of(self, camera: str) -> sa.ColumnElement[bool]:
+        return (_versions.c.device == self._device) & (_versions.c.camera == camera)
 
     def _read(self, which: sa.ColumnElement[bool]) -> list[CameraVersion]:
         ours = _versions.c.device == self._device
@@ -90,3 +111,4 @@ class CameraVersions:
 
 
 _FIELDS = [_versions.c[name] for name in CameraVersion.__dataclass_fields__]
+_CHANGES = [_versions.c[name] for name in CameraChange.__dataclass_fields__]

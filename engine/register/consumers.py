@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from engine.errors import NotOwned
+from engine.errors import LimitReached, NotOwned
 from engine.register.database import Database
 from engine.register.tables import metadata
+
+MOST = 100
+"""Consumers of one credential: all of them are read every second, and each has a metric."""
 
 _consumers = sa.Table(
     "consumers",
@@ -54,11 +57,12 @@ class Consumers:
     def acknowledge(self, name: str, owner: str, sequence: int) -> int:
         """Move a consumer's cursor forward to `sequence`; a lower one moves nothing. Returns where it stands.
 
-        The first to acknowledge under a name owns it. Raises NotOwned.
+        The first to acknowledge under a name owns it. Raises NotOwned, and LimitReached for one consumer too many.
         """
         with self._database.writing("acknowledge") as connection:
             stands = _owned(connection, name, owner)
             if not connection.execute(sa.select(_consumers.c.name).where(_consumers.c.name == name)).first():
+                _require_room(connection, owner)
                 row = {"name": name, "owner": owner, "acknowledged": sequence, "updated_s": self._clock()}
                 connection.execute(sa.insert(_consumers).values(row))
             elif sequence > stands:
@@ -66,6 +70,12 @@ class Consumers:
                 moved = {"acknowledged": sequence, "updated_s": self._clock()}
                 connection.execute(sa.update(_consumers).where(behind).values(moved))
             return _owned(connection, name, owner)
+
+
+def _require_room(connection: sa.Connection, owner: str) -> None:
+    counted = sa.select(sa.func.count()).where(_consumers.c.owner == owner)
+    if connection.execute(counted).scalar_one() >= MOST:
+        raise LimitReached(f"{owner!r} has {MOST} consumers, more there may not be")
 
 
 def _owned(connection: sa.Connection, name: str, owner: str) -> int:

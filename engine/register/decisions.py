@@ -11,11 +11,14 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from engine.decisions import Disposition, Finding, Review, Ruling
-from engine.errors import RecordConflict
+from engine.errors import LimitReached, RecordConflict
 from engine.register.database import Database
 from engine.register.tables import metadata
 
 Decision = TypeVar("Decision", Disposition, Review)
+
+MOST = 200
+"""Dispositions of one case, and reviews: whoever asks for the case gets them all."""
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -60,7 +63,7 @@ class Decisions:
     def report(self, disposition: Disposition) -> Disposition:
         """Record what a register decided; gives it as recorded, the earlier time where it was reported before.
 
-        Raises RecordConflict where the same report was made with another content.
+        Raises RecordConflict where the same report was made with another content, LimitReached for one too many.
         """
         with self._database.writing("record a disposition") as connection:
             same = (dispositions.c.reporter == disposition.reporter) & (
@@ -68,6 +71,7 @@ class Decisions:
             )
             if known := connection.execute(sa.select(dispositions).where(same)).first():
                 return _same(_disposition(known), disposition, f"report {disposition.report_id!r}")
+            _require_room(connection, dispositions, disposition.case_id)
             fresh = replace(disposition, recorded_s=self._clock())
             connection.execute(sa.insert(dispositions).values(_values(fresh)))
             return fresh
@@ -76,11 +80,12 @@ class Decisions:
         """Record what an officer decided; gives it as recorded, the earlier time where it was sent before.
 
         Raises RecordConflict where another review stands that this one does not name, and where the same review was
-        sent with another content.
+        sent with another content; LimitReached for one too many.
         """
         with self._database.writing("record a review") as connection:
             if known := connection.execute(sa.select(_reviews).where(_reviews.c.review_id == review.review_id)).first():
                 return _same(_review(known), review, f"review {review.review_id!r}")
+            _require_room(connection, _reviews, review.case_id)
             _require_standing(_reviews_of(connection, review.case_id), review)
             fresh = replace(review, recorded_s=self._clock())
             connection.execute(sa.insert(_reviews).values(_values(fresh)))
@@ -91,6 +96,12 @@ class Decisions:
         wanted = sa.select(dispositions).where(dispositions.c.case_id == case_id).order_by(dispositions.c.number)
         with self._database.reading() as connection:
             return [_disposition(row) for row in connection.execute(wanted)], _reviews_of(connection, case_id)
+
+
+def _require_room(connection: sa.Connection, table: sa.Table, case_id: str) -> None:
+    counted = sa.select(sa.func.count()).where(table.c.case_id == case_id)
+    if connection.execute(counted).scalar_one() >= MOST:
+        raise LimitReached(f"case {case_id!r} has {MOST} {table.name}, more there may not be")
 
 
 def _require_standing(earlier: Sequence[Review], review: Review) -> None:

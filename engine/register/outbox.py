@@ -19,6 +19,8 @@ from engine.register.tables import cases, deliveries, recipients
 PENDING, DELIVERED, REFUSED = "pending", "delivered", "refused"
 PAGE = 1000
 """Cases that are enrolled in one transaction."""
+DETAIL_LENGTH = 1023
+"""Of a recipient's words, what is kept."""
 FARTHEST_S = 7200.0
 """No wait is longer: one that is was written by a clock that jumped, and is over."""
 
@@ -197,7 +199,7 @@ class Outbox:
 
     def _settle(self, sequence: int, detail: str, **change: object) -> None:
         """What is settled stays settled, whatever a late answer says. PostgreSQL takes no NUL, strangers send one."""
-        change |= {"changed_s": self._clock(), "detail": detail.replace("\0", "\ufffd")}
+        change |= {"changed_s": self._clock(), "detail": detail[:DETAIL_LENGTH].replace("\0", "\ufffd")}
         row = self._own & (deliveries.c.sequence == sequence) & (deliveries.c.state == PENDING)
         with self._database.writing("settle a delivery") as connection:
             connection.execute(sa.update(deliveries).where(row).values(change))

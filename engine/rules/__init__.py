@@ -1,4 +1,7 @@
-"""The rules: what the law says (`catalogue`), what a site says (`engine.site`), and what the vehicles did."""
+"""The rules: what the law says (`catalogue`), what a site says (`engine.site`), and what the vehicles did (`kinds`).
+
+`rulebook` knows the order of things, `kind` what every kind has in common, `kinds` has a file for each.
+"""
 
 from engine.rules.catalogue import Catalogue, load_catalogue
 from engine.rules.check import check_site

@@ -202,11 +202,6 @@ class Catalogue(Strict, frozen=True):
             if kind.kind == name and _meet((kind.valid_from, kind.valid_to), (valid_from, valid_to))
         )
 
-    def money(self, units: float, year: int) -> float | None:
-        """`units` in the currency of that year; None where the unit's value is not known."""
-        value = self.unit.value_by_year.get(year)
-        return None if value is None else units * value
-
 
 Span = tuple[dt.datetime | None, dt.datetime | None]
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from engine.rules.kind import Scene
-from engine.rules.stopline import StopLine
+from engine.rules.signal_line import StopLine
 from engine.rules.way import Ground
 from engine.site import Site
 from engine.site.signals import RailCrossingRule, Signal, SignalLineRule

@@ -19,12 +19,10 @@ from msgspec import Meta
 from engine import tomlfile
 from engine.config import Fraction01, Name, Positive, Strict
 from engine.site import Aware, Certificate, ClassName, Limit
-from engine.types import Clock
+from engine.types import KMH, Clock
 
 WIDEST_LENGTH_SHARE = 0.01
 """A length that is less certain than this share of itself was not surveyed."""
-KMH = 3.6
-"""Kilometres an hour in one metre a second."""
 
 
 class End(Strict, frozen=True):

@@ -10,11 +10,11 @@ from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
 from engine.rules.hours import local_minute, parse_hours
 from engine.rules.kind import doubts
-from engine.rules.speeding import COVERAGE, KMH, enforced_kmh
+from engine.rules.kinds.speeding import COVERAGE, enforced_kmh
 from engine.section.file import Section
 from engine.section.passage import Passage
 from engine.section.speed import Finding, SectionSpeed
-from engine.types import Clock, Measurement, Violation
+from engine.types import KMH, Clock, Measurement, Violation
 
 KIND = "average_speed"
 MINUTE_S = 60

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import structlog
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine import wire
+from engine import document, wire
 from engine.access import Caller
 from engine.errors import EvidenceError
 from engine.metrics import Metrics
@@ -23,12 +24,14 @@ from engine.register import Consumers, Decisions, Filter, SqlRegister
 from engine.serve import requests
 from engine.serve.feed import Feed
 from engine.serve.gate import caller
-from engine.serve.status import BeyondEnd, NotThere, Stopping
-from engine.types import Entry, EvidenceFile
+from engine.serve.status import BeyondEnd, Elsewhere, NotThere, Stopping
+from engine.types import Case, Entry, EvidenceFile
 
 log = structlog.get_logger()
 
 CHUNK_BYTES = 256 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
+"""Of documents in one page: most clients refuse a message beyond 4 MiB, and cases that last for minutes are large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Records:
     consumers: Consumers
     decisions: Decisions
     evidence_root: Path
+    device_serial: str = ""
+    """Of this recording system: several may share the register, each with evidence of its own."""
 
 
 class Calls(pb_grpc.ViolationServiceServicer):
@@ -88,8 +93,8 @@ class Calls(pb_grpc.ViolationServiceServicer):
         after = requests.page_token(request.page_token)
         wanted = requests.filter_of(request.filter, caller().scope)
         entries = await self._read(self._records.register.read, after, size + 1, wanted)
-        page = entries[:size]
-        token = str(page[-1].sequence) if len(entries) > size else ""
+        page = entries[: min(size, _fitting(entries))]
+        token = str(page[-1].sequence) if len(entries) > len(page) else ""
         return pb.ListCasesResponse(entries=map(wire.entry_to_message, page), next_page_token=token)
 
     # -- decisions
@@ -114,7 +119,8 @@ class Calls(pb_grpc.ViolationServiceServicer):
         self, request: pb.GetEvidenceRequest, context: Any
     ) -> AsyncIterator[pb.GetEvidenceResponse]:
         offset = requests.cursor(request.offset, "offset")
-        file, path = await self._file(request.case_id, requests.name(request.name, "name"))
+        name, entry = requests.name(request.name, "name"), await self._entry(request.case_id)
+        file, path = await self._read(self._file, entry, name)
         _reached(offset, file.size_bytes, "offset")
         await self._read(_check, file, path)
         yield pb.GetEvidenceResponse(file=wire.file_to_message(file))
@@ -175,18 +181,28 @@ class Calls(pb_grpc.ViolationServiceServicer):
             raise NotThere("case_id", f"there is no case {case_id!r}", "case", case_id)
         return entry
 
-    async def _file(self, case_id: str, name: str) -> tuple[EvidenceFile, Path]:
-        entry = await self._entry(case_id)
+    def _file(self, entry: Entry, name: str) -> tuple[EvidenceFile, Path]:
+        """A file of a case, and where it is. Looks at the disk."""
         case = entry.case
         if entry.removed_s is not None:
-            raise NotThere("case_id", f"case {case_id!r} was removed: its time is over", "evidence", case_id)
+            raise NotThere("case_id", f"case {case.id!r} was removed: its time is over", "evidence", case.id)
         file = next((file for file in case.files if file.name == name), None)
         if file is None:
-            raise NotThere("name", f"case {case_id!r} has no file {name!r}", "evidence", f"{case_id}/{name}")
+            raise NotThere("name", f"case {case.id!r} has no file {name!r}", "evidence", f"{case.id}/{name}")
         path = (self._root / case.folder / name).resolve()
         if not path.is_relative_to(self._root):
-            raise EvidenceError(f"case {case_id}: {name} lies outside the evidence")
+            raise EvidenceError(f"case {case.id}: {name} lies outside the evidence")
+        if not path.exists():
+            self._require_own(case)
         return file, path
+
+    def _require_own(self, case: Case) -> None:
+        """Raises Elsewhere where a file that is not here was written by another system of a shared register."""
+        if not self._records.register.database.is_shared:
+            return
+        serial = document.decode(case.document, source=f"case {case.id}").device.serial
+        if serial != self._records.device_serial:
+            raise Elsewhere(case.id, serial)
 
     async def _read(self, function: Callable[..., Any], /, *arguments: object) -> Any:
         return await self._feed.read(function, *arguments)
@@ -195,6 +211,12 @@ class Calls(pb_grpc.ViolationServiceServicer):
 def _reached(value: int, end: int, field: str) -> None:
     if value > end:
         raise BeyondEnd(f"{field}: {value} is beyond the end, {end}")
+
+
+def _fitting(entries: Sequence[Entry]) -> int:
+    """How many of the entries go into one message; one does, however large."""
+    sizes = accumulate(len(entry.case.document) for entry in entries)
+    return max(1, sum(size <= PAGE_BYTES for size in sizes))
 
 
 def _check(file: EvidenceFile, path: Path) -> None:

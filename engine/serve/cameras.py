@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -16,11 +16,11 @@ from qyran.v1 import camera_service_pb2_grpc as pb_grpc
 from engine import tomlfile, wire
 from engine.access import Scope
 from engine.config import CameraConfig
-from engine.errors import NoCamera
-from engine.register import CameraVersion
+from engine.errors import ConfigError, NoCamera
+from engine.register import CameraChange, CameraVersion
 from engine.serve import requests
 from engine.serve.gate import caller
-from engine.serve.status import BadRequest, Forbidden, NotThere
+from engine.serve.status import BadRequest, Forbidden, NotThere, Unreadable
 from engine.site import Site
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Cameras(Protocol):
 
     def all(self) -> Sequence[Record]: ...
     def get(self, name: str) -> Record: ...
-    def history(self, name: str) -> Sequence[CameraVersion]: ...
+    def history(self, name: str) -> Sequence[CameraChange]: ...
     def order(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
     ) -> tuple[Record, list[str]]: ...
@@ -63,7 +63,7 @@ class Cameras(Protocol):
     ) -> tuple[Record, list[str]]: ...
     def pause(self, name: str, expected: int, by: str) -> Record: ...
     def resume(self, name: str, expected: int, by: str) -> Record: ...
-    def remove(self, name: str, expected: int, by: str) -> Record: ...
+    def remove(self, name: str, expected: int, by: str) -> CameraVersion: ...
 
 
 class CameraCalls(pb_grpc.CameraServiceServicer):
@@ -83,17 +83,20 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
-        settings, still = _settings(request), request.still or None
-        _require_within(caller().scope, request.name, request.site)
-        probe = not request.untried
-        order = partial(self._cameras.order, settings, request.site, still, caller().name, probe=probe)
-        record, warnings = await self._do(order)
+        settings, who = _settings(request), caller()
+
+        def add() -> tuple[Record, list[str]]:
+            _require_within(who.scope, request.name, request.site)
+            still, probe = request.still or None, not request.untried
+            return self._cameras.order(settings, request.site, still, who.name, probe=probe)
+
+        record, warnings = await self._do(add)
         return pb.AddCameraResponse(camera=_message(record), warnings=warnings)
 
     async def RemoveCamera(  # noqa: N802
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
-        return pb.RemoveCameraResponse(camera=_message(await self._change(self._cameras.remove, request)))
+        return pb.RemoveCameraResponse(camera=_standing(await self._change(self._cameras.remove, request)))
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
         return pb.PauseCameraResponse(camera=_message(await self._change(self._cameras.pause, request)))
@@ -118,24 +121,37 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         name, who = requests.name(request.name, "name"), caller()
 
         def change() -> T:
-            self._seen(name, who.scope)
+            self._require_seen(name, who.scope)
             return order(name, request.version, who.name)
 
         return await self._do(change)
 
     def _seen(self, name: str, scope: Scope) -> Record:
-        """A camera within a scope; raises NotThere, whether there is none or none that may be seen."""
+        """A camera within a scope. Raises NotThere, whether there is none or none that may be seen; Unreadable."""
         try:
             record = self._cameras.get(name)
         except NoCamera:
-            record = None
-        if record is None or not _is_seen(record, scope):
-            raise NotThere("name", f"there is no camera {name!r}", "camera", name)
+            raise _not_there(name) from None
+        except ConfigError as error:
+            if scope.areas or not scope.allows_camera(name, ""):
+                raise _not_there(name) from error
+            raise Unreadable(f"camera {name!r}: {error}") from error
+        if not _is_seen(record, scope):
+            raise _not_there(name)
         return record
+
+    def _require_seen(self, name: str, scope: Scope) -> None:
+        """As `_seen`; but a camera that cannot be read any more can still be removed, and its site mended."""
+        with suppress(Unreadable):
+            self._seen(name, scope)
 
     async def _do(self, order: Callable[[], T]) -> T:
         """On the one thread for orders: they come one after the other, and no other call waits for them."""
         return await asyncio.get_running_loop().run_in_executor(self._orders, order)
+
+
+def _not_there(name: str) -> NotThere:
+    return NotThere("name", f"there is no camera {name!r}", "camera", name)
 
 
 def _is_seen(record: Record, scope: Scope) -> bool:
@@ -178,22 +194,23 @@ def _settings(request: pb.AddCameraRequest) -> CameraConfig:
 
 
 def _message(record: Record) -> pb.Camera:
-    version, place = record.version, record.site.place
+    message = _standing(record.version)
+    message.url, message.detect_fps = record.url, record.config.detect_fps
+    message.place.CopyFrom(wire.place_to_message(record.site.place, record.site.name))
+    return message
+
+
+def _standing(version: CameraVersion) -> pb.Camera:
+    """What is known of a camera without reading its settings and its site."""
     message = pb.Camera(
-        name=version.camera,
-        version=version.version,
-        state=_STATES[version.state],
-        url=record.url,
-        place=wire.place_to_message(place, record.site.name),
-        detect_fps=record.config.detect_fps,
-        changed_by=version.changed_by,
+        name=version.camera, version=version.version, state=_STATES[version.state], changed_by=version.changed_by
     )
     if version.version:
         message.changed_at.CopyFrom(wire.timestamp(version.changed_s))
     return message
 
 
-def _change(version: CameraVersion) -> pb.CameraChange:
+def _change(version: CameraChange) -> pb.CameraChange:
     return pb.CameraChange(
         version=version.version,
         change=version.change,

@@ -7,9 +7,9 @@ status codes, and may answer with bytes that are serialised already.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -100,14 +100,13 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         return handler and self._guarded(call.method, handler)
 
     def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        """To gRPC every request is a stream: then it reads none before the handler asks for it, who lets in first."""
         rule = MATRIX.get(method, NOBODY)
         forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         form = next(form for form in forms if getattr(handler, form))
-        parse = partial(_parsed, handler.request_deserializer)
-        if form.startswith("stream"):
-            parse = partial(_each_parsed, parse, rule)
-        answer = partial(self._answer, method, rule, parse, getattr(handler, form), streams=form != "unary_unary")
-        make = getattr(grpc, f"{form}_rpc_method_handler")
+        read = partial(_only if form.startswith("unary") else _all, rule, handler.request_deserializer)
+        answer = partial(self._answer, method, rule, read, getattr(handler, form), streams=form != "unary_unary")
+        make = getattr(grpc, f"stream_{form.rpartition('_')[2]}_rpc_method_handler")
         made: grpc.RpcMethodHandler[Any, Any] = make(
             _coroutine(answer), None, _pass_through(handler.response_serializer)
         )
@@ -117,16 +116,18 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         self,
         method: str,
         rule: Rule,
-        parse: Callable[[Any], Any],
+        read: Callable[[AsyncIterator[bytes]], Awaitable[Any]],
         answer: Answer,
-        content: Any,
+        contents: AsyncIterator[bytes],
         context: Context,
         *,
         streams: bool,
     ) -> Any:
         try:
-            request = parse(content)
-            async with self._admitted(method, rule, request, context, streams=streams):
+            async with self._admitted(method, rule, context, streams=streams) as who:
+                request = await read(contents)
+                if rule.subject is not None:
+                    await self._gate.note(who, method, rule.subject(request), context)
                 made = answer(request, context)
                 if not hasattr(made, "__aiter__"):
                     return await made
@@ -151,36 +152,43 @@ class GateKeeper(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not g
         return None
 
     @asynccontextmanager
-    async def _admitted(
-        self, method: str, rule: Rule, request: Any, context: Context, *, streams: bool
-    ) -> AsyncIterator[None]:
+    async def _admitted(self, method: str, rule: Rule, context: Context, *, streams: bool) -> AsyncIterator[Caller]:
         who = await self._gate.admit(method, rule, context)
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             self._gate.limits.calls.take(who.credential or who.name)
             if streams:
                 stack.enter_context(self._gate.limits.stream(who.credential or who.name))
-            _require_small(rule, request.ByteSize() if hasattr(request, "ByteSize") else 0)
-            if rule.subject is not None:
-                await self._gate.note(who, method, rule.subject(request), context)
             token = _CALLER.set(who)
             stack.callback(_CALLER.reset, token)
-            await stack.enter_async_context(asyncio.timeout(rule.most_s))
-            yield
+            async with asyncio.timeout(rule.most_s):
+                yield who
 
 
-def _parsed(parse: Callable[[bytes], Any], content: bytes) -> Any:
-    """The request; gRPC itself would say UNKNOWN to one that is none, and log it as an error of the service."""
-    try:
-        return parse(content)
-    except DecodeError as error:
-        raise BadRequest("request", f"is no message of this call: {error}") from error
+async def _only(rule: Rule, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> Any:
+    """The one request of a call."""
+    async with aclosing(_each(rule, parse, contents)) as requests:
+        async for request in requests:
+            return request
+    raise BadRequest("request", "none has come")
 
 
-async def _each_parsed(parse: Callable[[bytes], Any], rule: Rule, contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    """The requests of a stream, none larger than the rule allows."""
+async def _all(rule: Rule, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    """The requests of a call that has many, as they come."""
+    return _each(rule, parse, contents)
+
+
+async def _each(rule: Rule, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncGenerator[Any]:
+    """Requests, none larger than the rule allows.
+
+    gRPC itself would say UNKNOWN to one that is none, and log it as an error of the service.
+    """
     async for content in contents:
         _require_small(rule, len(content))
-        yield parse(content)
+        try:
+            request = parse(content)
+        except DecodeError as error:
+            raise BadRequest("request", f"is no message of this call: {error}") from error
+        yield request
 
 
 def _require_small(rule: Rule, size: int) -> None:

@@ -23,6 +23,8 @@ CONSUMER_LENGTH = 63
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 PAGE_DEFAULT = 50
 PAGE_MOST = 200
+EARLIEST_S, LATEST_S = -62_135_596_800, 253_402_300_799
+"""Of a google.protobuf.Timestamp: the first second of year 1 and the last of 9999."""
 NONE = "-"
 """A name that nothing has: names begin with a letter or a digit."""
 
@@ -95,7 +97,7 @@ def disposition(request: pb.ReportDispositionRequest, reporter: str) -> Disposit
         ruling=ruling,
         reason=text(message.reason, "disposition.reason", required=ruling is Ruling.REJECTED),
         reference=_short(message.reference, "disposition.reference"),
-        decided_s=_stamp(message.decided_at, "disposition.decided_at"),
+        decided_s=stamp(message.decided_at, "disposition.decided_at"),
         reporter=reporter,
     )
 
@@ -141,10 +143,12 @@ def _names(values: Sequence[str], field: str) -> tuple[str, ...]:
     return tuple(name(value, field) for value in values)
 
 
+def stamp(value: Timestamp, field: str) -> float:
+    """Unix seconds; what the protocol calls no time at all would come out of the register as none, too."""
+    require(0 <= value.nanos < wire.NANO, field, f"nanos must be 0 to 999999999, got {value.nanos}")
+    require(EARLIEST_S <= value.seconds <= LATEST_S, field, "must lie in the years 1 to 9999")
+    return wire.seconds(value)
+
+
 def _time(message: pb.EntryFilter, field: Literal["occurred_from", "occurred_to"]) -> float | None:
-    return _stamp(getattr(message, field), f"filter.{field}") if message.HasField(field) else None
-
-
-def _stamp(stamp: Timestamp, field: str) -> float:
-    require(0 <= stamp.nanos < wire.NANO, field, f"nanos must be 0 to 999999999, got {stamp.nanos}")
-    return wire.seconds(stamp)
+    return stamp(getattr(message, field), f"filter.{field}") if message.HasField(field) else None

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import signal_service_pb2 as pb
 from qyran.v1 import signal_service_pb2_grpc as pb_grpc
 
@@ -89,6 +88,4 @@ _KNOWN = frozenset(map(int, Phase)) - {0}
 
 def _time(message: Any, attribute: str, field: str) -> float:
     requests.require(message.HasField(attribute), field, "is required")
-    stamp: Timestamp = getattr(message, attribute)
-    requests.require(0 <= stamp.nanos < wire.NANO, field, f"nanos must be 0 to 999999999, got {stamp.nanos}")
-    return wire.seconds(stamp)
+    return requests.stamp(getattr(message, attribute), field)

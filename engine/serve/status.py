@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import grpc
@@ -20,6 +20,7 @@ from engine.errors import (
     CalibrationError,
     ConfigError,
     EvidenceError,
+    LimitReached,
     NoCamera,
     NotOwned,
     OutOfDate,
@@ -50,6 +51,10 @@ class Refusal(Exception):
         """What programs are told besides the reason."""
         return ()
 
+    def metadata(self) -> Mapping[str, str]:
+        """What the reason speaks of, by name."""
+        return {}
+
 
 class BadRequest(Refusal):
     code, reason = Code.INVALID_ARGUMENT, "BAD_REQUEST"
@@ -74,6 +79,25 @@ class NotThere(Refusal):
 
     def details(self) -> Sequence[Message]:
         return [details.ResourceInfo(resource_type=self.kind, resource_name=self.name, description=self.what)]
+
+
+class Unreadable(Refusal):
+    """A camera on record or in the configuration that cannot be read any more: the operator's to mend."""
+
+    code, reason = Code.FAILED_PRECONDITION, "UNREADABLE"
+
+
+class Elsewhere(Refusal):
+    """Evidence that another recording system of the same register has: to ask again here is of no use."""
+
+    code, reason = Code.FAILED_PRECONDITION, "EVIDENCE_ELSEWHERE"
+
+    def __init__(self, case_id: str, serial: str) -> None:
+        super().__init__(f"the evidence of case {case_id!r} is at the recording system {serial!r}: ask its service")
+        self.serial = serial
+
+    def metadata(self) -> Mapping[str, str]:
+        return {"device_serial": self.serial}
 
 
 class BeyondEnd(Refusal):
@@ -123,6 +147,7 @@ ERRORS: dict[type[Exception], tuple[Code, str]] = {
     AuditError: (Code.UNAVAILABLE, "AUDIT_UNAVAILABLE"),
     RecordConflict: (Code.ALREADY_EXISTS, "CONFLICT"),
     OutOfDate: (Code.ABORTED, "OUT_OF_DATE"),
+    LimitReached: (Code.RESOURCE_EXHAUSTED, "LIMIT_REACHED"),
     NotOwned: (Code.PERMISSION_DENIED, "NOT_OWNED"),
     RegisterError: (Code.UNAVAILABLE, "REGISTER_UNAVAILABLE"),
     NoCamera: (Code.NOT_FOUND, "NOT_FOUND"),
@@ -148,9 +173,9 @@ _FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
 def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
     """The code and the details of an error of `TOLD`."""
     if isinstance(error, Refusal):
-        return error.code, [_info(error.reason), *error.details()]
+        return error.code, [_info(error.reason, error.metadata()), *error.details()]
     code, reason = _known(error)
-    return code, [_info(reason)]
+    return code, [_info(reason, {})]
 
 
 def told(error: Exception) -> str:
@@ -174,8 +199,8 @@ def _known(error: Exception) -> tuple[Code, str]:
     return next(found for kind, found in ERRORS.items() if isinstance(error, kind))
 
 
-def _info(reason: str) -> Message:
-    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN)
+def _info(reason: str, metadata: Mapping[str, str]) -> Message:
+    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
     return info
 
 

@@ -211,24 +211,12 @@ def parse_site(text: str, *, source: str, still: Path | None = None) -> Site:
     Raises ConfigError.
     """
     site = tomlfile.parse(text, Site, source=source)
-    _require_numbers(site, source)
     if still is None:
         return site
     if site.calibration is None or site.calibration.still is None:
         raise ConfigError(f"{source}: calibration.still: the site names none, but one was given")
     named = msgspec.structs.replace(site.calibration, still=still)
     return _with_still(msgspec.structs.replace(site, calibration=named), Path(source))
-
-
-def _require_numbers(site: Site, source: str) -> None:
-    """Raise ConfigError for a point that is none."""
-    places = [(f"zone {zone.name}", zone.polygon_px) for zone in site.zones]
-    places += [(f"line {line.name}", (line.from_px, line.to_px)) for line in site.lines]
-    places += [(f"rule {rule.name}", rule.points_px) for rule in site.rules]
-    places += [("calibration.area_px", site.calibration.area_px)] if site.calibration else []
-    for place, points in places:
-        if not all(math.isfinite(value) for point in points for value in point):
-            raise ConfigError(f"{source}: {place}: a point is not a number")
 
 
 def _with_still(site: Site, path: Path) -> Site:
@@ -239,7 +227,7 @@ def _with_still(site: Site, path: Path) -> Site:
     try:
         with Image.open(still) as picture:
             width, height = picture.size
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise ConfigError(f"{path}: calibration.still: {error}") from error
     if (width, height) != site.image_size_px:
         expected = "x".join(map(str, site.image_size_px))

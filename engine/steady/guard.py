@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import structlog
@@ -16,6 +15,7 @@ from PIL import Image
 from engine.errors import ConfigError, DecodeError
 from engine.metrics import Metrics
 from engine.site import Site
+from engine.stages import Look
 from engine.steady.align import Background, Field, Grey, Shift, edge_directions, reduced, reductions
 from engine.types import Bytes8, Floats, Segment
 
@@ -26,16 +26,6 @@ DRIFT_SHARE = 0.002
 seen from 8 m up through a lens of 1900 pixels' focal length, a picture so much lower makes a speed 2 % wrong."""
 CLEAR_SHARE = 0.5
 """Share of the background's tiles in which a picture must show edges before it is said to show something else."""
-
-
-class Still(Protocol):
-    @property
-    def rgb(self) -> Bytes8:
-        """(H, W, 3) u1: a whole frame."""
-
-
-Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
-"""`engine.decode.second_look.look`: the frames nearest to the instants; raises DecodeError."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

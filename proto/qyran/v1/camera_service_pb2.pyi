@@ -4,7 +4,9 @@ isort:skip_file
 The cameras of the running engine. Every change is checked as `qyran check` checks, put on record as a numbered
 version of the camera with who made it, and carried out at once without a pause of the other cameras; it stands over
 restarts and over the configuration file. Status codes are those of violation_service.proto; besides:
-  FAILED_PRECONDITION  the camera was tried and cannot be watched; the message says why.
+  FAILED_PRECONDITION  the camera was tried and cannot be watched, or it is on record and cannot be read any more, as
+                       when its secret is gone; the message says why. Such a camera is not listed and not watched; it
+                       may be removed, or given another site.
   ABORTED              the camera is not at the version that the change was made for: look at it again.
 A caller whose credential is limited to cameras or areas sees those and gives orders about those: another camera is
 NOT_FOUND, and one that would lie beyond is not added, nor moved there by its site: PERMISSION_DENIED.

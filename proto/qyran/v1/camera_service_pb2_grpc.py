@@ -96,7 +96,8 @@ class CameraServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveCamera(self, request, context):
-        """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go.
+        """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go. Of the camera only
+        name, version, state and who changed it are told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

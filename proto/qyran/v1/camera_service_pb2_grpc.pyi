@@ -4,7 +4,9 @@ isort:skip_file
 The cameras of the running engine. Every change is checked as `qyran check` checks, put on record as a numbered
 version of the camera with who made it, and carried out at once without a pause of the other cameras; it stands over
 restarts and over the configuration file. Status codes are those of violation_service.proto; besides:
-  FAILED_PRECONDITION  the camera was tried and cannot be watched; the message says why.
+  FAILED_PRECONDITION  the camera was tried and cannot be watched, or it is on record and cannot be read any more, as
+                       when its secret is gone; the message says why. Such a camera is not listed and not watched; it
+                       may be removed, or given another site.
   ABORTED              the camera is not at the version that the change was made for: look at it again.
 A caller whose credential is limited to cameras or areas sees those and gives orders about those: another camera is
 NOT_FOUND, and one that would lie beyond is not added, nor moved there by its site: PERMISSION_DENIED.
@@ -45,7 +47,9 @@ class CameraServiceStub:
     AddCamera: _grpc.UnaryUnaryMultiCallable[_camera_service_pb2.AddCameraRequest, _camera_service_pb2.AddCameraResponse]
     """Watch one more camera."""
     RemoveCamera: _grpc.UnaryUnaryMultiCallable[_camera_service_pb2.RemoveCameraRequest, _camera_service_pb2.RemoveCameraResponse]
-    """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go."""
+    """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go. Of the camera only
+    name, version, state and who changed it are told.
+    """
     PauseCamera: _grpc.UnaryUnaryMultiCallable[_camera_service_pb2.PauseCameraRequest, _camera_service_pb2.PauseCameraResponse]
     """Watch a camera no more for the time being: it is not connected to."""
     ResumeCamera: _grpc.UnaryUnaryMultiCallable[_camera_service_pb2.ResumeCameraRequest, _camera_service_pb2.ResumeCameraResponse]
@@ -63,7 +67,9 @@ class CameraServiceAsyncStub(CameraServiceStub):
     AddCamera: _aio.UnaryUnaryMultiCallable[_camera_service_pb2.AddCameraRequest, _camera_service_pb2.AddCameraResponse]  # type: ignore[assignment]
     """Watch one more camera."""
     RemoveCamera: _aio.UnaryUnaryMultiCallable[_camera_service_pb2.RemoveCameraRequest, _camera_service_pb2.RemoveCameraResponse]  # type: ignore[assignment]
-    """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go."""
+    """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go. Of the camera only
+    name, version, state and who changed it are told.
+    """
     PauseCamera: _aio.UnaryUnaryMultiCallable[_camera_service_pb2.PauseCameraRequest, _camera_service_pb2.PauseCameraResponse]  # type: ignore[assignment]
     """Watch a camera no more for the time being: it is not connected to."""
     ResumeCamera: _aio.UnaryUnaryMultiCallable[_camera_service_pb2.ResumeCameraRequest, _camera_service_pb2.ResumeCameraResponse]  # type: ignore[assignment]
@@ -102,7 +108,9 @@ class CameraServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _camera_service_pb2.RemoveCameraRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_camera_service_pb2.RemoveCameraResponse, _abc.Awaitable[_camera_service_pb2.RemoveCameraResponse]]:
-        """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go."""
+        """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go. Of the camera only
+        name, version, state and who changed it are told.
+        """
 
     @_abc_1.abstractmethod
     def PauseCamera(

@@ -11,9 +11,12 @@ Status codes, the same for every call; each carries a google.rpc.ErrorInfo (doma
   ALREADY_EXISTS     what was sent contradicts what is recorded: the message says what stands. Do not retry.
   UNAUTHENTICATED    no credential, or one that is unknown, expired or revoked. Do not retry with it.
   PERMISSION_DENIED  the credential's role may not make this call, or the consumer belongs to another one.
-  RESOURCE_EXHAUSTED too many calls, or too large a request. Retry after google.rpc.RetryInfo, where there is one.
+  RESOURCE_EXHAUSTED too many calls, or too large a request: retry after google.rpc.RetryInfo, where there is one. Or
+                     one more consumer of a credential, disposition or review of a case than there may be.
   DEADLINE_EXCEEDED  the call's deadline, or the service's own, has passed. Retry.
   DATA_LOSS          the file of a case is gone from the disk or is not what was hashed. Tell the operator.
+  FAILED_PRECONDITION  of several recording systems that share a register, another one has the evidence of the case
+                     (ErrorInfo: reason EVIDENCE_ELSEWHERE, metadata device_serial). Ask that one's service.
   INTERNAL           the service failed in a way that nobody foresaw. Tell the operator.
   UNAVAILABLE        the service stops, or the register cannot be read now. Retry with back-off.
 """

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.rules.by_trail import ByTrail
 from engine.rules.kind import Offence, Scene
-from engine.rules.stopline import Passing, StopLine
+from engine.rules.signal_line import Passing, StopLine
 from engine.rules.trail import Trail
 from engine.rules.way import Way
 from engine.signals import CLOSED, NOT_GREEN, PROHIBITS

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 
 from engine.rules.kind import Offence
+from engine.rules.kinds.wrong_way import Stretch, WrongWay
 from engine.rules.obstacle import stood_near
 from engine.rules.trail import Trail
 from engine.rules.way import smoothed
-from engine.rules.wrong_way import Stretch, WrongWay
 from engine.site.rules import OncomingLaneRule
 
 

@@ -33,16 +33,18 @@ from engine.errors import RegisterError
 from engine.evidence import audit
 from engine.register import SqlRegister
 from engine.types import Entry
-from tests.examples import make_case
-from tests.postgres import running_server
-from tests.proxy import Proxy
-from tests.serving import World
+from rig.examples import make_case
+from rig.postgres import running_server
+from rig.proxy import Proxy
+from rig.serving import World
 
 SEED = 7
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
-ALIVE_S = (0.0, 1.2)
-"""A killed program lives so long after it said that it serves; every third dies before that."""
+CASES = (1, 10)
+"""A killed program gets so far ..."""
+MORE_S = (0.0, 0.3)
+"""... and dies so much later, within the next case; every third dies before its first case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,11 @@ def compared(injected: str, times: int, appended: set[str], got: Sequence[Entry]
 
 
 class Engine:
-    """`tests.faults.engine` as a child that can be killed; remembers what it said it appended."""
+    """`rig.faults.engine` as a child that can be killed; remembers what it said it appended."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.appended: set[str] = set()
-        self._command = [sys.executable, "-m", "tests.faults.engine", str(folder), str(port)]
+        self._command = [sys.executable, "-m", "rig.faults.engine", str(folder), str(port)]
 
     def start(self, until: int) -> float:
         """Start it and wait until it serves; returns the seconds that took, nan where it died before."""
@@ -83,11 +85,16 @@ class Engine:
         self._child = subprocess.Popen(
             [*self._command, str(until)], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
         )
-        self._serves = threading.Event()
+        self._serves, self._appends = threading.Event(), threading.Semaphore(0)
         self._reader = threading.Thread(target=self._read, args=(self._child,))
         self._reader.start()
         self._serves.wait(PATIENCE_S)
         return time.monotonic() - began_s
+
+    def wait_for_case(self, count: int) -> None:
+        """Return when it has appended so many cases since the start, also those that were there before."""
+        for _ in range(count):
+            assert self._appends.acquire(timeout=PATIENCE_S), "it appends nothing"
 
     def kill(self) -> None:
         self._child.send_signal(signal.SIGKILL)
@@ -99,7 +106,9 @@ class Engine:
         with child.stdout:
             for line in child.stdout:
                 verb, _, case = line.strip().partition(" ")
-                self.appended |= {case} if verb == "appended" else set()
+                if verb == "appended":
+                    self.appended.add(case)
+                    self._appends.release()
                 self._serves.set()
         self._serves.set()
 
@@ -111,7 +120,8 @@ def kill_the_engine(folder: Path, times: int) -> Loss:
     with watching(f"127.0.0.1:{port}") as watched:
         for number in range(times):
             recoveries_s.append(engine.start(until=1_000_000))
-            time.sleep(rng.uniform(*ALIVE_S) if number % 3 else 0.0)
+            engine.wait_for_case(rng.randrange(*CASES) if number % 3 else 0)
+            time.sleep(rng.uniform(*MORE_S))
             engine.kill()
         until = len(engine.appended) + 20
         recoveries_s.append(engine.start(until))

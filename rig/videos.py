@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from engine.types import Bytes8, Clock, Segment
 
@@ -39,6 +41,7 @@ def make_segment(
 ) -> Segment:
     """The pictures of these numbers as one segment; picture n is captured n / FPS after BEGAN_S."""
     context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, VideoCodecContext)
     context.width, context.height, context.pix_fmt = *size_px, pix_fmt
     context.framerate, context.time_base = Fraction(FPS), Fraction(1, FPS)
     context.options = options or {}
@@ -51,23 +54,33 @@ def make_segment(
     return cut(packets, av.CodecContext.create(encoder, "w").codec.canonical_name, size_px, camera)
 
 
-def cut(packets: Sequence[av.Packet], codec: str, size_px: tuple[int, int], camera: int = 0) -> Segment:
-    """Packets as one segment."""
+def cut(
+    packets: Sequence[av.Packet[VideoStream]],
+    codec: str,
+    size_px: tuple[int, int],
+    camera: int = 0,
+    *,
+    sequence: int = 0,
+    fps: int = FPS,
+    began_s: float = BEGAN_S,
+    clock: Clock = Clock.DECLARED,
+) -> Segment:
+    """Packets as one segment, the first of a camera unless another `sequence` is given."""
     pts = np.array([packet.pts for packet in packets], np.int64)
     return Segment(
         camera=camera,
-        sequence=0,
+        sequence=sequence,
         codec=codec,
         extradata=b"",
         width_px=size_px[0],
         height_px=size_px[1],
-        time_base=Fraction(1, FPS),
+        time_base=Fraction(1, fps),
         payload=b"".join(bytes(packet) for packet in packets),
         size_bytes=np.array([packet.size for packet in packets], np.int64),
         pts=pts,
         dts=np.array([packet.dts for packet in packets], np.int64),
         key=np.array([packet.is_keyframe for packet in packets]),
-        captured_s=BEGAN_S + pts / FPS,
-        clock=Clock.DECLARED,
-        continues=False,
+        captured_s=began_s + pts / fps,
+        clock=clock,
+        continues=sequence > 0,
     )

@@ -1,12 +1,12 @@
-"""Examples that several tests build on: a case with its folder, a violation, a few seconds of real H.264."""
+"""Examples to build on: a case with its folder, a violation, a few seconds of real H.264."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -23,9 +23,9 @@ from engine.types import (
     VehicleClass,
     Violation,
 )
+from rig.videos import FPS, cut
 
 EPOCH_S = 1_780_000_000.0
-FPS = 25
 SIZE_PX = (320, 192)
 
 
@@ -142,25 +142,5 @@ def make_footage(seconds: int, *, camera: int = 0, began_s: float = EPOCH_S) -> 
         frame.pts = index
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    return [_segment(packets[i : i + FPS], i // FPS, camera, began_s) for i in range(0, len(packets), FPS)]
-
-
-def _segment(packets: list[Any], sequence: int, camera: int, began_s: float) -> Segment:
-    pts = np.array([packet.pts for packet in packets], np.int64)
-    return Segment(
-        camera=camera,
-        sequence=sequence,
-        codec="h264",
-        extradata=b"",
-        width_px=SIZE_PX[0],
-        height_px=SIZE_PX[1],
-        time_base=Fraction(1, FPS),
-        payload=b"".join(bytes(packet) for packet in packets),
-        size_bytes=np.array([packet.size for packet in packets], np.int64),
-        pts=pts,
-        dts=np.array([packet.dts for packet in packets], np.int64),
-        key=np.array([packet.is_keyframe for packet in packets]),
-        captured_s=began_s + pts / FPS,
-        clock=Clock.SYNCHRONISED,
-        continues=sequence > 0,
-    )
+    one = partial(cut, codec="h264", size_px=SIZE_PX, camera=camera, began_s=began_s, clock=Clock.SYNCHRONISED)
+    return [one(packets[at : at + FPS], sequence=at // FPS) for at in range(0, len(packets), FPS)]

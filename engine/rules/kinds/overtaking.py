@@ -14,7 +14,7 @@ from engine.rules.kind import Offence, Scene
 from engine.rules.trail import Rows, Trail
 from engine.rules.way import Way, moved_by_its_height, smoothed, stays
 from engine.site.rules import OvertakingRule
-from engine.types import Floats
+from engine.types import KMH, Floats
 
 FEWEST = 3
 """Sightings on one side of the road that make a stay there."""
@@ -22,7 +22,6 @@ CHANGE_S = 3.0
 """From one side to the other within this time."""
 ON_ITS_SIDE = 0.8
 """Share of the sightings of the other that must be on its own side."""
-KMH = 3.6
 
 
 class Overtaking(ByTrail[OvertakingRule]):

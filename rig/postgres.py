@@ -1,5 +1,5 @@
-"""A private PostgreSQL server for the tests that need one: Debian's package, run by an unprivileged user in a folder of
-its own, reached by a Unix socket."""
+"""A private PostgreSQL server: Debian's package, run by an unprivileged user in a folder of its own, reached by a Unix
+socket."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pytest
+from unittest import SkipTest
 
 USER = "postgres"
 
@@ -60,10 +59,10 @@ class Server:
 
 @contextmanager
 def running_server(*, durable: bool = False) -> Iterator[Server]:
-    """Skips the test where the package is not installed."""
+    """Raises SkipTest where the package is not installed: what cannot run here is no failure."""
     bin_ = programs()
     if bin_ is None:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        raise SkipTest("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="qyran-pg-", dir="/tmp"))
     if os.geteuid() == 0:
         shutil.chown(folder, USER, USER)

@@ -18,9 +18,8 @@ from engine.rules.limits import Limits
 from engine.rules.size import HEAVY, is_heavy
 from engine.rules.trail import Reading, Rows, Trail
 from engine.site import SpeedingRule
-from engine.types import Clock, Measurable, Measurement
+from engine.types import KMH, Clock, Measurable, Measurement
 
-KMH = 3.6
 COVERAGE = 3.0
 """Expanded uncertainty is this many standard uncertainties (k = 3)."""
 WITHIN = 0.9

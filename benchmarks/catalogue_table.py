@@ -1,15 +1,19 @@
-"""The catalogue as a table for readers. `python -m engine.rules.table docs/rules.md` brings the page up to date."""
+"""The catalogue as a table for readers, in docs/rules.md."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
+from benchmarks.pages import ROOT, between
 from engine.rules.catalogue import Catalogue, Kind, Part, load_catalogue
-from engine.rules.kinds import judged_by
+from engine.rules.kinds import JUDGES
+from engine.site.looks import ClassifierRule, RegistryRule, SectionEndRule
 
-BEGIN, END = "<!-- catalogue: generated -->\n", "<!-- catalogue: end -->\n"
+PAGE = ROOT / "docs" / "rules.md"
 HEADER = ("kind", "judged", "article", "for", "sanction", "repeated", "outcome", "measured", "what proves it")
+
+
+def renewed(text: str) -> str:
+    """The page's text with the table made anew. Raises ValueError without the two marks."""
+    return between(text, "catalogue", render(load_catalogue("kz")))
 
 
 def render(catalogue: Catalogue) -> str:
@@ -32,12 +36,21 @@ def _head(catalogue: Catalogue) -> list[str]:
 def _cells(kind: Kind) -> list[list[str]]:
     """The columns of every part; what belongs to the whole kind stands in its first line."""
     since = f" (from {kind.valid_from:%d %b %Y})" if kind.valid_from else ""
-    first = [f"`{kind.kind}`{since}", judged_by(kind.kind)]
+    first = [f"`{kind.kind}`{since}", _judged(kind.kind)]
     last = [kind.outcome, "yes" if kind.measured else "no", kind.proof]
     return [
         [*(first if n == 0 else ["", ""]), *_part(part), *(last if n == 0 else ["", "", ""])]
         for n, part in enumerate(kind.parts)
     ]
+
+
+def _judged(kind: str) -> str:
+    """What a kind needs besides a site to be judged: `yes` where nothing, `not yet` where nobody judges it."""
+    rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
+    if not rules:
+        return "not yet"
+    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
+    return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")
 
 
 def _part(part: Part) -> list[str]:
@@ -71,15 +84,3 @@ def _limits(catalogue: Catalogue) -> list[str]:
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def brought_up_to_date(page: str, catalogue: Catalogue) -> str:
-    """The page with the table between its two marks made anew. Raises ValueError where a mark is missing."""
-    before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + "\n" + render(catalogue) + "\n" + END + after
-
-
-if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(brought_up_to_date(path.read_text("utf-8"), load_catalogue("kz")), "utf-8")

@@ -20,10 +20,9 @@ from engine.rules.trail import Trail
 from engine.rules.way import Way, moved_by_its_height, stays
 from engine.rules.zones import polygons
 from engine.site.rules import YieldRule
-from engine.types import Flags, Floats
+from engine.types import KMH, Flags, Floats
 from kernels.zones import inside
 
-KMH = 3.6
 MEET_S = 0.25
 """Who was seen on the crossing within this time of the vehicle's coming was on it then."""
 PACE_S = 0.6

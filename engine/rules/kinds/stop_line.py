@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from engine.rules.kind import Offence
-from engine.rules.red_light import SignalLine, standing_from
-from engine.rules.stopline import Passing
+from engine.rules.kinds.red_light import SignalLine, standing_from
+from engine.rules.signal_line import Passing
 from engine.rules.trail import Trail
 from engine.rules.way import Way
 from engine.site.signals import StopLineRule

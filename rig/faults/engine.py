@@ -1,6 +1,6 @@
 """The half of an engine that may lose nothing, as a program: violations to evidence, register and service.
 
-    python -m tests.faults.engine FOLDER PORT UNTIL
+    python -m rig.faults.engine FOLDER PORT UNTIL
 
 Proves and appends one violation after the other as fast as it goes, up to number UNTIL, and then only serves. After a
 restart it begins a little before the register's end, as an engine does that sees the last seconds of a recording again.
@@ -20,11 +20,11 @@ from engine.decode.second_look import look
 from engine.evidence import Means, load_signing_key, new_key
 from engine.housekeeping import open_housekeeper
 from engine.types import Violation
-from tests.evidence_bench import Bench, nobody
-from tests.examples import EPOCH_S, make_footage, make_violation
-from tests.serving import World
+from rig.evidence_bench import Bench, nobody
+from rig.examples import EPOCH_S, make_footage, make_violation
+from rig.serving import World
 
-AGAIN = 5
+AGAIN = 2
 """So many violations before the register's end are told again."""
 
 

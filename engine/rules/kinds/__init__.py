@@ -1,39 +1,37 @@
-"""The kinds of violation that are judged here: each the site's rule and the file that judges it."""
+"""The kinds of violation that are judged here: each the site's rule and the file of this package that judges it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from engine.rules.bus_lane import BusLane
-from engine.rules.junction_blocking import JunctionBlocking
 from engine.rules.kind import Judge, Scene
-from engine.rules.manoeuvre import Reversing, UTurn
-from engine.rules.no_entry import NoEntry
-from engine.rules.oncoming import OncomingLane
-from engine.rules.overtaking import Overtaking
-from engine.rules.position import Position
-from engine.rules.red_light import RailCrossing, RedLight
-from engine.rules.section_end import SectionEnd
-from engine.rules.shoulder import Shoulder
-from engine.rules.solid_line import SolidLine
-from engine.rules.speeding import Speeding
-from engine.rules.standing import Standing
-from engine.rules.stop_line import OverStopLine
-from engine.rules.suspicion import Suspicion
-from engine.rules.turn import Turn
-from engine.rules.wrong_lane import WrongLane
-from engine.rules.wrong_way import WrongWay
-from engine.rules.yielding import Yielding
+from engine.rules.kinds.bus_lane import BusLane
+from engine.rules.kinds.junction_blocking import JunctionBlocking
+from engine.rules.kinds.manoeuvre import Reversing, UTurn
+from engine.rules.kinds.no_entry import NoEntry
+from engine.rules.kinds.oncoming import OncomingLane
+from engine.rules.kinds.overtaking import Overtaking
+from engine.rules.kinds.position import Position
+from engine.rules.kinds.red_light import RailCrossing, RedLight
+from engine.rules.kinds.section_end import SectionEnd
+from engine.rules.kinds.shoulder import Shoulder
+from engine.rules.kinds.solid_line import SolidLine
+from engine.rules.kinds.speeding import Speeding
+from engine.rules.kinds.standing import Standing
+from engine.rules.kinds.stop_line import OverStopLine
+from engine.rules.kinds.suspicion import Suspicion
+from engine.rules.kinds.turn import Turn
+from engine.rules.kinds.wrong_lane import WrongLane
+from engine.rules.kinds.wrong_way import WrongWay
+from engine.rules.kinds.yielding import Yielding
 from engine.site.looks import (
-    ClassifierRule,
     LightsOffRule,
     NoInspectionRule,
     NoInsuranceRule,
     PermitExpiredRule,
     PhoneUseRule,
     PlateMissingRule,
-    RegistryRule,
     SeatbeltRule,
     SectionEndRule,
 )
@@ -105,12 +103,3 @@ def judge_of(scene: Scene, rule: Rule) -> Judge:
 def judged_kinds() -> frozenset[str]:
     """The catalogue's keys of the kinds that are judged here."""
     return frozenset(str(rule.__struct_config__.tag) for rule in JUDGES)
-
-
-def judged_by(kind: str) -> str:
-    """What a kind needs besides a site to be judged: `yes` where nothing, `not yet` where nobody judges it."""
-    rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
-    if not rules:
-        return "not yet"
-    words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
-    return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.rules.kind import Law, Offence, Scene, image_to_ground
-from engine.rules.standing import WITHIN, still_m
+from engine.rules.kinds.standing import WITHIN, still_m
 from engine.rules.trail import Rows, Trail, foot_px
 from engine.signals import PERMITS
 from engine.site.signals import JunctionBlockingRule

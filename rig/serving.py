@@ -1,4 +1,4 @@
-"""A service over a real register, for the tests of the service and of its clients."""
+"""A service over a real register, for what stands in front of a service."""
 
 from __future__ import annotations
 
@@ -38,13 +38,20 @@ class World:
     """A register with evidence, the service over it and a channel to it; the service may stop and start again."""
 
     def __init__(
-        self, folder: Path, cameras: Cameras | None = None, sites: Mapping[int, Site] | None = None, **config: object
+        self,
+        folder: Path,
+        cameras: Cameras | None = None,
+        sites: Mapping[int, Site] | None = None,
+        where: str = "",
+        serial: str = "QY-1",
+        **config: object,
     ) -> None:
+        """`where`: URL of the register, SQLite in the folder where it is empty; `serial` as in `make_document`."""
         self.folder = folder
         self.evidence = folder / "evidence"
-        self.register = SqlRegister(folder / "register.db")
+        self.register = SqlRegister(where or folder / "register.db")
         database = self.register.database
-        self.records = Records(self.register, Consumers(database), Decisions(database), self.evidence)
+        self.records = Records(self.register, Consumers(database), Decisions(database), self.evidence, serial)
         self.tokens = Tokens(database)
         self.metrics = Metrics()
         self.cameras = cameras or NoCameras()

@@ -1,4 +1,4 @@
-"""A prosecutor on real footage, for the tests of the evidence."""
+"""A prosecutor on real footage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.evidence.manifest import describe
 from engine.metrics import Metrics
 from engine.site import Calibration, Certificate, Place, Site
 from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass
-from tests.examples import EPOCH_S, SIZE_PX, make_document, make_violation
+from rig.examples import EPOCH_S, SIZE_PX, make_document, make_violation
 
 YEAR = dt.timedelta(days=365)
 AT = document.moment(EPOCH_S)

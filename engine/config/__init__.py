@@ -1,0 +1,58 @@
+"""The configuration: `file` is the whole and how it is read, `stages` and `service` are its tables."""
+
+from engine.config.addresses import is_loopback, redact, split_address
+from engine.config.file import EngineConfig, load_config, secrets
+from engine.config.service import (
+    KeepRule,
+    LimitsConfig,
+    MetricsConfig,
+    RecipientConfig,
+    RegisterConfig,
+    RetentionConfig,
+    ServiceConfig,
+    TlsConfig,
+)
+from engine.config.stages import (
+    CameraConfig,
+    ClassifierConfig,
+    DecoderConfig,
+    DetectorConfig,
+    EvidenceConfig,
+    PipelineConfig,
+    PlatesConfig,
+    RegistryConfig,
+)
+from engine.config.values import WHOLE_PICTURE, Count, Fraction01, Name, Positive, Region, Review, Strict
+
+__all__ = [
+    "WHOLE_PICTURE",
+    "CameraConfig",
+    "ClassifierConfig",
+    "Count",
+    "DecoderConfig",
+    "DetectorConfig",
+    "EngineConfig",
+    "EvidenceConfig",
+    "Fraction01",
+    "KeepRule",
+    "LimitsConfig",
+    "MetricsConfig",
+    "Name",
+    "PipelineConfig",
+    "PlatesConfig",
+    "Positive",
+    "RecipientConfig",
+    "Region",
+    "RegisterConfig",
+    "RegistryConfig",
+    "RetentionConfig",
+    "Review",
+    "ServiceConfig",
+    "Strict",
+    "TlsConfig",
+    "is_loopback",
+    "load_config",
+    "redact",
+    "secrets",
+    "split_address",
+]

@@ -1,0 +1,62 @@
+"""What stands between two marks of a page is what the committed results say, and nobody else's words."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import pages
+
+WRITERS = [importlib.import_module(f"benchmarks.{name}") for name in pages.WRITERS]
+TABLE = re.compile(r"(<!-- ([a-z]+):begin -->\n).*?(<!-- \2:end -->)", re.DOTALL)
+
+
+def marked() -> list[Path]:
+    every = [pages.ROOT / "README.md", *pages.ROOT.glob("docs/*.md")]
+    return [page for page in every if ":begin -->" in page.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("page", marked(), ids=lambda page: page.name)
+def test_every_table_of_a_page_is_made_from_the_committed_results(page: Path) -> None:
+    """Emptied first, so that a table that nobody writes is noticed, too."""
+    text = page.read_text(encoding="utf-8")
+    made = TABLE.sub(r"\1\3", text)
+    assert made != text
+    for writer in WRITERS:
+        made = writer.renewed(made) if page == writer.PAGE else made
+    assert made == text, "run: python -m benchmarks pages"
+
+
+@pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.__name__)
+def test_a_page_without_marks_is_refused(writer: Any) -> None:
+    with pytest.raises(ValueError, match="is missing"):
+        writer.renewed("# A page\n")
+
+
+def test_half_a_pair_of_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="is missing"):
+        pages.between("text <!-- kernels:end -->", "kernels", "table")
+    with pytest.raises(ValueError, match="is missing"):
+        pages.between("text <!-- kernels:begin -->", "kernels", "table")
+
+
+def test_pages_are_written_in_place(tmp_path: Path) -> None:
+    class Writer:
+        PAGE = tmp_path / "page.md"
+
+        @staticmethod
+        def renewed(text: str) -> str:
+            return pages.between(text, "here", "new\n")
+
+    Writer.PAGE.write_text("# Page\n<!-- here:begin -->\nold\n<!-- here:end -->\n", encoding="utf-8")
+    pages.write(Writer)
+    assert Writer.PAGE.read_text(encoding="utf-8") == "# Page\n<!-- here:begin -->\nnew\n<!-- here:end -->\n"
+
+
+def test_a_name_that_writes_no_page_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pages.main(["decode"]) == 2
+    assert "decode writes no page" in capsys.readouterr().out
