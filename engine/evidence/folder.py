@@ -8,10 +8,12 @@ that somebody laid there, is set aside in `root/.strange`. One engine writes bel
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 INCOMING = ".incoming"
 ASIDE = ".damaged-"
 """In the name of a folder that was put aside."""
+CLAIM = ".claim"
+"""File that the one engine which writes below a root has locked."""
 DAY_S = 86_400.0
 STRANGE = ".strange"
 """Where that goes which lay among the incoming cases and is none."""
@@ -40,10 +44,14 @@ class Folders:
     """Writes and finds the cases below a root."""
 
     def __init__(self, root: Path, owner: str, key: SigningKey | None) -> None:
-        """Make the root, and settle what a crash left half-done; `owner` names a new chain. Raises EvidenceError."""
+        """Make the root, claim it, and settle what a crash left half-done; `owner` names a new chain.
+
+        Raises EvidenceError, also where another process writes there.
+        """
         self._root = root
         try:
             (root / INCOMING).mkdir(parents=True, exist_ok=True)
+            weakref.finalize(self, os.close, _claimed(root))
             self._chain = Chain(root / CHAIN, owner, key)
             for orphan in sorted((root / INCOMING).iterdir()):
                 self._settle(orphan)
@@ -118,6 +126,20 @@ class Folders:
         log.warning("case that was sealed before a crash is put into its place", case=record.id)
         _move(incoming, target)
         return True
+
+
+def _claimed(root: Path) -> int:
+    """The descriptor of a claim to write below the root, which ends with this process, however that ends.
+
+    Two would sweep each other's cases away: raises EvidenceError where another process has it.
+    """
+    claim = os.open(root / CLAIM, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.lockf(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(claim)
+        raise EvidenceError(f"{root}: another engine writes its evidence there") from error
+    return claim
 
 
 def place(case: str, occurred_s: float) -> Path:
