@@ -85,10 +85,7 @@ class Roster:
 
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
-        version = self._latest(name)
-        if not self._stands(version):
-            raise NoCamera(f"there is no camera {name!r}")
-        return self._record(version)
+        return self._record(self._there(name))
 
     def history(self, name: str) -> Sequence[CameraChange]:
         """Everything that was ordered about a camera, ascending."""
@@ -122,12 +119,17 @@ class Roster:
 
     def _following(self, name: str, expected: int, **changes: Any) -> CameraVersion:
         """The version that follows the one that a change was made for. Raises NoCamera, OutOfDate."""
-        version = self._latest(name)
-        if not self._stands(version):
-            raise NoCamera(f"there is no camera {name!r}")
+        version = self._there(name)
         if version.version != expected:
             raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
         return replace(version, version=version.version + 1, **changes)
+
+    def _there(self, name: str) -> CameraVersion:
+        """The newest version of a camera that is not removed; raises NoCamera."""
+        version = self._latest(name)
+        if not self._stands(version):
+            raise NoCamera(f"there is no camera {name!r}")
+        return version
 
     def _latest(self, name: str) -> CameraVersion:
         return self._versions.newest(name) or _of_the_file(name)
