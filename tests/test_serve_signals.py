@@ -16,8 +16,8 @@ from engine import wire
 from engine.access import Role, Scope
 from engine.types import Clock, Phase
 from rig.serving import World, eventually
+from tests.junction_stage import JUNCTION, RED_LIGHT, junction, runner
 from tests.rules_stage import NOON_S, Vehicle, judged
-from tests.test_rules_signals import JUNCTION, RED_LIGHT, junction, runner
 from tests.test_serve_access import bearer, let_know
 
 RED, GREEN = pb.SIGNAL_PHASE_RED, pb.SIGNAL_PHASE_GREEN
