@@ -77,11 +77,12 @@ class Roster:
 
         Raises RegisterError, and ConfigError or CalibrationError for one that only the configuration file speaks of.
         """
-        return [record for version in self.due() if (record := self._opened(version)) is not None]
+        due = [version for version in self._standing() if version.state == "watched"]
+        return [record for version in due if (record := self._opened(version)) is not None]
 
-    def due(self) -> Sequence[CameraVersion]:
-        """The cameras that ought to be watched, whether they can be or not. Raises RegisterError."""
-        return [version for version in self._standing() if version.state == "watched"]
+    def due(self) -> frozenset[str]:
+        """The names of the cameras that ought to be watched, whether they can be or not. Raises RegisterError."""
+        return frozenset(one.camera for one in self._standing(whole=False) if one.state == "watched")
 
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
@@ -134,9 +135,9 @@ class Roster:
     def _latest(self, name: str) -> CameraVersion:
         return self._versions.newest(name) or _of_the_file(name)
 
-    def _standing(self) -> Sequence[CameraVersion]:
+    def _standing(self, *, whole: bool = True) -> Sequence[CameraVersion]:
         """The newest version of every camera that is not removed, those of the file first."""
-        latest = self._versions.latest()
+        latest = self._versions.latest(whole=whole)
         names = [*self._declared, *(name for name in latest if name not in self._declared)]
         return [version for name in names if self._stands(version := latest.get(name) or _of_the_file(name))]
 
