@@ -1,4 +1,4 @@
-"""Puts the engine together: with `engine.crew`, the stages, the only place that knows the concrete classes."""
+"""Puts the engine together. It and `engine.crew`, which opens the stages, alone know the concrete classes."""
 
 from __future__ import annotations
 

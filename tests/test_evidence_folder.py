@@ -88,6 +88,29 @@ def test_what_is_no_case_among_the_incoming_ones_is_set_aside_and_stops_no_start
     assert audit(tmp_path).problems == []
 
 
+HOLDS = """
+import sys
+from pathlib import Path
+from engine.evidence.folder import Folders
+folders = Folders(Path(sys.argv[1]), "QY-1", None)
+print("holds", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_engine_below_the_same_root_is_refused_until_the_first_has_ended(tmp_path: Path):
+    command = [sys.executable, "-c", HOLDS, str(tmp_path)]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=here) as first:
+        assert first.stdout.readline() == b"holds\n"
+        (tmp_path / folder.INCOMING / "of-the-first").mkdir()
+        with pytest.raises(EvidenceError, match="another engine writes its evidence there"):
+            Folders(tmp_path, "QY-1", None)
+        assert (tmp_path / folder.INCOMING / "of-the-first").is_dir()
+        first.kill()
+    store_example(Folders(tmp_path, "QY-1", None), 0)
+
+
 def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="file"):

@@ -14,8 +14,8 @@ import pytest
 
 from engine.signals import PROHIBITS
 from engine.types import Phase, VehicleClass
+from tests.junction_stage import BOX, LINE_M, RED_LIGHT, STOP_LINE, book, junction
 from tests.rules_stage import LORRY_M, Vehicle, judged
-from tests.test_rules_signals import BOX, LINE_M, RED_LIGHT, STOP_LINE, book, junction
 
 STEP_S, LASTS_S = 0.125, 240.0
 CYCLE = ((Phase.GREEN, 14.0), (Phase.AMBER, 3.0), (Phase.RED, 12.0), (Phase.RED_AMBER, 1.5))

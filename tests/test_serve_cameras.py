@@ -107,10 +107,11 @@ def test_cameras_that_cannot_be_read_are_told_of_and_hide_no_other(broken: World
     listed = broken.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
     assert [camera.name for camera in listed] == ["third"]
     for name, why in (("first", "camera 'first': gone.toml: "), ("second", "USER is not set")):
-        code, message = refused(broken, "GetCamera", pb.GetCameraRequest(name=name))
-        assert code == "FAILED_PRECONDITION"
-        assert why in message
-        assert str(tmp_path) not in message
+        for call in ("GetCamera", "PauseCamera"):
+            code, message = refused(broken, call, getattr(pb, f"{call}Request")(name=name))
+            assert code == "FAILED_PRECONDITION"
+            assert why in message
+            assert str(tmp_path) not in message
 
 
 def test_a_camera_that_cannot_be_read_can_be_removed(broken: World):

@@ -16,8 +16,9 @@ from engine import wire
 from engine.access import Role, Scope
 from engine.types import Clock, Phase
 from rig.serving import World, eventually
+from tests.junction_stage import JUNCTION, RED_LIGHT, junction, runner
 from tests.rules_stage import NOON_S, Vehicle, judged
-from tests.test_rules_signals import JUNCTION, RED_LIGHT, junction, runner
+from tests.test_serve_access import bearer, let_know
 
 RED, GREEN = pb.SIGNAL_PHASE_RED, pb.SIGNAL_PHASE_GREEN
 BAD, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
@@ -145,3 +146,33 @@ def test_what_a_controller_tells_makes_the_case(world: World, phase: int, kinds:
     vehicle = Vehicle(track=1, way=runner())
     told = judged(junction(RED_LIGHT), vehicle, signals=world.signals, lasts_s=8.0)
     assert [violation.kind for violation in told] == kinds
+
+
+@pytest.mark.parametrize(
+    ("scope", "taken"),
+    [
+        (Scope(cameras=(JUNCTION.name,)), True),
+        (Scope(cameras=(JUNCTION.name, "beside")), True),
+        (Scope(cameras=("beside",)), False),
+        (Scope(areas=("elsewhere",)), False),
+    ],
+)
+def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope: Scope, taken: bool) -> None:
+    metadata = bearer(world.tokens.new("box", Role.CONTROLLER, scope))
+    let_know(world)
+    try:
+        world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
+        world.signal_stub.GetSignalController(pb.GetSignalControllerRequest(controller="c"), metadata=metadata)
+    except grpc.RpcError as error:
+        assert (error.code(), taken) == (NOT_FOUND, False)
+    assert world.signals.controllers["c"].last_sequence == taken
+
+
+def test_a_controller_that_a_camera_beyond_the_scope_goes_by_lies_beyond_it_too(world: World) -> None:
+    world.signals.admit(1, "beside", JUNCTION)
+    metadata = bearer(world.tokens.new("box", Role.CONTROLLER, Scope(cameras=(JUNCTION.name,))))
+    let_know(world)
+    with pytest.raises(grpc.RpcError, match="no site names a controller 'c'"):
+        world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
+    world.signals.release(1)
+    assert world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata).accepted == 1

@@ -8,11 +8,12 @@ that somebody laid there, is set aside in `root/.strange`. One engine writes bel
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -21,7 +22,7 @@ from engine import document
 from engine.document import Document
 from engine.errors import EvidenceError
 from engine.evidence import manifest
-from engine.evidence.chain import CHAIN, Chain, Sealed, is_remembered
+from engine.evidence.chain import CHAIN, Chain, Sealed
 from engine.evidence.keys import SigningKey
 from engine.evidence.manifest import CASE, MANIFEST, SEAL, SIGNATURE, Manifest, describe, read_seal, verify_case
 from engine.types import Case, EvidenceFile
@@ -31,7 +32,8 @@ log = structlog.get_logger()
 INCOMING = ".incoming"
 ASIDE = ".damaged-"
 """In the name of a folder that was put aside."""
-DAY_S = 86_400.0
+CLAIM = ".claim"
+"""File that the one engine which writes below a root has locked."""
 STRANGE = ".strange"
 """Where that goes which lay among the incoming cases and is none."""
 
@@ -40,10 +42,14 @@ class Folders:
     """Writes and finds the cases below a root."""
 
     def __init__(self, root: Path, owner: str, key: SigningKey | None) -> None:
-        """Make the root, and settle what a crash left half-done; `owner` names a new chain. Raises EvidenceError."""
+        """Make the root, claim it, and settle what a crash left half-done; `owner` names a new chain.
+
+        Raises EvidenceError, also where another process writes there.
+        """
         self._root = root
         try:
             (root / INCOMING).mkdir(parents=True, exist_ok=True)
+            weakref.finalize(self, os.close, _claimed(root))
             self._chain = Chain(root / CHAIN, owner, key)
             for orphan in sorted((root / INCOMING).iterdir()):
                 self._settle(orphan)
@@ -60,7 +66,7 @@ class Folders:
             if not (self._root / folder).exists() and not self._finish(self._root / INCOMING / case):
                 return None
             if not verify_case(self._root / folder):
-                return _load(self._root, folder)
+                return load(self._root, folder)
             _put_aside(self._root / folder)
         except OSError as error:
             raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
@@ -120,6 +126,20 @@ class Folders:
         return True
 
 
+def _claimed(root: Path) -> int:
+    """The descriptor of a claim to write below the root, which ends with this process, however that ends.
+
+    Two would sweep each other's cases away: raises EvidenceError where another process has it.
+    """
+    claim = os.open(root / CLAIM, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.lockf(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(claim)
+        raise EvidenceError(f"{root}: another engine writes its evidence there") from error
+    return claim
+
+
 def place(case: str, occurred_s: float) -> Path:
     """The folder of a case, relative to the root; the day is UTC's."""
     return Path(f"{document.moment(occurred_s):%Y/%m/%d}") / case
@@ -141,38 +161,6 @@ def remove_folder(root: Path, folder: str) -> None:
         raise EvidenceError(f"{path}: {error.strerror or error}") from error
 
 
-def stored_cases(root: Path, is_known: Callable[[str], bool], *, days: int = 2) -> Iterator[Case]:
-    """The whole cases of the newest `days` days whose id is not known: what a crash kept from the register.
-
-    A damaged folder is left out, and so is one that the engine did not seal, or that lies where it did not put it.
-    """
-    for day in _newest(root, days):
-        for folder in sorted(path for path in day.iterdir() if path.is_dir() and ASIDE not in path.name):
-            if not is_known(folder.name) and _is_own(root, folder):
-                case = _load(root, folder.relative_to(root))
-                if root / place(case.id, case.occurred_s) == folder:
-                    yield case
-                else:
-                    log.error("a case lies in the folder of another day: not recorded", folder=str(folder))
-
-
-def _newest(root: Path, days: int) -> Sequence[Path]:
-    """The folders of the newest days, and of those that something was put into lately: a camera whose clock is wrong
-    writes into other years, and must not hide the days of the others."""
-    named = sorted(root.glob("[0-9]*/[0-9]*/[0-9]*"))
-    newest, since_s = {*named[-days:]}, time.time() - days * DAY_S
-    return [day for day in named if day in newest or day.stat().st_mtime >= since_s]
-
-
-def _is_own(root: Path, folder: Path) -> bool:
-    if problems := verify_case(folder):
-        log.error("a case that the register does not know is damaged", folder=str(folder), problems=problems)
-    elif not is_remembered(root / CHAIN, read_seal(folder)):
-        problems = ["this engine did not seal it"]
-        log.critical("a case was slipped in", folder=str(folder))
-    return not problems
-
-
 def _put_aside(folder: Path) -> None:
     aside = _free(folder.with_name(f"{folder.name}{ASIDE}"))
     log.error("a case's folder is damaged and was put aside", folder=str(folder), aside=aside.name)
@@ -192,7 +180,8 @@ def _free(path: Path) -> Path:
     return next(found for n in itertools.count(1) if not os.path.lexists(found := path.with_name(f"{path.name}{n}")))
 
 
-def _load(root: Path, folder: Path) -> Case:
+def load(root: Path, folder: Path) -> Case:
+    """The case in a folder, which is relative to the root. Raises OSError, EvidenceError."""
     listed = manifest.decode((root / folder / MANIFEST).read_bytes()).files
     names = [CASE, *(name for name in (MANIFEST, SEAL, SIGNATURE) if (root / folder / name).exists())]
     files = {name: (root / folder / name).read_bytes() for name in names}

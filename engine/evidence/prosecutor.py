@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -122,9 +122,7 @@ class FileProsecutor:
         What the disk refuses even now goes on waiting, and claims what it needs of the recording, which goes.
         """
         cases = list(self._make([waiting for waiting in self._waiting if waiting.violation.camera == camera]))
-        for number, waiting in enumerate(self._waiting):
-            if waiting.violation.camera == camera and self._may_claim:
-                self._waiting[number] = replace(waiting, claimed=tuple(self._segments(waiting)))
+        self._claim_the_rest(camera)
         del self._recordings[camera]
         return cases
 
@@ -154,13 +152,16 @@ class FileProsecutor:
             self._lose(violation, "too many violations wait for the disk already")
             return
         claimed = tuple(self._recording(violation.camera).between(*self._span_s(violation)))
-        self._waiting.append(_Waiting(violation, now_s, claimed if self._may_claim else ()))
+        room = sum(_sizes(self._waiting).values()) < CLAIM_BYTES
+        self._waiting.append(_Waiting(violation, now_s, claimed if room else ()))
 
-    @property
-    def _may_claim(self) -> bool:
-        """Is there room for more recording beyond the rings? What several violations claim is there once."""
-        held = {id(segment): len(segment.payload) for waiting in self._waiting for segment in waiting.claimed}
-        return sum(held.values()) < CLAIM_BYTES
+    def _claim_the_rest(self, camera: int) -> None:
+        """Let what waits of a camera claim all that its ring has of the clip, as far as there is room."""
+        held = _sizes(self._waiting)
+        for number, waiting in enumerate(self._waiting):
+            if waiting.violation.camera == camera and sum(held.values()) < CLAIM_BYTES:
+                self._waiting[number] = whole = replace(waiting, claimed=tuple(self._segments(waiting)))
+                held |= _sizes([whole])
 
     def _span_s(self, violation: Violation) -> tuple[float, float]:
         """From when to when the clip shall reach, capture time."""
@@ -234,3 +235,8 @@ class FileProsecutor:
         camera = self._origin.scenes[violation.camera].camera
         self._metrics.lost.labels(camera).inc()
         log.critical("violation lost", camera=camera, kind=violation.kind, occurred_s=violation.decisive_s, why=why)
+
+
+def _sizes(several: Iterable[_Waiting]) -> dict[int, int]:
+    """Bytes of every segment that is claimed, by its identity: what several violations claim is there once."""
+    return {id(segment): len(segment.payload) for waiting in several for segment in waiting.claimed}

@@ -151,8 +151,7 @@ class Fleet:
 
     def _count(self) -> None:
         with suppress(RegisterError):
-            due = {version.camera for version in self._roster.due()}
-            self._metrics.cameras_left_out.set(len(due - self._watched.keys()))
+            self._metrics.cameras_left_out.set(len(self._roster.due() - self._watched.keys()))
 
     def _join(self, record: CameraRecord) -> None:
         camera, self._next = self._next, self._next + 1

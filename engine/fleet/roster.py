@@ -77,18 +77,16 @@ class Roster:
 
         Raises RegisterError, and ConfigError or CalibrationError for one that only the configuration file speaks of.
         """
-        return [record for version in self.due() if (record := self._opened(version)) is not None]
+        due = [version for version in self._standing() if version.state == "watched"]
+        return [record for version in due if (record := self._opened(version)) is not None]
 
-    def due(self) -> Sequence[CameraVersion]:
-        """The cameras that ought to be watched, whether they can be or not. Raises RegisterError."""
-        return [version for version in self._standing() if version.state == "watched"]
+    def due(self) -> frozenset[str]:
+        """The names of the cameras that ought to be watched, whether they can be or not. Raises RegisterError."""
+        return frozenset(one.camera for one in self._standing(whole=False) if one.state == "watched")
 
     def get(self, name: str) -> CameraRecord:
         """A camera that is not removed; raises NoCamera, ConfigError, RegisterError."""
-        version = self._latest(name)
-        if not self._stands(version):
-            raise NoCamera(f"there is no camera {name!r}")
-        return self._record(version)
+        return self._record(self._there(name))
 
     def history(self, name: str) -> Sequence[CameraChange]:
         """Everything that was ordered about a camera, ascending."""
@@ -122,19 +120,24 @@ class Roster:
 
     def _following(self, name: str, expected: int, **changes: Any) -> CameraVersion:
         """The version that follows the one that a change was made for. Raises NoCamera, OutOfDate."""
-        version = self._latest(name)
-        if not self._stands(version):
-            raise NoCamera(f"there is no camera {name!r}")
+        version = self._there(name)
         if version.version != expected:
             raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
         return replace(version, version=version.version + 1, **changes)
 
+    def _there(self, name: str) -> CameraVersion:
+        """The newest version of a camera that is not removed; raises NoCamera."""
+        version = self._latest(name)
+        if not self._stands(version):
+            raise NoCamera(f"there is no camera {name!r}")
+        return version
+
     def _latest(self, name: str) -> CameraVersion:
         return self._versions.newest(name) or _of_the_file(name)
 
-    def _standing(self) -> Sequence[CameraVersion]:
+    def _standing(self, *, whole: bool = True) -> Sequence[CameraVersion]:
         """The newest version of every camera that is not removed, those of the file first."""
-        latest = self._versions.latest()
+        latest = self._versions.latest(whole=whole)
         names = [*self._declared, *(name for name in latest if name not in self._declared)]
         return [version for name in names if self._stands(version := latest.get(name) or _of_the_file(name))]
 

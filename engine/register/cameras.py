@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -69,18 +70,19 @@ class CameraVersions:
         self._device = device
         self._clock = clock
 
-    def latest(self) -> Mapping[str, CameraVersion]:
-        """The newest version of every camera that anything was ordered about, by name."""
+    def latest(self, *, whole: bool = True) -> Mapping[str, CameraVersion]:
+        """The newest version of every camera that anything was ordered about, by name; not `whole`: without sites and
+        stills, which are large."""
         newest = sa.select(_versions.c.camera, sa.func.max(_versions.c.version)).where(
             _versions.c.device == self._device
         )
         which = sa.tuple_(_versions.c.camera, _versions.c.version).in_(newest.group_by(_versions.c.camera))
-        return {version.camera: version for version in self._read(which)}
+        return {version.camera: version for version in self._read(which, _FIELDS if whole else _SMALL)}
 
     def newest(self, camera: str) -> CameraVersion | None:
         """The newest version of one camera; None where nothing was ordered about it."""
         last = sa.select(sa.func.max(_versions.c.version)).where(self._of(camera)).scalar_subquery()
-        return next(iter(self._read(self._of(camera) & (_versions.c.version == last))), None)
+        return next(iter(self._read(self._of(camera) & (_versions.c.version == last), _FIELDS)), None)
 
     def history(self, camera: str) -> Sequence[CameraChange]:
         """All that was ordered about a camera, ascending."""
@@ -103,12 +105,13 @@ class CameraVersions:
     def _of(self, camera: str) -> sa.ColumnElement[bool]:
         return (_versions.c.device == self._device) & (_versions.c.camera == camera)
 
-    def _read(self, which: sa.ColumnElement[bool]) -> list[CameraVersion]:
+    def _read(self, which: sa.ColumnElement[bool], fields: Sequence[sa.ColumnElement[Any]]) -> list[CameraVersion]:
         ours = _versions.c.device == self._device
-        query = sa.select(*_FIELDS).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
+        query = sa.select(*fields).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
         with self._database.reading() as connection:
             return [CameraVersion(*row) for row in connection.execute(query)]
 
 
 _FIELDS = [_versions.c[name] for name in CameraVersion.__dataclass_fields__]
+_SMALL = [sa.null().label(field.name) if field.name in ("site", "still") else field for field in _FIELDS]
 _CHANGES = [_versions.c[name] for name in CameraChange.__dataclass_fields__]

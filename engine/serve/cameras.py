@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -96,7 +96,7 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
     async def RemoveCamera(  # noqa: N802
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
-        return pb.RemoveCameraResponse(camera=_standing(await self._change(self._cameras.remove, request)))
+        return pb.RemoveCameraResponse(camera=_standing(await self._change(self._cameras.remove, request, mends=True)))
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
         return pb.PauseCameraResponse(camera=_message(await self._change(self._cameras.pause, request)))
@@ -113,15 +113,19 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
             _require_within(scope, name, site)
             return self._cameras.update_site(name, expected, by, site, still)
 
-        record, warnings = await self._change(update, request)
+        record, warnings = await self._change(update, request, mends=True)
         return pb.UpdateSiteResponse(camera=_message(record), warnings=warnings)
 
-    async def _change(self, order: Callable[[str, int, str], T], request: Any) -> T:
-        """Carry out an order about a camera that the caller may see; no other order comes between look and deed."""
+    async def _change(self, order: Callable[[str, int, str], T], request: Any, *, mends: bool = False) -> T:
+        """Carry out an order about a camera that the caller may see; no other order comes between look and deed.
+
+        mends  it may be about a camera that cannot be read any more
+        """
         name, who = requests.name(request.name, "name"), caller()
 
         def change() -> T:
-            self._require_seen(name, who.scope)
+            with suppress(Unreadable) if mends else nullcontext():
+                self._seen(name, who.scope)
             return order(name, request.version, who.name)
 
         return await self._do(change)
@@ -139,11 +143,6 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
         if not _is_seen(record, scope):
             raise _not_there(name)
         return record
-
-    def _require_seen(self, name: str, scope: Scope) -> None:
-        """As `_seen`; but a camera that cannot be read any more can still be removed, and its site mended."""
-        with suppress(Unreadable):
-            self._seen(name, scope)
 
     async def _do(self, order: Callable[[], T]) -> T:
         """On the one thread for orders: they come one after the other, and no other call waits for them."""

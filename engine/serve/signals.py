@@ -12,7 +12,7 @@ from qyran.v1 import signal_service_pb2 as pb
 from qyran.v1 import signal_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.access import Caller
+from engine.access import Caller, Scope
 from engine.serve import requests
 from engine.serve.gate import caller
 from engine.serve.status import NotThere
@@ -61,9 +61,16 @@ class SignalCalls(pb_grpc.SignalServiceServicer):
 
     def _controller(self, name: str) -> Controller:
         controller = self._signals.controllers.get(requests.name(name, "controller"))
-        if controller is None:
+        if controller is None or not self._is_within(caller().scope, name):
             raise NotThere("controller", f"no site names a controller {name!r}", "controller", name)
         return controller
+
+    def _is_within(self, scope: Scope, name: str) -> bool:
+        """A scope that is limited to cameras or areas holds the controllers that nobody beyond it goes by."""
+        if not (scope.cameras or scope.areas):
+            return True
+        believers = self._signals.believers(name)
+        return bool(believers) and all(scope.allows_camera(camera, area) for camera, area in believers)
 
 
 def _report(request: pb.ReportSignalPhasesRequest) -> Report:

@@ -57,6 +57,7 @@ class _Watched:
 @dataclass(slots=True)
 class _Camera:
     name: str
+    area: str
     signals: dict[str, _Watched]
     colours: tuple[LampColour, ...] = ()
     """Of all its lamps."""
@@ -85,7 +86,7 @@ class SignalBook:
             head = Head() if signal.lamps else None
             watched[signal.name] = _Watched(signal, head, self._controller(signal), first)
             first += len(signal.lamps)
-        self._cameras[camera] = _Camera(name, watched, tuple(lamp.colour for lamp in site.lamps))
+        self._cameras[camera] = _Camera(name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps))
 
     def release(self, camera: int) -> None:
         """Forget a camera. Its controller is still listened to: other cameras may look at the same junction."""
@@ -108,6 +109,14 @@ class SignalBook:
     def controllers(self) -> Mapping[str, Controller]:
         """By the name that sites give them."""
         return self._controllers
+
+    def believers(self, controller: str) -> Sequence[tuple[str, str]]:
+        """Name and area of every camera that goes by what the controller says. From any thread."""
+        return [
+            (camera.name, camera.area)
+            for camera in list(self._cameras.values())
+            if any(watched.signal.controller == controller for watched in camera.signals.values())
+        ]
 
     def report(self, report: Report) -> bool:
         """Take in what a controller says; False for a report that was taken in before. From any thread.

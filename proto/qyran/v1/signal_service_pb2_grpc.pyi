@@ -4,7 +4,8 @@ isort:skip_file
 What traffic-light controllers show, for the cameras that see their junctions.
 
 Status codes are those of ViolationService. INVALID_ARGUMENT: a report cannot be believed; the message begins with the
-name of the field, nothing of the report was taken in, and the stream ends. NOT_FOUND: no site names the controller.
+name of the field, nothing of the report was taken in, and the stream ends. NOT_FOUND: no site names the controller,
+or a camera goes by it that lies beyond the cameras and areas which the credential is limited to.
 """
 
 from collections import abc as _abc
