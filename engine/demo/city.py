@@ -24,8 +24,8 @@ SITES = HERE / "sites"
 CITY = HERE / "city.toml"
 
 CAMERAS_PER_CORE = 1.5
-"""The eight took 4.9 cores: 0.1 with two looks a second and no case, 1.1 with eight looks in two regions and a case
-every three seconds. About a third goes into evidence: a clip has the same offenders every time that it is played."""
+"""Measured on two cores: the first three take 1.9, the eight 4.9; about half of it is the evidence of the cases, for a
+clip has the same offenders every time that it is played."""
 
 Interruptible = Callable[[Callable[[], None]], AbstractContextManager[None]]
 """Within it, an interruption calls what it was given instead of ending the program."""
