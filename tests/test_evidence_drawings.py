@@ -44,7 +44,7 @@ def test_zone_line_arrow_lamp_way_and_box_are_drawn_where_they_are():
     assert near(picture, CYAN, (150, 160))
     assert near(picture, CYAN, (150, 150))
     assert near(picture, LIME, (200, 90))
-    assert near(picture, LIME, (309, 20))
+    assert near(picture, CYAN, (309, 20))
     assert near(picture, ORANGE, (180, 100))
     assert near(picture, ORANGE, (60, 80))
     assert not np.asarray(blank).any()

@@ -60,7 +60,7 @@ def _draw_rule(pen: Pen, ruled: Ruled, width: int) -> None:
         _draw_arrow(pen, ruled.arrow[0], ruled.arrow[1], width)
     for lamp in ruled.lamps:
         (x, y), r = lamp.centre_px, lamp.radius_px + 2 * width
-        pen.ellipse((x - r, y - r, x + r, y + r), outline=LIME, width=width)
+        pen.ellipse((x - r, y - r, x + r, y + r), outline=CYAN, width=width)  # no colour that a lamp has
 
 
 def _draw_arrow(pen: Pen, tail: PointPx, head: PointPx, width: int) -> None:
