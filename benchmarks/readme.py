@@ -21,15 +21,17 @@ SHOWN = {
 def renewed(text: str) -> str:
     """The README's text with its tables made anew from the results. Raises ValueError where a mark is missing."""
     text = between(text, "costs", costs(result("pipeline")))
-    return between(text, "world", world(result("world")))
+    text = between(text, "world", world(result("world")))
+    return between(text, "plates", plates(result("world")["plates_by_width_px"]))
 
 
 def world(found: dict[str, Any]) -> str:
     """A Markdown table of what the whole engine makes of every clip."""
     rows = "".join(_clip(name, score) for name, score in [*found["clips"].items(), ("**total**", found["total"])])
     return (
-        "| clip | offences | found | cases | wrong | speeds | mean error km/h | p95 | worst | 95 % holds | HOTA |\n"
-        f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
+        "| clip | offences | found | cases | wrong | owners named | wrong | speeds | mean error km/h | p95 | worst "
+        "| 95 % holds | HOTA |\n"
+        f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
     )
 
 
@@ -37,9 +39,24 @@ def _clip(name: str, score: dict[str, Any]) -> str:
     found = round((score["recall"] or 0) * score["offences"])
     wrong = score["cases"] - round((score["precision"] or 0) * score["cases"])
     errors = " | ".join(_or_dash(score[key], ".2f") for key in ("speed_mean_kmh", "speed_p95_kmh", "speed_worst_kmh"))
-    counts = f"{score['offences']} | {found} | {score['cases']} | {wrong} | {score['speeds']}"
+    owners = f"{score['owners_named']} | {score['owners_misnamed']}"
+    counts = f"{score['offences']} | {found} | {score['cases']} | {wrong} | {owners} | {score['speeds']}"
     held = _or_dash(score["coverage_95"], ".0%")
     return f"| {name} | {counts} | {errors} | {held} | {score['hota']:.1f} |\n"
+
+
+def plates(found: dict[str, dict[str, float]]) -> str:
+    """A Markdown table of how plates are read in single frames, by their width in the picture."""
+    rows = "".join(_band(band, read) for band, read in found.items())
+    return (
+        "| plate, px wide | looks | every character right | at most one wrong | nothing read |\n"
+        f"|---|---:|---:|---:|---:|\n{rows}\n"
+    )
+
+
+def _band(band: str, read: dict[str, float]) -> str:
+    shares = " | ".join(f"{read[key]:.0%}" for key in ("exact", "within_one", "none"))
+    return f"| {band.replace('-', ' to ')} | {read['n']} | {shares} |\n"
 
 
 def _or_dash(value: float | None, form: str) -> str:

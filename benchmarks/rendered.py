@@ -50,6 +50,11 @@ class Truth:
             return None
         return key_of(best)
 
+    def plate_of(self, vehicle: str) -> str:
+        """Its text without spaces; empty for nobody."""
+        texts = {row["name"]: row["plate"] for row in self.document["vehicles"]}
+        return str(texts.get(vehicle, "")).replace(" ", "")
+
     def mean_speed_mps(self, vehicle: str, began_s: float, ended_s: float) -> float:
         """Over the frames from `began_s` to `ended_s`; nan where it is in none of them."""
         span = np.arange(began_s, ended_s + 1e-6, 1 / self.document["fps"])

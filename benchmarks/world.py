@@ -7,7 +7,9 @@ the true vehicle that most of its boxes overlap (IoU of at least 0.4). A speed c
 measured; its error is against the true mean speed over the very stretch that the engine names; the coverage is the
 share of truths within 1.96 stated standard uncertainties. HOTA (Luiten et al., IJCV 2021) compares all tracks with the
 vehicles that are at least half visible and 24 px large. A case is right when the truth holds an offence of that kind
-of that vehicle; an offence is found when there is a case of it.
+of that vehicle; an offence is found when there is a case of it. A case names an owner when its plate was read with the
+confidence that the configuration asks for. Plates are read by themselves besides, in the clip that shows them large
+enough (`world_plates`).
 --models compares the public detectors of `benchmarks/cards` whose files are in the folder.
 """
 
@@ -18,7 +20,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +33,7 @@ from benchmarks import hota
 from benchmarks.machine import describe_machine
 from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
+from benchmarks.world_plates import plates_by_width
 from engine import logs
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
 from engine.crew import open_stages
@@ -45,6 +48,8 @@ from engine.site import load_site
 from engine.types import KMH, Entry, Measurable, Motion
 
 CARDS = Path(__file__).parent / "cards"
+CLOSE_UP = "plates"
+"""The clip whose plates are there to be read; in the others they are small, and some letters filled wrongly."""
 NOTHING = hota.Counts(*np.zeros((4, len(hota.THRESHOLDS))))
 
 
@@ -103,6 +108,8 @@ class Score:
     wrong: int = 0
     found: int = 0
     offences: int = 0
+    named: int = 0
+    misnamed: int = 0
     errors: list[tuple[float, float]] = field(default_factory=list)
     tracking: hota.Counts = NOTHING
 
@@ -112,6 +119,8 @@ class Score:
             self.wrong + other.wrong,
             self.found + other.found,
             self.offences + other.offences,
+            self.named + other.named,
+            self.misnamed + other.misnamed,
             self.errors + other.errors,
             self.tracking + other.tracking,
         )
@@ -125,6 +134,8 @@ class Score:
             "recall": round(self.found / self.offences, 4) if self.offences else None,
             "cases": self.right + self.wrong,
             "offences": self.offences,
+            "owners_named": self.named,
+            "owners_misnamed": self.misnamed,
             "speeds": len(off),
             "speed_mean_kmh": round(float(off.mean()), 3) if some else None,
             "speed_p95_kmh": round(float(np.quantile(off, 0.95)), 3) if some else None,
@@ -150,6 +161,7 @@ def main(argv: list[str]) -> int:
         "parameters": {"card": options.card, "same_iou": SAME_IOU},
         "clips": {name: score.as_dict() for name, score in clips.items()},
         "total": sum(clips.values(), Score()).as_dict(),
+        "plates_by_width_px": plates_of(CLOSE_UP) if CLOSE_UP in clips else {},
         "cards": {
             card: sum((play(camera, file) for camera in cameras), Score()).as_dict()
             for card, file in (public_cards(options.models) if options.models else ())
@@ -175,6 +187,10 @@ def filmed_cameras() -> list[CameraConfig]:
     return [msgspec.structs.replace(camera, url=str(FOOTAGE / f"{camera.name}.mp4")) for camera in cameras]
 
 
+def plates_of(clip: str) -> dict[str, dict[str, float]]:
+    return plates_by_width(FOOTAGE / f"{clip}.mp4", json.loads(truth_file(clip).read_text()))
+
+
 def truth_file(clip: str) -> Path:
     return FOOTAGE / f"{clip}.truth.json"
 
@@ -193,20 +209,30 @@ def play(camera: CameraConfig, card: str) -> Score:
             pipeline = Pipeline(stages, config.camera_names, metrics, watch=observer)
             recording = FileSource(0, camera, metrics, start_s=START_S, realtime=False).read()
             entries = [entry for step in pipeline.play(recording) for entry in step]
-    return score(entries, truth, observer)
+    return score(entries, truth, observer, config.plates.least_confidence)
 
 
-def score(entries: Iterable[Entry], truth: Truth, observer: Observer) -> Score:
+def score(entries: Sequence[Entry], truth: Truth, observer: Observer, least_confidence: float) -> Score:
     accused = [(entry.case.kind, vehicle_of(entry, truth)) for entry in entries]
     right = [one for one in accused if one in truth.offences]
+    plates = [surely_read(entry, least_confidence) for entry in entries]
+    owners = [(plate, truth.plate_of(vehicle)) for plate, (_, vehicle) in zip(plates, accused, strict=True) if plate]
     return Score(
         right=len(set(right)),
         wrong=len(accused) - len(set(right)),
         found=len(set(right)),
         offences=len(truth.offences),
+        named=len(owners),
+        misnamed=sum(plate != true for plate, true in owners),
         errors=observer.errors(),
         tracking=observer.tracking(),
     )
+
+
+def surely_read(entry: Entry, least_confidence: float) -> str:
+    """The plate of the case; empty where it was not read, or not surely enough to name an owner."""
+    plate = msgspec.json.decode(entry.case.document).get("plate")
+    return str(plate["text"]) if plate and plate["confidence"] >= least_confidence else ""
 
 
 def vehicle_of(entry: Entry, truth: Truth) -> str:

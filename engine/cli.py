@@ -359,12 +359,15 @@ def show_key(path: Annotated[Path, typer.Argument(metavar="FILE", help="A privat
 def demo(
     seconds: Annotated[float, typer.Option(min=0, help="Run this long; 0: until interrupted.")] = 90.0,
     state: Annotated[Path, typer.Option(help="Folder for the register and the evidence.")] = Path("var/demo"),
+    cameras: Annotated[
+        int, typer.Option(min=0, help="Watch so many of the city; 0: as many as this machine carries.")
+    ] = 0,
 ) -> None:
     """A simulated city of RTSP cameras on this machine, watched and judged by the real engine."""
     from engine.demo.city import show_city
 
     logs.configure(level="error")
-    show_city(state, seconds, _console(), _interruptible)
+    show_city(state, seconds, cameras, _console(), _interruptible)
 
 
 def _console() -> Console:

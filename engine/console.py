@@ -104,9 +104,11 @@ class Board:
 
 
 def describe(document: dict[str, Any]) -> str:
-    """A case in a few words: `car 908ZKA01, 92 km/h, limit 60`; without a plate where none was read."""
+    """A case in a few words: `car 908ZKA01 (99 %), 92 km/h, limit 60`; without a plate where none was read."""
     plate, measurement = document.get("plate"), document.get("measurement")
-    words = [f"{document['vehicle_class']} {plate['text']}" if plate else str(document["vehicle_class"])]
+    words = [str(document["vehicle_class"])]
+    if plate:
+        words[0] += f" {plate['text']} ({plate['confidence']:.0%})".replace("%", " %")
     if measurement:
         words.append(f"{measurement['enforced_kmh']} km/h, limit {measurement['limit_kmh']:g}")
     return ", ".join(words)

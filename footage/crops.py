@@ -48,15 +48,18 @@ class Crop:
         )
 
 
-def affected(camera: Camera, name: str, points_m: Floats, shadow_per_m: Floats, margin_px: int) -> Crop | None:
-    """The crop that holds a thing, its shadow on the ground and its mirror image in a wet road; None when outside.
+def affected(
+    camera: Camera, name: str, points_m: Floats, shadow_per_m: Floats, mirrored: float, margin_px: int
+) -> Crop | None:
+    """The crop that holds a thing, its shadow on the ground and its mirror image in the road; None when outside.
 
-    `points_m`: (N, 3) world points of its surface; `shadow_per_m`: (2,) how far a shadow falls per metre of height.
+    `points_m`: (N, 3) world points of its surface; `shadow_per_m`: (2,) how far a shadow falls per metre of height;
+    `mirrored`: share of its height that the road mirrors.
     """
-    shadow, mirrored = points_m.copy(), points_m * [1, 1, -0.35]
+    shadow, mirror = points_m.copy(), points_m * [1, 1, -mirrored]
     shadow[:, :2] += points_m[:, 2:] * shadow_per_m
     shadow[:, 2] = 0.0
-    pixels, _ = camera.project(np.concatenate([points_m, shadow, mirrored]))
+    pixels, _ = camera.project(np.concatenate([points_m, shadow, mirror]))
     if np.isnan(pixels).all():
         return None
     low, high = np.nanmin(pixels, axis=0) - margin_px, np.nanmax(pixels, axis=0) + margin_px

@@ -43,7 +43,7 @@ class Seen:
 
 def seen(camera: Camera, solids: Sequence[Solid]) -> list[Seen | None]:
     """None for what is outside the picture or behind the camera."""
-    masks = [_mask(camera, solid) for solid in solids]
+    masks = [outline(camera, solid) for solid in solids]
     order = sorted(range(len(solids)), key=lambda k: solids[k].distance_m)
     hidden = np.zeros((camera.height_px, camera.width_px), bool)
     result: list[Seen | None] = [None] * len(solids)
@@ -71,7 +71,8 @@ def _measure(camera: Camera, solid: Solid, mask: Flags, hidden: Flags) -> Seen |
     )
 
 
-def _mask(camera: Camera, solid: Solid) -> Flags | None:
+def outline(camera: Camera, solid: Solid) -> Flags | None:
+    """(H, W) where it stands in the picture; None where some of it is behind the camera."""
     pixels, depth = camera.project(solid.vertices_m)
     if depth.min() <= 0.05:
         return None

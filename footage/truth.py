@@ -127,7 +127,7 @@ def _frame(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body], k: i
     present = states(scene, movers, time_s)
     tables = {vehicle.name: vehicle for vehicle in scene.vehicle}
     known = {state.name: bodies[tables[state.name].body] for state in present if state.name in tables}
-    solids = [_solid(scene.lens, known.get(state.name) or person_body(state.along_m), state.pose) for state in present]
+    solids = [solid(scene.lens, known.get(state.name) or person_body(state.along_m), state.pose) for state in present]
     views = seen(scene.lens, solids)
     rows = [(state, view) for state, view in zip(present, views, strict=True) if view is not None and _shown(view)]
     return {
@@ -143,7 +143,8 @@ def _shown(view: Seen) -> bool:
     return min(right - left, bottom - top) >= _SMALLEST_PX
 
 
-def _solid(lens: Camera, body: Body, pose: Pose) -> Solid:
+def solid(lens: Camera, body: Body, pose: Pose) -> Solid:
+    """A body that stands there."""
     away = float(np.hypot(pose.x_m - lens.position_m[0], pose.y_m - lens.position_m[1]))
     outline, hull = placed(body.outline_m, pose), placed(body.vertices_m, pose)
     return Solid(np.concatenate([outline, hull]), body.triangles, away)

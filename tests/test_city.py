@@ -6,9 +6,9 @@ import pytest
 
 from benchmarks.world import Score, filmed_cameras, play
 
-JUDGED = {"avenue": 4, "crossing": 1, "junction": 4, "kerbside": 4}
+JUDGED = {"avenue": 4, "crossing": 1, "junction": 4, "kerbside": 4, "plates": 3}
 """Planted offences of the kinds that rules exist for."""
-MEASURED = {"avenue": 6, "crossing": 2, "junction": 5, "kerbside": 5}
+MEASURED = {"avenue": 6, "crossing": 2, "junction": 5, "kerbside": 5, "plates": 8}
 """Vehicles of which a speed must be stated, at the least."""
 
 
@@ -28,3 +28,9 @@ def test_speeds_are_near_the_truth(clip: tuple[str, Score]) -> None:
     name, score = clip
     assert len(score.errors) >= MEASURED[name]
     assert max(abs(error) for error, _ in score.errors) < 2.5
+
+
+def test_owners_are_named_where_plates_can_be_read_and_no_other_owner_is(clip: tuple[str, Score]) -> None:
+    name, score = clip
+    assert score.misnamed == 0
+    assert name != "plates" or score.named == JUDGED[name]

@@ -8,15 +8,16 @@ import pytest
 
 from engine.console import describe
 
+PLATE = {"text": "908ZKA01", "confidence": 0.991}
 MEASURED = {"enforced_kmh": 92, "limit_kmh": 60.0}
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"plate": {"text": "908ZKA01"}, "measurement": MEASURED}, "car 908ZKA01, 92 km/h, limit 60"),
+        ({"plate": PLATE, "measurement": MEASURED}, "car 908ZKA01 (99 %), 92 km/h, limit 60"),
         ({"measurement": MEASURED}, "car, 92 km/h, limit 60"),
-        ({"plate": {"text": "908ZKA01"}, "measurement": None}, "car 908ZKA01"),
+        ({"plate": PLATE, "measurement": None}, "car 908ZKA01 (99 %)"),
         ({"plate": None}, "car"),
     ],
 )

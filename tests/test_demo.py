@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from engine.build import Engine, build
 from engine.client import QyranClient
-from engine.demo.city import FOOTAGE, city_config, signing
+from engine.demo.city import FOOTAGE, carried, city_config, signing
 from engine.demo.rtsp import serving
 from engine.evidence import load_signing_key, verify_case
 from engine.types import Entry
@@ -27,7 +28,7 @@ LONGEST_S = 120.0
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Path]]:
     """The demo city, watched by an engine in a thread; stopped and drained afterwards."""
     state = tmp_path_factory.mktemp("city")
-    with serving(FOOTAGE) as address, build(city_config(address, state)) as engine:
+    with serving(FOOTAGE) as address, build(carried(city_config(address, state), os.cpu_count() or 1)) as engine:
         thread = threading.Thread(target=lambda: [None for _ in engine.run()], name="engine")
         thread.start()
         yield engine, state
@@ -104,3 +105,10 @@ def test_the_demo_signs_with_a_key_that_it_makes_once(tmp_path: Path) -> None:
     made = load_signing_key(key).public
     signing(config)
     assert load_signing_key(key).public == made
+
+
+def test_a_small_machine_watches_the_first_cameras_and_a_large_one_all(tmp_path: Path) -> None:
+    city = city_config("rtsp://127.0.0.1:9/", tmp_path)
+    assert len(city.cameras) == 8
+    assert carried(city, cores=2).cameras == city.cameras[:3]
+    assert carried(city, cores=16) == city

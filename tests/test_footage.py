@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.site import load_site
-from footage import bodies, scene, silhouette, sites, truth
+from footage import bodies, scene, silhouette, sites, truth, verify
 from footage.camera import Camera, transform
 from footage.crops import Crop, blend, merged
 from footage.motion import Mover, Pose, Route, SpeedProfile
@@ -312,6 +312,25 @@ def test_a_crop_is_faded_in_but_not_at_the_border_of_the_picture() -> None:
     assert 0.0 < picture[30, 39, 0] < 0.2
     assert picture[30, 20, 0] == 1.0
     assert picture[5].sum() == 0.0
+
+
+@pytest.mark.parametrize("aside", [(6, 0), (-6, 0), (0, 6), (0, -6)])
+def test_an_outline_fits_where_something_ends_and_not_six_pixels_beside(aside: tuple[int, int]) -> None:
+    y, x = np.mgrid[:120, :160]
+    drawn = (x - 80) ** 2 / 40**2 + (y - 60) ** 2 / 25**2 < 1
+    nothing, box = np.zeros_like(drawn), [40.0, 35.0, 120.0, 85.0]
+    assert verify.fits(drawn, nothing, drawn, box)
+    assert not verify.fits(np.roll(drawn, aside, axis=(1, 0)), nothing, drawn, box)
+    assert not verify.fits(nothing, nothing, drawn, box)
+
+
+def test_a_shadow_beside_a_vehicle_says_nothing_of_where_it_ends() -> None:
+    y, x = np.mgrid[:120, :160]
+    drawn = (abs(x - 80) < 40) & (abs(y - 60) < 25)
+    shadow = (abs(x - 30) < 25) & (abs(y - 60) < 25) & ~drawn
+    box = [40.0, 35.0, 120.0, 85.0]
+    assert verify.fits(drawn | shadow, shadow, drawn, box)
+    assert not verify.fits(np.roll(drawn, 6, axis=1) | shadow, shadow, drawn, box)
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda path: path.stem)

@@ -26,6 +26,8 @@ Floats32 = NDArray[np.float32]
 
 _KEPT_CROPS = 64
 _SIGNAL_MARGIN_PX = 4
+_MIRRORED = {"dry": 0.0, "wet": 0.35}
+"""Share of a thing's height that is seen in the road."""
 _RELATIVE_MARGIN = 0.011
 """Margin of a crop, of the width of the picture: soft shade reaches that far."""
 
@@ -58,6 +60,7 @@ class Film:
         self._movers = scene.movers()
         self._camera = scene.lens
         self._shadow = stage.shadow_per_m(scene.light)
+        self._mirrored = _MIRRORED[scene.light.road]
         stage.clear()
         stage.set_renderer(scene.light.exposure, threads)
         stage.set_light(scene.light)
@@ -111,7 +114,9 @@ class Film:
             thing.place(state.pose, state.along_m)
             name = f"{state.name}/{state.lap}"
             margin = round(self._scene.camera.width_px * _RELATIVE_MARGIN)
-            crop = affected(self._camera, name, placed(thing.vertices_m, state.pose), self._shadow, margin)
+            crop = affected(
+                self._camera, name, placed(thing.vertices_m, state.pose), self._shadow, self._mirrored, margin
+            )
             if crop:
                 where = (round(state.pose.x_m, 4), round(state.pose.y_m, 4), round(state.pose.heading_rad, 5))
                 present[name] = _Present(where, crop)
@@ -123,7 +128,7 @@ class Film:
         for table in self._scene.signal:
             head, lit = self._signals[table.name], lamp_at(table, time_s)
             head.light(lit)
-            crop = affected(self._camera, f"signal {table.name}", head.vertices_m, np.zeros(2), _SIGNAL_MARGIN_PX)
+            crop = affected(self._camera, f"signal {table.name}", head.vertices_m, np.zeros(2), 0.0, _SIGNAL_MARGIN_PX)
             if crop:
                 present[f"signal {table.name}"] = _Present(lit, crop)
         return present
