@@ -217,6 +217,19 @@ def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, 
     proxy.close()
 
 
+def test_a_download_that_gets_on_is_not_given_up_however_often_it_breaks(world: World, tmp_path, monkeypatch):
+    monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
+    clip = bytes(3_000_000)
+    case = write_case(world.evidence, 2, {"clip.mp4": clip})
+    world.register.append([case])
+    proxy = Proxy(world.address, cut_after=400_000)
+    with QyranClient(proxy.address) as client:
+        folder = client.download_evidence(case.id, tmp_path)
+    assert (folder / "clip.mp4").read_bytes() == clip
+    assert proxy.connections > sync.ATTEMPTS
+    proxy.close()
+
+
 def test_a_network_that_lets_no_file_through_is_no_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
     proxy = Proxy(world.address, cut_after=20_000)

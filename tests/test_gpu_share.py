@@ -49,7 +49,8 @@ def test_a_worker_without_a_camera_is_an_error() -> None:
 
 
 def test_a_register_that_workers_would_share_is_an_error() -> None:
-    shared = msgspec.structs.replace(config(4), register=RegisterConfig(url="postgresql://register/qyran"))
+    register = RegisterConfig(url="postgresql://register/qyran")
+    shared = msgspec.structs.replace(config(4), device_serial="QY-0001", register=register)
     with pytest.raises(ConfigError, match=r"no register\.url"):
         share_of(shared, Share(0, 2))
 

@@ -229,16 +229,18 @@ class AsyncQyranClient(AsyncCameraOrders):
 
     async def _bring(self, case_id: str, download: Download) -> None:
         """As `QyranClient._bring`."""
-        for attempt in range(1, ATTEMPTS + 1):
-            if await asyncio.to_thread(lambda: download.is_done):
-                return
+        stuck = wrong = 0
+        while not await asyncio.to_thread(lambda: download.is_done) and wrong < ATTEMPTS:
+            there = download.there
             try:
                 await self._bring_rest(case_id, download)
+                wrong += 1
             except grpc.RpcError as error:
-                if attempt == ATTEMPTS:
+                stuck = 1 if download.there > there else stuck + 1
+                if stuck == ATTEMPTS:
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                await self._pause(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (attempt - 1)))
+                await self._pause(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
         if not download.is_done:
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")

@@ -24,6 +24,11 @@ class Download:
     def is_done(self) -> bool:
         return _is(self._path, self.file)
 
+    @property
+    def there(self) -> int:
+        """How much of it there is, in bytes."""
+        return self._part.stat().st_size if self._part.exists() else 0
+
     def open(self) -> tuple[BinaryIO, int]:
         """What there is of it, to be written to, and how much that is; too much is begun anew."""
         stream = self._part.open("ab")

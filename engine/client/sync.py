@@ -34,7 +34,7 @@ T = TypeVar("T")
 DOWNLOAD_S = 300.0
 """Time-out of one attempt at one file."""
 ATTEMPTS = 5
-"""Of a download, before it is given up."""
+"""Of a download in a row that bring nothing, before it is given up."""
 
 
 class QyranClient(CameraOrders):
@@ -255,16 +255,18 @@ class QyranClient(CameraOrders):
 
     def _bring(self, case_id: str, download: Download) -> None:
         """One file, whole and verified; else EvidenceError, or CallRefused where the service cannot be reached."""
-        for attempt in range(1, ATTEMPTS + 1):
-            if download.is_done:
-                return
+        stuck = wrong = 0
+        while not download.is_done and wrong < ATTEMPTS:
+            there = download.there
             try:
                 self._bring_rest(case_id, download)
+                wrong += 1
             except grpc.RpcError as error:
-                if attempt == ATTEMPTS:
+                stuck = 1 if download.there > there else stuck + 1
+                if stuck == ATTEMPTS:
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (attempt - 1)))
+                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
         if not download.is_done:
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
