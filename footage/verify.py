@@ -33,8 +33,8 @@ _SHADE_BELOW, _SHADE_SPREAD = 0.85, 0.22
 _LEAST_SIDE_PX = 24
 _BAND_PX, _ASIDE_PX = 3, 8
 """Width of the two bands along an outline, and how far to the four sides it is tried besides."""
-_SHARE_THAT_FITS = 0.8
-"""Every vehicle counts once, however long it stands there. Where the truth is right 0.87 and more fits, where it is ten
+_SHARE_THAT_FITS = 0.75
+"""Every vehicle counts once, however long it stands there. Where the truth is right 0.77 and more fits, where it is ten
 pixels off a twentieth at the most."""
 _BODIES = Path(__file__).with_name("bodies.npz")
 
