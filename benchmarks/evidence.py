@@ -21,15 +21,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import msgspec
-
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
 from engine import logs
 from engine.config import EngineConfig, EvidenceConfig
 from engine.crew import open_stages
 from engine.decode import second_look
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import recorded
 from engine.detect.stills import StillDetector
 from engine.evidence import exhibits, folder, new_key, plan, report
 from engine.evidence.chain import Chain
@@ -88,9 +86,9 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def configured(scratch: Path, state: Path) -> EngineConfig:
-    filmed = next(camera for camera in city_config("", Path()).cameras if camera.name == CLIP)
-    camera = msgspec.structs.replace(filmed, url=str(FOOTAGE / f"{CLIP}.mp4"))
-    return EngineConfig(cameras=(camera,), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem"))
+    return EngineConfig(
+        cameras=(recorded(CLIP),), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem")
+    )
 
 
 def found_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:

@@ -33,7 +33,7 @@ from engine.config import CameraConfig, EngineConfig
 from engine.crew import open_stages
 from engine.decode.codec import decoded
 from engine.decode.sampling import Schedule
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import recorded
 from engine.detect.cards import ModelCard, find_card
 from engine.ingest import FileSource
 from engine.metrics import Metrics
@@ -80,8 +80,7 @@ def main(argv: list[str]) -> int:
 def measure(rounds: int, detect_fps: float) -> dict[str, object]:
     """Play the clip `rounds` times as one long recording, after one round in which kernels compile."""
     costs = Costs()
-    filmed = next(camera for camera in city_config("", Path()).cameras if camera.name == CLIP)
-    camera = msgspec.structs.replace(filmed, url=str(FOOTAGE / f"{CLIP}.mp4"), detect_fps=detect_fps)
+    camera = msgspec.structs.replace(recorded(CLIP), detect_fps=detect_fps)
     with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
         with open_stages(config, [load_site(camera.site)], register, metrics) as stages:

@@ -37,7 +37,7 @@ from benchmarks.world_plates import plates_by_width
 from engine import logs
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
 from engine.crew import open_stages
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import FOOTAGE, city_config, recorded
 from engine.detect.cards import load_card
 from engine.ingest import FileSource
 from engine.metrics import Metrics
@@ -183,8 +183,7 @@ def public_cards(models: Path) -> Iterator[tuple[str, str]]:
 
 def filmed_cameras() -> list[CameraConfig]:
     """The demo's cameras whose own clip has a truth."""
-    cameras = [camera for camera in city_config("", Path()).cameras if truth_file(camera.name).exists()]
-    return [msgspec.structs.replace(camera, url=str(FOOTAGE / f"{camera.name}.mp4")) for camera in cameras]
+    return [recorded(camera.name) for camera in city_config("", Path()).cameras if truth_file(camera.name).exists()]
 
 
 def plates_of(clip: str) -> dict[str, dict[str, float]]:

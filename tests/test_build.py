@@ -13,7 +13,7 @@ from engine.commands.check import check_files
 from engine.config import EngineConfig, RecipientConfig, ServiceConfig
 from engine.crew import geometry, open_stages
 from engine.crew.crew import _view
-from engine.demo.city import FOOTAGE, SITES, city_config
+from engine.demo.city import SITES, city_config, recorded
 from engine.errors import ConfigError
 from engine.ingest import FileSource
 from engine.metrics import Metrics
@@ -28,9 +28,7 @@ from tests.recipients import grpc_register
 
 
 def avenue(state: Path) -> EngineConfig:
-    city = city_config("", state)
-    camera = msgspec.structs.replace(city.cameras[0], url=str(FOOTAGE / "avenue.mp4"))
-    return msgspec.structs.replace(city, cameras=(camera,))
+    return msgspec.structs.replace(city_config("", state), cameras=(recorded("avenue"),))
 
 
 def record(config: EngineConfig) -> list[Entry]:

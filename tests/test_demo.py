@@ -110,5 +110,5 @@ def test_the_demo_signs_with_a_key_that_it_makes_once(tmp_path: Path) -> None:
 def test_a_small_machine_watches_the_first_cameras_and_a_large_one_all(tmp_path: Path) -> None:
     city = city_config("rtsp://127.0.0.1:9/", tmp_path)
     assert len(city.cameras) == 8
-    assert carried(city, cores=2).cameras == city.cameras[:2]
-    assert carried(city, cores=16) == city
+    assert carried(city, cores=1).cameras == city.cameras[:2]
+    assert carried(city, cores=4) == city

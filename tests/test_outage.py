@@ -11,12 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
-import msgspec
 import pytest
 
 from engine.config import EngineConfig, PlatesConfig, RetentionConfig
 from engine.crew import open_stages
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import recorded
 from engine.errors import RegisterError
 from engine.evidence import verify_case
 from engine.evidence.folder import Folders
@@ -71,8 +70,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def avenue(state: Path) -> EngineConfig:
-    camera = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
-    return EngineConfig(cameras=(camera,), state=state, plates=PlatesConfig(reader="off"))
+    return EngineConfig(cameras=(recorded("avenue"),), state=state, plates=PlatesConfig(reader="off"))
 
 
 class Run:

@@ -14,7 +14,7 @@ import pytest
 
 from engine.config import EngineConfig, PlatesConfig
 from engine.crew import open_stages
-from engine.demo.city import FOOTAGE, city_config
+from engine.demo.city import recorded
 from engine.errors import DeviceLost, RegisterError
 from engine.ingest import FileSource
 from engine.mailbox import Mailbox
@@ -32,8 +32,7 @@ CAMERAS = 2
 
 def city(state: Path) -> EngineConfig:
     """The demo's avenue, seen by two cameras at once."""
-    avenue = msgspec.structs.replace(city_config("", state).cameras[0], url=str(FOOTAGE / "avenue.mp4"))
-    cameras = tuple(msgspec.structs.replace(avenue, name=f"avenue-{index}") for index in range(CAMERAS))
+    cameras = tuple(msgspec.structs.replace(recorded("avenue"), name=f"avenue-{index}") for index in range(CAMERAS))
     return EngineConfig(cameras=cameras, state=state, plates=PlatesConfig(reader="off"))
 
 
