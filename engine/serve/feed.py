@@ -20,10 +20,11 @@ from typing import TypeVar
 
 import structlog
 
-from engine import wire
 from engine.errors import RegisterError
 from engine.metrics import Metrics
-from engine.register import EVERYTHING, Filter, Notice, SqlRegister
+from engine.register import EVERYTHING, Filter, SqlRegister
+from engine.serve.archive import Archive
+from engine.serve.sealing import Sealed, read_run, seal
 
 log = structlog.get_logger()
 
@@ -37,17 +38,10 @@ PAGES_S = 5.0
 TAIL = 1024
 TAIL_S = 600.0
 """Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
+FAR = 4096
+"""Who lags by more is read for in a process beside (`archive`)."""
 ASK_S = 0.5
 RETRY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """An entry as it goes out, and what filters ask about."""
-
-    notice: Notice
-    message: bytes
-    """A serialised WatchViolationsResponse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +64,7 @@ class Feed:
         self.last = 0
         """Sequence of the newest entry known."""
         self._register = register
+        self._archive = Archive(register.database.where)
         self._readers = readers
         self._metrics = metrics
         self._changed, self._over = asyncio.Event(), asyncio.Event()
@@ -125,6 +120,7 @@ class Feed:
     def end(self) -> None:
         """No more: whoever waits returns."""
         self.ended = True
+        self._archive.close()
         self._over.set()
         self._wake()
 
@@ -143,7 +139,7 @@ class Feed:
         if not self.watchers or after > newest:
             self._tail.clear()
         if self.watchers:
-            self._tail.extend(await self.read(self._sealed, after, last - after))
+            self._tail.extend(await self.read(self._newest, after, last - after))
 
     def _shorten(self) -> None:
         """What is old is read from the register again, should anybody want it."""
@@ -181,18 +177,16 @@ class Feed:
 
     async def _from_register(self, after: int, wanted: Filter) -> Page:
         last = self.last
-        entries = await self.read(self._sealed, after, PAGE, wanted)
-        whole = len(entries) < PAGE
-        read = entries[-1].notice.sequence if entries else 0
-        return Page([entry.message for entry in entries], max(after, last, read) if whole else read, whole)
+        if last - after > FAR:
+            run = await self._archive.read_run(after, PAGE, wanted)
+        else:
+            run = await self.read(read_run, self._register, after, PAGE, wanted)
+        whole = len(run.messages) < PAGE
+        return Page(run.messages, max(after, last, run.last) if whole else run.last, whole)
 
-    def _sealed(self, after: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Sealed]:
-        return [_seal(notice) for notice in self._register.notices(after, limit, wanted)]
+    def _newest(self, after: int, limit: int) -> Sequence[Sealed]:
+        return [seal(notice) for notice in self._register.notices(after, limit)]
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-def _seal(notice: Notice) -> Sealed:
-    return Sealed(notice, wire.watched(notice.sequence, notice.recorded_s, notice.summary, notice.document))
