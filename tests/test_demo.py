@@ -88,13 +88,14 @@ def scraped(engine: Engine) -> str:
 
 
 def test_an_interrupted_demo_drains_and_says_what_came_of_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "engine", "demo", "--seconds", "0", "--state", str(tmp_path)]
+    command = [sys.executable, "-m", "engine", "demo", "--seconds", "0", "--state", str(tmp_path), "--cameras", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         said = [next(line for line in demo.stdout if line.startswith("evidence"))]
         demo.send_signal(signal.SIGINT)
         said += demo.stdout
         assert demo.wait(60) == 0
+    assert "1 of the city's 8 cameras are watched" in "".join(said)
     assert "new case(s)" in "".join(said[-6:])
 
 

@@ -40,9 +40,14 @@ def recorded(name: str) -> CameraConfig:
     return msgspec.structs.replace(cameras[name], url=str(FOOTAGE / f"{name}.mp4"))
 
 
+def first(config: EngineConfig, cameras: int) -> EngineConfig:
+    """The city with its first cameras alone."""
+    return msgspec.structs.replace(config, cameras=config.cameras[:cameras])
+
+
 def carried(config: EngineConfig, cores: int) -> EngineConfig:
-    """The city with so many of its cameras, the first ones, as so many cores carry: two each."""
-    return msgspec.structs.replace(config, cameras=config.cameras[: CAMERAS_A_CORE * cores])
+    """The city with as many of its cameras as so many cores carry."""
+    return first(config, CAMERAS_A_CORE * cores)
 
 
 def signing(config: EngineConfig) -> EngineConfig:
@@ -65,7 +70,7 @@ def show_city(state: Path, seconds: float, cameras: int, console: Console, inter
     with ExitStack() as stack:
         address = stack.enter_context(serving(FOOTAGE, junction))
         city = city_config(address, state)
-        watched = carried(city, cameras or os.cpu_count() or 1)
+        watched = first(city, cameras) if cameras else carried(city, os.cpu_count() or 1)
         engine = stack.enter_context(build(signing(watched)))
         program = Program.of(FOOTAGE / "junction.truth.json")
         stack.enter_context(controlling(engine.grpc_address, program, junction))
@@ -90,7 +95,7 @@ def _say_where(console: Console, address: str, engine: Engine, state: Path) -> N
 def _say_which(console: Console, watched: EngineConfig, city: EngineConfig) -> None:
     count, of = len(watched.cameras), len(city.cameras)
     if count < of:
-        console.print(f"{count} of the city's {of} cameras are watched, two a core; --cameras {of} watches all.\n")
+        console.print(f"{count} of the city's {of} cameras are watched; --cameras {of} watches all.\n")
 
 
 @contextmanager
