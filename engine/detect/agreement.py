@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.detect.cards import ModelCard
 from engine.detect.merge import KIND_OF
-from engine.detect.precision import Precision
+from engine.detect.network import Precision
 from engine.types import Detections, Flags, Floats32
 from kernels.overlap import iou
 

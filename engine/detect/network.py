@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from numpy.typing import NDArray
 
 from engine.detect.cards import ModelCard
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Precision = Literal["fp32", "fp16", "int8"]
+Inputs = Mapping[str, NDArray[Any]]
+"""Of a network, by name."""
 
 
 class Network(Protocol):

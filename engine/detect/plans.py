@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from engine.detect.precision import Precision
+from engine.detect.network import Precision
 
 
 class PlanKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

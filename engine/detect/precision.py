@@ -11,12 +11,10 @@ digits. Needs the package `onnx`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
 
 import onnx
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
@@ -24,10 +22,8 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from engine.detect.cards import ModelCard
 from engine.detect.dynamic_batch import with_dynamic_batch
+from engine.detect.network import Inputs, Precision
 from engine.errors import ConfigError, ModelError
-
-Precision = Literal["fp32", "fp16", "int8"]
-Inputs = Mapping[str, NDArray[Any]]
 
 
 def prepared(card: ModelCard, content: bytes, precision: Precision, calibration: Iterable[Inputs] = ()) -> bytes:

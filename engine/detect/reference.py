@@ -17,7 +17,7 @@ from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.detect.agreement import Agreement, Bounds, compared
 from engine.detect.cards import ModelCard
-from engine.detect.precision import Inputs
+from engine.detect.network import Inputs
 from engine.errors import ConfigError, SourceError
 from engine.ingest import FileSource
 from engine.metrics import Metrics
