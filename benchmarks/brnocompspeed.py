@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.calibrate import Calibrated, Direction, Distance, Mark, calibrate
+from engine.tools.calibrate import Calibrated, Direction, Distance, Mark, calibrate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -27,18 +27,18 @@ import numpy as np
 
 from benchmarks.decode import recorded
 from benchmarks.machine import describe_machine
-from engine import logs
+from engine.app import logs
+from engine.app.stage_set import open_stages
 from engine.config import CameraConfig, EngineConfig, PipelineConfig
-from engine.crew import open_stages
 from engine.gpu.health import has_driver
-from engine.mailbox import Mailbox
+from engine.ledger import SqlLedger
 from engine.metrics import Metrics
-from engine.pipeline import Pipeline, Stages
-from engine.register import SqlRegister
+from engine.pipeline.loop import Pipeline, Stages
+from engine.pipeline.mailbox import Mailbox
 from engine.site import load_site
 from engine.types import Segment
 
-SITE = Path(__file__).parent.parent / "engine" / "demo" / "sites" / "avenue.toml"
+SITE = Path(__file__).parent.parent / "engine" / "tools" / "demo" / "sites" / "avenue.toml"
 FPS = 25
 DETECT_FPS = 8.0
 
@@ -94,14 +94,14 @@ def _opened(cameras: int, batch: int, metrics: Metrics) -> Iterator[tuple[Stages
     site = load_site(SITE)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        register = stack.enter_context(closing(SqlRegister(folder / "register.db")))
+        ledger = stack.enter_context(closing(SqlLedger(folder / "ledger.db")))
         configs = tuple(
             CameraConfig(name=f"camera{index}", url="none", site=SITE, detect_fps=DETECT_FPS)
             for index in range(cameras)
         )
         sizes = PipelineConfig(batch_segments=batch, decode_threads=max(2, batch // 4))
         config = EngineConfig(cameras=configs, state=folder, pipeline=sizes)
-        stages = stack.enter_context(open_stages(config, [site] * cameras, register, metrics))
+        stages = stack.enter_context(open_stages(config, [site] * cameras, ledger, metrics))
         yield stages, Pipeline(stages, config.camera_names, metrics)
 
 
@@ -130,12 +130,12 @@ def _in_real_time(segment: Segment, cameras: int, batch: int, seconds: float) ->
         mailbox = Mailbox(8 * cameras, 4, metrics, lambda camera: f"camera{camera}")
         taken: list[list[Segment]] = []
         late_s: list[float] = []
-        feeder = threading.Thread(target=_feed, args=(segment, cameras, seconds, mailbox))
-        feeder.start()
+        reader = threading.Thread(target=_feed, args=(segment, cameras, seconds, mailbox))
+        reader.start()
         for number, _ in enumerate(pipeline.overlapped(_batches(mailbox, batch, taken))):
             if number < len(taken):
                 late_s += [time.time() - one.ended_s for one in taken[number]]
-        feeder.join()
+        reader.join()
     percentiles = dict(zip(("p50", "p95", "p99"), np.percentile(late_s, (50, 95, 99)).round(3).tolist(), strict=True))
     dropped = sum(s.value for m in metrics.dropped.collect() for s in m.samples if s.name.endswith("_total"))
     return {"cameras": cameras, "segments": len(late_s), "dropped": int(dropped), "late_s": percentiles}

@@ -37,16 +37,16 @@ import torch
 from nvidia.dali import Pipeline, fn, types
 
 from benchmarks.machine import describe_machine
-from engine import logs, remux
+from engine.app import logs
 from engine.config import CameraConfig, DecoderConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.model_input import ModelInput
 from engine.decode.opening import open_decoding
-from engine.demo.city import FOOTAGE
 from engine.detect.cards import find_card
-from engine.ingest import FileSource
+from engine.ingest import FileSource, remux
 from engine.metrics import Metrics
+from engine.tools.demo.city import FOOTAGE
 from engine.types import Segment
 
 SIZE_PX, FPS, SEGMENT_S = (1920, 1080), 25, 2

@@ -23,11 +23,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.delivery_ends import Peer, fill, listen, percentiles_ms, process, serve_bare, serve_register
+from benchmarks.delivery_ends import Peer, fill, listen, percentiles_ms, process, serve_bare, serve_ledger
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
-from engine import logs
-from engine.register import SqlRegister
+from engine.app import logs
+from engine.ledger import SqlLedger
 from rig.postgres import programs, running_server
 
 CLIENTS = (1, 10, 100)
@@ -80,12 +80,12 @@ def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
     sqlite, postgresql = append(folder / "append.db", singly), append_to_postgres(singly)
     folder = folder / "service"
     folder.mkdir()
-    with process(serve_register, folder) as served, process(listen) as clients:
+    with process(serve_ledger, folder) as served, process(listen) as clients:
         subscriber = memory(served, clients)
         live = {str(count): follow(served, clients, count, index * LIVE_ENTRIES) for index, count in enumerate(CLIENTS)}
         followed = len(CLIENTS) * LIVE_ENTRIES
-        with closing(SqlRegister(folder / "register.db")) as register:
-            filled_s = fill(register, entries, 1000, followed)
+        with closing(SqlLedger(folder / "ledger.db")) as ledger:
+            filled_s = fill(ledger, entries, 1000, followed)
         read = {str(count): watch(served, clients, count, entries) for count in CLIENTS}
         caught_up = entries / clients.ask("read", served.ask("address"), 1, entries)
     return {
@@ -108,9 +108,9 @@ def measure(folder: Path, entries: int, singly: int) -> dict[str, Any]:
 
 def append(where: Path | str, count: int) -> dict[str, int]:
     """Cases a second in transactions of one and of sixteen."""
-    with closing(SqlRegister(where)) as register:
-        one = count / fill(register, count, 1)
-        sixteen = 8 * count / fill(register, 8 * count, 16, first=count)
+    with closing(SqlLedger(where)) as ledger:
+        one = count / fill(ledger, count, 1)
+        sixteen = 8 * count / fill(ledger, 8 * count, 16, first=count)
     return {"one": round(one), "sixteen": round(sixteen)}
 
 

@@ -22,11 +22,12 @@ from grpc.aio import EOF  # type: ignore[attr-defined]  # the stubs do not know 
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine import document as doc
-from engine import logs, wire
+from engine import wire
+from engine.app import logs
 from engine.config import LimitsConfig
-from engine.register import SqlRegister
+from engine.ledger import SqlLedger
 from engine.types import Case, Entry, EvidenceFile
+from engine.types import document as doc
 from rig.examples import make_document
 from rig.serving import World
 
@@ -71,7 +72,7 @@ def process(target: Callable[..., None], *arguments: object) -> Iterator[Peer]:
 
 FILES = tuple(EvidenceFile(f"still-{number}.jpg", "image/jpeg", 150_000, 64 * f"{number:x}") for number in range(10))
 WAY = tuple(
-    doc.Point(
+    doc.TrajectoryPoint(
         captured=doc.moment(1.78e9 + number / 8), xyxy_px=(512.3, 301.8, 640.1, 388.4), position_m=(1.234, 56.789)
     )
     for number in range(24)
@@ -86,34 +87,34 @@ def cases(count: int, first: int = 0) -> Iterator[Case]:
         yield Case(name, "gate", "speeding", 1.78e9 + number, template % number, FILES, f"2026/05/28/{name}")
 
 
-def fill(register: SqlRegister, count: int, batch: int, first: int = 0) -> float:
+def fill(ledger: SqlLedger, count: int, batch: int, first: int = 0) -> float:
     """Append so many cases in transactions of `batch`; the seconds that took, without the making of the cases."""
     made, spent_s = cases(count, first), 0.0
     while some := list(islice(made, batch)):
         began_s = time.perf_counter()
-        register.append(some)
+        ledger.append(some)
         spent_s += time.perf_counter() - began_s
     return spent_s
 
 
-def serve_register(orders: Connection, folder: Path) -> None:
+def serve_ledger(orders: Connection, folder: Path) -> None:
     """Qyran's service over the register in `folder`, which it also appends to, as the engine does."""
     logs.configure(level="error")
     world = World(folder, heartbeat_s=5.0, limits=LimitsConfig(burst=STREAMS, streams=STREAMS))
     answers: dict[str, Callable[..., Any]] = {
         "address": lambda: world.address,
         "memory": lambda: psutil.Process().memory_info().rss,
-        "append": lambda count, rate, first: _append_evenly(world.register, count, rate, first),
+        "append": lambda count, rate, first: _append_evenly(world.ledger, count, rate, first),
     }
     _obey(orders, answers)
     world.close()
 
 
-def _append_evenly(register: SqlRegister, count: int, rate: float, first: int) -> None:
+def _append_evenly(ledger: SqlLedger, count: int, rate: float, first: int) -> None:
     began_s = time.monotonic()
     for number, case in enumerate(cases(count, first)):
         time.sleep(max(0.0, began_s + number / rate - time.monotonic()))
-        register.append([case])
+        ledger.append([case])
 
 
 def serve_bare(orders: Connection, count: int) -> None:

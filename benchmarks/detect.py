@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe_machine
-from engine import logs
+from engine.app import logs
 from engine.config import DetectorConfig
 from engine.detect.bound import BoundNetwork
 from engine.detect.cards import ModelCard, find_card

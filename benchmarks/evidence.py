@@ -23,22 +23,23 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
-from engine import logs
+from engine.app import logs
+from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, EvidenceConfig
-from engine.crew import open_stages
 from engine.decode import second_look
-from engine.demo.city import recorded
 from engine.detect.stills import StillDetector
-from engine.evidence import exhibits, folder, new_key, plan, report
+from engine.evidence import artifacts as artifacts
+from engine.evidence import folder, new_key, plan, report
+from engine.evidence.builder import FileEvidenceBuilder
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
-from engine.evidence.prosecutor import FileProsecutor
 from engine.ingest import FileSource
+from engine.ingest.remux import to_mp4
+from engine.ledger import SqlLedger
 from engine.metrics import Metrics
-from engine.pipeline import Pipeline
-from engine.register import SqlRegister
-from engine.remux import to_mp4
+from engine.pipeline.loop import Pipeline
 from engine.site import load_site
+from engine.tools.demo.city import recorded
 from engine.types import Segment, Violation
 
 CLIP = "avenue"
@@ -47,9 +48,9 @@ PAGE = ROOT / "docs" / "evidence.md"
 PARTS: dict[str, Callable[..., Any]] = {
     "second look": second_look.look,
     "find persons and vehicles": StillDetector.__call__,
-    "veiled stills": exhibits._pictures,
+    "veiled stills": artifacts._pictures,
     "clip": to_mp4,
-    "drawings": exhibits._drawing,
+    "drawings": artifacts._drawing,
     "plan": plan.draw_plan,
     "reports": report.reports,
     "manifest and seal": Folders._sealed,
@@ -95,9 +96,9 @@ def found_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
     """What the engine finds in the clip, and the clip."""
     config, metrics = configured(scratch, scratch / "found"), Metrics()
     found: list[Violation] = []
-    with closing(SqlRegister(scratch / "register.db")) as register:
+    with closing(SqlLedger(scratch / "ledger.db")) as ledger:
         sites = [load_site(camera.site) for camera in config.cameras]
-        with open_stages(config, sites, register, metrics) as stages:
+        with open_stages(config, sites, ledger, metrics) as stages:
             source = FileSource(0, config.cameras[0], metrics, start_s=START_S, realtime=False)
             segments = list(source.read())
             pipeline = Pipeline(stages, config.camera_names, metrics)
@@ -113,13 +114,13 @@ def prove_all(
 ) -> None:
     """Every violation, the recording complete."""
     config = configured(state.parent, state)
-    with closing(SqlRegister(state / "register.db")) as register:
+    with closing(SqlLedger(state / "ledger.db")) as ledger:
         sites = [load_site(camera.site) for camera in config.cameras]
-        with open_stages(config, sites, register, Metrics()) as stages:
+        with open_stages(config, sites, ledger, Metrics()) as stages:
             for segment in segments:
-                stages.prosecutor.keep(segment)
+                stages.evidence_builder.keep(segment)
             profile.enable()
-            cases = [*stages.prosecutor.prove(violations), *stages.prosecutor.close()]
+            cases = [*stages.evidence_builder.prove(violations), *stages.evidence_builder.close()]
             profile.disable()
     assert len(cases) == len(violations)
 
@@ -127,7 +128,9 @@ def prove_all(
 def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
     """CPU milliseconds a case, by part; the rest is what no part accounts for."""
     spent = {part: 1e3 * cumulative_s(stats, function) / cases for part, function in PARTS.items()}
-    whole = 1e3 * sum(cumulative_s(stats, verb) for verb in (FileProsecutor.prove, FileProsecutor.close)) / cases
+    whole = (
+        1e3 * sum(cumulative_s(stats, verb) for verb in (FileEvidenceBuilder.prove, FileEvidenceBuilder.close)) / cases
+    )
     spent["veiled stills"] -= spent["drawings"]
     added = sum(spent[part] for part in ADDED)
     return {

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.machine import describe_machine
 from benchmarks.pages import ROOT, between, result
-from engine import logs
+from engine.app import logs
 from rig.faults.scenarios import SCENARIOS
 
 PAGE = ROOT / "docs" / "reliability.md"

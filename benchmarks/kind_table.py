@@ -1,6 +1,6 @@
 """The tables of kinds, tests and traffic in docs/rules.md.
 
-From the catalogue, the scenes of `tests/world_kinds.py` and the committed results of `python -m benchmarks mutations`
+From the catalogue, the scenes of `tests/support/world_kinds.py` and the committed results of `python -m benchmarks mutations`
 and `python -m benchmarks traffic`.
 """
 
@@ -40,7 +40,7 @@ def traffic_table(result: dict[str, Any]) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """A Markdown table of the kinds that have twins or faults, in the catalogue's order, and the faults one by one."""
-    scenes = importlib.import_module("tests.world_kinds").WORLD
+    scenes = importlib.import_module("tests.support.world_kinds").WORLD
     mutants = result["mutants"]
     kinds = [k.kind for k in load_catalogue("kz").kinds if any(k.kind == s.kind for s in scenes)]
     lines = [_row(HEADER), _row(["---"] * len(HEADER)), *(_row(_cells(kind, scenes, mutants)) for kind in kinds)]

@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.machine import describe_machine
-from engine import logs
+from engine.app import logs
 from engine.config import CameraConfig, DecoderConfig, DetectorConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.opening import open_decoding

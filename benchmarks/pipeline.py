@@ -28,18 +28,18 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.machine import describe_machine
-from engine import logs
+from engine.app import logs
+from engine.app.stage_set import open_stages
 from engine.config import CameraConfig, EngineConfig
-from engine.crew import open_stages
 from engine.decode.codec import decoded
 from engine.decode.sampling import Schedule
-from engine.demo.city import recorded
 from engine.detect.cards import ModelCard, find_card
 from engine.ingest import FileSource
+from engine.ledger import SqlLedger
 from engine.metrics import Metrics
-from engine.pipeline import Stages
-from engine.register import SqlRegister
+from engine.pipeline.loop import Stages
 from engine.site import load_site
+from engine.tools.demo.city import recorded
 from engine.types import FrameBatch, Segment
 
 Made = TypeVar("Made")
@@ -81,9 +81,9 @@ def measure(rounds: int, detect_fps: float) -> dict[str, object]:
     """Play the clip `rounds` times as one long recording, after one round in which kernels compile."""
     costs = Costs()
     camera = msgspec.structs.replace(recorded(CLIP), detect_fps=detect_fps)
-    with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
+    with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
-        with open_stages(config, [load_site(camera.site)], register, metrics) as stages:
+        with open_stages(config, [load_site(camera.site)], ledger, metrics) as stages:
             bench = Bench(stages, Schedule(detect_fps), Network(find_card(config.detector.card)))
             for played in range(rounds + 1):
                 for segment in recording(camera, metrics, played):
@@ -126,16 +126,16 @@ class Bench:
 
     def step(self, segment: Segment, costs: Costs) -> None:
         stages = self.stages
-        stages.prosecutor.keep(segment)
+        stages.evidence_builder.keep(segment)
         batch = costs.of("decode", lambda: stages.decoder.decode([segment]))
         self._alone(segment, batch, costs)
         detections = costs.of("detect", lambda: stages.detector.detect(batch))
         tracks = costs.of("track", lambda: stages.tracker.track(detections))
         motion = costs.of("measure", lambda: stages.speedometer.measure(tracks))
         violations = costs.of("judge", lambda: stages.rulebook.judge(motion))
-        named = costs.of("investigate", lambda: stages.investigator.investigate(violations))
-        cases = costs.of("prove", lambda: stages.prosecutor.prove(named))
-        costs.of("append", lambda: stages.register.append(cases))
+        named = costs.of("investigate", lambda: stages.identifier.identify(violations))
+        cases = costs.of("prove", lambda: stages.evidence_builder.prove(named))
+        costs.of("append", lambda: stages.ledger.append(cases))
         costs.frames += len(batch.frames)
         costs.cases += len(cases)
 

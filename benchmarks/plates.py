@@ -8,7 +8,7 @@ box is truth and only says whether the plate was found where it is. `exact`, `wi
 or dropped at the most) and `none` (nothing read) are shares from 0 to 1 of the photos; `exact` compares the texts as
 they stand, letter O and digit 0 included. `exact_but_twins` takes O for 0 and I for 1, which some labels do too.
 
---reliability reads every photo made worse besides, fits the curve of `engine.plates.confidence` to the readings, and
+--reliability reads every photo made worse besides, fits the curve of `engine.identify.plates.confidence` to the readings, and
 compares what it says of photos that were left out of its fit with the share that was right.
 """
 
@@ -28,10 +28,10 @@ from PIL import Image
 from benchmarks import pages
 from benchmarks.machine import describe_machine
 from benchmarks.plates_reliability import reliability
-from engine.plates import load_forms
-from engine.plates.network import TextNetworks
-from engine.plates.reader import TextPlateReader
-from engine.plates.vote import distance
+from engine.identify.plates import load_forms
+from engine.identify.plates.network import TextNetworks
+from engine.identify.plates.reader import TextPlateReader
+from engine.identify.plates.vote import distance
 from engine.types import BoxPx, PlateSighting, VehicleView
 
 PAGE = pages.ROOT / "docs" / "plates.md"

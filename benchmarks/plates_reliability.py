@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.optimize import minimize
 
-from engine.plates.confidence import features
-from engine.plates.forms import Forms
-from engine.plates.network import TextNetworks
-from engine.plates.reader import TextPlateReader
+from engine.identify.plates.confidence import features
+from engine.identify.plates.forms import PlateForms
+from engine.identify.plates.network import TextNetworks
+from engine.identify.plates.reader import TextPlateReader
 from engine.types import Flags, Floats, VehicleView
 
 BINS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 1.0)
@@ -32,7 +32,7 @@ class Shown:
     right: bool
 
 
-def reliability(photos: Iterable[tuple[Image.Image, str]], networks: TextNetworks, forms: Forms) -> dict[str, Any]:
+def reliability(photos: Iterable[tuple[Image.Image, str]], networks: TextNetworks, forms: PlateForms) -> dict[str, Any]:
     """The curve fitted to all readings, and by its word on photos left out of the fit how often a reading was right."""
     reader = TextPlateReader(networks, forms)
     shown: list[Shown] = []

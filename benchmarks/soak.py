@@ -30,8 +30,8 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import describe_machine
-from engine.demo.city import FOOTAGE, SITES
-from engine.register import SqlRegister
+from engine.ledger import SqlLedger
+from engine.tools.demo.city import FOOTAGE, SITES
 
 CAMERAS = 4
 RESTLESS = 2
@@ -230,10 +230,10 @@ def report(city: City, minutes: float, seed: int) -> dict[str, object]:
     corrupt = scrape(city.metrics_port, "qyran_segments_corrupt_total")
     status = city.engine.end(signal.SIGTERM)
     city.lives.append(city.memory)
-    in_register = recorded(city)
-    watched = caught_up(city, len(in_register))
+    in_ledger = recorded(city)
+    watched = caught_up(city, len(in_ledger))
     growth = [slope_per_minute(life) for life in city.lives if life and life[-1][0] > WARM_S + 30]
-    exactly_once = watched == in_register and len({case for _, case in in_register}) == len(in_register)
+    exactly_once = watched == in_ledger and len({case for _, case in in_ledger}) == len(in_ledger)
     return {
         "machine": describe_machine(),
         "parameters": {"minutes": minutes, "seed": seed, "cameras": CAMERAS, "fps": 25, "size": "1280x720"},
@@ -243,18 +243,18 @@ def report(city: City, minutes: float, seed: int) -> dict[str, object]:
         "segments_dropped": dropped,
         "engine_crashes": city.crashes,
         "engine_exit_status": status,
-        "entries": len(in_register),
+        "entries": len(in_ledger),
         "watched_exactly_once": exactly_once,
         "segments_corrupt": corrupt,
         "resident_mib_by_minute": [[round(mib) for _, mib in life[::60]] for life in city.lives if life],
         "growth_mib_per_minute": [round(value, 2) for value in growth],
-        "passed": exactly_once and city.crashes == 0 and status == 0 and len(in_register) > 0,
+        "passed": exactly_once and city.crashes == 0 and status == 0 and len(in_ledger) > 0,
     }
 
 
 def recorded(city: City) -> list[tuple[int, str]]:
-    with closing(SqlRegister(city.folder / "state" / "register.db")) as register:
-        return [(entry.sequence, entry.case.id) for entry in register.read(0, 1_000_000)]
+    with closing(SqlLedger(city.folder / "state" / "ledger.db")) as ledger:
+        return [(entry.sequence, entry.case.id) for entry in ledger.read(0, 1_000_000)]
 
 
 def caught_up(city: City, entries: int) -> list[tuple[int, str]]:

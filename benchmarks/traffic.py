@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks import street
 from benchmarks.machine import describe_machine
 from benchmarks.street_seen import FPS, LOST, NOISE_PX, WANDER, Eyes, Street, simulated
-from engine.crew import geometries
+from engine.app.sites import geometries
 from engine.measure import GroundSpeedometer
 from engine.rules import SiteRulebook, load_catalogue
 from engine.track import KalmanTracker

@@ -34,17 +34,17 @@ from benchmarks.machine import describe_machine
 from benchmarks.mot import Result
 from benchmarks.rendered import SAME_IOU, START_S, Truth
 from benchmarks.world_plates import plates_by_width
-from engine import logs
+from engine.app import logs
+from engine.app.stage_set import open_stages
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
-from engine.crew import open_stages
-from engine.demo.city import FOOTAGE, city_config, recorded
 from engine.detect.cards import load_card
 from engine.ingest import FileSource
+from engine.ledger import SqlLedger
 from engine.metrics import Metrics
-from engine.pipeline import Pipeline
-from engine.register import SqlRegister
+from engine.pipeline.loop import Pipeline
 from engine.signals import SignalBook
 from engine.site import load_site
+from engine.tools.demo.city import FOOTAGE, city_config, recorded
 from engine.types import KMH, Entry, Measurable, Motion
 
 CARDS = Path(__file__).parent / "cards"
@@ -198,13 +198,13 @@ def play(camera: CameraConfig, card: str) -> Score:
     """The clip through the whole engine, and how its cases and speeds compare with the truth."""
     truth = Truth.of(truth_file(camera.name))
     observer, metrics = Observer(truth), Metrics()
-    with tempfile.TemporaryDirectory() as state, closing(SqlRegister(Path(state) / "register.db")) as register:
+    with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
         site = load_site(camera.site)
         signals = SignalBook({0: site}, config.camera_names, metrics)
         for report in truth.reports():
             signals.report(report)
-        with open_stages(config, [site], register, metrics, signals) as stages:
+        with open_stages(config, [site], ledger, metrics, signals) as stages:
             pipeline = Pipeline(stages, config.camera_names, metrics, watch=observer)
             recording = FileSource(0, camera, metrics, start_s=START_S, realtime=False).read()
             entries = [entry for step in pipeline.play(recording) for entry in step]

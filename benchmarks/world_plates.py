@@ -15,10 +15,10 @@ from typing import Any
 import av
 import numpy as np
 
-from engine.plates import load_forms
-from engine.plates.network import TextNetworks
-from engine.plates.reader import TextPlateReader
-from engine.plates.vote import distance
+from engine.identify.plates import load_forms
+from engine.identify.plates.network import TextNetworks
+from engine.identify.plates.reader import TextPlateReader
+from engine.identify.plates.vote import distance
 from engine.types import Bytes8, VehicleView
 
 BANDS_PX = (40, 50, 60, 70, 80, 90, 110)

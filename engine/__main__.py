@@ -1,6 +1,6 @@
 """`python -m engine` is `qyran`."""
 
-from engine.cli import main
+from engine.tools.cli import main
 
 if __name__ == "__main__":
     main()

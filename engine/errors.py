@@ -26,7 +26,7 @@ QyranError
 ├── AuditError               the audit log could not be written: what it was about is not done
 ├── NoCamera                 there is no camera of that name
 ├── Stopped                  the engine is ending and takes no more orders
-└── RegisterError            the register could not append or read
+└── LedgerError            the register could not append or read
     ├── CaseConflict         the same case id with another content
     ├── RecordConflict       a record that contradicts one that stands already
     ├── OutOfDate            a change made for a version that is not the newest
@@ -156,25 +156,25 @@ class Stopped(QyranError):
     """The engine is ending: it takes no more orders."""
 
 
-class RegisterError(QyranError):
+class LedgerError(QyranError):
     """The register could not append or read."""
 
 
-class CaseConflict(RegisterError):
+class CaseConflict(LedgerError):
     """A case id is in the register already, with another content."""
 
 
-class RecordConflict(RegisterError):
+class RecordConflict(LedgerError):
     """What was sent contradicts what is recorded already."""
 
 
-class OutOfDate(RegisterError):
+class OutOfDate(LedgerError):
     """A change was made for a version that is not the newest any more."""
 
 
-class LimitReached(RegisterError):
+class LimitReached(LedgerError):
     """There are as many records of a kind as there may be: more would be read by everybody, again and again."""
 
 
-class NotOwned(RegisterError):
+class NotOwned(LedgerError):
     """A consumer's cursor belongs to another credential."""

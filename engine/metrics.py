@@ -166,13 +166,13 @@ class Metrics:
 
     def _record(self) -> None:
         """The register."""
-        self.register_sequence = self._gauge("qyran_register_sequence", "Sequence of the newest entry")
+        self.ledger_sequence = self._gauge("qyran_ledger_sequence", "Sequence of the newest entry")
         self.cases = self._counter("qyran_cases_total", "Cases appended to the register", "camera", "kind")
         self.conflicts = self._counter(
             "qyran_case_conflicts_total", "Cases that the register holds with another content", "camera"
         )
         self.latency_s = self._histogram(
-            _LATENCY_S, "qyran_capture_to_register_seconds", "From the decisive instant to the register", "camera"
+            _LATENCY_S, "qyran_capture_to_ledger_seconds", "From the decisive instant to the register", "camera"
         )
         self.unrecorded = self._gauge("qyran_unrecorded_cases", "Cases that wait in memory")
         self.retention_paused = self._gauge(

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from engine.types import (
-    Answer,
     Case,
     Detections,
     Entry,
@@ -19,6 +18,7 @@ from engine.types import (
     ModelRecord,
     Motion,
     PlateSighting,
+    RegistryAnswer,
     Segment,
     Still,
     Tracks,
@@ -47,13 +47,13 @@ class Decoder(Protocol):
     def close(self) -> None: ...
 
 
-Look = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
+FrameFetcher = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
 """The second look: the whole frames of one camera nearest to the instants, in their order; from any thread.
 
 Raises DecodeError."""
 
 
-class Guard(Protocol):
+class DriftMonitor(Protocol):
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
         """The cameras, of all that are watched, that do not look where they looked when they were calibrated."""
 
@@ -103,18 +103,18 @@ class PlateReader(Protocol):
 
 
 class VehicleRegistry(Protocol):
-    def ask(self, plate: str, kind: str, at_s: float) -> Answer:
+    def ask(self, plate: str, kind: str, at_s: float) -> RegistryAnswer:
         """Was the paper that a kind of violation is about valid at an instant? Never raises: no answer is UNKNOWN."""
 
     def close(self) -> None: ...
 
 
-class Investigator(Protocol):
-    def investigate(self, violations: Sequence[Violation]) -> Sequence[Violation]:
+class Identifier(Protocol):
+    def identify(self, violations: Sequence[Violation]) -> Sequence[Violation]:
         """The violations with the plates of their vehicles; what the second look refutes is dropped, and counted."""
 
 
-class Prosecutor(Protocol):
+class EvidenceBuilder(Protocol):
     def keep(self, segment: Segment) -> None:
         """Remember a segment for the evidence of what may be found in it. From any thread."""
 
@@ -140,11 +140,11 @@ class Prosecutor(Protocol):
         """The cases still waiting, with the evidence there is."""
 
 
-class Register(Protocol):
+class Ledger(Protocol):
     def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
         """Make the cases durable, in order; a case that is there already is left as it is and not returned.
 
-        Raises RegisterError with nothing appended, or CaseConflict.
+        Raises LedgerError with nothing appended, or CaseConflict.
         """
 
     def close(self) -> None: ...

@@ -14,11 +14,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import case_pb2 as pb
 from qyran.v1 import violation_service_pb2 as calls_pb
 
-from engine import document as doc
-from engine.decisions import Disposition, Finding, Review, Ruling
 from engine.errors import EvidenceError
 from engine.site import Place
 from engine.types import Case, Entry, EvidenceFile
+from engine.types import document as doc
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 NANO = 1_000_000_000
 SUMMARY_FORM = 1
@@ -189,7 +189,7 @@ def review_from_message(case_id: str, message: calls_pb.Review) -> Review:
     )
 
 
-def _fill_told(message: pb.Case, document: doc.Summary) -> None:
+def _fill_told(message: pb.Case, document: doc.CaseSummary) -> None:
     """What a message repeats of the document."""
     message.clock = _value(pb.Clock, "CLOCK", document.time.clock)
     message.article = document.article
@@ -222,7 +222,7 @@ def _value(enum: _Enum[Number], prefix: str, name: str) -> Number:
         return enum.Value(f"{prefix}_UNSPECIFIED")
 
 
-def _fill_place(message: pb.Place, place: doc.Where | Place, site: str) -> None:
+def _fill_place(message: pb.Place, place: doc.PlaceRecord | Place, site: str) -> None:
     message.site, message.direction, message.area = site, place.direction, place.area
     message.address.update(place.address)
     if place.latitude is not None:
@@ -249,7 +249,7 @@ def place_to_message(place: Place, site: str) -> pb.Place:
     return message
 
 
-def _fill_measurement(message: pb.Measurement, speed: doc.Speed) -> None:
+def _fill_measurement(message: pb.Measurement, speed: doc.SpeedRecord) -> None:
     message.speed_kmh = speed.speed_kmh
     message.expanded_uncertainty_kmh = speed.expanded_uncertainty_kmh
     message.coverage_factor = speed.coverage_factor

@@ -16,7 +16,7 @@ _SCENES = Path(__file__).parent / "scenes"
 _BODIES = Path(__file__).parent / "bodies.npz"
 
 
-_DEMO = Path(__file__).parent.parent / "engine" / "demo"
+_DEMO = Path(__file__).parent.parent / "engine" / "tools" / "demo"
 
 
 def main() -> int:

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from engine import document
 from engine.config import EvidenceConfig
 from engine.errors import DecodeError
-from engine.evidence import FileProsecutor, Means, Origin, Scene, SigningKey
+from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin, SigningKey
 from engine.evidence.folder import Folders
 from engine.evidence.manifest import describe
 from engine.metrics import Metrics
 from engine.site import Calibration, Certificate, Place, Site
-from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass
+from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass, document
 from rig.examples import EPOCH_S, SIZE_PX, make_document, make_violation
 
 YEAR = dt.timedelta(days=365)
@@ -75,10 +74,10 @@ class Bench:
         self.now_s = 100.0
         self.metrics = Metrics()
         self.metrics.add_camera("gate")
-        self.prosecutor = FileProsecutor(
+        self.evidence_builder = FileEvidenceBuilder(
             config or EvidenceConfig(),
             root,
-            Origin({0: Scene("gate", SITE)}, "QY-0001", ModelRecord("ssd", "ab" * 32, "onnxruntime cpu"), key),
+            Origin({0: CameraSite("gate", SITE)}, "QY-0001", ModelRecord("ssd", "ab" * 32, "onnxruntime cpu"), key),
             means,
             self.metrics,
             clock=lambda: self.now_s,
@@ -86,7 +85,7 @@ class Bench:
 
     def keep(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
-            self.prosecutor.keep(segment)
+            self.evidence_builder.keep(segment)
 
     def incomplete(self) -> float:
         value = self.metrics.registry.get_sample_value("qyran_evidence_failures_total", {"camera": "gate"})
@@ -97,9 +96,9 @@ class Bench:
 VIOLATION = make_violation(EPOCH_S + 6.0)
 
 
-def prove(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.Document]:
+def prove(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.CaseDocument]:
     bench.keep(footage)
-    (case,) = bench.prosecutor.prove([VIOLATION])
+    (case,) = bench.evidence_builder.prove([VIOLATION])
     return case, document.decode(case.document, source="case.json")
 
 

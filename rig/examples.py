@@ -11,25 +11,15 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engine import document as doc
-from engine.types import (
-    Bytes8,
-    Case,
-    Clock,
-    EvidenceFile,
-    Measurement,
-    Segment,
-    Sighting,
-    VehicleClass,
-    Violation,
-)
+from engine.types import Bytes8, Case, Clock, EvidenceFile, Measurement, Segment, Sighting, VehicleClass, Violation
+from engine.types import document as doc
 from rig.videos import FPS, cut
 
 EPOCH_S = 1_780_000_000.0
 SIZE_PX = (320, 192)
 
 
-def make_document(number: int = 0, **changes: object) -> doc.Document:
+def make_document(number: int = 0, **changes: object) -> doc.CaseDocument:
     """A complete document; cases of another number are other cases."""
     at = doc.moment(EPOCH_S + number)
     facts: dict[str, object] = {
@@ -41,12 +31,12 @@ def make_document(number: int = 0, **changes: object) -> doc.Document:
         "outcome": "fine",
         "reasons": ("Enforced 87 km/h where 60 are allowed.",),
         "incomplete": (),
-        "time": doc.Time(occurred=at, local="", timezone="Asia/Almaty", began=at, ended=at, clock="synchronised"),
-        "place": doc.Where(
+        "time": doc.TimeRecord(occurred=at, local="", timezone="Asia/Almaty", began=at, ended=at, clock="synchronised"),
+        "place": doc.PlaceRecord(
             site="gate", camera="gate", address={"kk": "Абай даңғ."}, latitude=43.25, longitude=None, direction="east"
         ),
         "vehicle_class": "truck",
-        "measurement": doc.Speed(
+        "measurement": doc.SpeedRecord(
             speed_kmh=90.4,
             expanded_uncertainty_kmh=2.2,
             coverage_factor=3.0,
@@ -57,14 +47,14 @@ def make_document(number: int = 0, **changes: object) -> doc.Document:
             began=at,
             ended=at + dt.timedelta(seconds=1.5),
         ),
-        "device": doc.Device(serial="QY-1", certificate=None, calibration=None),
-        "versions": doc.Versions(software="qyran", catalogue="kz", model="ssd", model_sha256="00", runtime="cpu"),
+        "device": doc.DeviceRecord(serial="QY-1", certificate=None, calibration=None),
+        "versions": doc.VersionsRecord(software="qyran", catalogue="kz", model="ssd", model_sha256="00", runtime="cpu"),
         "instants": (),
         "clip": None,
         "trajectory": (),
         "files": (),
     }
-    return doc.Document(**{**facts, **changes})  # type: ignore[arg-type]
+    return doc.CaseDocument(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 def make_case(

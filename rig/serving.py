@@ -11,12 +11,12 @@ from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import signal_service_pb2_grpc as signal_grpc
 from qyran.v1 import violation_service_pb2_grpc as case_grpc
 
-from engine.access import Audit
+from engine.access import AuditLog
 from engine.config import ServiceConfig
 from engine.errors import NoCamera
+from engine.ledger import Consumers, Decisions, SqlLedger, Tokens
 from engine.metrics import Metrics
-from engine.register import Consumers, Decisions, SqlRegister, Tokens
-from engine.serve import Records, Security, Service
+from engine.serve import CaseRecords, Security, Service
 from engine.serve.cameras import Cameras
 from engine.signals import SignalBook
 from engine.site import Site
@@ -49,9 +49,9 @@ class World:
         """`where`: URL of the register, SQLite in the folder where it is empty; `serial` as in `make_document`."""
         self.folder = folder
         self.evidence = folder / "evidence"
-        self.register = SqlRegister(where or folder / "register.db")
-        database = self.register.database
-        self.records = Records(self.register, Consumers(database), Decisions(database), self.evidence, serial)
+        self.ledger = SqlLedger(where or folder / "ledger.db")
+        database = self.ledger.database
+        self.records = CaseRecords(self.ledger, Consumers(database), Decisions(database), self.evidence, serial)
         self.tokens = Tokens(database)
         self.metrics = Metrics()
         self.cameras = cameras or NoCameras()
@@ -65,7 +65,7 @@ class World:
         self.camera_stub = camera_grpc.CameraServiceStub(self.channel)
 
     def start(self) -> None:
-        security = Security(self.tokens, Audit(self.folder / "audit"))
+        security = Security(self.tokens, AuditLog(self.folder / "audit"))
         config = ServiceConfig(**self._config)  # type: ignore[arg-type]
         self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics)  # type: ignore[arg-type]
         self.service.start()
@@ -77,7 +77,7 @@ class World:
     def close(self) -> None:
         self.channel.close()
         self.stop()
-        self.register.close()
+        self.ledger.close()
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(name, labels)

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import names
-from engine import tomlfile
-from engine.config import EngineConfig, load_config
+from engine.config import EngineConfig, load_config, tomlfile
 from engine.gpu.share import Share, parse_share
 from engine.metrics import Metrics
 from engine.site import load_site
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = Path(__file__).parents[1] / "deploy"
 
 
 def metric_names() -> set[str]:
@@ -69,7 +68,7 @@ def test_what_the_example_leaves_commented_out_is_well_formed_too() -> None:
     config = tomlfile.parse(shown, EngineConfig, source="example")
     assert config.recipients
     assert config.retention.rules
-    assert config.register.url
+    assert config.ledger.url
 
 
 def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path: Path) -> None:

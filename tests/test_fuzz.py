@@ -16,18 +16,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import document
 from engine.config import LimitsConfig, load_config
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.model_input import ModelInput
-from engine.demo.city import CITY, SITES
 from engine.errors import QyranError
 from engine.evidence import verify_case
 from engine.metrics import Metrics
 from engine.rules import load_catalogue
-from engine.serve.matrix import MATRIX
+from engine.serve.permissions import MATRIX
 from engine.site import load_site
+from engine.tools.demo.city import CITY, SITES
+from engine.types import document
 from rig.examples import make_case, make_document, make_footage
 from rig.serving import World
 
@@ -56,7 +56,7 @@ READERS = {"site": load_site, "config": load_config, "catalogue": lambda path: l
 WHOLE = {
     "site": (SITES / "junction.toml").read_bytes(),
     "config": CITY.read_bytes(),
-    "catalogue": (Path(document.__file__).parent / "rules" / "catalogues" / "kz.toml").read_bytes(),
+    "catalogue": (Path(document.__file__).parents[1] / "rules" / "catalogues" / "kz.toml").read_bytes(),
 }
 
 
@@ -155,7 +155,7 @@ def test_the_corpus_of_streams_costs_at_most_its_segment(decoder: CpuDecoder, co
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     world = World(tmp_path_factory.mktemp("fuzz"), limits=LimitsConfig(calls_per_s=1e6, burst=1_000_000))
-    world.register.append([make_case(number) for number in range(3)])
+    world.ledger.append([make_case(number) for number in range(3)])
     yield world
     world.close()
 
@@ -179,11 +179,11 @@ def test_requests_of_rubbish_are_answered_or_refused(world: World, content: byte
     for method in MATRIX:
         if "Watch" not in method and "Health" not in method:
             send(world, method, content)
-    assert world.register.last_sequence() == 3
+    assert world.ledger.last_sequence() == 3
 
 
 def test_the_corpus_of_requests_is_answered_or_refused(world: World) -> None:
     for content in corpus("requests"):
         for method in MATRIX:
             send(world, method, content)
-    assert world.register.last_sequence() == 3
+    assert world.ledger.last_sequence() == 3

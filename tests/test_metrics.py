@@ -58,7 +58,7 @@ gauge qyran_gpu_busy_ratio gpu,part
 gauge qyran_gpu_memory_bytes gpu,state
 gauge qyran_last_frame_timestamp_seconds camera
 gauge qyran_mailbox_segments camera
-gauge qyran_register_sequence
+gauge qyran_ledger_sequence
 gauge qyran_retention_paused
 gauge qyran_signal_phase camera,signal
 gauge qyran_signal_reported_timestamp_seconds controller
@@ -66,7 +66,7 @@ gauge qyran_storage_refuses
 gauge qyran_unrecorded_cases
 gauge qyran_view_drift_pixels camera
 gauge qyran_watchers
-histogram qyran_capture_to_register_seconds camera
+histogram qyran_capture_to_ledger_seconds camera
 histogram qyran_decode_batch_segments
 histogram qyran_stage_seconds stage
 """

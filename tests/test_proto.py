@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PROTO = Path(__file__).parent.parent / "proto"
+PROTO = Path(__file__).parents[1] / "proto"
 RELEASED = PROTO / "released.binpb"
 """What clients may have been built from. `make proto-release` renews it, when a release is made."""
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from qyran.v1 import case_pb2 as pb
 from qyran.v1 import violation_service_pb2 as calls_pb
 
-from engine import document as doc
 from engine import wire
 from engine.types import Case, Clock, Entry, EvidenceFile, VehicleClass
+from engine.types import document as doc
 from rig.examples import EPOCH_S, make_case, make_document
 
-PROTO = Path(__file__).resolve().parent.parent / "proto"
+PROTO = Path(__file__).resolve().parents[1] / "proto"
 DATA = Path(__file__).parent / "data"
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)

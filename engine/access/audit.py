@@ -23,7 +23,7 @@ BEGIN = "0" * 64
 """What stands for the line before the first one."""
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AuditLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line."""
 
     number: int
@@ -44,16 +44,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hash: str = ""
     """SHA-256 of this line with an empty hash, lower-case hexadecimal."""
 
-    def sealed(self) -> Line:
+    def sealed(self) -> AuditLine:
         return msgspec.structs.replace(self, hash=_hash(self))
 
 
-def _hash(line: Line) -> str:
+def _hash(line: AuditLine) -> str:
     plain = msgspec.structs.replace(line, hash="")
     return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()
 
 
-class Audit:
+class AuditLog:
     """The log in a folder, made when it is not there. Any thread may write; a line is synced before `write` returns.
 
     A line that a crash cut off is taken away: its call was never answered. Raises AuditError.
@@ -73,7 +73,7 @@ class Audit:
         """Add a line. Raises AuditError where it cannot be kept: then the call must not go on."""
         with self._lock:
             now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-            line = Line(
+            line = AuditLine(
                 number=self._number + 1,
                 at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 who=who,
@@ -95,7 +95,7 @@ class Audit:
 def check(folder: Path) -> tuple[int, list[str]]:
     """How many lines there are, and where the chain is broken, one sentence each. The first file kept may be any."""
     count, problems = 0, []
-    before: Line | None = None
+    before: AuditLine | None = None
     for path in _files(folder):
         for place, line in _lines(path):
             count += 1
@@ -107,7 +107,7 @@ def check(folder: Path) -> tuple[int, list[str]]:
     return count, problems
 
 
-def _flaws(line: Line, before: Line | None) -> Iterator[str]:
+def _flaws(line: AuditLine, before: AuditLine | None) -> Iterator[str]:
     if _hash(line) != line.hash:
         yield "was changed"
     if before is not None and (line.previous, line.number) != (before.hash, before.number + 1):
@@ -118,14 +118,14 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("????-??-??.jsonl"))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Line | None]]:
+def _lines(path: Path) -> Iterator[tuple[int, AuditLine | None]]:
     for place, content in enumerate(path.read_bytes().splitlines(), 1):
         yield place, _decode(content)
 
 
-def _decode(content: bytes) -> Line | None:
+def _decode(content: bytes) -> AuditLine | None:
     try:
-        return msgspec.json.decode(content, type=Line)
+        return msgspec.json.decode(content, type=AuditLine)
     except msgspec.DecodeError:
         return None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class Role(enum.Enum):
-    """What a caller is there for. Which calls that allows is one table, `engine.serve.matrix`."""
+    """What a caller is there for. Which calls that allows is one table, `engine.serve.permissions`."""
 
     VIEWER = "viewer"
     """A control room: looks at cases, evidence and cameras, changes nothing."""

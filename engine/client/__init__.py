@@ -17,7 +17,7 @@ from engine.client.channel import Tls
 from engine.client.errors import CallRefused, ClientClosed
 from engine.client.messages import CameraStatus, case_of, to_json
 from engine.client.sync import QyranClient
-from engine.decisions import Disposition, Finding, Review, Ruling
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 __all__ = [
     "AsyncQyranClient",

@@ -17,15 +17,15 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
-from engine.client.channel import Access, Tls
+from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
-from engine.client.files import Download, plain
-from engine.client.following import SHORTEST_WAIT_S, Following
-from engine.client.orders import AsyncCameraOrders
+from engine.client.files import EvidenceDownload, plain
+from engine.client.following import SHORTEST_WAIT_S, WatchProgress
+from engine.client.orders import AsyncCameraCalls
 from engine.client.sync import ATTEMPTS, DOWNLOAD_S
-from engine.decisions import Disposition, Finding, Review, Ruling
-from engine.errors import EvidenceError, RegisterError
+from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 log = structlog.get_logger()
 
@@ -34,12 +34,12 @@ T = TypeVar("T")
 _END = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
 
-class AsyncQyranClient(AsyncCameraOrders):
+class AsyncQyranClient(AsyncCameraCalls):
     """One channel to the service, for one event loop: `async with AsyncQyranClient(...) as qyran:`."""
 
     def __init__(self, target: str, *, token: str | Path = "", tls: Tls | None = None, timeout_s: float = 10.0) -> None:
         """As `QyranClient`; to be made where the loop runs."""
-        self._access = Access(target, token, tls)
+        self._access = ChannelSettings(target, token, tls)
         self._channel = self._access.open_aio()
         self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
         super().__init__(camera_grpc.CameraServiceStub(self._channel))
@@ -74,7 +74,7 @@ class AsyncQyranClient(AsyncCameraOrders):
     ) -> AsyncIterator[Entry]:
         """As `QyranClient.watch`; ends when it is closed or its task is cancelled."""
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        following = Following(after_sequence, consumer, wanted)
+        following = WatchProgress(after_sequence, consumer, wanted)
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
@@ -144,11 +144,11 @@ class AsyncQyranClient(AsyncCameraOrders):
         """As `QyranClient.download_evidence`."""
         entry = await self.get_case(case_id)
         if entry is None:
-            raise RegisterError(f"{self._target}: there is no case {case_id!r}")
+            raise LedgerError(f"{self._target}: there is no case {case_id!r}")
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            await self._bring(case_id, Download(file, target))
+            await self._bring(case_id, EvidenceDownload(file, target))
         return target
 
     # -- decisions
@@ -194,7 +194,7 @@ class AsyncQyranClient(AsyncCameraOrders):
         with self._until_closed():
             return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
 
-    async def _stream(self, following: Following) -> AsyncIterator[Entry]:
+    async def _stream(self, following: WatchProgress) -> AsyncIterator[Entry]:
         """One connection's worth of `watch`; raises grpc.RpcError when it breaks, TimeoutError where it goes mute."""
         with self._until_closed():
             call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
@@ -227,7 +227,7 @@ class AsyncQyranClient(AsyncCameraOrders):
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), seconds)
 
-    async def _bring(self, case_id: str, download: Download) -> None:
+    async def _bring(self, case_id: str, download: EvidenceDownload) -> None:
         """As `QyranClient._bring`."""
         stuck = wrong = 0
         while not await asyncio.to_thread(lambda: download.is_done) and wrong < ATTEMPTS:
@@ -245,7 +245,7 @@ class AsyncQyranClient(AsyncCameraOrders):
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
 
-    async def _bring_rest(self, case_id: str, download: Download) -> None:
+    async def _bring_rest(self, case_id: str, download: EvidenceDownload) -> None:
         stream, offset = download.open()
         with stream:
             request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)

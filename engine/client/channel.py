@@ -58,7 +58,7 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ChannelSettings:
     """Where the service is and what is shown to it; never prints the token."""
 
     target: str

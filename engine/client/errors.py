@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from engine.errors import EvidenceError, RegisterError
+from engine.errors import EvidenceError, LedgerError
 
 DETAILS_KEY = "grpc-status-details-bin"
 PASSING = (
@@ -22,7 +22,7 @@ PASSING = (
 """What may be gone the next time one asks, of a stream."""
 
 
-class CallRefused(RegisterError):
+class CallRefused(LedgerError):
     """The service refused a call, or could not be reached."""
 
     code: str = ""

@@ -11,7 +11,7 @@ from engine.errors import EvidenceError
 from engine.types import EvidenceFile
 
 
-class Download:
+class EvidenceDownload:
     """One file on its way: it grows beside its place, and takes it when it is what the register describes."""
 
     def __init__(self, file: EvidenceFile, folder: Path) -> None:

@@ -18,7 +18,7 @@ GRACE_S = 5.0
 
 
 @dataclass(slots=True)
-class Following:
+class WatchProgress:
     """One watch, over all its connections."""
 
     sequence: int

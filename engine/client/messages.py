@@ -11,10 +11,10 @@ import msgspec
 from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import violation_service_pb2 as pb
 
-from engine import document, wire
+from engine import wire
 from engine.config import Region
-from engine.decisions import Disposition, Finding, Review, Ruling
-from engine.types import Entry
+from engine.types import Entry, document
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class CameraStatus:
     changed_by: str
 
 
-def case_of(entry: Entry) -> document.Document:
+def case_of(entry: Entry) -> document.CaseDocument:
     """The case, typed: `case_of(entry).measurement.enforced_kmh`. Raises EvidenceError for one that does not read."""
     return document.decode(entry.case.document, source=f"case {entry.case.id}")
 

@@ -18,7 +18,7 @@ ORDER_S = 60.0
 """Time-out of an order about a camera, which may have to be tried or settled."""
 
 
-class CameraOrders:
+class CameraServicer:
     """For threads; part of `QyranClient`."""
 
     def __init__(self, stub: camera_grpc.CameraServiceStub) -> None:
@@ -81,7 +81,7 @@ class CameraOrders:
         return messages.camera_of(response.camera), list(response.warnings)
 
 
-class AsyncCameraOrders:
+class AsyncCameraCalls:
     """The same for asyncio; part of `AsyncQyranClient`."""
 
     def __init__(self, stub: Any) -> None:

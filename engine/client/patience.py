@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
-from engine.client.following import Following
+from engine.client.following import WatchProgress
 
 T = TypeVar("T")
 
 
-class Patience:
+class SilenceTimeout:
     """Cancels a call at its end, or when it is waited for and stays silent for longer than its heartbeats promise."""
 
-    def __init__(self, cancel: Callable[[], object], following: Following) -> None:
+    def __init__(self, cancel: Callable[[], object], following: WatchProgress) -> None:
         self._cancel = cancel
         self._following = following
         self._waiting_since_s: float | None = None

@@ -17,15 +17,15 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
-from engine.client.channel import Access, Tls
+from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
-from engine.client.files import Download, plain
-from engine.client.following import SHORTEST_WAIT_S, Following
-from engine.client.orders import CameraOrders
-from engine.client.patience import Patience
-from engine.decisions import Disposition, Finding, Review, Ruling
-from engine.errors import EvidenceError, RegisterError
+from engine.client.files import EvidenceDownload, plain
+from engine.client.following import SHORTEST_WAIT_S, WatchProgress
+from engine.client.orders import CameraServicer
+from engine.client.patience import SilenceTimeout
+from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 log = structlog.get_logger()
 
@@ -37,10 +37,10 @@ ATTEMPTS = 5
 """Of a download in a row that bring nothing, before it is given up."""
 
 
-class QyranClient(CameraOrders):
+class QyranClient(CameraServicer):
     """One channel to the service. Any number of threads may use it, each its own calls.
 
-    Every call raises CallRefused, a RegisterError, where the service refuses it or cannot be reached in time.
+    Every call raises CallRefused, a LedgerError, where the service refuses it or cannot be reached in time.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class QyranClient(CameraOrders):
         timeout_s  deadline of every call that is not a stream
         channel    one of your own, closed with the client
         """
-        self._access = Access(target, token, tls)
+        self._access = ChannelSettings(target, token, tls)
         self._channel = channel or self._access.open()
         self._stub = pb_grpc.ViolationServiceStub(self._channel)
         super().__init__(camera_grpc.CameraServiceStub(self._channel))
@@ -100,7 +100,7 @@ class QyranClient(CameraOrders):
         register, a token that was revoked.
         """
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        following = Following(after_sequence, consumer, wanted)
+        following = WatchProgress(after_sequence, consumer, wanted)
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
@@ -167,11 +167,11 @@ class QyranClient(CameraOrders):
         """
         entry = self.get_case(case_id)
         if entry is None:
-            raise RegisterError(f"{self._target}: there is no case {case_id!r}")
+            raise LedgerError(f"{self._target}: there is no case {case_id!r}")
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            self._bring(case_id, Download(file, target))
+            self._bring(case_id, EvidenceDownload(file, target))
         return target
 
     # -- decisions
@@ -239,21 +239,21 @@ class QyranClient(CameraOrders):
                 return None
             raise error_of(self._target, error) from error
 
-    def _stream(self, following: Following) -> Iterator[Entry]:
+    def _stream(self, following: WatchProgress) -> Iterator[Entry]:
         """One connection's worth of `watch`; raises grpc.RpcError when it breaks."""
         with self._until_closed():
             call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
         stream = iter(call)
-        with Patience(call.cancel, following) as patience:
+        with SilenceTimeout(call.cancel, following) as patience:
             while (response := self._next(patience, stream)) is not None:
                 if (entry := following.hear(response)) is not None:
                     yield entry
 
-    def _next(self, patience: Patience, stream: Iterator[T]) -> T | None:
+    def _next(self, patience: SilenceTimeout, stream: Iterator[T]) -> T | None:
         with self._until_closed():
             return patience.wait_for(stream)
 
-    def _bring(self, case_id: str, download: Download) -> None:
+    def _bring(self, case_id: str, download: EvidenceDownload) -> None:
         """One file, whole and verified; else EvidenceError, or CallRefused where the service cannot be reached."""
         stuck = wrong = 0
         while not download.is_done and wrong < ATTEMPTS:
@@ -271,7 +271,7 @@ class QyranClient(CameraOrders):
             name = download.file.name
             raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
 
-    def _bring_rest(self, case_id: str, download: Download) -> None:
+    def _bring_rest(self, case_id: str, download: EvidenceDownload) -> None:
         """Ask for what is missing of a file; raises grpc.RpcError when it breaks off again."""
         stream, offset = download.open()
         with stream:

@@ -4,10 +4,10 @@ from engine.config.addresses import is_loopback, redact, split_address
 from engine.config.file import EngineConfig, load_config, secrets
 from engine.config.service import (
     KeepRule,
+    LedgerConfig,
     LimitsConfig,
     MetricsConfig,
     RecipientConfig,
-    RegisterConfig,
     RetentionConfig,
     ServiceConfig,
     TlsConfig,
@@ -35,6 +35,7 @@ __all__ = [
     "EvidenceConfig",
     "Fraction01",
     "KeepRule",
+    "LedgerConfig",
     "LimitsConfig",
     "MetricsConfig",
     "Name",
@@ -43,7 +44,6 @@ __all__ = [
     "Positive",
     "RecipientConfig",
     "Region",
-    "RegisterConfig",
     "RegistryConfig",
     "RetentionConfig",
     "Review",

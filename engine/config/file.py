@@ -11,12 +11,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from engine import tomlfile
+from engine.config import tomlfile
 from engine.config.addresses import with_password
 from engine.config.service import (
+    LedgerConfig,
     MetricsConfig,
     RecipientConfig,
-    RegisterConfig,
     RetentionConfig,
     ServiceConfig,
     TlsConfig,
@@ -58,7 +58,7 @@ class EngineConfig(Strict, frozen=True):
     classifiers: tuple[ClassifierConfig, ...] = ()
     sections: Path | None = None
     """File of the sections between cameras, relative to this file."""
-    register: RegisterConfig = RegisterConfig()
+    ledger: LedgerConfig = LedgerConfig()
     retention: RetentionConfig = RetentionConfig()
     recipients: tuple[RecipientConfig, ...] = ()
     service: ServiceConfig = ServiceConfig()
@@ -67,7 +67,7 @@ class EngineConfig(Strict, frozen=True):
     def __post_init__(self) -> None:
         _require_distinct("cameras", self.cameras)
         _require_distinct("recipients", self.recipients)
-        if self.register.url.startswith("postgresql") and not self.device_serial:
+        if self.ledger.url.startswith("postgresql") and not self.device_serial:
             raise ValueError(
                 "device_serial: a register on a server is shared, and tells its systems apart by their serial"
             )
@@ -86,9 +86,9 @@ class EngineConfig(Strict, frozen=True):
         return self.state / "audit"
 
     @property
-    def register_at(self) -> Path | str:
+    def ledger_at(self) -> Path | str:
         """Where the register is: a file of SQLite or the URL of a server."""
-        return self.register.url or self.state / "register.db"
+        return self.ledger.url or self.state / "ledger.db"
 
 
 class _SecretFiles(Mapping[str, str]):
@@ -138,7 +138,7 @@ def load_config(path: Path, variables: Mapping[str, str] = os.environ, *, opens_
         detector=_detector(config.detector, here, here / config.state),
         catalogue=_locate(config.catalogue, here),
         recipients=tuple(_addressed(one, here, variables, source=str(path)) for one in config.recipients),
-        register=_with_secrets(config.register, here, variables, source=str(path)),
+        ledger=_with_secrets(config.ledger, here, variables, source=str(path)),
         evidence=_with_key(config.evidence, here),
         plates=_with_files(config.plates, here),
         sections=here / config.sections if config.sections else None,
@@ -180,12 +180,12 @@ def _with_files(plates: PlatesConfig, here: Path) -> PlatesConfig:
     return msgspec.structs.replace(plates, forms=_locate(plates.forms, here), stolen=stolen)
 
 
-def _with_secrets(register: RegisterConfig, here: Path, variables: Mapping[str, str], *, source: str) -> RegisterConfig:
+def _with_secrets(ledger: LedgerConfig, here: Path, variables: Mapping[str, str], *, source: str) -> LedgerConfig:
     """The URL with what the environment and the password's file say."""
-    url = tomlfile.expand(register.url, variables, source=f"{source}: register.url")
-    if register.password_file:
-        url = with_password(url, tomlfile.read_secret(here / register.password_file))
-    return msgspec.structs.replace(register, url=url)
+    url = tomlfile.expand(ledger.url, variables, source=f"{source}: ledger.url")
+    if ledger.password_file:
+        url = with_password(url, tomlfile.read_secret(here / ledger.password_file))
+    return msgspec.structs.replace(ledger, url=url)
 
 
 def _located(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:

@@ -36,7 +36,7 @@ class LimitsConfig(Strict, frozen=True):
     failures_burst: Count = 20
 
 
-class RegisterConfig(Strict, frozen=True):
+class LedgerConfig(Strict, frozen=True):
     url: str = ""
     """postgresql://USER@HOST/DATABASE of a server that several nodes share; empty: SQLite in the state folder.
 
@@ -46,7 +46,7 @@ class RegisterConfig(Strict, frozen=True):
     """File whose first line is the password of `url`, relative to the configuration file."""
 
     def __repr__(self) -> str:
-        return f"RegisterConfig(url={redact(self.url)!r})"
+        return f"LedgerConfig(url={redact(self.url)!r})"
 
 
 class KeepRule(Strict, frozen=True):

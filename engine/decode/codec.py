@@ -12,9 +12,9 @@ from typing import TypeAlias
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from engine import remux
 from engine.decode.messages import harmless
 from engine.errors import DecodeError
+from engine.ingest import remux
 from engine.types import Ints, Segment
 
 VideoPacket: TypeAlias = "av.Packet[av.stream.Stream]"

@@ -15,7 +15,7 @@ from engine.decode.codec import decoded
 from engine.decode.lamps import lamps_of, read_lamps, unread
 from engine.decode.model_input import ModelInput
 from engine.decode.picture import colour, encoding, layout, picture, readable
-from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of
+from engine.decode.plan import Choice, DecodedPart, Planner, frames_of, indices_of
 from engine.decode.regions import place
 from engine.errors import DecodeError
 from engine.metrics import Metrics
@@ -68,14 +68,14 @@ class CpuDecoder:
         """
         return self.decode_chosen(self._planner.choose(segments)).batch
 
-    def decode_chosen(self, choices: Sequence[Choice]) -> Part:
+    def decode_chosen(self, choices: Sequence[Choice]) -> DecodedPart:
         """The same of segments of which another decoder has chosen the frames."""
         tasks = _tasks(choices)
         batch, index = _empty(choices, self._model), indices_of(choices)
         sound = list(self._pool.map(lambda task: self._fill(task, batch), tasks))
         if all(sound):
-            return Part(batch, index)
-        return _without([task for task, ok in zip(tasks, sound, strict=True) if not ok], Part(batch, index))
+            return DecodedPart(batch, index)
+        return _without([task for task, ok in zip(tasks, sound, strict=True) if not ok], DecodedPart(batch, index))
 
     def close(self) -> None:
         """Wait for the threads to end."""
@@ -146,7 +146,7 @@ def _pixels(rows: int, model: ModelInput) -> np.ndarray:
     return np.empty((rows, model.height_px, model.width_px, 3), model.dtype).transpose(0, 3, 1, 2)
 
 
-def _without(corrupt: Sequence[_Task], part: Part) -> Part:
+def _without(corrupt: Sequence[_Task], part: DecodedPart) -> DecodedPart:
     """The part without the rows of the corrupt segments."""
     batch = part.batch
     frames, rows = np.ones(len(batch.frames), np.bool_), np.ones(len(batch.frame), np.bool_)
@@ -161,7 +161,7 @@ def _without(corrupt: Sequence[_Task], part: Part) -> Part:
         region_xyxy_px=batch.region_xyxy_px[rows],
         lamps=lamps_of(frames, place, batch.lamps),
     )
-    return Part(sound, part.index[frames])
+    return DecodedPart(sound, part.index[frames])
 
 
 def _those(keep: Flags, frames: Frames) -> Frames:

@@ -58,7 +58,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
+class DecodedFrames:
     """What one run of the graph gave."""
 
     pixels: torch.Tensor
@@ -67,7 +67,7 @@ class Decoded:
     """By sample (W, h, w, 3) u1 in host memory: R, G, B as DALI makes them of `lamps_px`; (0, 1, 1, 3) without."""
 
 
-class Graph:
+class DaliGraph:
     """Cuts of many segments, decoded and scaled on one device. Not thread-safe.
 
     most     samples in one run at the most
@@ -91,14 +91,14 @@ class Graph:
             self._pipe.set_outputs(rows, *([_lamps(video)] if lamps else []))
         _build(self._pipe)
 
-    def run(self, samples: Sequence[Sample]) -> Decoded:
+    def run(self, samples: Sequence[Sample]) -> DecodedFrames:
         """Decode at least one sample. Raises DecodeError where the device does not decode one of them,
         OutOfDeviceMemory, DeviceLost."""
         inputs = [_inputs(samples), *(_cut_inputs(region, self._model, samples) for region in range(self._regions))]
         if not self._lamps:
-            return Decoded(self._view(_run(self._pipe, *inputs)[0], samples), [])
+            return DecodedFrames(self._view(_run(self._pipe, *inputs)[0], samples), [])
         rows, lamps = _run(self._pipe, *inputs, _lamp_inputs(samples))
-        return Decoded(self._view(rows, samples), [np.array(some) for some in lamps])
+        return DecodedFrames(self._view(rows, samples), [np.array(some) for some in lamps])
 
     def _view(self, rows: Any, samples: Sequence[Sample]) -> torch.Tensor:
         """DALI's list of samples as one tensor in the order (N, 3, H, W), wherever its memory is."""
@@ -114,7 +114,7 @@ class Graph:
         ReleaseUnusedMemory()
 
 
-class StillGraph:
+class DaliStillGraph:
     """Whole frames of one segment, decoded on one device, in host memory. Not thread-safe."""
 
     def __init__(self, device: Device, threads: int) -> None:
@@ -124,7 +124,7 @@ class StillGraph:
         _build(self._pipe)
 
     def run(self, sample: Sample) -> list[Bytes8]:
-        """(H, W, 3) u1 of every wanted frame; its `cuts` do not count. Raises as `Graph.run`."""
+        """(H, W, 3) u1 of every wanted frame; its `cuts` do not count. Raises as `DaliGraph.run`."""
         (frames,) = _run(self._pipe, _inputs([sample]))
         return list(np.array(frames.as_cpu()[0]))
 

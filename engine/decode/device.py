@@ -12,12 +12,12 @@ import torch
 
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.dali import Decoded, Sample
-from engine.decode.formats import Formats
+from engine.decode.dali import DecodedFrames, Sample
+from engine.decode.formats import PictureFormats
 from engine.decode.lamps import read_lamps_in_crop, unread
 from engine.decode.model_input import ModelInput
 from engine.decode.picture import recolour
-from engine.decode.plan import Choice, Part, Planner, frames_of, indices_of, joined
+from engine.decode.plan import Choice, DecodedPart, Planner, frames_of, indices_of, joined
 from engine.decode.samples import RGB, asked
 from engine.errors import DecodeError, OutOfDeviceMemory
 from engine.metrics import Metrics
@@ -35,7 +35,7 @@ NVDEC's surfaces (up to 20 of half the size)."""
 class Graph(Protocol):
     """`dali.Graph`."""
 
-    def run(self, samples: Sequence[Sample]) -> Decoded: ...
+    def run(self, samples: Sequence[Sample]) -> DecodedFrames: ...
 
     def close(self) -> None: ...
 
@@ -79,7 +79,7 @@ class DeviceDecoder:
         metrics: Metrics,
         *,
         cpu: CpuDecoder,
-        formats: Formats,
+        formats: PictureFormats,
         open_graph: Callable[[int], Graph],
         budget_bytes: int,
         most: int,
@@ -103,7 +103,7 @@ class DeviceDecoder:
         and leaves out what does not decode at all. Raises DeviceLost.
         """
         done = list(self._decoded(self._planner.choose(segments)))
-        parts = [one for one in done if isinstance(one, Part)]
+        parts = [one for one in done if isinstance(one, DecodedPart)]
         refused = [one.choice for one in done if isinstance(one, _Refused)]
         if refused or not parts:
             parts.append(self._cpu.decode_chosen(refused))
@@ -115,7 +115,7 @@ class DeviceDecoder:
             self._graph.close()
             self._graph = None
 
-    def _decoded(self, choices: Sequence[Choice]) -> Iterator[Part | _Refused]:
+    def _decoded(self, choices: Sequence[Choice]) -> Iterator[DecodedPart | _Refused]:
         prepared = [self._prepared(choice) for choice in choices if len(choice.wanted)]
         for one in prepared:
             if isinstance(one, _Refused):
@@ -135,7 +135,7 @@ class DeviceDecoder:
             yield jobs[:count]
             jobs = jobs[count:]
 
-    def _attempt(self, jobs: Sequence[_Job]) -> Iterator[Part | _Refused]:
+    def _attempt(self, jobs: Sequence[_Job]) -> Iterator[DecodedPart | _Refused]:
         """Decode the jobs in one run, or where the device refuses that, in two; alone refused, a job is the CPU's."""
         try:
             yield self._run(jobs)
@@ -150,7 +150,7 @@ class DeviceDecoder:
             self.close()  # DALI: after an error the pipeline object is no longer valid
             yield from self._halves(jobs, "device")
 
-    def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[Part | _Refused]:
+    def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[DecodedPart | _Refused]:
         if len(jobs) == 1:
             yield self._told(_Refused(jobs[0].choice, reason))
             return
@@ -158,7 +158,7 @@ class DeviceDecoder:
         for half in (jobs[:middle], jobs[middle:]):
             yield from self._attempt(half)
 
-    def _run(self, jobs: Sequence[_Job]) -> Part:
+    def _run(self, jobs: Sequence[_Job]) -> DecodedPart:
         self._graph = self._graph or self._open_graph(self._most)
         decoded = self._graph.run([job.sample for job in jobs])
         self._metrics.decode_batch.observe(len(jobs))
@@ -166,9 +166,9 @@ class DeviceDecoder:
             self._refusals.pop(job.choice.segment.camera, None)
         batch = _batch(jobs, decoded.pixels)
         self._read_lamps(jobs, decoded, batch.lamps)
-        return Part(batch, indices_of(job.choice for job in jobs))
+        return DecodedPart(batch, indices_of(job.choice for job in jobs))
 
-    def _read_lamps(self, jobs: Sequence[_Job], decoded: Decoded, out: Lamps) -> None:
+    def _read_lamps(self, jobs: Sequence[_Job], decoded: DecodedFrames, out: Lamps) -> None:
         """Into the rows of `out`; a graph without lamps gives none to read."""
         first = 0
         for job, crops in zip(jobs, decoded.lamps, strict=False):

@@ -11,7 +11,7 @@ import structlog
 
 from engine.decode.camera import CameraView
 from engine.decode.dali import Sample
-from engine.decode.formats import Formats
+from engine.decode.formats import PictureFormats
 from engine.decode.samples import RGB, asked
 from engine.decode.second_look import look, stills
 from engine.errors import DecodeError, DeviceError, OutOfDeviceMemory
@@ -21,15 +21,15 @@ from engine.types import Bytes8, Segment, Still
 log = structlog.get_logger()
 
 
-class StillGraph(Protocol):
-    """`dali.StillGraph`."""
+class DaliStillGraph(Protocol):
+    """`dali.DaliStillGraph`."""
 
     def run(self, sample: Sample) -> list[Bytes8]: ...
 
     def close(self) -> None: ...
 
 
-class DeviceLook:
+class DeviceFrameFetcher:
     """`second_look.look`, decoded on the device; what it does not take or cannot do now, the CPU does. From any thread.
 
     The graph is made when it is first needed, and anew after an error.
@@ -38,15 +38,15 @@ class DeviceLook:
     def __init__(
         self,
         cameras: Mapping[int, CameraView],
-        formats: Formats,
-        open_graph: Callable[[], StillGraph],
+        formats: PictureFormats,
+        open_graph: Callable[[], DaliStillGraph],
         metrics: Metrics,
     ) -> None:
         self._cameras = cameras
         self._formats = formats
         self._open_graph = open_graph
         self._metrics = metrics
-        self._graph: StillGraph | None = None
+        self._graph: DaliStillGraph | None = None
         self._lock = Lock()
 
     def __call__(self, segments: Sequence[Segment], instants_s: Sequence[float]) -> list[Still]:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine import remux
 from engine.decode.codec import decoded
 from engine.decode.messages import START_CODE
 from engine.decode.picture import Encoding, encoding
+from engine.ingest import remux
 from engine.types import Segment
 
 ON_GPU = frozenset({"h264", "hevc", "mjpeg", "vp9", "av1"})
@@ -32,7 +32,7 @@ _PICTURE = {
 }
 
 
-class Format(NamedTuple):
+class PictureFormat(NamedTuple):
     """What one camera sends."""
 
     encoding: Encoding
@@ -40,7 +40,7 @@ class Format(NamedTuple):
     """Why the GPU's decoder is not asked (`metrics.FALLBACK_REASONS`); empty where it is."""
 
 
-class Formats:
+class PictureFormats:
     """The latest format of every camera.
 
     codecs  those that the GPU's decoder is asked to decode
@@ -48,9 +48,9 @@ class Formats:
 
     def __init__(self, codecs: Iterable[str]) -> None:
         self._codecs = frozenset(codecs)
-        self._known: dict[int, tuple[tuple[object, ...], Format]] = {}
+        self._known: dict[int, tuple[tuple[object, ...], PictureFormat]] = {}
 
-    def of(self, segment: Segment) -> Format:
+    def of(self, segment: Segment) -> PictureFormat:
         """The format of the segment's pictures. Raises DecodeError where its key frame does not decode."""
         mark = (segment.codec, segment.extradata, segment.width_px, segment.height_px)
         if self._known.get(segment.camera, (None,))[0] != mark:
@@ -62,7 +62,7 @@ class Formats:
         mark, known = self._known[camera]
         self._known[camera] = (mark, known._replace(refused="device"))
 
-    def _learnt(self, segment: Segment) -> Format:
+    def _learnt(self, segment: Segment) -> PictureFormat:
         _, frame = next(decoded(segment, np.zeros(1, np.int64)))
         refused = ""
         if segment.codec not in self._codecs:
@@ -71,7 +71,7 @@ class Formats:
             refused = "pixel_format"
         elif (frame.width, frame.height) != (segment.width_px, segment.height_px):
             refused = "size"
-        return Format(encoding(frame), refused)
+        return PictureFormat(encoding(frame), refused)
 
 
 def is_regular(segment: Segment) -> bool:

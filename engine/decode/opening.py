@@ -12,13 +12,13 @@ import structlog
 from engine.config import DecoderConfig, PipelineConfig
 from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.formats import ON_DALI_CPU, ON_GPU, Formats
+from engine.decode.formats import ON_DALI_CPU, ON_GPU, PictureFormats
 from engine.decode.model_input import ModelInput
 from engine.decode.second_look import look
 from engine.errors import ConfigError
 from engine.gpu.health import has_driver
 from engine.metrics import Metrics
-from engine.stages import Decoder, Look
+from engine.stages import Decoder, FrameFetcher
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ class Decoding:
     """The decoder, and the frames of few instants at full size."""
 
     decoder: Decoder
-    look: Look
+    look: FrameFetcher
     renew: Callable[[], None] = lambda: None
     """Call it when a camera has come to the mapping that this was opened with; between two batches."""
 
@@ -71,9 +71,9 @@ def _device_decoding(
     device: Device,
     cpu: CpuDecoder,
 ) -> Iterator[Decoding]:
-    from engine.decode.dali import Graph, StillGraph
+    from engine.decode.dali import DaliGraph, DaliStillGraph
     from engine.decode.device import DeviceDecoder
-    from engine.decode.device_look import DeviceLook
+    from engine.decode.device_look import DeviceFrameFetcher
 
     codecs = ON_DALI_CPU if device is None else ON_GPU
     threads = sizes.decode_threads
@@ -82,8 +82,8 @@ def _device_decoding(
         model,
         metrics,
         cpu=cpu,
-        formats=Formats(codecs),
-        open_graph=lambda most: Graph(
+        formats=PictureFormats(codecs),
+        open_graph=lambda most: DaliGraph(
             model,
             device,
             most=most,
@@ -94,7 +94,7 @@ def _device_decoding(
         budget_bytes=config.memory_mb * _MEGABYTE,
         most=sizes.batch_segments,
     )
-    device_look = DeviceLook(cameras, Formats(codecs), lambda: StillGraph(device, 1), metrics)
+    device_look = DeviceFrameFetcher(cameras, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
     try:
         yield Decoding(decoder, device_look, renew=decoder.close)
     finally:

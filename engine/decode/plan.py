@@ -69,7 +69,7 @@ def indices_of(choices: Iterable[Choice]) -> Ints32:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class DecodedPart:
     """Some of a batch's segments, decoded."""
 
     batch: FrameBatch
@@ -77,7 +77,7 @@ class Part:
     """(F,) i4: for every frame of `batch`, the place of its segment in the whole."""
 
 
-def joined(parts: Sequence[Part], pixels: Any) -> FrameBatch:
+def joined(parts: Sequence[DecodedPart], pixels: Any) -> FrameBatch:
     """One batch of at least one part, its frames in the order of the segments.
 
     pixels  the parts' pixels, end to end: rows stay in their order, for whose row a frame is says `frame`

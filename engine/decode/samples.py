@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from engine import remux
 from engine.decode.camera import CameraView
 from engine.decode.dali import Sample
-from engine.decode.formats import Formats, is_regular, shown
+from engine.decode.formats import PictureFormats, is_regular, shown
 from engine.decode.lamps import lamp_box
 from engine.decode.model_input import ModelInput
 from engine.decode.picture import recolour
 from engine.decode.regions import cut
 from engine.errors import DecodeError, EvidenceError
+from engine.ingest import remux
 from engine.types import Ints, Segment
 
 RGB = ModelInput(name="", width_px=1, height_px=1)
 """Values as they are seen: red, green, blue, 0 to 255. The size does not count."""
 
 
-def asked(segment: Segment, wanted: Ints, formats: Formats, model: ModelInput, view: CameraView) -> Sample | str:
+def asked(segment: Segment, wanted: Ints, formats: PictureFormats, model: ModelInput, view: CameraView) -> Sample | str:
     """The segment as the device takes it, or why the device is not asked: one of `metrics.FALLBACK_REASONS`."""
     if view.lossy:
         return "lossy"

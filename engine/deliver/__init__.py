@@ -3,6 +3,6 @@
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.channels import open_channel
 from engine.deliver.deliverer import Deliverer, open_deliverer
-from engine.deliver.line import Line
+from engine.deliver.worker import DeliveryWorker
 
-__all__ = ["Channel", "Deliverer", "Line", "Receipt", "Submission", "open_channel", "open_deliverer"]
+__all__ = ["Channel", "Deliverer", "DeliveryWorker", "Receipt", "Submission", "open_channel", "open_deliverer"]

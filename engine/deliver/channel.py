@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.decisions import Disposition
 from engine.types import Entry
+from engine.types.decision import Disposition
 
 
 @dataclass(frozen=True, slots=True)

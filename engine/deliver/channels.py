@@ -9,12 +9,12 @@ from engine.config import RecipientConfig, is_loopback, redact
 from engine.deliver.channel import Channel
 from engine.deliver.credentials import Credentials
 from engine.deliver.erap import ErapForm
-from engine.deliver.https import Form, HttpsChannel
+from engine.deliver.https import HttpsChannel, SubmissionForm
 from engine.deliver.plain import PlainForm
 from engine.deliver.rpc import RpcChannel
 from engine.errors import ConfigError
 
-FORMS: dict[str, Callable[[], Form]] = {"qyran": PlainForm, "erap": ErapForm}
+FORMS: dict[str, Callable[[], SubmissionForm]] = {"qyran": PlainForm, "erap": ErapForm}
 SCHEMES = ("grpcs", "grpc", "https", "http")
 
 

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import tomlfile
+from engine.config import tomlfile
 from engine.errors import ConfigError
 
 _TOKEN = re.compile(r"[!-~]+")

@@ -11,10 +11,10 @@ import structlog
 
 from engine.config import EngineConfig
 from engine.deliver.channels import open_channel
-from engine.deliver.line import Line
+from engine.deliver.worker import DeliveryWorker
 from engine.errors import QyranError
+from engine.ledger import SqlLedger
 from engine.metrics import Metrics
-from engine.register import SqlRegister
 
 log = structlog.get_logger()
 
@@ -25,13 +25,13 @@ MEASURE_S = 10.0
 
 
 @contextmanager
-def open_deliverer(config: EngineConfig, register: SqlRegister, metrics: Metrics) -> Iterator[Deliverer]:
+def open_deliverer(config: EngineConfig, ledger: SqlLedger, metrics: Metrics) -> Iterator[Deliverer]:
     """A line to every recipient of the configuration, at work until the end. Raises ConfigError."""
     with ExitStack() as stack:
         lines = []
         for recipient in config.recipients:
             channel = stack.enter_context(closing(open_channel(recipient)))
-            lines.append(Line(recipient, register, channel, config.evidence_root, metrics))
+            lines.append(DeliveryWorker(recipient, ledger, channel, config.evidence_root, metrics))
         deliverer = Deliverer(lines)
         deliverer.start()
         stack.callback(deliverer.stop)
@@ -41,7 +41,7 @@ def open_deliverer(config: EngineConfig, register: SqlRegister, metrics: Metrics
 class Deliverer:
     """Works its lines between `start` and `stop`. What goes wrong on one stays on it."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[DeliveryWorker]) -> None:
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._work, args=(line,), name=f"deliver {line.name}", daemon=True)
@@ -62,7 +62,7 @@ class Deliverer:
         """Until `stop`."""
         self._stopped.wait()
 
-    def _work(self, line: Line) -> None:
+    def _work(self, line: DeliveryWorker) -> None:
         measure_again_s = 0.0
         while not self._stopped.is_set():
             try:
@@ -80,7 +80,7 @@ class Deliverer:
         _close(line)
 
 
-def _close(line: Line) -> None:
+def _close(line: DeliveryWorker) -> None:
     try:
         line.close()
     except QyranError as error:

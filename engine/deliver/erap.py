@@ -17,10 +17,10 @@ from typing import Literal
 
 import msgspec
 
-from engine import document as doc
-from engine.decisions import Disposition, Ruling
 from engine.deliver.channel import Receipt, Submission
 from engine.errors import EvidenceError, SubmissionFailed, SubmissionRefused
+from engine.types import document as doc
+from engine.types.decision import Disposition, Ruling
 
 RULINGS = {
     "INSTITUTED": Ruling.ACCEPTED,
@@ -30,11 +30,11 @@ RULINGS = {
 }
 
 
-class Message(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ErapMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Base of what is sent: camelCase names, and what is not known is left out."""
 
 
-class Offence(Message, frozen=True):
+class ErapOffence(ErapMessage, frozen=True):
     kind: str
     article: str
     part: str
@@ -46,7 +46,7 @@ class Offence(Message, frozen=True):
     missing_proof: tuple[str, ...]
 
 
-class Place(Message, frozen=True):
+class ErapPlace(ErapMessage, frozen=True):
     camera: str
     direction: str
     address_kk: str | None = None
@@ -55,14 +55,14 @@ class Place(Message, frozen=True):
     longitude: float | None = None
 
 
-class Vehicle(Message, frozen=True):
+class ErapVehicle(ErapMessage, frozen=True):
     vehicle_class: str
     plate: str | None = None
     plate_country: str | None = None
     plate_confidence: float | None = None
 
 
-class Measurement(Message, frozen=True):
+class ErapMeasurement(ErapMessage, frozen=True):
     speed_kmh: float
     expanded_uncertainty_kmh: float
     coverage_factor: float
@@ -71,14 +71,14 @@ class Measurement(Message, frozen=True):
     enforced_kmh: int
 
 
-class Device(Message, frozen=True):
+class ErapDevice(ErapMessage, frozen=True):
     serial_number: str
     certificate_number: str | None = None
     certificate_issued: dt.datetime | None = None
     certificate_expires: dt.datetime | None = None
 
 
-class Attachment(Message, frozen=True):
+class ErapAttachment(ErapMessage, frozen=True):
     file_name: str
     media_type: str
     size: int
@@ -87,22 +87,22 @@ class Attachment(Message, frozen=True):
     """Base64 in JSON; left out where it is to be fetched."""
 
 
-class Request(Message, frozen=True):
+class ErapRequest(ErapMessage, frozen=True):
     request_id: str
     """The case's id: the register's key for idempotence."""
     sequence: int
-    offence: Offence
-    place: Place
-    vehicle: Vehicle
-    device: Device
+    offence: ErapOffence
+    place: ErapPlace
+    vehicle: ErapVehicle
+    device: ErapDevice
     document_sha256: str
     """Of `case.json`, which is an attachment, too."""
-    attachments: tuple[Attachment, ...]
-    measurement: Measurement | None = None
+    attachments: tuple[ErapAttachment, ...]
+    measurement: ErapMeasurement | None = None
     evidence_target: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True, rename="camel"):
+class ErapDecision(msgspec.Struct, frozen=True, rename="camel"):
     """What the register decided at once."""
 
     number: str
@@ -115,11 +115,11 @@ class Decision(msgspec.Struct, frozen=True, rename="camel"):
         return Disposition(self.number, case_id, RULINGS[self.ruling], self.reason, self.number, decided_s)
 
 
-class Answer(msgspec.Struct, frozen=True, rename="camel"):
+class ErapAnswer(msgspec.Struct, frozen=True, rename="camel"):
     status: Literal["REGISTERED", "DUPLICATE", "REJECTED"]
     registration_number: str = ""
     reason: str = ""
-    decision: Decision | None = None
+    decision: ErapDecision | None = None
 
 
 class ErapForm:
@@ -136,15 +136,15 @@ class ErapForm:
 
     def read(self, case_id: str, answer: bytes) -> Receipt:
         """Raises SubmissionRefused for a rejection."""
-        said = msgspec.json.decode(answer, type=Answer)
+        said = msgspec.json.decode(answer, type=ErapAnswer)
         if said.status == "REJECTED":
             raise SubmissionRefused(said.reason or "rejected without a reason")
         decided = said.decision.on(case_id) if said.decision else None
         return Receipt(said.registration_number, said.status == "DUPLICATE", decided)
 
 
-def _request(submission: Submission, record: doc.Document) -> Request:
-    return Request(
+def _request(submission: Submission, record: doc.CaseDocument) -> ErapRequest:
+    return ErapRequest(
         request_id=record.id,
         sequence=submission.entry.sequence,
         offence=_offence(record),
@@ -158,9 +158,9 @@ def _request(submission: Submission, record: doc.Document) -> Request:
     )
 
 
-def _offence(record: doc.Document) -> Offence:
+def _offence(record: doc.CaseDocument) -> ErapOffence:
     article, part = article_and_part(record.article)
-    return Offence(
+    return ErapOffence(
         kind=record.kind,
         article=article,
         part=part,
@@ -178,8 +178,8 @@ def article_and_part(article: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (article, "")
 
 
-def _place(place: doc.Where) -> Place:
-    return Place(
+def _place(place: doc.PlaceRecord) -> ErapPlace:
+    return ErapPlace(
         camera=place.camera,
         direction=place.direction,
         address_kk=place.address.get("kk"),
@@ -189,15 +189,15 @@ def _place(place: doc.Where) -> Place:
     )
 
 
-def _vehicle(record: doc.Document) -> Vehicle:
+def _vehicle(record: doc.CaseDocument) -> ErapVehicle:
     plate = record.plate
     if plate is None:
-        return Vehicle(record.vehicle_class)
-    return Vehicle(record.vehicle_class, plate.text, plate.country or None, plate.confidence)
+        return ErapVehicle(record.vehicle_class)
+    return ErapVehicle(record.vehicle_class, plate.text, plate.country or None, plate.confidence)
 
 
-def _measurement(speed: doc.Speed) -> Measurement:
-    return Measurement(
+def _measurement(speed: doc.SpeedRecord) -> ErapMeasurement:
+    return ErapMeasurement(
         speed_kmh=speed.speed_kmh,
         expanded_uncertainty_kmh=speed.expanded_uncertainty_kmh,
         coverage_factor=speed.coverage_factor,
@@ -207,13 +207,13 @@ def _measurement(speed: doc.Speed) -> Measurement:
     )
 
 
-def _device(device: doc.Device) -> Device:
+def _device(device: doc.DeviceRecord) -> ErapDevice:
     held = device.certificate
-    return Device(device.serial, held.number, held.issued, held.expires) if held else Device(device.serial)
+    return ErapDevice(device.serial, held.number, held.issued, held.expires) if held else ErapDevice(device.serial)
 
 
-def _attachments(submission: Submission) -> tuple[Attachment, ...]:
+def _attachments(submission: Submission) -> tuple[ErapAttachment, ...]:
     return tuple(
-        Attachment(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+        ErapAttachment(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
         for file in submission.entry.case.files
     )

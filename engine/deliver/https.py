@@ -27,7 +27,7 @@ ANSWER_BYTES = 1024 * 1024
 """No answer is longer."""
 
 
-class Form(Protocol):
+class SubmissionForm(Protocol):
     """How a submission is written and its answer read."""
 
     def write(self, submission: Submission) -> bytes: ...
@@ -50,7 +50,7 @@ class HttpsChannel:
     recipient which sends a byte now and then holds a thread for ever; a task that is cancelled it cannot hold.
     """
 
-    def __init__(self, url: str, form: Form, credentials: Credentials, deadline_s: float) -> None:
+    def __init__(self, url: str, form: SubmissionForm, credentials: Credentials, deadline_s: float) -> None:
         self._url = url
         self._form = form
         self._credentials = credentials

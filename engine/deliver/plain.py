@@ -16,13 +16,13 @@ import hashlib
 
 import msgspec
 
-from engine import document as doc
-from engine.decisions import Disposition, Ruling
 from engine.deliver.channel import Receipt, Submission
 from engine.errors import SubmissionFailed
+from engine.types import document as doc
+from engine.types.decision import Disposition, Ruling
 
 
-class File(msgspec.Struct, frozen=True):
+class PlainFile(msgspec.Struct, frozen=True):
     name: str
     media_type: str
     size_bytes: int
@@ -31,7 +31,7 @@ class File(msgspec.Struct, frozen=True):
     """Base64 in JSON; None: to be fetched."""
 
 
-class Body(msgspec.Struct, frozen=True):
+class PlainBody(msgspec.Struct, frozen=True):
     case_id: str
     sequence: int
     recorded_at: dt.datetime
@@ -40,11 +40,11 @@ class Body(msgspec.Struct, frozen=True):
     occurred_at: dt.datetime
     document: str
     document_sha256: str
-    files: tuple[File, ...]
+    files: tuple[PlainFile, ...]
     evidence_target: str
 
 
-class Decided(msgspec.Struct, frozen=True):
+class PlainDecision(msgspec.Struct, frozen=True):
     """What the register decided at once."""
 
     report_id: str
@@ -58,12 +58,12 @@ class Decided(msgspec.Struct, frozen=True):
         return Disposition(self.report_id, case_id, self.ruling, self.reason, self.reference, decided_s)
 
 
-class Answer(msgspec.Struct, frozen=True):
+class PlainAnswer(msgspec.Struct, frozen=True):
     """Unknown fields are let pass."""
 
     receipt: str = ""
     duplicate: bool = False
-    disposition: Decided | None = None
+    disposition: PlainDecision | None = None
 
 
 class PlainForm:
@@ -77,7 +77,7 @@ class PlainForm:
         except UnicodeDecodeError as error:
             raise SubmissionFailed(f"case {case.id}: {error}") from error
         return msgspec.json.encode(
-            Body(
+            PlainBody(
                 case_id=case.id,
                 sequence=entry.sequence,
                 recorded_at=doc.moment(entry.recorded_s),
@@ -93,12 +93,12 @@ class PlainForm:
 
     def read(self, case_id: str, answer: bytes) -> Receipt:
         """An empty answer is a yes without a number."""
-        said = msgspec.json.decode(answer, type=Answer) if answer.strip() else Answer()
+        said = msgspec.json.decode(answer, type=PlainAnswer) if answer.strip() else PlainAnswer()
         return Receipt(said.receipt, said.duplicate, said.disposition.on(case_id) if said.disposition else None)
 
 
-def files_of(submission: Submission) -> tuple[File, ...]:
+def files_of(submission: Submission) -> tuple[PlainFile, ...]:
     return tuple(
-        File(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+        PlainFile(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
         for file in submission.entry.case.files
     )

@@ -10,8 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from engine import tomlfile
-from engine.config import Fraction01, Strict
+from engine.config import Fraction01, Strict, tomlfile
 from engine.decode.model_input import ModelInput
 from engine.errors import ConfigError
 

@@ -66,7 +66,7 @@ def _quantised(model: ModelProto) -> bool:
 
 
 def _calibrated(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs]) -> ModelProto:
-    reader = _Reader(calibration)
+    reader = _CalibrationReader(calibration)
     _name_nodes(model)
     model = onnx.shape_inference.infer_shapes(model)
     add_pre_process_metadata(model)  # shapes are known, which is what it asks for
@@ -120,7 +120,7 @@ def _groups(convolution: NodeProto) -> int:
     return next((int(attribute.i) for attribute in convolution.attribute if attribute.name == "group"), 1)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, pictures: Iterable[Inputs]) -> None:
         self._pictures = iter(pictures)
         self.given = 0

@@ -24,7 +24,7 @@ from engine.metrics import Metrics
 from engine.stages import Detector
 from engine.types import FrameBatch
 
-DEMO = tuple(sorted((Path(__file__).parent.parent / "demo" / "footage").glob("*.mp4")))
+DEMO = tuple(sorted((Path(__file__).parent.parent / "tools" / "demo" / "footage").glob("*.mp4")))
 _SEGMENTS = 20
 """Segments that are looked at, shared out among the videos."""
 _FPS = 1.0

@@ -1,20 +1,20 @@
 """Evidence: from a violation to a case, a folder of files that proves it."""
 
 from engine.evidence.audit import audit
+from engine.evidence.builder import CameraSite, FileEvidenceBuilder, Means, Origin
 from engine.evidence.folder import remove_folder
 from engine.evidence.identity import case_id
 from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
 from engine.evidence.manifest import verify_case
-from engine.evidence.prosecutor import FileProsecutor, Means, Origin, Scene
 from engine.evidence.recovery import stored_cases
 from engine.evidence.report import embedded, languages, write_report
 
 __all__ = [
-    "FileProsecutor",
+    "CameraSite",
+    "FileEvidenceBuilder",
     "Means",
     "Origin",
     "PublicKey",
-    "Scene",
     "SigningKey",
     "audit",
     "case_id",

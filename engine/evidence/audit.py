@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from engine import document
 from engine.errors import EvidenceError
-from engine.evidence.chain import CHAIN, NOTHING, Seal, Sealed, remembered
+from engine.evidence.chain import CHAIN, NOTHING, Seal, SealedCase, remembered
 from engine.evidence.folder import ASIDE, place
 from engine.evidence.keys import PublicKey
 from engine.evidence.manifest import CASE, SEAL, read_seal, verify_case
-from engine.types import Entry
+from engine.types import Entry, document
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainLink:
     """A seal that was found, and where."""
 
     where: str
@@ -31,11 +30,11 @@ class Link:
 
 
 @dataclass(slots=True)
-class Audit:
+class EvidenceAudit:
     """What was found below a root."""
 
     cases: int = 0
-    links: dict[str, list[Link]] = field(default_factory=dict)
+    links: dict[str, list[ChainLink]] = field(default_factory=dict)
     """By the chain's name."""
     serials: set[str] = field(default_factory=set)
     """Of the devices that made the cases."""
@@ -48,14 +47,14 @@ def audit(
     keys: Sequence[PublicKey] = (),
     entries: Iterable[Entry] | None = None,
     removed: Mapping[str, str] | None = None,
-) -> Audit:
+) -> EvidenceAudit:
     """Verify every case below `root` and the chain; with `entries` also that the register's cases are all there.
 
     Of the entries those count whose device made a case below the root, or all where there is no case. `removed` are the
     cases that retention took away, by id, with the SHA-256 of their seals: a link that the engine remembers as just
     that seal is not missing. Slow: every byte is read. Raises EvidenceError where `chain.db` cannot be read.
     """
-    found = Audit()
+    found = EvidenceAudit()
     own = remembered(root / CHAIN)
     gone = {seal.number for seal in _removed(own, removed or {})}
     for folder in sorted(path for path in root.glob("[0-9]*/[0-9]*/[0-9]*/*") if path.is_dir()):
@@ -65,11 +64,11 @@ def audit(
     for _, links in sorted(found.links.items()):
         found.problems += [*_repeated(links), *_unlinked(links), *_missing(links, own, gone)]
     found.problems += _unlike(found, own, gone)
-    found.problems += _unregistered(found, root, entries) if entries is not None else ()
+    found.problems += _not_in_ledger(found, root, entries) if entries is not None else ()
     return found
 
 
-def _verify(found: Audit, root: Path, folder: Path, keys: Sequence[PublicKey]) -> None:
+def _verify(found: EvidenceAudit, root: Path, folder: Path, keys: Sequence[PublicKey]) -> None:
     where = folder.relative_to(root).as_posix()
     if ASIDE in folder.name:
         found.problems.append(f"{where}: is damaged and was put aside")
@@ -79,13 +78,13 @@ def _verify(found: Audit, root: Path, folder: Path, keys: Sequence[PublicKey]) -
         found.problems += _misplaced(found, root, folder, where)
     try:
         sealed = read_seal(folder)
-        link = Link(where, sealed.read(), sealed.sha256)
+        link = ChainLink(where, sealed.read(), sealed.sha256)
     except (OSError, EvidenceError):
         return
     found.links.setdefault(link.seal.chain, []).append(link)
 
 
-def _misplaced(found: Audit, root: Path, folder: Path, where: str) -> Iterator[str]:
+def _misplaced(found: EvidenceAudit, root: Path, folder: Path, where: str) -> Iterator[str]:
     """A case in the folder of another day. Takes down the device besides."""
     try:
         record = document.decode((folder / CASE).read_bytes(), source=CASE)
@@ -97,7 +96,7 @@ def _misplaced(found: Audit, root: Path, folder: Path, where: str) -> Iterator[s
         yield f"{where}: belongs to {due}"
 
 
-def _missing(links: Sequence[Link], own: Sequence[Sealed], gone: Collection[int]) -> Iterator[str]:
+def _missing(links: Sequence[ChainLink], own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
     """The numbers of a chain that no folder has: by their cases, where the engine remembers them."""
     name, there = links[0].seal.chain, sorted({link.seal.number for link in links})
     known = {seal.number: seal.case for sealed in own if (seal := sealed.read()).chain == name}
@@ -110,7 +109,7 @@ def _missing(links: Sequence[Link], own: Sequence[Sealed], gone: Collection[int]
             yield f"chain {name}: {unknown} number(s) between {before} and {after} are missing"
 
 
-def _removed(own: Sequence[Sealed], removed: Mapping[str, str]) -> Iterator[Seal]:
+def _removed(own: Sequence[SealedCase], removed: Mapping[str, str]) -> Iterator[Seal]:
     """The seals, as the engine remembers them, of cases that are no longer kept."""
     for sealed in own:
         seal = sealed.read()
@@ -122,13 +121,13 @@ def _told(chain: str, number: int, case: str) -> str:
     return f"chain {chain}: number {number} is missing" + (f": case {case}" if case else "")
 
 
-def _repeated(links: Sequence[Link]) -> Iterator[str]:
+def _repeated(links: Sequence[ChainLink]) -> Iterator[str]:
     for one, other in pairwise(links):
         if one.seal.number == other.seal.number:
             yield f"{other.where}: has the number {other.seal.number} of {one.where}"
 
 
-def _unlinked(links: Sequence[Link]) -> Iterator[str]:
+def _unlinked(links: Sequence[ChainLink]) -> Iterator[str]:
     """Seals that do not name the one before them."""
     if links[0].seal.number == 1 and links[0].seal.previous_sha256 != NOTHING:
         yield f"{links[0].where}: is the first of its chain, but names one before it"
@@ -137,7 +136,7 @@ def _unlinked(links: Sequence[Link]) -> Iterator[str]:
             yield f"{other.where}: does not follow {one.where}: its seal names another one before it"
 
 
-def _unlike(found: Audit, own: Sequence[Sealed], gone: Collection[int]) -> Iterator[str]:
+def _unlike(found: EvidenceAudit, own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
     """What the engine does not remember like this. Of a chain without a case nothing was said yet."""
     seals = {sealed.sha256: sealed.read() for sealed in own}
     names = {seal.chain for seal in seals.values()}
@@ -158,7 +157,7 @@ def _unlike(found: Audit, own: Sequence[Sealed], gone: Collection[int]) -> Itera
             yield from (f"{link.where}: is of the chain {name}, not of this engine's" for link in links)
 
 
-def _unregistered(found: Audit, root: Path, entries: Iterable[Entry]) -> Iterator[str]:
+def _not_in_ledger(found: EvidenceAudit, root: Path, entries: Iterable[Entry]) -> Iterator[str]:
     """Between the register and the folders."""
     links = {link.seal.case: link for several in found.links.values() for link in several if ASIDE not in link.where}
     known: set[str] = set()

@@ -69,7 +69,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedCase:
     """A seal as it lies on the disk."""
 
     content: bytes
@@ -105,15 +105,15 @@ class Chain:
                 name = f"{owner or 'engine'}-{secrets.token_hex(4)}"
                 connection.execute("INSERT INTO chain VALUES (?)", (name,))
 
-    def next(self, case: str, manifest_sha256: str) -> Sealed:
+    def next(self, case: str, manifest_sha256: str) -> SealedCase:
         """The seal that the case has, else the next one of the chain, which is not committed yet."""
         with self._open() as connection:
             known = connection.execute(
                 "SELECT seal, signature FROM links WHERE case_id = ? AND manifest_sha256 = ?", (case, manifest_sha256)
             ).fetchone()
-            return Sealed(*known) if known else self._forge(connection, case, manifest_sha256)
+            return SealedCase(*known) if known else self._forge(connection, case, manifest_sha256)
 
-    def commit(self, sealed: Sealed) -> None:
+    def commit(self, sealed: SealedCase) -> None:
         """Make the seal durable; one that is there already is left alone."""
         seal = sealed.read()
         row = (seal.number, seal.case, seal.manifest_sha256, sealed.content, sealed.signature)
@@ -121,12 +121,12 @@ class Chain:
             if not _holds(connection, sealed):
                 connection.execute("INSERT INTO links VALUES (?, ?, ?, ?, ?)", row)
 
-    def holds(self, sealed: Sealed) -> bool:
+    def holds(self, sealed: SealedCase) -> bool:
         """Was this very seal committed?"""
         with self._open() as connection:
             return _holds(connection, sealed)
 
-    def _forge(self, connection: sqlite3.Connection, case: str, manifest_sha256: str) -> Sealed:
+    def _forge(self, connection: sqlite3.Connection, case: str, manifest_sha256: str) -> SealedCase:
         (name,) = connection.execute("SELECT name FROM chain").fetchone()
         last = connection.execute("SELECT number, seal FROM links ORDER BY number DESC LIMIT 1").fetchone()
         seal = Seal(
@@ -139,7 +139,7 @@ class Chain:
             public_key=self._key.public.hex if self._key else None,
         )
         content = msgspec.json.format(msgspec.json.encode(seal), indent=1) + b"\n"
-        return Sealed(content, self._key.sign(content) if self._key else b"")
+        return SealedCase(content, self._key.sign(content) if self._key else b"")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -151,14 +151,14 @@ class Chain:
             raise EvidenceError(f"{self._path}: {error}") from error
 
 
-def remembered(path: Path) -> Sequence[Sealed]:
+def remembered(path: Path) -> Sequence[SealedCase]:
     """Every seal that the engine remembers, ascending; none where there is no file. Raises EvidenceError."""
     with _reading(path) as connection:
         query = "SELECT seal, signature FROM links ORDER BY number"
-        return [Sealed(*row) for row in connection.execute(query)] if connection else []
+        return [SealedCase(*row) for row in connection.execute(query)] if connection else []
 
 
-def is_remembered(path: Path, sealed: Sealed) -> bool:
+def is_remembered(path: Path, sealed: SealedCase) -> bool:
     """Was this very seal committed to the chain of that file? Raises EvidenceError."""
     with _reading(path) as connection:
         return connection is not None and _holds(connection, sealed)
@@ -177,6 +177,6 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         raise EvidenceError(f"{path}: {error}") from error
 
 
-def _holds(connection: sqlite3.Connection, sealed: Sealed) -> bool:
+def _holds(connection: sqlite3.Connection, sealed: SealedCase) -> bool:
     query = "SELECT 1 FROM links WHERE number = ? AND seal = ? AND signature = ?"
     return connection.execute(query, (sealed.read().number, sealed.content, sealed.signature)).fetchone() is not None

@@ -18,14 +18,13 @@ from pathlib import Path
 
 import structlog
 
-from engine import document
-from engine.document import Document
 from engine.errors import EvidenceError
 from engine.evidence import manifest
-from engine.evidence.chain import CHAIN, Chain, Sealed
+from engine.evidence.chain import CHAIN, Chain, SealedCase
 from engine.evidence.keys import SigningKey
 from engine.evidence.manifest import CASE, MANIFEST, SEAL, SIGNATURE, Manifest, describe, read_seal, verify_case
-from engine.types import Case, EvidenceFile
+from engine.types import Case, EvidenceFile, document
+from engine.types.document import CaseDocument
 
 log = structlog.get_logger()
 
@@ -72,7 +71,7 @@ class Folders:
             raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
         return None
 
-    def store(self, record: Document, files: Mapping[str, bytes]) -> Case:
+    def store(self, record: CaseDocument, files: Mapping[str, bytes]) -> Case:
         """Write a case with its document, manifest and seal.
 
         Raises EvidenceError with nothing left behind, or, where its seal is committed, with what `find` will finish.
@@ -80,7 +79,7 @@ class Folders:
         folder = place(record.id, record.time.occurred.timestamp())
         content = {**files, CASE: document.encode(record)}
         content |= self._sealed(record.id, content)
-        sealed = Sealed(content[SEAL], content.get(SIGNATURE, b""))
+        sealed = SealedCase(content[SEAL], content.get(SIGNATURE, b""))
         incoming = self._root / INCOMING / record.id
         try:
             _write(incoming, content)
@@ -98,7 +97,7 @@ class Folders:
         signature = {SIGNATURE: sealed.signature} if sealed.signature else {}
         return {MANIFEST: content, SEAL: sealed.content} | signature
 
-    def _commit(self, sealed: Sealed, incoming: Path) -> None:
+    def _commit(self, sealed: SealedCase, incoming: Path) -> None:
         try:
             self._chain.commit(sealed)
         except EvidenceError:
@@ -189,7 +188,7 @@ def load(root: Path, folder: Path) -> Case:
     return _case(record, files, folder, tuple(file for file in listed if file.name != CASE))
 
 
-def _case(record: Document, files: Mapping[str, bytes], folder: Path, rest: tuple[EvidenceFile, ...] = ()) -> Case:
+def _case(record: CaseDocument, files: Mapping[str, bytes], folder: Path, rest: tuple[EvidenceFile, ...] = ()) -> Case:
     """Of files whose content is here, and the rest, which is described."""
     described = (*rest, *(describe(name, content) for name, content in files.items()))
     return Case(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from engine import document
-from engine.types import Sighting, Violation
+from engine.types import Sighting, Violation, document
 
 CELL_PX = 16
 """Two vehicles of one picture whose boxes have their centres in one such cell are one vehicle."""

@@ -15,11 +15,10 @@ from typing import Literal
 
 import msgspec
 
-from engine import document
 from engine.errors import EvidenceError
-from engine.evidence.chain import Seal, Sealed
+from engine.evidence.chain import Seal, SealedCase
 from engine.evidence.keys import PublicKey
-from engine.types import EvidenceFile
+from engine.types import EvidenceFile, document
 
 CASE = "case.json"
 MANIFEST = "manifest.json"
@@ -65,10 +64,10 @@ def decode(content: bytes) -> Manifest:
         raise EvidenceError(str(error)) from error
 
 
-def read_seal(folder: Path) -> Sealed:
+def read_seal(folder: Path) -> SealedCase:
     """The seal of a folder, whatever it says. Raises OSError."""
     signature = folder / SIGNATURE
-    return Sealed((folder / SEAL).read_bytes(), signature.read_bytes() if signature.exists() else b"")
+    return SealedCase((folder / SEAL).read_bytes(), signature.read_bytes() if signature.exists() else b"")
 
 
 def verify_case(folder: Path, keys: Sequence[PublicKey] = ()) -> list[str]:
@@ -132,7 +131,7 @@ def _seal_problems(folder: Path, manifest: Manifest, manifest_sha256: str, keys:
     yield from _signature_problems(sealed, seal, keys)
 
 
-def _signature_problems(sealed: Sealed, seal: Seal, keys: Sequence[PublicKey]) -> Iterator[str]:
+def _signature_problems(sealed: SealedCase, seal: Seal, keys: Sequence[PublicKey]) -> Iterator[str]:
     if seal.key is None:
         if sealed.signature:
             yield f"{SIGNATURE}: is here, though the seal says that nobody signed"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from engine import document as doc
 from engine.evidence import stills
 from engine.types import PlateSighting, Still, Violation
+from engine.types import document as doc
 
 PLATE = "plate.jpg"
 MARGIN = 0.25

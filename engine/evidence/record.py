@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from importlib import metadata
 from zoneinfo import ZoneInfo
 
-from engine import document as doc
-from engine.document import moment
 from engine.evidence.keys import SigningKey
 from engine.evidence.plate import plate_record
 from engine.site import Calibration, Certificate, Site
 from engine.types import KMH, EvidenceFile, Measurement, ModelRecord, Sighting, Violation
+from engine.types import document as doc
+from engine.types.document import moment
 
 COVERAGE_FACTOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CameraSite:
     """A camera as a case names it."""
 
     camera: str
@@ -31,7 +31,7 @@ class Scene:
 class Origin:
     """What is the same for all cases of a running engine."""
 
-    scenes: Mapping[int, Scene]
+    scenes: Mapping[int, CameraSite]
     """By the camera's index in the running configuration."""
     device_serial: str
     model: ModelRecord
@@ -42,24 +42,24 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibits:
+class Artifacts:
     """What could be made of the recording."""
 
     files: Mapping[str, bytes]
     """Content by name."""
-    instants: tuple[doc.Instant, ...]
-    clip: doc.Clip | None
+    instants: tuple[doc.InstantRecord, ...]
+    clip: doc.ClipRecord | None
     incomplete: tuple[str, ...]
     """What is missing, one sentence each."""
 
 
 def write_document(
-    case: str, violation: Violation, origin: Origin, exhibits: Exhibits, files: Sequence[EvidenceFile]
-) -> doc.Document:
+    case: str, violation: Violation, origin: Origin, artifacts: Artifacts, files: Sequence[EvidenceFile]
+) -> doc.CaseDocument:
     """The whole `case.json`."""
     scene = origin.scenes[violation.camera]
-    outcome, reasons = _outcome(violation, exhibits.incomplete)
-    return doc.Document(
+    outcome, reasons = _outcome(violation, artifacts.incomplete)
+    return doc.CaseDocument(
         schema=doc.SCHEMA,
         id=case,
         kind=violation.kind,
@@ -67,15 +67,15 @@ def write_document(
         article=violation.article,
         outcome=outcome,
         reasons=reasons,
-        incomplete=exhibits.incomplete,
+        incomplete=artifacts.incomplete,
         time=_time(violation, scene.site),
         place=_where(scene),
         vehicle_class=violation.class_id.name.lower(),
         measurement=_speed(violation.measurement) if violation.measurement else None,
         device=_device(origin, scene.site, violation.decisive_s),
         versions=_versions(violation.catalogue_version, origin.model),
-        instants=exhibits.instants,
-        clip=exhibits.clip,
+        instants=artifacts.instants,
+        clip=artifacts.clip,
         trajectory=tuple(_point(sighting) for sighting in violation.sightings),
         files=tuple(files),
         plate=plate_record(violation, [file.name for file in files]),
@@ -107,8 +107,8 @@ def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[str, tupl
     return violation.outcome, violation.reasons
 
 
-def _time(violation: Violation, site: Site) -> doc.Time:
-    return doc.Time(
+def _time(violation: Violation, site: Site) -> doc.TimeRecord:
+    return doc.TimeRecord(
         occurred=moment(violation.decisive_s),
         local=local_time(violation.decisive_s, site),
         timezone=site.place.timezone,
@@ -118,9 +118,9 @@ def _time(violation: Violation, site: Site) -> doc.Time:
     )
 
 
-def _where(scene: Scene) -> doc.Where:
+def _where(scene: CameraSite) -> doc.PlaceRecord:
     place = scene.site.place
-    return doc.Where(
+    return doc.PlaceRecord(
         site=scene.site.name,
         camera=scene.camera,
         address=place.address,
@@ -131,10 +131,10 @@ def _where(scene: Scene) -> doc.Where:
     )
 
 
-def _speed(measured: Measurement) -> doc.Speed:
+def _speed(measured: Measurement) -> doc.SpeedRecord:
     """Rounded to 0.01 km/h, the uncertainty upwards: the statement never promises more than was found."""
     uncertainty_kmh = COVERAGE_FACTOR * measured.sigma_mps * KMH
-    return doc.Speed(
+    return doc.SpeedRecord(
         speed_kmh=round(measured.speed_mps * KMH, 2),
         expanded_uncertainty_kmh=math.ceil(uncertainty_kmh * 100) / 100,
         coverage_factor=COVERAGE_FACTOR,
@@ -147,10 +147,10 @@ def _speed(measured: Measurement) -> doc.Speed:
     )
 
 
-def _device(origin: Origin, site: Site, at_s: float) -> doc.Device:
+def _device(origin: Origin, site: Site, at_s: float) -> doc.DeviceRecord:
     at = moment(at_s)
     certificate, calibration = site.certificate, site.calibration
-    return doc.Device(
+    return doc.DeviceRecord(
         serial=origin.device_serial,
         certificate=_certificate(certificate, at) if certificate else None,
         calibration=_calibration(calibration, at) if calibration else None,
@@ -198,8 +198,8 @@ def _calibration(calibration: Calibration, at: dt.datetime) -> doc.CalibrationRe
     )
 
 
-def _versions(catalogue: str, model: ModelRecord) -> doc.Versions:
-    return doc.Versions(
+def _versions(catalogue: str, model: ModelRecord) -> doc.VersionsRecord:
+    return doc.VersionsRecord(
         software=f"qyran {metadata.version('qyran')}",
         catalogue=catalogue,
         model=model.name,
@@ -208,11 +208,11 @@ def _versions(catalogue: str, model: ModelRecord) -> doc.Versions:
     )
 
 
-def _point(sighting: Sighting) -> doc.Point:
+def _point(sighting: Sighting) -> doc.TrajectoryPoint:
     """To a tenth of a pixel and a millimetre."""
     left, top, right, bottom = (round(edge, 1) for edge in sighting.xyxy_px)
     at = sighting.position_m
-    return doc.Point(
+    return doc.TrajectoryPoint(
         captured=moment(sighting.captured_s),
         xyxy_px=(left, top, right, bottom),
         position_m=at and (round(at[0], 3), round(at[1], 3)),

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from engine.remux import runs
+from engine.ingest.remux import runs
 from engine.types import Segment
 
 

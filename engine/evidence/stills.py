@@ -42,7 +42,7 @@ BEYOND_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenObject:
     """A person or vehicle in a still."""
 
     xyxy_px: BoxPx
@@ -60,17 +60,17 @@ def box_at(sightings: Sequence[Sighting], captured_s: float) -> BoxPx | None:
     return left, top, right, bottom
 
 
-def veiled(rgb: Bytes8, seen: Sequence[Seen] | None, own: Seen | None) -> Image.Image:
+def redacted(rgb: Bytes8, seen: Sequence[SeenObject] | None, own: SeenObject | None) -> Image.Image:
     """The picture as it may be shown; `seen` is None where nobody could look, `own` is the vehicle of the case."""
     image = Image.fromarray(rgb)
     clear = own and _pixels(own.xyxy_px if seen is None else _lower(own.xyxy_px, OWN_SHARE[own.class_id]), image.size)
     kept = image.crop(clear) if clear else None
     if seen is None:
-        _veil(image, (0, 0, *image.size), cells=4 * CELLS)
+        _redact(image, (0, 0, *image.size), cells=4 * CELLS)
     else:
         for other in (one for one in seen if _is_other(one, own)):
             area = _lower(_grown(other.xyxy_px), PLATE_SHARE[other.class_id])
-            _veil(image, _pixels(area, image.size), cells=CELLS)
+            _redact(image, _pixels(area, image.size), cells=CELLS)
     if clear and kept:
         image.paste(kept, clear)
     return image
@@ -89,7 +89,7 @@ def jpeg(image: Image.Image, quality: int) -> bytes:
     return stream.getvalue()
 
 
-def _is_other(one: Seen, own: Seen | None) -> bool:
+def _is_other(one: SeenObject, own: SeenObject | None) -> bool:
     """Not the vehicle of the case, nor a part of it. A person never is."""
     if own is None or one.class_id is VehicleClass.PERSON:
         return True
@@ -99,7 +99,7 @@ def _is_other(one: Seen, own: Seen | None) -> bool:
     return one.score >= SURE or common < FRAGMENT * _area(one.xyxy_px)
 
 
-def _veil(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
+def _redact(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
     """Average to square cells and smooth between them: what is averaged cannot be computed back."""
     if area is None:
         return

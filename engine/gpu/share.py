@@ -44,8 +44,8 @@ def share_of(config: EngineConfig, share: Share) -> EngineConfig:
     A camera that is added at the end of the file moves no other camera. Raises ConfigError where none is left, and for
     a register on a server, which would give every worker the cameras of all.
     """
-    if config.register.url:
-        raise ConfigError(f"--gpu {share}: workers of one host keep a register each below `state`: no register.url")
+    if config.ledger.url:
+        raise ConfigError(f"--gpu {share}: workers of one host keep a ledger each below `state`: no ledger.url")
     cameras = config.cameras[share.gpu :: share.of]
     if not cameras:
         raise ConfigError(f"--gpu {share}: the configuration has {len(config.cameras)} camera(s), none is left for it")

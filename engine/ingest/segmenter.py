@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from engine.ingest.bitstream import configuration, picture_size, size_mark
-from engine.remux import decoding_times
+from engine.ingest.remux import decoding_times
 from engine.types import Clock, Floats, Ints, Segment
 
 DISCARD_REASONS = ("no_key_frame", "untimed", "long_gop", "jump")
@@ -34,7 +34,7 @@ class Packet(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class StreamFormat:
     """What a decoder must know of a stream."""
 
     codec: str
@@ -44,7 +44,7 @@ class Format:
     time_base: Fraction
     size_mark: bytes = b""
 
-    def at(self, key_packet: bytes) -> Format:
+    def at(self, key_packet: bytes) -> StreamFormat:
         """The format from this key packet on: this very one unless the packet says something else."""
         extradata = configuration(self.codec, self.extradata, key_packet)
         mark = size_mark(self.codec, key_packet)
@@ -72,7 +72,7 @@ class Segmenter:
     def __init__(
         self,
         camera: int,
-        format_: Format,
+        format_: StreamFormat,
         clock: Timekeeper,
         *,
         segment_s: float,

@@ -33,7 +33,7 @@ from engine.errors import (
     Unreachable,
 )
 from engine.ingest.bitstream import CODECS
-from engine.ingest.segmenter import Format, Packet
+from engine.ingest.segmenter import Packet, StreamFormat
 
 _UDP_BUFFER_BYTES = 4 * 1024 * 1024
 _MICROSECOND = 1e-6
@@ -63,7 +63,7 @@ class Stream:
         self._config, self._container = config, container
         self._stream = self._video()
         context = self._stream.codec_context
-        self.format = Format(
+        self.format = StreamFormat(
             codec=context.codec.canonical_name,
             extradata=context.extradata or b"",
             width_px=context.width,

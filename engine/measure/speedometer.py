@@ -57,7 +57,7 @@ class GroundSpeedometer:
         self._moved = sorted(cameras)
 
     def pause(self, paused: bool) -> None:
-        """State no speed at all from now on, because nothing can be recorded, or go on: as `engine.outage` says."""
+        """State no speed at all from now on, because nothing can be recorded, or go on: as `engine.pipeline.storage_health` says."""
         self._paused = paused
 
     def measure(self, tracks: Tracks) -> Motion:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from engine.rules.trail import Reading, Rows, row_dtype
+from engine.rules.track_history import Rows, SpeedReading, row_dtype
 from engine.rules.zones import ZoneTable
 from engine.site import Site
 from engine.types import Flags, Frames, Ints, Ints32, Measurable, Motion, Speeds
@@ -67,10 +67,12 @@ class Batches:
         return rows
 
 
-def readings(speeds: Speeds) -> dict[int, Reading]:
+def readings(speeds: Speeds) -> dict[int, SpeedReading]:
     """The speedometer's word by track."""
     return {
-        int(track): Reading(float(v), float(sigma), Measurable(int(why)), float(began), float(ended), float(length))
+        int(track): SpeedReading(
+            float(v), float(sigma), Measurable(int(why)), float(began), float(ended), float(length)
+        )
         for track, v, sigma, why, began, ended, length in zip(
             speeds.track,
             speeds.speed_mps,

@@ -17,8 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from engine import tomlfile
-from engine.config import Name, Positive, Review, Strict
+from engine.config import Name, Positive, Review, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site import Aware, ClassName
 

@@ -9,7 +9,7 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, in_force
 from engine.rules.check_signals import line_doubts, signal_doubts
-from engine.rules.kind import Scene, kind_name
+from engine.rules.evaluator import CameraContext, kind_name
 from engine.rules.kinds import judge_of
 from engine.rules.zones import polygons
 from engine.site import IllegalParkingRule, IllegalStopRule, Polygon, Rule, Site, SpeedingRule, Zone
@@ -25,7 +25,7 @@ def require(site: Site, catalogue: Catalogue) -> None:
     """Raise ConfigError for a rule that can never be judged as it stands."""
     for rule in site.rules:
         _require_kind(site, rule, catalogue)
-        judge_of(Scene(0, site, catalogue), rule)
+        judge_of(CameraContext(0, site, catalogue), rule)
 
 
 def _require_kind(site: Site, rule: Rule, catalogue: Catalogue) -> None:
@@ -52,7 +52,7 @@ def check_site(site: Site, catalogue: Catalogue, now: dt.datetime | None = None)
         kinds = catalogue.versions(kind_name(rule), site.valid_from, site.valid_to)
         found += [f"rule {rule.name}: {doubt}" for doubt in _doubts(rule, site, kinds)]
         if isinstance(rule, SignalLineRule):
-            found += [f"rule {rule.name}: {doubt}" for doubt in line_doubts(Scene(0, site, catalogue), rule)]
+            found += [f"rule {rule.name}: {doubt}" for doubt in line_doubts(CameraContext(0, site, catalogue), rule)]
     return found + signal_doubts(site)
 
 

@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from engine.rules.kind import Scene
+from engine.rules.evaluator import CameraContext
+from engine.rules.path import RoadPlane
 from engine.rules.signal_line import StopLine
-from engine.rules.way import Ground
 from engine.site import Site
 from engine.site.signals import RailCrossingRule, Signal, SignalLineRule
 
@@ -31,7 +31,7 @@ def _lamp_doubts(signal: Signal) -> list[str]:
     return doubts
 
 
-def line_doubts(scene: Scene, rule: SignalLineRule) -> list[str]:
+def line_doubts(scene: CameraContext, rule: SignalLineRule) -> list[str]:
     """A signal that can never convict, a zone that does not lie beyond the line."""
     wanted = {signal.name: signal for signal in scene.site.signals if signal.name in rule.signal}
     doubts = [
@@ -40,7 +40,7 @@ def line_doubts(scene: Scene, rule: SignalLineRule) -> list[str]:
         if not signal.controller and "red" not in {lamp.colour for lamp in signal.lamps}
     ]
     zone = next(zone for zone in scene.site.zones if zone.name == rule.zone)
-    if not StopLine(scene, rule, Ground(scene, rule)).leads_to(zone.polygon_px):
+    if not StopLine(scene, rule, RoadPlane(scene, rule)).leads_to(zone.polygon_px):
         doubts.append(f"zone {rule.zone} does not lie beyond line {rule.line}: is the line drawn the other way round?")
     if isinstance(rule, RailCrossingRule) and not any(signal.controller for signal in wanted.values()):
         doubts.append("a barrier is known by a controller only: a closed one with dark lamps convicts nobody")

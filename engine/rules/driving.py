@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.rules.kind import Scene
+from engine.rules.evaluator import CameraContext
 from engine.rules.passage import came_in_s
-from engine.rules.way import Ground, Way, moved_by_its_height, stays
+from engine.rules.path import Path, RoadPlane, moved_by_its_height, stays
 from engine.types import Floats
 
 FEWEST = 5
@@ -24,7 +24,7 @@ LEFT = 3
 class Stay:
     """A vehicle's uninterrupted stay in an area."""
 
-    way: Way
+    way: Path
     """Inside."""
     driven_m: Floats
     """(P,) f8: driven in the area by every sighting."""
@@ -32,7 +32,7 @@ class Stay:
     """When it came in, between two frames; the first sighting where it was not seen to."""
     came: bool
     """It was seen outside before."""
-    after: Way
+    after: Path
     """Since the stay."""
 
     @property
@@ -52,7 +52,9 @@ class Stay:
         return None if row is None else float(self.way.captured_s[row])
 
 
-def stays_in(scene: Scene, ground: Ground, way: Way, zone: str, open_zones: Sequence[str] = ()) -> Iterator[Stay]:
+def stays_in(
+    scene: CameraContext, ground: RoadPlane, way: Path, zone: str, open_zones: Sequence[str] = ()
+) -> Iterator[Stay]:
     """Every stay of the way in a zone, less those parts of the zone that are open to it."""
     within = scene.inside(way.rows, zone)
     for name in open_zones:

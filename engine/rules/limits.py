@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.rules.evaluator import CameraContext
 from engine.rules.hours import Hours, local_minute, parse_hours
-from engine.rules.kind import Scene
-from engine.rules.trail import Rows
+from engine.rules.track_history import Rows
 from engine.site import Limit
 
 
@@ -19,17 +19,17 @@ class _TimedLimit:
     limit: Limit
     hours: Hours
 
-    def fits(self, scene: Scene, row: Any, minute: float, vehicle: str) -> bool:
+    def fits(self, scene: CameraContext, row: Any, minute: float, vehicle: str) -> bool:
         zone, classes = self.limit.zone, self.limit.classes
         if classes and vehicle not in classes:
             return False
         return self.hours.hold(minute) and (not zone or bool(row["inside"][scene.columns[zone]]))
 
 
-class Limits:
+class SpeedLimits:
     """The limits of one site."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: CameraContext) -> None:
         self._scene = scene
         self._limits = [_TimedLimit(limit, parse_hours(limit.hours)) for limit in scene.site.limits]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.rules.kind import Scene
-from engine.rules.way import Way, stays
+from engine.rules.evaluator import CameraContext
+from engine.rules.path import Path, stays
 from engine.rules.zones import border_s
 
 ARRIVED = 3
@@ -24,7 +24,7 @@ class Arrival:
     """When it had been seen there often enough."""
 
 
-def arrival(scene: Scene, way: Way, zones: Sequence[str]) -> Arrival | None:
+def arrival(scene: CameraContext, way: Path, zones: Sequence[str]) -> Arrival | None:
     """The first stay of the way in any of the zones, by their order; None where it came to none."""
     for zone in zones:
         for first, last in stays(scene.inside(way.rows, zone)):
@@ -34,13 +34,13 @@ def arrival(scene: Scene, way: Way, zones: Sequence[str]) -> Arrival | None:
     return None
 
 
-def departed_row(scene: Scene, way: Way, zone: str) -> int | None:
+def departed_row(scene: CameraContext, way: Path, zone: str) -> int | None:
     """The last row of the vehicle's latest stay in the zone; None where it was not there."""
     found = [last for first, last in stays(scene.inside(way.rows, zone)) if last - first + 1 >= ARRIVED]
     return found[-1] if found else None
 
 
-def came_in_s(scene: Scene, way: Way, zone: str, row: int) -> float:
+def came_in_s(scene: CameraContext, way: Path, zone: str, row: int) -> float:
     """When the step to a row crossed the zone's border; the row's own time where that was not seen."""
     at_s = border_s(scene, zone, way.rows[row - 1 : row + 1], last=True) if row else None
     return float(way.captured_s[row]) if at_s is None else at_s

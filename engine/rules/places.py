@@ -29,7 +29,7 @@ Point = tuple[float, float]
 
 
 @dataclass(slots=True)
-class Place:
+class OccupiedPlace:
     """Where a vehicle stands, or stood when it was last seen."""
 
     rule: str
@@ -52,23 +52,23 @@ def overlap(a: Box, b: Box) -> float:
 
 
 @dataclass(slots=True)
-class Places:
+class OccupiedPlaces:
     """The memory of one camera."""
 
-    told: list[Place] = field(default_factory=list)
+    told: list[OccupiedPlace] = field(default_factory=list)
     """Where a vehicle stands that has been accused of it."""
-    lost: list[Place] = field(default_factory=list)
+    lost: list[OccupiedPlace] = field(default_factory=list)
     """Where a vehicle stood when its track ended."""
 
-    def tell(self, place: Place) -> None:
+    def tell(self, place: OccupiedPlace) -> None:
         """The vehicle that stands there has been accused."""
         self.told = [*self.told[1 - MOST_PLACES :], place]
 
-    def lose(self, place: Place) -> None:
+    def lose(self, place: OccupiedPlace) -> None:
         """The track of a vehicle that stands there has ended."""
         self.lost = [*self.lost[1 - MOST_PLACES :], place]
 
-    def found(self, rule: str, box: Box, position: Point, since_s: float) -> Place | None:
+    def found(self, rule: str, box: Box, position: Point, since_s: float) -> OccupiedPlace | None:
         """What was lost where a vehicle is first seen standing at `since_s`; it is not lost any more."""
         for place in self.lost:
             near = math.dist(place.position_m, position) <= SAME_M and overlap(place.xyxy_px, box) >= SAME_IOU
@@ -77,18 +77,18 @@ class Places:
                 return place
         return None
 
-    def of_track(self, track: int) -> Place | None:
+    def of_track(self, track: int) -> OccupiedPlace | None:
         """Where this track has been accused of standing."""
         return next((place for place in self.told if place.track == track), None)
 
-    def accused(self, box: Box, position: Point) -> Place | None:
+    def accused(self, box: Box, position: Point) -> OccupiedPlace | None:
         """The accused vehicle whose place this is."""
         for place in self.told:
             if math.dist(place.position_m, position) <= SAME_M or overlap(place.xyxy_px, box) >= SAME_IOU:
                 return place
         return None
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: OccupiedPlace) -> None:
         """The accused vehicle was seen to leave."""
         self.told.remove(place)
 

@@ -10,12 +10,12 @@ import structlog
 from engine.rules.batch import Batches, Unjudged, latest, readings
 from engine.rules.catalogue import Catalogue
 from engine.rules.check import require
-from engine.rules.crowd import people
-from engine.rules.kind import Judge, NoSignals, Offence, Phases, Scene, Watch
+from engine.rules.evaluator import CameraContext, NoSignals, Offence, Phases, RuleEvaluator, TrackState
 from engine.rules.kinds import judge_of
+from engine.rules.pedestrians import people
+from engine.rules.relinking import predecessor
 from engine.rules.sightings import MOST_SIGHTINGS, chosen
-from engine.rules.succession import predecessor
-from engine.rules.trail import Rows, Trail
+from engine.rules.track_history import Rows, TrackHistory
 from engine.site import Site
 from engine.types import Clock, Motion, Violation
 
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Camera:
+class _CameraRules:
     """A camera with rules."""
 
-    scene: Scene
-    judges: list[Judge]
+    scene: CameraContext
+    judges: list[RuleEvaluator]
     logged: set[str] = field(default_factory=set)
     """Reasons for not judging its frames that were logged already."""
 
@@ -38,9 +38,9 @@ class _Camera:
 class _Vehicle:
     """A vehicle, and the watches that its camera's rules keep on it."""
 
-    camera: _Camera
-    trail: Trail
-    watches: list[tuple[Judge, Watch]]
+    camera: _CameraRules
+    trail: TrackHistory
+    watches: list[tuple[RuleEvaluator, TrackState]]
 
 
 class SiteRulebook:
@@ -89,10 +89,10 @@ class SiteRulebook:
         for vehicle in self._vehicles.values():
             vehicle.trail.refit(self._batches.dtype)
 
-    def _open(self, camera: int, site: Site) -> _Camera:
+    def _open(self, camera: int, site: Site) -> _CameraRules:
         require(site, self._catalogue)
-        scene = Scene(camera, site, self._catalogue, self._signals)
-        return _Camera(scene, [judge_of(scene, rule) for rule in site.rules])
+        scene = CameraContext(camera, site, self._catalogue, self._signals)
+        return _CameraRules(scene, [judge_of(scene, rule) for rule in site.rules])
 
     def judge(self, motion: Motion) -> Sequence[Violation]:
         """The offences that this batch completes, by camera and instant. One offence is told once."""
@@ -123,7 +123,7 @@ class SiteRulebook:
 
     def _appear(self, camera: int, track: int, run: Rows) -> _Vehicle:
         """A vehicle with a watch of every rule; it may be one that was lost from sight a moment ago."""
-        home, trail = self._cameras[camera], Trail(track, self._batches.dtype)
+        home, trail = self._cameras[camera], TrackHistory(track, self._batches.dtype)
         scene = home.scene
         before = predecessor(run[0], (*scene.trails.values(), *scene.departed))
         if before is not None:
@@ -149,7 +149,7 @@ class SiteRulebook:
         scene = vehicle.camera.scene
         scene.departed.append(scene.trails.pop(track))
 
-    def _tell(self, vehicle: _Vehicle, judge: Judge, offence: Offence) -> Violation:
+    def _tell(self, vehicle: _Vehicle, judge: RuleEvaluator, offence: Offence) -> Violation:
         """Write the offence down, and that it was told."""
         trail = vehicle.trail
         trail.told.add(offence.kind.kind)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.rules.trail import Rows, sighting
+from engine.rules.track_history import Rows, sighting
 from engine.types import Sighting
 
 MOST_SIGHTINGS = 24

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import ConfigError
-from engine.rules.kind import Scene
-from engine.rules.trail import Trail
-from engine.rules.way import Ground, Way
+from engine.rules.evaluator import CameraContext
+from engine.rules.path import Path, RoadPlane
+from engine.rules.track_history import TrackHistory
 from engine.site import Polygon
 from engine.site.signals import SignalLineRule
 from engine.types import Floats
@@ -53,14 +53,14 @@ class Passing:
     """Before, no part of it can have been over the line."""
     late_s: float
     """After, its front was over it for sure."""
-    way: Way
+    way: Path
     """Its way since the last sighting before `early_s`."""
 
 
 class StopLine:
     """The line of a rule on the ground."""
 
-    def __init__(self, scene: Scene, rule: SignalLineRule, ground: Ground) -> None:
+    def __init__(self, scene: CameraContext, rule: SignalLineRule, ground: RoadPlane) -> None:
         """Raises ConfigError where the line does not lie on the road as the calibration has it."""
         self._ground, self._name = ground, f"line {rule.line}"
         line = next(line for line in scene.site.lines if line.name == rule.line)
@@ -80,7 +80,7 @@ class StopLine:
     def _grounded(self, points_px: Sequence[Floats]) -> Floats:
         return self._ground.points_m(tuple((float(x), float(y)) for x, y in points_px), self._name)
 
-    def front_m(self, trail: Trail) -> tuple[float, float]:
+    def front_m(self, trail: TrackHistory) -> tuple[float, float]:
         """How far ahead of its foot point the vehicle's front is, at least and at the most."""
         lengths = [LENGTH_M.get(name, ANY_M) for name in trail.plausible]
         least, most = min(low for low, _ in lengths), max(high for _, high in lengths)
@@ -96,7 +96,7 @@ class StopLine:
         """Does the middle of an area lie beyond the line?"""
         return bool(self.ahead_m(self._grounded([np.mean(polygon_px, axis=0)]))[0] > 0)
 
-    def passing(self, trail: Trail, way: Way) -> Passing | None:
+    def passing(self, trail: TrackHistory, way: Path) -> Passing | None:
         """The vehicle's last way over the line; None where it was not seen to come over it."""
         least, most = self.front_m(trail)
         ahead_m = self.ahead_m(way.position_m)
@@ -113,7 +113,7 @@ class StopLine:
         at = (position_m[row] + share * (position_m[row + 1] - position_m[row]) - self._begin_m) @ self._along
         return bool(0 <= at <= self._length_m)
 
-    def _is_one_vehicle(self, way: Way) -> bool:
+    def _is_one_vehicle(self, way: Path) -> bool:
         """Did the vehicle drive all the way, without a jump from one that waits to one that crosses beyond?"""
         if len(way) < FEWEST:
             return False

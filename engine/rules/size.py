@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.trail import Rows
+from engine.rules.track_history import Rows
 from engine.site import Calibration
 from engine.types import Floats
 

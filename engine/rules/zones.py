@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.rules.kind import Scene
-from engine.rules.trail import Rows, Trail, foot_px
+from engine.rules.evaluator import CameraContext
+from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.site import Line, Polygon, Site
 from engine.types import Flags, Floats, Ints32
 from kernels.zones import Polygons, Segments, crossed, inside
@@ -45,21 +45,21 @@ def edges(polygon: Polygon) -> Segments:
     return Segments(np.hstack([corners, np.roll(corners, -1, axis=0)]), np.array([0, len(corners)], np.int32))
 
 
-def entered_s(scene: Scene, zone: str, trail: Trail) -> float | None:
+def entered_s(scene: CameraContext, zone: str, trail: TrackHistory) -> float | None:
     """When the foot point last came into the zone, between two frames; None where it was not seen to."""
     within = scene.inside(trail.rows, zone)
     entries = np.flatnonzero(within[1:] & ~within[:-1])
     return border_s(scene, zone, trail.rows[entries[-1] : entries[-1] + 2], last=True) if len(entries) else None
 
 
-def border_s(scene: Scene, zone: str, step: Rows, *, last: bool) -> float | None:
+def border_s(scene: CameraContext, zone: str, step: Rows, *, last: bool) -> float | None:
     """When the foot point crossed the border of the zone on a step of two sightings: the last time, or the first."""
     border = edges(scene.site.zones[scene.columns[zone]].polygon_px)
     found = _crossings(step, border)
     return None if not len(found) else float(found[-1, 0] if last else found[0, 0])
 
 
-def line_of(scene: Scene, name: str) -> Line:
+def line_of(scene: CameraContext, name: str) -> Line:
     """The site's line of that name; the site holds every line that its rules name."""
     return next(line for line in scene.site.lines if line.name == name)
 

@@ -4,19 +4,19 @@
 the measurement and its uncertainty, `verdict` what the law says of it.
 """
 
-from engine.section.desk import SectionDesk
+from engine.section.control import SectionControl
+from engine.section.crossing import Crossing, crossing_sigma_s
 from engine.section.file import Section, Sections, load_sections
-from engine.section.meter import SectionMeter
-from engine.section.passage import Passage, crossing_sigma_s
-from engine.section.speed import Finding, SectionSpeed
+from engine.section.matcher import PassageMatcher
+from engine.section.speed import Measured, SectionSpeed
 from engine.section.verdict import require, violation
 
 __all__ = [
-    "Finding",
-    "Passage",
+    "Crossing",
+    "Measured",
+    "PassageMatcher",
     "Section",
-    "SectionDesk",
-    "SectionMeter",
+    "SectionControl",
     "SectionSpeed",
     "Sections",
     "crossing_sigma_s",

@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
-from engine import tomlfile
-from engine.config import Fraction01, Name, Positive, Strict
+from engine.config import Fraction01, Name, Positive, Strict, tomlfile
 from engine.site import Aware, Certificate, ClassName, Limit
 from engine.types import KMH, Clock
 

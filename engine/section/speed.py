@@ -8,15 +8,15 @@ import math
 from dataclasses import dataclass
 
 from engine.rules.catalogue import in_force
+from engine.section.crossing import Crossing
 from engine.section.file import Section
-from engine.section.passage import Passage
 
 MAPPING_SIGMA_S = 0.25 / math.sqrt(3.0)
 """Of the engine's own mapping of a stream's timestamps to UTC, at either end: while it calls a clock stable it lets the
 two differ by up to 0.25 s either way (rectangular, JCGM 100:2008, 4.3.7)."""
 
 
-class Finding(enum.StrEnum):
+class Measured(enum.StrEnum):
     """Whether a mean speed may be stated, and if not, why."""
 
     MEASURED = "measured"
@@ -51,9 +51,9 @@ class SectionSpeed:
     """What became of a passage, or of two that are one vehicle's drive."""
 
     section: Section
-    finding: Finding
-    entry: Passage | None
-    exit: Passage | None
+    finding: Measured
+    entry: Crossing | None
+    exit: Crossing | None
     """At least one of the two; both where they were matched."""
     speed_mps: float = math.nan
     """Mean speed; nan unless measured."""
@@ -61,7 +61,7 @@ class SectionSpeed:
     """Combined standard uncertainty (k = 1); nan unless measured."""
 
 
-def section_speed(section: Section, entry: Passage, exit_: Passage) -> SectionSpeed:
+def section_speed(section: Section, entry: Crossing, exit_: Crossing) -> SectionSpeed:
     """Measure a drive whose two passages are each other's only candidate."""
     finding = _obstacle(section, entry, exit_)
     if finding is not None:
@@ -70,11 +70,11 @@ def section_speed(section: Section, entry: Passage, exit_: Passage) -> SectionSp
     speed_mps = section.length_m / lasting_s
     share = math.hypot(section.length_sigma_m / section.length_m, lasting_sigma_s(section, entry, exit_) / lasting_s)
     if share > section.widest_share:
-        return SectionSpeed(section, Finding.UNCERTAIN, entry, exit_)
-    return SectionSpeed(section, Finding.MEASURED, entry, exit_, speed_mps, share * speed_mps)
+        return SectionSpeed(section, Measured.UNCERTAIN, entry, exit_)
+    return SectionSpeed(section, Measured.MEASURED, entry, exit_, speed_mps, share * speed_mps)
 
 
-def lasting_sigma_s(section: Section, entry: Passage, exit_: Passage) -> float:
+def lasting_sigma_s(section: Section, entry: Crossing, exit_: Crossing) -> float:
     """Standard uncertainty of the travel time; inf where a clock is not trusted.
 
     u2(dt) = u2(entry) + u2(exit) - 2 u(entry, exit) (JCGM 100:2008, 5.2.2). Two clocks in the same state owe the
@@ -90,25 +90,25 @@ def lasting_sigma_s(section: Section, entry: Passage, exit_: Passage) -> float:
     return math.sqrt(variance - 2.0 * common**2)
 
 
-def _obstacle(section: Section, entry: Passage, exit_: Passage) -> Finding | None:
+def _obstacle(section: Section, entry: Crossing, exit_: Crossing) -> Measured | None:
     """The first reason not to measure."""
     reasons = {
-        Finding.PLATE_DIFFERS: entry.plate != exit_.plate,
-        Finding.PLATE_DOUBTFUL: min(entry.plate_confidence, exit_.plate_confidence) < section.least_confidence,
-        Finding.CLASS_DIFFERS: entry.class_id != exit_.class_id,
-        Finding.NOT_IN_FORCE: not _throughout(section.valid_from, section.valid_to, entry, exit_),
-        Finding.NOT_CERTIFIED: not _certified(section, entry, exit_),
-        Finding.CLOCK_UNTRUSTED: math.isinf(lasting_sigma_s(section, entry, exit_)),
-        Finding.TOO_FAST: exit_.captured_s - entry.captured_s < section.shortest_s,
+        Measured.PLATE_DIFFERS: entry.plate != exit_.plate,
+        Measured.PLATE_DOUBTFUL: min(entry.plate_confidence, exit_.plate_confidence) < section.least_confidence,
+        Measured.CLASS_DIFFERS: entry.class_id != exit_.class_id,
+        Measured.NOT_IN_FORCE: not _throughout(section.valid_from, section.valid_to, entry, exit_),
+        Measured.NOT_CERTIFIED: not _certified(section, entry, exit_),
+        Measured.CLOCK_UNTRUSTED: math.isinf(lasting_sigma_s(section, entry, exit_)),
+        Measured.TOO_FAST: exit_.captured_s - entry.captured_s < section.shortest_s,
     }
     return next((finding for finding, holds in reasons.items() if holds), None)
 
 
-def _certified(section: Section, entry: Passage, exit_: Passage) -> bool:
+def _certified(section: Section, entry: Crossing, exit_: Crossing) -> bool:
     paper = section.certificate
     return paper is not None and _throughout(paper.issued, paper.expires, entry, exit_)
 
 
-def _throughout(begin: dt.datetime, end: dt.datetime | None, entry: Passage, exit_: Passage) -> bool:
+def _throughout(begin: dt.datetime, end: dt.datetime | None, entry: Crossing, exit_: Crossing) -> bool:
     """In force at both ends of the drive, and so all the way."""
     return all(in_force(begin, end, passage.captured_s) for passage in (entry, exit_))

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
+from engine.rules.evaluator import doubts
 from engine.rules.hours import local_minute, parse_hours
-from engine.rules.kind import doubts
 from engine.rules.kinds.speeding import COVERAGE, enforced_kmh
+from engine.section.crossing import Crossing
 from engine.section.file import Section
-from engine.section.passage import Passage
-from engine.section.speed import Finding, SectionSpeed
+from engine.section.speed import Measured, SectionSpeed
 from engine.types import KMH, Clock, Measurement, Violation
 
 KIND = "average_speed"
@@ -24,8 +24,8 @@ class Drive(NamedTuple):
     """A measured drive, from line to line."""
 
     section: Section
-    entry: Passage
-    exit: Passage
+    entry: Crossing
+    exit: Crossing
 
 
 def require(sections: Iterable[Section], catalogue: Catalogue) -> None:
@@ -43,7 +43,7 @@ def violation(row: SectionSpeed, catalogue: Catalogue) -> Violation | None:
     Dated to the exit, and of the exit's camera and track: there the offence is complete. The sightings of the entry are
     of the other camera's picture, named by the section.
     """
-    if row.finding is not Finding.MEASURED or row.entry is None or row.exit is None:
+    if row.finding is not Measured.MEASURED or row.entry is None or row.exit is None:
         return None
     drive = Drive(row.section, row.entry, row.exit)
     kind = catalogue.kind(KIND, drive.exit.captured_s)

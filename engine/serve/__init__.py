@@ -27,22 +27,22 @@ from qyran.v1 import signal_service_pb2_grpc as signal_pb_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
-from engine.access import Audit
+from engine.access import AuditLog
 from engine.config import ServiceConfig, is_loopback, split_address
-from engine.errors import ConfigError, RegisterError
+from engine.errors import ConfigError, LedgerError
+from engine.ledger import Tokens
 from engine.metrics import Metrics
-from engine.register import Tokens
-from engine.serve.calls import Calls, Records
-from engine.serve.cameras import CameraCalls, Cameras
+from engine.serve.cameras import Cameras, CameraServicer
 from engine.serve.feed import Feed
-from engine.serve.gate import Gate, GateKeeper
-from engine.serve.identity import Directory
-from engine.serve.limits import Limits
-from engine.serve.signals import SignalCalls
+from engine.serve.identity import CallerDirectory
+from engine.serve.interceptor import AccessInterceptor, CallerGate
+from engine.serve.limits import RateLimits
+from engine.serve.signals import SignalServicer
 from engine.serve.tls import Certificates
+from engine.serve.violations import CaseRecords, ViolationServicer
 from engine.signals import SignalBook
 
-__all__ = ["SERVICE", "Records", "Security", "Service"]
+__all__ = ["SERVICE", "CaseRecords", "Security", "Service"]
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class Security:
     """Who may come in, and where it is written down."""
 
     tokens: Tokens
-    audit: Audit
+    audit: AuditLog
 
 
 class Service:
@@ -68,7 +68,7 @@ class Service:
 
     def __init__(
         self,
-        records: Records,
+        records: CaseRecords,
         cameras: Cameras,
         signals: SignalBook,
         security: Security,
@@ -78,7 +78,7 @@ class Service:
         """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
         self._host = _checked_host(config)
         self._certificates = Certificates(config.tls, metrics) if config.tls else None
-        self._directory = Directory(encrypted=config.tls is not None)
+        self._directory = CallerDirectory(encrypted=config.tls is not None)
         self._records, self._cameras, self._signals, self._security = records, cameras, signals, security
         self._config, self._metrics = config, metrics
         self._stop = threading.Event()
@@ -87,7 +87,7 @@ class Service:
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
 
     def start(self) -> None:
-        """Listen; raises ConfigError where the address cannot be had, RegisterError where no token can be read."""
+        """Listen; raises ConfigError where the address cannot be had, LedgerError where no token can be read."""
         self._directory.know(self._security.tokens.all())
         self._thread.start()
         log.info("service listens", address=self.address, encrypted=self._certificates is not None)
@@ -113,14 +113,16 @@ class Service:
 
     async def _serve(self) -> None:
         with _threads() as (readers, writers, orders):
-            gate = Gate(self._directory, Limits(self._config.limits), self._security.audit, self._metrics, writers)
-            server = grpc.aio.server(interceptors=(GateKeeper(gate),), options=_options(self._config))
-            feed = Feed(self._records.register, readers, self._metrics)
+            gate = CallerGate(
+                self._directory, RateLimits(self._config.limits), self._security.audit, self._metrics, writers
+            )
+            server = grpc.aio.server(interceptors=(AccessInterceptor(gate),), options=_options(self._config))
+            feed = Feed(self._records.ledger, readers, self._metrics)
             heartbeat_s, require_valid = self._config.heartbeat_s, self._directory.require_valid
-            calls = Calls(self._records, feed, self._metrics, heartbeat_s, require_valid)
+            calls = ViolationServicer(self._records, feed, self._metrics, heartbeat_s, require_valid)
             pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
-            camera_pb_grpc.add_CameraServiceServicer_to_server(CameraCalls(self._cameras, orders), server)
-            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalCalls(self._signals, require_valid), server)
+            camera_pb_grpc.add_CameraServiceServicer_to_server(CameraServicer(self._cameras, orders), server)
+            signal_pb_grpc.add_SignalServiceServicer_to_server(SignalServicer(self._signals, require_valid), server)
             alive = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
             beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
@@ -138,7 +140,7 @@ class Service:
                 for consumer in await feed.read(self._records.consumers.all):
                     lag = max(0, feed.last - consumer.acknowledged)
                     self._metrics.consumer_lag.labels(consumer.name).set(lag)
-            except RegisterError as error:
+            except LedgerError as error:
                 log.error("tokens cannot be read, those known stay", error=str(error))
             except Exception:
                 log.exception("tokens could not be read, those known stay")

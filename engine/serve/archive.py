@@ -13,11 +13,11 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 
-from engine.errors import RegisterError
-from engine.register import Filter, SqlRegister
-from engine.serve.sealing import Run, read_run
+from engine.errors import LedgerError
+from engine.ledger import Filter, SqlLedger
+from engine.serve.serialized import EntryRun, read_run
 
-_opened: list[SqlRegister] = []
+_opened: list[SqlLedger] = []
 """In the process: the register."""
 
 
@@ -28,8 +28,8 @@ class Archive:
         self._where = where
         self._pool: ProcessPoolExecutor | None = None
 
-    async def read_run(self, after: int, limit: int, wanted: Filter) -> Run:
-        """`sealing.read_run`. Raises RegisterError, also where the process died; the next call starts another."""
+    async def read_run(self, after: int, limit: int, wanted: Filter) -> EntryRun:
+        """`sealing.read_run`. Raises LedgerError, also where the process died; the next call starts another."""
         self._pool = self._pool or ProcessPoolExecutor(
             1, mp_context=get_context("spawn"), initializer=_open, initargs=(self._where,)
         )
@@ -37,7 +37,7 @@ class Archive:
             return await asyncio.get_running_loop().run_in_executor(self._pool, _read_run, after, limit, wanted)
         except BrokenExecutor as error:
             self.close()
-            raise RegisterError("the process that reads for those who lag has died") from error
+            raise LedgerError("the process that reads for those who lag has died") from error
 
     def close(self) -> None:
         """End the process."""
@@ -47,7 +47,7 @@ class Archive:
 
 
 def _open(where: Path | str) -> None:
-    _opened.append(SqlRegister(where))
+    _opened.append(SqlLedger(where))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -59,5 +59,5 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-def _read_run(after: int, limit: int, wanted: Filter) -> Run:
+def _read_run(after: int, limit: int, wanted: Filter) -> EntryRun:
     return read_run(_opened[0], after, limit, wanted)

@@ -13,13 +13,13 @@ import msgspec
 from qyran.v1 import camera_service_pb2 as pb
 from qyran.v1 import camera_service_pb2_grpc as pb_grpc
 
-from engine import tomlfile, wire
+from engine import wire
 from engine.access import Scope
-from engine.config import CameraConfig
+from engine.config import CameraConfig, tomlfile
 from engine.errors import ConfigError, NoCamera
-from engine.register import CameraChange, CameraVersion
+from engine.ledger import CameraChange, CameraVersion
 from engine.serve import requests
-from engine.serve.gate import caller
+from engine.serve.interceptor import caller
 from engine.serve.status import BadRequest, Forbidden, NotThere, Unreadable
 from engine.site import Site
 
@@ -34,7 +34,7 @@ _STATES = {
 }
 
 
-class Record(Protocol):
+class CameraRecordView(Protocol):
     """A camera as it stands: `engine.fleet.CameraRecord`."""
 
     @property
@@ -52,21 +52,21 @@ class Record(Protocol):
 class Cameras(Protocol):
     """Who takes the orders: `engine.fleet.Fleet`. Every method blocks; any thread may call."""
 
-    def all(self) -> Sequence[Record]: ...
-    def get(self, name: str) -> Record: ...
+    def all(self) -> Sequence[CameraRecordView]: ...
+    def get(self, name: str) -> CameraRecordView: ...
     def history(self, name: str) -> Sequence[CameraChange]: ...
     def order(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
-    ) -> tuple[Record, list[str]]: ...
+    ) -> tuple[CameraRecordView, list[str]]: ...
     def update_site(
         self, name: str, expected: int, by: str, site: str, still: bytes | None
-    ) -> tuple[Record, list[str]]: ...
-    def pause(self, name: str, expected: int, by: str) -> Record: ...
-    def resume(self, name: str, expected: int, by: str) -> Record: ...
+    ) -> tuple[CameraRecordView, list[str]]: ...
+    def pause(self, name: str, expected: int, by: str) -> CameraRecordView: ...
+    def resume(self, name: str, expected: int, by: str) -> CameraRecordView: ...
     def remove(self, name: str, expected: int, by: str) -> CameraVersion: ...
 
 
-class CameraCalls(pb_grpc.CameraServiceServicer):
+class CameraServicer(pb_grpc.CameraServiceServicer):
     """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
 
     def __init__(self, cameras: Cameras, orders: Executor) -> None:
@@ -85,7 +85,7 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
         settings, who = _settings(request), caller()
 
-        def add() -> tuple[Record, list[str]]:
+        def add() -> tuple[CameraRecordView, list[str]]:
             _require_within(who.scope, request.name, request.site)
             still, probe = request.still or None, not request.untried
             return self._cameras.order(settings, request.site, still, who.name, probe=probe)
@@ -109,7 +109,7 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
     async def UpdateSite(self, request: pb.UpdateSiteRequest, context: Any) -> pb.UpdateSiteResponse:  # noqa: N802
         scope, site, still = caller().scope, request.site, request.still or None
 
-        def update(name: str, expected: int, by: str) -> tuple[Record, list[str]]:
+        def update(name: str, expected: int, by: str) -> tuple[CameraRecordView, list[str]]:
             _require_within(scope, name, site)
             return self._cameras.update_site(name, expected, by, site, still)
 
@@ -130,7 +130,7 @@ class CameraCalls(pb_grpc.CameraServiceServicer):
 
         return await self._do(change)
 
-    def _seen(self, name: str, scope: Scope) -> Record:
+    def _seen(self, name: str, scope: Scope) -> CameraRecordView:
         """A camera within a scope. Raises NotThere, whether there is none or none that may be seen; Unreadable."""
         try:
             record = self._cameras.get(name)
@@ -153,7 +153,7 @@ def _not_there(name: str) -> NotThere:
     return NotThere("name", f"there is no camera {name!r}", "camera", name)
 
 
-def _is_seen(record: Record, scope: Scope) -> bool:
+def _is_seen(record: CameraRecordView, scope: Scope) -> bool:
     return scope.allows_camera(record.version.camera, record.site.place.area)
 
 
@@ -192,7 +192,7 @@ def _settings(request: pb.AddCameraRequest) -> CameraConfig:
         raise BadRequest(re.sub(r"[`\[].*", "", place) or "camera", what) from error
 
 
-def _message(record: Record) -> pb.Camera:
+def _message(record: CameraRecordView) -> pb.Camera:
     message = _standing(record.version)
     message.url, message.detect_fps = record.url, record.config.detect_fps
     message.place.CopyFrom(wire.place_to_message(record.site.place, record.site.name))

@@ -20,11 +20,11 @@ from typing import TypeVar
 
 import structlog
 
-from engine.errors import RegisterError
+from engine.errors import LedgerError
+from engine.ledger import EVERYTHING, Filter, SqlLedger
 from engine.metrics import Metrics
-from engine.register import EVERYTHING, Filter, SqlRegister
 from engine.serve.archive import Archive
-from engine.serve.sealing import Sealed, read_run, seal
+from engine.serve.serialized import SerializedEntry, read_run, seal
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EntryPage:
     """What follows a sequence."""
 
     messages: Sequence[bytes]
@@ -59,17 +59,17 @@ class Page:
 class Feed:
     """The register, followed. Lives on one event loop; the disk is read on `readers`."""
 
-    def __init__(self, register: SqlRegister, readers: Executor, metrics: Metrics) -> None:
+    def __init__(self, ledger: SqlLedger, readers: Executor, metrics: Metrics) -> None:
         self.ended = False
         self.last = 0
         """Sequence of the newest entry known."""
-        self._register = register
-        self._archive = Archive(register.database.where)
+        self._ledger = ledger
+        self._archive = Archive(ledger.database.where)
         self._readers = readers
         self._metrics = metrics
         self._changed, self._over = asyncio.Event(), asyncio.Event()
-        self._tail: deque[Sealed] = deque(maxlen=TAIL)
-        self._pages: dict[tuple[int, Filter], tuple[float, asyncio.Task[Page]]] = {}
+        self._tail: deque[SerializedEntry] = deque(maxlen=TAIL)
+        self._pages: dict[tuple[int, Filter], tuple[float, asyncio.Task[EntryPage]]] = {}
         """Each with when its reading began."""
         self.watchers = 0
 
@@ -80,17 +80,17 @@ class Feed:
         """
         while not self.ended:
             try:
-                await self._take(await self.read(self._register.wait, self.last, ASK_S))
+                await self._take(await self.read(self._ledger.wait, self.last, ASK_S))
                 self._shorten()
-            except RegisterError as error:
-                log.error("register cannot be read", error=str(error))
+            except LedgerError as error:
+                log.error("ledger cannot be read", error=str(error))
                 await self.pause(RETRY_S)
             except Exception:
                 log.exception("the register could not be followed, going on")
                 await self.pause(RETRY_S)
 
-    async def page(self, after: int, wanted: Filter) -> Page:
-        """What follows `after`; of one that is read from the register, the next is read ahead. Raises RegisterError."""
+    async def page(self, after: int, wanted: Filter) -> EntryPage:
+        """What follows `after`; of one that is read from the register, the next is read ahead. Raises LedgerError."""
         if self._tail and after >= self._tail[0].notice.sequence - 1:
             return self._from_tail(after, wanted)
         page = await asyncio.shield(self._reading(after, wanted))
@@ -129,7 +129,7 @@ class Feed:
             return
         await self._lengthen(last)
         self.last = last
-        self._metrics.register_sequence.set(last)
+        self._metrics.ledger_sequence.set(last)
         self._wake()
 
     async def _lengthen(self, last: int) -> None:
@@ -149,43 +149,43 @@ class Feed:
             if begun_s < time.monotonic() - PAGES_S:
                 del self._pages[key]
 
-    def _from_tail(self, after: int, wanted: Filter) -> Page:
+    def _from_tail(self, after: int, wanted: Filter) -> EntryPage:
         skipped = bisect_right(self._tail, after, key=lambda entry: entry.notice.sequence)
         looked_at = list(islice(self._tail, skipped, skipped + PAGE))
         reached = looked_at[-1].notice.sequence if looked_at else after
         if whole := reached >= self._tail[-1].notice.sequence:
             reached = max(reached, self.last)
         found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.notice)]
-        return Page([entry.message for entry in found], reached, whole)
+        return EntryPage([entry.message for entry in found], reached, whole)
 
-    def _reading(self, after: int, wanted: Filter) -> asyncio.Task[Page]:
+    def _reading(self, after: int, wanted: Filter) -> asyncio.Task[EntryPage]:
         """A page that is being read, or was read a moment ago: those who lag alike share it."""
         key = (after, wanted)
         if (known := self._pages.get(key)) is not None:
             return known[1]
-        task = asyncio.create_task(self._from_register(after, wanted))
+        task = asyncio.create_task(self._from_ledger(after, wanted))
         self._pages[key] = time.monotonic(), task
         task.add_done_callback(partial(self._keep_if_lasting, key))
         if len(self._pages) > PAGES:
             del self._pages[next(iter(self._pages))]
         return task
 
-    def _keep_if_lasting(self, key: tuple[int, Filter], task: asyncio.Task[Page]) -> None:
+    def _keep_if_lasting(self, key: tuple[int, Filter], task: asyncio.Task[EntryPage]) -> None:
         """What follows the end of the register will be another page soon."""
         if task.cancelled() or task.exception() is not None or task.result().whole:
             self._pages.pop(key, None)
 
-    async def _from_register(self, after: int, wanted: Filter) -> Page:
+    async def _from_ledger(self, after: int, wanted: Filter) -> EntryPage:
         last = self.last
         if last - after > FAR:
             run = await self._archive.read_run(after, PAGE, wanted)
         else:
-            run = await self.read(read_run, self._register, after, PAGE, wanted)
+            run = await self.read(read_run, self._ledger, after, PAGE, wanted)
         whole = len(run.messages) < PAGE
-        return Page(run.messages, max(after, last, run.last) if whole else run.last, whole)
+        return EntryPage(run.messages, max(after, last, run.last) if whole else run.last, whole)
 
-    def _newest(self, after: int, limit: int) -> Sequence[Sealed]:
-        return [seal(notice) for notice in self._register.notices(after, limit)]
+    def _newest(self, after: int, limit: int) -> Sequence[SerializedEntry]:
+        return [seal(notice) for notice in self._ledger.notices(after, limit)]
 
     def _wake(self) -> None:
         self._changed.set()

@@ -12,7 +12,7 @@ import structlog
 from cryptography import x509
 
 from engine.access import Caller, Role
-from engine.register.tokens import Token, split
+from engine.ledger.tokens import Token, split
 from engine.serve.status import Unauthenticated
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ HERE = ("ipv4:127.", "ipv6:%5B::1%5D", "ipv6:[::1]", "unix:")
 """How gRPC begins the name of a peer on this machine."""
 
 
-class Directory:
+class CallerDirectory:
     """The credentials as they stand, in memory: whoever calls is known without a look at the disk. For one thread."""
 
     def __init__(self, *, encrypted: bool) -> None:

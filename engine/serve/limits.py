@@ -33,7 +33,7 @@ class Buckets:
             raise TooMany(f"{caller}: more than {self._per_s:g} calls a second", (1 - left) / self._per_s)
 
 
-class Limits:
+class RateLimits:
     """The limits of a service. For one thread."""
 
     def __init__(self, config: LimitsConfig) -> None:

@@ -11,9 +11,9 @@ from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
 from engine.access import Scope
-from engine.decisions import Disposition, Finding, Review, Ruling
-from engine.register import Filter
+from engine.ledger import Filter
 from engine.serve.status import BadRequest
+from engine.types.decision import Disposition, Finding, Review, Ruling
 
 NAMES = 200
 """Kinds, cameras or areas that one filter may name."""

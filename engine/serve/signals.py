@@ -14,7 +14,7 @@ from qyran.v1 import signal_service_pb2_grpc as pb_grpc
 from engine import wire
 from engine.access import Caller, Scope
 from engine.serve import requests
-from engine.serve.gate import caller
+from engine.serve.interceptor import caller
 from engine.serve.status import NotThere
 from engine.signals import Change, Controller, Report, SignalBook
 from engine.types import Phase
@@ -27,7 +27,7 @@ CHANGES = 512
 """Changes of one report."""
 
 
-class SignalCalls(pb_grpc.SignalServiceServicer):
+class SignalServicer(pb_grpc.SignalServiceServicer):
     """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
 
     def __init__(self, signals: SignalBook, require_valid: Callable[[Caller], None]) -> None:

@@ -16,7 +16,7 @@ import structlog
 from engine.errors import SignalError
 from engine.metrics import Metrics
 from engine.signals.controller import Controller, Report
-from engine.signals.head import Head, lit, shown
+from engine.signals.head import SignalHead, lit, shown
 from engine.signals.phases import agree
 from engine.signals.timeline import Timeline
 from engine.site import Signal, Site
@@ -41,7 +41,7 @@ class _Watched:
     """One signal of one camera."""
 
     signal: Signal
-    head: Head | None
+    head: SignalHead | None
     controller: Controller | None
     first_lamp: int
     """Its lamps are those of the camera from here on."""
@@ -55,7 +55,7 @@ class _Watched:
 
 
 @dataclass(slots=True)
-class _Camera:
+class _CameraSignals:
     name: str
     area: str
     signals: dict[str, _Watched]
@@ -72,7 +72,7 @@ class SignalBook:
         """`sites` and `names` by camera index."""
         self._metrics = metrics
         self._controllers: dict[str, Controller] = {}
-        self._cameras: dict[int, _Camera] = {}
+        self._cameras: dict[int, _CameraSignals] = {}
         for camera, site in sites.items():
             self.admit(camera, names[camera], site)
 
@@ -83,10 +83,12 @@ class SignalBook:
         watched, first = {}, 0
         for signal in site.signals:
             self._metrics.add_signal(name, signal.name)
-            head = Head() if signal.lamps else None
+            head = SignalHead() if signal.lamps else None
             watched[signal.name] = _Watched(signal, head, self._controller(signal), first)
             first += len(signal.lamps)
-        self._cameras[camera] = _Camera(name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps))
+        self._cameras[camera] = _CameraSignals(
+            name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps)
+        )
 
     def release(self, camera: int) -> None:
         """Forget a camera. Its controller is still listened to: other cameras may look at the same junction."""
@@ -142,7 +144,7 @@ class SignalBook:
                     self._see(index, camera, batch)
                 self._tell(camera)
 
-    def _see(self, index: int, camera: _Camera, batch: FrameBatch) -> None:
+    def _see(self, index: int, camera: _CameraSignals, batch: FrameBatch) -> None:
         """Every frame's lamps to every head of the camera. Under a clock that is not trusted nothing is kept."""
         for at_s, clock, states in _sights(index, camera, batch):
             for watched in camera.signals.values():
@@ -153,7 +155,7 @@ class SignalBook:
                 else:
                     watched.head.see(watched.shown(states), at_s)
 
-    def _tell(self, camera: _Camera) -> None:
+    def _tell(self, camera: _CameraSignals) -> None:
         """Say what is shown as far as that is known, and that two sources contradict each other."""
         for name, watched in camera.signals.items():
             at_s = _latest_s(watched, camera.clock)
@@ -199,7 +201,7 @@ class SignalBook:
         return home.signals[signal], home.clock
 
 
-def _sights(index: int, camera: _Camera, batch: FrameBatch) -> Iterator[tuple[float, int, Ints]]:
+def _sights(index: int, camera: _CameraSignals, batch: FrameBatch) -> Iterator[tuple[float, int, Ints]]:
     """Capture time, clock and the state of every lamp (`head.lit`) of every frame of a camera."""
     mine = np.flatnonzero(batch.frames.camera[batch.lamps.frame] == index)
     if not len(mine):

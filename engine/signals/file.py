@@ -21,10 +21,10 @@ from typing import Literal
 import msgspec
 
 from engine.config import Strict
+from engine.config.tomlfile import read_text
 from engine.errors import ConfigError, SignalError
 from engine.signals.controller import Change, Report
 from engine.site import Aware
-from engine.tomlfile import read_text
 from engine.types import Phase
 
 PhaseName = Literal[

@@ -79,7 +79,7 @@ def shown(states: Sequence[int], colours: Sequence[LampColour]) -> Phase:
     return _SHOWN.get(tuple(sorted(on)), Phase.UNKNOWN)
 
 
-class Head:
+class SignalHead:
     """The timeline of one signal's lamps, sighting by sighting."""
 
     def __init__(self) -> None:

@@ -17,16 +17,10 @@ import msgspec
 from msgspec import Meta
 from PIL import Image
 
-from engine import tomlfile
-from engine.config import Count, Name, Positive, Strict
+from engine.config import Count, Name, Positive, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site.looks import AnyLookRule
-from engine.site.rules import (
-    AnyRule,
-    ClassName,
-    HoursText,
-    PointPx,
-)
+from engine.site.rules import AnyRule, ClassName, HoursText, PointPx
 from engine.site.signals import AnySignalRule, Lamp, Signal
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]

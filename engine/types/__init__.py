@@ -12,13 +12,15 @@ ground    metres on the site's road plane, x and y as the site's calibration lay
 from engine.types.arrays import KMH, BoxPx, Bytes8, Flags, Floats, Floats32, Ints, Ints32
 from engine.types.case import Case, Entry, EvidenceFile, ModelRecord
 from engine.types.motion import Measurable, Motion, Speeds
-from engine.types.offence import (
+from engine.types.seen import NOBODY, TRACK_BITS, Detections, Persons, Tracks, VehicleClass
+from engine.types.stream import NO_LAMPS, Clock, FrameBatch, Frames, Lamps, Phase, Segment
+from engine.types.violation import (
     DECIDED,
     SAME_FRAME_S,
-    Answer,
     Measurement,
     Plate,
     PlateSighting,
+    RegistryAnswer,
     SectionProof,
     Sighting,
     Still,
@@ -26,8 +28,6 @@ from engine.types.offence import (
     VehicleView,
     Violation,
 )
-from engine.types.seen import NOBODY, TRACK_BITS, Detections, Persons, Tracks, VehicleClass
-from engine.types.stream import NO_LAMPS, Clock, FrameBatch, Frames, Lamps, Phase, Segment
 
 __all__ = [
     "DECIDED",
@@ -36,7 +36,6 @@ __all__ = [
     "NO_LAMPS",
     "SAME_FRAME_S",
     "TRACK_BITS",
-    "Answer",
     "BoxPx",
     "Bytes8",
     "Case",
@@ -60,6 +59,7 @@ __all__ = [
     "Phase",
     "Plate",
     "PlateSighting",
+    "RegistryAnswer",
     "SectionProof",
     "Segment",
     "Sighting",

@@ -52,7 +52,7 @@ class Segment:
     """A run of one camera's compressed packets that begins at a key frame and decodes by itself.
 
     The packets lie end to end in `payload`, in decoding order, untouched since the camera sent them: a decoder is fed
-    slices of it, and evidence is a remux of it (`engine.remux`), never a re-encoding.
+    slices of it, and evidence is a remux of it (`engine.ingest.remux`), never a re-encoding.
     """
 
     camera: int

@@ -14,11 +14,11 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from engine import logs
+from engine.app import logs
+from engine.app.housekeeping import open_housekeeper
 from engine.config import CameraConfig, EngineConfig
 from engine.decode.second_look import look
 from engine.evidence import Means, load_signing_key, new_key
-from engine.housekeeping import open_housekeeper
 from engine.types import Violation
 from rig.evidence_bench import Bench, nobody
 from rig.examples import EPOCH_S, make_footage, make_violation
@@ -47,11 +47,11 @@ def main(folder: Path, port: int, until: int) -> None:
     bench.keep(make_footage(12))
     world = World(folder, listen=f"127.0.0.1:{port}")
     camera = CameraConfig(name="gate", url="gate.mp4", site=Path("gate.toml"))
-    open_housekeeper(EngineConfig(cameras=(camera,), state=folder), world.register).recover()
+    open_housekeeper(EngineConfig(cameras=(camera,), state=folder), world.ledger).recover()
     say("serving")
-    for number in range(max(0, world.register.last_sequence() - AGAIN), until):
-        cases = bench.prosecutor.prove([violation(number)])
-        world.register.append(cases)
+    for number in range(max(0, world.ledger.last_sequence() - AGAIN), until):
+        cases = bench.evidence_builder.prove([violation(number)])
+        world.ledger.append(cases)
         for case in cases:
             say(f"appended {case.id}")
     threading.Event().wait()

@@ -29,9 +29,9 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine.client import QyranClient
 from engine.config import LimitsConfig
-from engine.errors import RegisterError
+from engine.errors import LedgerError
 from engine.evidence import audit
-from engine.register import SqlRegister
+from engine.ledger import SqlLedger
 from engine.types import Entry
 from rig.examples import make_case
 from rig.postgres import running_server
@@ -71,7 +71,7 @@ def compared(injected: str, times: int, appended: set[str], got: Sequence[Entry]
 # -- the engine is killed
 
 
-class Engine:
+class EngineProcess:
     """`rig.faults.engine` as a child that can be killed; remembers what it said it appended."""
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -116,7 +116,7 @@ class Engine:
 def kill_the_engine(folder: Path, times: int) -> Loss:
     """kill -9 at random instants while it proves and appends and a client watches."""
     rng, recoveries_s = random.Random(SEED), []
-    engine = Engine(folder, port := _free_port())
+    engine = EngineProcess(folder, port := _free_port())
     with watching(f"127.0.0.1:{port}") as watched:
         for number in range(times):
             recoveries_s.append(engine.start(until=1_000_000))
@@ -128,8 +128,8 @@ def kill_the_engine(folder: Path, times: int) -> Loss:
         watched.wait_for(until)
         engine.kill()
         got = watched.entries
-    with closing(SqlRegister(folder / "register.db")) as register:
-        held = register.read(0, 1_000_000)
+    with closing(SqlLedger(folder / "ledger.db")) as ledger:
+        held = ledger.read(0, 1_000_000)
     assert [entry.case.id for entry in held] == [entry.case.id for entry in got], "the register holds something else"
     assert audit(folder / "evidence", entries=held).problems == []
     return compared("kill -9 of the engine", times, engine.appended, got, max(recoveries_s))
@@ -143,17 +143,17 @@ def tear_the_log(folder: Path, times: int) -> Loss:
     rng, appended, kept, sequences = random.Random(SEED), 0, 0, []
     for number in range(times):
         home, copy = folder / f"{number}", folder / f"{number}-after"
-        with closing(SqlRegister(home / "register.db")) as register:
-            before = register.append([make_case(case) for case in range(rng.randrange(1, 12))])
-            synced = (home / "register.db-wal").read_bytes()
-            register.append([make_case(100 + case) for case in range(rng.randrange(1, 12))])
+        with closing(SqlLedger(home / "ledger.db")) as ledger:
+            before = ledger.append([make_case(case) for case in range(rng.randrange(1, 12))])
+            synced = (home / "ledger.db-wal").read_bytes()
+            ledger.append([make_case(100 + case) for case in range(rng.randrange(1, 12))])
             shutil.copytree(home, copy)
-            whole = (home / "register.db-wal").read_bytes()
-        (copy / "register.db-shm").unlink(missing_ok=True)
-        (copy / "register.db-wal").write_bytes(synced + torn(whole[len(synced) :], rng))
-        with closing(SqlRegister(copy / "register.db")) as register:
-            found = register.read(0, 1000)
-            assert register.check() == []
+            whole = (home / "ledger.db-wal").read_bytes()
+        (copy / "ledger.db-shm").unlink(missing_ok=True)
+        (copy / "ledger.db-wal").write_bytes(synced + torn(whole[len(synced) :], rng))
+        with closing(SqlLedger(copy / "ledger.db")) as ledger:
+            found = ledger.read(0, 1000)
+            assert ledger.check() == []
         appended += len(before)
         kept += len({entry.case.id for entry in before} & {entry.case.id for entry in found})
         sequences += [[entry.sequence for entry in found]]
@@ -174,9 +174,9 @@ def torn(content: bytes, rng: random.Random) -> bytes:
 def crash_postgres(folder: Path, times: int) -> Loss:
     """The server stops at once, without flushing, while two engines append."""
     recoveries_s: list[float] = []
-    with running_server() as server, closing(SqlRegister(server.empty_database())) as register:
+    with running_server() as server, closing(SqlLedger(server.empty_database())) as ledger:
         done, appended = threading.Event(), set[str]()
-        engines = [threading.Thread(target=_append, args=(register, first, done, appended)) for first in (0, 1_000_000)]
+        engines = [threading.Thread(target=_append, args=(ledger, first, done, appended)) for first in (0, 1_000_000)]
         for engine in engines:
             engine.start()
         for _ in range(times):
@@ -189,17 +189,17 @@ def crash_postgres(folder: Path, times: int) -> Loss:
         done.set()
         for engine in engines:
             engine.join()
-        got = register.read(0, 1_000_000)
+        got = ledger.read(0, 1_000_000)
     return compared("PostgreSQL killed and restarted", times, appended, got, max(recoveries_s))
 
 
-def _append(register: SqlRegister, first: int, done: threading.Event, appended: set[str]) -> None:
+def _append(ledger: SqlLedger, first: int, done: threading.Event, appended: set[str]) -> None:
     number = first
     while not done.is_set():
         case = make_case(number)
         try:
-            register.append([case])
-        except RegisterError:
+            ledger.append([case])
+        except LedgerError:
             time.sleep(0.05)
             continue
         appended.add(case.id)
@@ -212,7 +212,7 @@ def _append(register: SqlRegister, first: int, done: threading.Event, appended: 
 def cut_the_network(folder: Path, times: int) -> Loss:
     """Every connection of a client is cut in the middle of what it is told."""
     world = World(folder)
-    appended = {entry.case.id for entry in world.register.append([make_case(number) for number in range(40 * times)])}
+    appended = {entry.case.id for entry in world.ledger.append([make_case(number) for number in range(40 * times)])}
     proxy = Proxy(world.address, cut_after=40_000)
     with watching(proxy.address) as watched:
         watched.wait_for(len(appended))
@@ -250,7 +250,7 @@ async def _crowd(world: World, *, readers: int, mute: int, cases: int) -> list[l
     await asyncio.gather(*(channel.channel_ready() for channel in channels))
     reading = asyncio.gather(*(_sequences(call, cases) for call in calls[mute:]))
     for first in range(0, cases, 20):
-        await asyncio.to_thread(world.register.append, [make_case(number) for number in range(first, first + 20)])
+        await asyncio.to_thread(world.ledger.append, [make_case(number) for number in range(first, first + 20)])
     got = await asyncio.wait_for(reading, PATIENCE_S)
     await asyncio.gather(*(channel.close(None) for channel in channels))
     return list(got)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.detect.cards import ModelCard
-from engine.detect.heads.candidates import NUMPY, Arrays, Candidates, ClassScores, Head, HostReader
+from engine.detect.heads.candidates import NUMPY, Arrays, Candidates, ClassScores, DetectorHead, HostReader
 from engine.detect.heads.detr import DetrHead
 from engine.detect.heads.picodet import PicoDetHead
 from engine.detect.heads.ssd import SsdHead
 from engine.detect.heads.yolox import YoloxHead
 
-__all__ = ["NUMPY", "Arrays", "Candidates", "ClassScores", "Head", "head_of", "reader_of"]
+__all__ = ["NUMPY", "Arrays", "Candidates", "ClassScores", "DetectorHead", "head_of", "reader_of"]
 
-_HEADS: dict[str, Callable[[ModelCard, Arrays], Head]] = {
+_HEADS: dict[str, Callable[[ModelCard, Arrays], DetectorHead]] = {
     "ssd": SsdHead,
     "yolox": YoloxHead,
     "picodet": PicoDetHead,
@@ -25,7 +25,7 @@ _HEADS: dict[str, Callable[[ModelCard, Arrays], Head]] = {
 }
 
 
-def head_of(card: ModelCard, arrays: Arrays) -> Head:
+def head_of(card: ModelCard, arrays: Arrays) -> DetectorHead:
     """The head that the card names. Raises ModelError where its options do not fit."""
     return _HEADS[card.head](card, arrays)
 

@@ -45,7 +45,7 @@ class Candidates(NamedTuple):
         return Candidates(self.row[rows], self.xyxy_model_px[rows], self.score[rows], self.class_id[rows])
 
 
-class Head(Protocol):
+class DetectorHead(Protocol):
     def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
         """Class scores (B, A, C), and (B, A, R) what `boxes` must know of every anchor.
 
@@ -59,7 +59,7 @@ class Head(Protocol):
 class HostReader:
     """Reads outputs in the host's memory with a head that computes with NumPy."""
 
-    def __init__(self, head: Head, classes: ClassScores) -> None:
+    def __init__(self, head: DetectorHead, classes: ClassScores) -> None:
         self._head = head
         self._classes = classes
 

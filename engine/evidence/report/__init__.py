@@ -14,11 +14,11 @@ from pathlib import Path
 
 import jinja2
 
-from engine import document
 from engine.errors import EvidenceError
 from engine.evidence.manifest import MEDIA_TYPES
 from engine.evidence.report.page import make_page
 from engine.evidence.report.words import languages, words_of
+from engine.types import document
 
 __all__ = ["embedded", "languages", "report_name", "reports", "write_report"]
 

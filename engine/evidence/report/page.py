@@ -8,8 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from engine.document import CalibrationRecord, CertificateRecord, Document, Instant, PlateRecord, Speed
 from engine.evidence.report.words import Words
+from engine.types.document import (
+    CalibrationRecord,
+    CaseDocument,
+    CertificateRecord,
+    InstantRecord,
+    PlateRecord,
+    SpeedRecord,
+)
 
 VEHICLE = "vehicle.jpg"
 NEXT_BEST = ("ru", "kk", "en")
@@ -17,7 +24,7 @@ NEXT_BEST = ("ru", "kk", "en")
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class ReportStill:
     """A still, and which instants it shows."""
 
     file: str
@@ -25,7 +32,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class ReportPaper:
     """A certificate or a calibration."""
 
     title: str
@@ -34,11 +41,11 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReportPage:
     """All of it."""
 
     words: Words
-    record: Document
+    record: CaseDocument
     sha256: str
     """Of `case.json`."""
 
@@ -106,7 +113,7 @@ class Page:
         """Label and value, in the order in which the enforced value comes about."""
         return [*self._measured(self.record.measurement)] if self.record.measurement else []
 
-    def _measured(self, speed: Speed) -> Iterator[tuple[str, str]]:
+    def _measured(self, speed: SpeedRecord) -> Iterator[tuple[str, str]]:
         words, number = self.words.words, self.words.number
         value, spread = number(speed.speed_kmh, 2), number(speed.expanded_uncertainty_kmh, 2)
         tolerance = number(speed.tolerance_kmh, 2)
@@ -119,7 +126,7 @@ class Page:
         yield words["stretch"], f"{number(speed.length_m, 2)} {words['metres']}, {number(span_s, 2)} {words['seconds']}"
 
     @property
-    def papers(self) -> Sequence[Paper]:
+    def papers(self) -> Sequence[ReportPaper]:
         """By what right it was measured."""
         device = self.record.device
         certificate, calibration = device.certificate, device.calibration
@@ -132,13 +139,13 @@ class Page:
         words = self.words.words
         return f"{made.id}, {words['residual']} {self.words.number(made.residual_m, 3)} {words['metres']}"
 
-    def _paper(self, name: str, paper: CertificateRecord | CalibrationRecord | None, text: str) -> Paper:
+    def _paper(self, name: str, paper: CertificateRecord | CalibrationRecord | None, text: str) -> ReportPaper:
         words = self.words.words
         if paper is None:
-            return Paper(words[name], words["none"], valid=False)
+            return ReportPaper(words[name], words["none"], valid=False)
         began = paper.issued if isinstance(paper, CertificateRecord) else paper.made
         span = " – ".join(f"{self._local(at):{self.words.date}}" for at in (began, paper.expires))
-        return Paper(words[name], f"{text}; {span}: {words['valid' if paper.valid else 'invalid']}", paper.valid)
+        return ReportPaper(words[name], f"{text}; {span}: {words['valid' if paper.valid else 'invalid']}", paper.valid)
 
     @property
     def reasons(self) -> Sequence[str]:
@@ -149,17 +156,17 @@ class Page:
         return [self.words.sentence(said) for said in self.record.incomplete]
 
     @property
-    def shots(self) -> Sequence[Shot]:
+    def shots(self) -> Sequence[ReportStill]:
         """Every still once, the decisive one first, the others in their order in time."""
-        shown: dict[str, list[tuple[int, Instant]]] = {}
+        shown: dict[str, list[tuple[int, InstantRecord]]] = {}
         for number, instant in enumerate(self.record.instants, start=1):
             if instant.still:
                 shown.setdefault(instant.still, []).append((number, instant))
         first, *others = shown or [""]
         others.sort(key=lambda file: shown[file][0][1].captured)
-        return [Shot(file, self._caption(shown[file])) for file in (first, *others) if file]
+        return [ReportStill(file, self._caption(shown[file])) for file in (first, *others) if file]
 
-    def _caption(self, instants: Sequence[tuple[int, Instant]]) -> str:
+    def _caption(self, instants: Sequence[tuple[int, InstantRecord]]) -> str:
         names = ", ".join(f"{number} {self.words.instants.get(one.name, one.name)}" for number, one in instants)
         at = instants[0][1].still_captured or instants[0][1].captured
         apart_s = (at - self.record.time.occurred).total_seconds()
@@ -168,11 +175,11 @@ class Page:
         return f"{names} · {self._clock(self._local(at))}{apart}"
 
     @property
-    def close_ups(self) -> Sequence[Shot]:
+    def close_ups(self) -> Sequence[ReportStill]:
         """The vehicle cut out at the decisive instant, and its plate."""
         plate = self.record.plate.still if self.record.plate else None
         files = ((VEHICLE, "vehicle_close"), (plate or "", "plate_close"))
-        return [Shot(file, self.words.words[caption]) for file, caption in files if self.has(file)]
+        return [ReportStill(file, self.words.words[caption]) for file, caption in files if self.has(file)]
 
     @property
     def is_full(self) -> bool:
@@ -210,9 +217,9 @@ class Page:
         return f"{at:%H:%M:%S}{self.words.decimal}{at.microsecond // 1000:03d}"
 
 
-def make_page(words: Words, record: Document, content: bytes) -> Page:
+def make_page(words: Words, record: CaseDocument, content: bytes) -> ReportPage:
     """`content` is `case.json`, `record` what it says."""
-    return Page(words, record, hashlib.sha256(content).hexdigest())
+    return ReportPage(words, record, hashlib.sha256(content).hexdigest())
 
 
 def _best(says: Mapping[str, str], language: str) -> str:

@@ -10,8 +10,7 @@ import re
 from functools import cache, cached_property
 from importlib import resources
 
-from engine import tomlfile
-from engine.config import Strict
+from engine.config import Strict, tomlfile
 from engine.errors import ConfigError
 
 _HOLE = re.compile(r"\{(\w+)\}")

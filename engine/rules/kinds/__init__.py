@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.rules.kind import Judge, Scene
+from engine.rules.evaluator import CameraContext, RuleEvaluator
 from engine.rules.kinds.bus_lane import BusLane
 from engine.rules.kinds.junction_blocking import JunctionBlocking
 from engine.rules.kinds.manoeuvre import Reversing, UTurn
@@ -56,19 +56,19 @@ TURNS = {"turn": Turn, "u_turn": UTurn, "reversing": Reversing}
 OVERTAKINGS = {"overtaking": Overtaking, "position": Position}
 
 
-def _marking(scene: Scene, rule: MarkingRule) -> Judge:
+def _marking(scene: CameraContext, rule: MarkingRule) -> RuleEvaluator:
     return SIGNS[rule.sign](scene, rule)
 
 
-def _turn(scene: Scene, rule: TurnRule) -> Judge:
+def _turn(scene: CameraContext, rule: TurnRule) -> RuleEvaluator:
     return TURNS[rule.manoeuvre](scene, rule)
 
 
-def _overtaking(scene: Scene, rule: OvertakingRule) -> Judge:
+def _overtaking(scene: CameraContext, rule: OvertakingRule) -> RuleEvaluator:
     return OVERTAKINGS[rule.manoeuvre](scene, rule)
 
 
-JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
+JUDGES: dict[type[Rule], Callable[[CameraContext, Any], RuleEvaluator]] = {
     SpeedingRule: Speeding,
     WrongWayRule: WrongWay,
     IllegalStopRule: Standing,
@@ -95,7 +95,7 @@ JUDGES: dict[type[Rule], Callable[[Scene, Any], Judge]] = {
 }
 
 
-def judge_of(scene: Scene, rule: Rule) -> Judge:
+def judge_of(scene: CameraContext, rule: Rule) -> RuleEvaluator:
     """Make a rule of a site ready to watch vehicles."""
     return JUDGES[type(rule)](scene, rule)
 

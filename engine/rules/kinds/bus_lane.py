@@ -7,27 +7,27 @@ a detector does not tell the two apart surely enough.
 
 from __future__ import annotations
 
-from engine.rules.by_trail import ByTrail
 from engine.rules.driving import Stay, stays_in
-from engine.rules.kind import Offence
+from engine.rules.evaluator import Offence
+from engine.rules.path import Path
+from engine.rules.path_rule import PathRule
 from engine.rules.size import HEAVY, is_heavy
-from engine.rules.trail import Trail
-from engine.rules.way import Way
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import BusLaneRule
 
 TURNED_S = 5.0
 """Who is this long out of the lane and in no exit has not turned off."""
 
 
-class BusLane(ByTrail[BusLaneRule]):
+class BusLane(PathRule[BusLaneRule]):
     """A bus-lane rule of a site."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """Every stay in the lane; who was not seen to stay out of an exit may have turned off."""
         stays = stays_in(self.scene, self.ground, way, self.rule.zone, self.rule.open_zones)
         return next(filter(None, (self._offence(trail, stay) for stay in stays)), None)
 
-    def _offence(self, trail: Trail, stay: Stay) -> Offence | None:
+    def _offence(self, trail: TrackHistory, stay: Stay) -> Offence | None:
         proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
         charge = None if proved_s is None else self.law.charge(trail, stay.entered_s, proved_s)
         if proved_s is None or charge is None or self._may_turn_off(stay):

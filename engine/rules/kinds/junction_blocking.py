@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.kind import Law, Offence, Scene, image_to_ground
+from engine.rules.evaluator import CameraContext, Offence, RuleContext, image_to_ground
 from engine.rules.kinds.standing import WITHIN, still_m
-from engine.rules.trail import Rows, Trail, foot_px
+from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.signals import PERMITS
 from engine.site.signals import JunctionBlockingRule
 from kernels.zones import STAND, dwell
@@ -22,9 +22,9 @@ LOOK_BACK_S = 10.0
 class JunctionBlocking:
     """A rule of a site against standing in a junction."""
 
-    def __init__(self, scene: Scene, rule: JunctionBlockingRule) -> None:
+    def __init__(self, scene: CameraContext, rule: JunctionBlockingRule) -> None:
         self.rule = rule
-        self.law = Law.of(scene, rule)
+        self.law = RuleContext.of(scene, rule)
         self.image_to_ground = image_to_ground(scene, rule)
 
     def watch(self) -> BlockingWatch:
@@ -35,7 +35,7 @@ class JunctionBlocking:
         scene = self.law.scene
         return scene.signals.since_s(scene.camera, (self.rule.cross_signal,), PERMITS, began_s, ended_s)
 
-    def offence(self, trail: Trail, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
+    def offence(self, trail: TrackHistory, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
         charge = self.law.charge(trail, since_s, ended_s)
         account = (
             f"Stood in zone {self.rule.zone} for {ended_s - blocked_s:.1f} s while signal {self.rule.cross_signal} "
@@ -55,14 +55,14 @@ class BlockingWatch:
         self._stood: dict[float, float] = {}
         """From when to when it stood in the zone."""
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         if trail.epoch != self._epoch:
             self._epoch, self._stand, self._stood = trail.epoch, np.zeros(2, STAND), {}
         if len(fresh):
             self._follow(fresh)
         return self._told(trail)
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """The signal may have become known only after the last look."""
         return self._told(trail)
 
@@ -79,7 +79,7 @@ class BlockingWatch:
                 self._stood[float(here["since_s"])] = float(here["seen_s"])
         self._stood = {since_s: at_s for since_s, at_s in self._stood.items() if at_s >= times[-1] - LOOK_BACK_S}
 
-    def _told(self, trail: Trail) -> Offence | None:
+    def _told(self, trail: TrackHistory) -> Offence | None:
         judge = self._judge
         if judge.law.name in trail.told:
             return None

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.kind import Offence
-from engine.rules.trail import Trail
-from engine.rules.way import Way, moved_as_a_whole, stays
+from engine.rules.evaluator import Offence
+from engine.rules.path import Path, moved_as_a_whole, stays
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import TurnRule
 from engine.types import Floats, Ints
 
@@ -41,17 +41,17 @@ class Legs:
         return len(self.length_m)
 
 
-def legs(way: Way, corners: Ints) -> Legs:
+def legs(way: Path, corners: Ints) -> Legs:
     """The legs between the corners of a way."""
     steps = np.diff(way.position_m[corners], axis=0)
     heading = np.degrees(np.arctan2(steps[:, 1], steps[:, 0]))
     return Legs(corners, np.hypot(*steps.T), (np.diff(heading) + 180.0) % 360.0 - 180.0)
 
 
-class Manoeuvre(ByTrail[TurnRule]):
+class Manoeuvre(PathRule[TurnRule]):
     """What both have in common: legs inside the zone, split where the direction changes."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """Every stay in the zone."""
         for first, last in stays(self.scene.inside(way.rows, self.rule.zone)):
             part = way.part(first, last)
@@ -64,7 +64,7 @@ class Manoeuvre(ByTrail[TurnRule]):
         """Four rows: the old direction begins and ends, the new one begins and is proved; None where none is seen."""
         raise NotImplementedError
 
-    def _offence(self, trail: Trail, way: Way, *rows: int) -> Offence | None:
+    def _offence(self, trail: TrackHistory, way: Path, *rows: int) -> Offence | None:
         began_s, old_s, new_s, proved_s = (float(way.captured_s[row]) for row in rows)
         old, new = way.part(rows[0], rows[1]), way.part(rows[2], rows[3])
         if not (moved_as_a_whole(old.rows) and moved_as_a_whole(new.rows)):

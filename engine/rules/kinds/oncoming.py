@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from engine.rules.kind import Offence
+from engine.rules.evaluator import Offence
 from engine.rules.kinds.wrong_way import Stretch, WrongWay
 from engine.rules.obstacle import stood_near
-from engine.rules.trail import Trail
-from engine.rules.way import smoothed
+from engine.rules.path import smoothed
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import OncomingLaneRule
 
 
@@ -20,13 +20,13 @@ class OncomingLane(WrongWay):
 
     rule: OncomingLaneRule
 
-    def _offence(self, trail: Trail, stretch: Stretch) -> Offence | None:
+    def _offence(self, trail: TrackHistory, stretch: Stretch) -> Offence | None:
         if self._passed_an_obstacle(trail, stretch):
             return None
         offence = super()._offence(trail, stretch)
         return dataclasses.replace(offence, outcome="officer") if offence else None
 
-    def _passed_an_obstacle(self, trail: Trail, stretch: Stretch) -> bool:
+    def _passed_an_obstacle(self, trail: TrackHistory, stretch: Stretch) -> bool:
         """Did a vehicle stand near any part of the stretch?"""
         rows = stretch.rows[:: max(1, len(stretch.rows) // 4)]
         places = smoothed(rows["position_m"].copy())

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.kind import Offence, Scene
-from engine.rules.trail import Rows, Trail
-from engine.rules.way import Way, moved_by_its_height, smoothed, stays
+from engine.rules.evaluator import CameraContext, Offence
+from engine.rules.path import Path, moved_by_its_height, smoothed, stays
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import Rows, TrackHistory
 from engine.site.rules import OvertakingRule
 from engine.types import KMH, Floats
 
@@ -24,15 +24,15 @@ ON_ITS_SIDE = 0.8
 """Share of the sightings of the other that must be on its own side."""
 
 
-class Overtaking(ByTrail[OvertakingRule]):
+class Overtaking(PathRule[OvertakingRule]):
     """A rule against overtaking."""
 
-    def __init__(self, scene: Scene, rule: OvertakingRule) -> None:
+    def __init__(self, scene: CameraContext, rule: OvertakingRule) -> None:
         super().__init__(scene, rule)
         assert rule.direction_px is not None
         self._ahead = self.ground.direction(rule.direction_px)
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """Every stay on the oncoming side that began on the own side and ended there."""
         for first, last in stays(self.scene.inside(way.rows, self.rule.zone)):
             behind, back = self._own_side(way, first, last)
@@ -42,7 +42,7 @@ class Overtaking(ByTrail[OvertakingRule]):
                     return offence
         return None
 
-    def _own_side(self, way: Way, first: int, last: int) -> tuple[int | None, int | None]:
+    def _own_side(self, way: Path, first: int, last: int) -> tuple[int | None, int | None]:
         """The last row on the own side before a stay on the other, and the first after it; None where there is none."""
         own, times = self.scene.inside(way.rows, self.rule.own_zone), way.captured_s
         held = np.convolve(own, np.ones(FEWEST), "valid") >= FEWEST
@@ -52,7 +52,7 @@ class Overtaking(ByTrail[OvertakingRule]):
         back = int(after[0]) if len(after) and times[after[0]] - times[last] <= CHANGE_S else None
         return behind, back
 
-    def _offence(self, trail: Trail, way: Way, behind: int, first: int, last: int, back: int) -> Offence | None:
+    def _offence(self, trail: TrackHistory, way: Path, behind: int, first: int, last: int, back: int) -> Offence | None:
         whole = way.part(behind, back)
         if not self._drove_ahead(whole):
             return None
@@ -66,11 +66,11 @@ class Overtaking(ByTrail[OvertakingRule]):
         account = f"Passed a moving vehicle by way of zone {self.rule.zone} and came back before it."
         return charge.offence(level_s, instants, account)
 
-    def _drove_ahead(self, way: Way) -> bool:
+    def _drove_ahead(self, way: Path) -> bool:
         moved = way.position_m[-1] - way.position_m[0]
         return float(moved @ self._ahead) > 0.8 * float(np.hypot(*moved)) and moved_by_its_height(way.rows)
 
-    def _drew_level_s(self, way: Way, other: Trail) -> float | None:
+    def _drew_level_s(self, way: Path, other: TrackHistory) -> float | None:
         """When the vehicle drew level with another that drove the same way, from behind it to before it."""
         began_s, ended_s = float(way.captured_s[0]), float(way.captured_s[-1])
         rows = other.around(began_s, ended_s)

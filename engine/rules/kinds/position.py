@@ -5,18 +5,18 @@ A hatched island, tram tracks of the other direction, a lane that is closed to t
 
 from __future__ import annotations
 
-from engine.rules.by_trail import ByTrail
 from engine.rules.driving import stays_in
-from engine.rules.kind import Offence
-from engine.rules.trail import Trail
-from engine.rules.way import Way
+from engine.rules.evaluator import Offence
+from engine.rules.path import Path
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import OvertakingRule
 
 
-class Position(ByTrail[OvertakingRule]):
+class Position(PathRule[OvertakingRule]):
     """A rule of a site on the position on the carriageway."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """The first stay that is long enough."""
         for stay in stays_in(self.scene, self.ground, way, self.rule.zone):
             proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)

@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.kind import Offence, Scene
+from engine.rules.evaluator import CameraContext, Offence
+from engine.rules.path import Path
+from engine.rules.path_rule import PathRule
 from engine.rules.signal_line import Passing, StopLine
-from engine.rules.trail import Trail
-from engine.rules.way import Way
+from engine.rules.track_history import TrackHistory
 from engine.signals import CLOSED, NOT_GREEN, PROHIBITS
 from engine.site.signals import RailCrossingRule, RedLightRule, SignalLineRule
 from engine.types import Floats, Phase
@@ -31,16 +31,16 @@ STAND_M = 0.5
 R = TypeVar("R", bound=SignalLineRule)
 
 
-class SignalLine(ByTrail[R]):
+class SignalLine(PathRule[R]):
     """What the rules about a line before a signal have in common."""
 
     prohibits: Collection[Phase] = PROHIBITS
 
-    def __init__(self, scene: Scene, rule: R) -> None:
+    def __init__(self, scene: CameraContext, rule: R) -> None:
         super().__init__(scene, rule)
         self.line = StopLine(scene, rule, self.ground)
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """The last word on a track, even where another one goes on with the vehicle: that one began beyond the line."""
         return self._once(trail, ended=True)
 
@@ -58,7 +58,9 @@ class SignalLine(ByTrail[R]):
         beyond = self.scene.inside(passing.way.rows, self.rule.zone) & (times > passing.late_s)
         return float(times[np.argmax(beyond)]) if beyond.any() else None
 
-    def offence(self, trail: Trail, passing: Passing, instant: str, ended_s: float, account: str) -> Offence | None:
+    def offence(
+        self, trail: TrackHistory, passing: Passing, instant: str, ended_s: float, account: str
+    ) -> Offence | None:
         """The offence, dated to the crossing and proved by another named instant, if the law knows it."""
         before_s = max(float(trail.rows["captured_s"][0]), passing.early_s - BEFORE_S)
         charge = self.law.charge(trail, before_s, ended_s)
@@ -69,7 +71,7 @@ class SignalLine(ByTrail[R]):
 class RedLight(SignalLine[RedLightRule | RailCrossingRule]):
     """A rule of a site against running a red light."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         passing = self.line.passing(trail, way)
         through_s = self.through_s(passing) if passing else None
         if passing is None or through_s is None:

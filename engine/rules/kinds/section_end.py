@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.rules.kind import Law, Offence, Scene, require_calibration
-from engine.rules.trail import Rows, Trail
+from engine.rules.evaluator import CameraContext, Offence, RuleContext, require_calibration
+from engine.rules.track_history import Rows, TrackHistory
 from engine.rules.zones import crossings, line_of
 from engine.site.looks import SectionEndRule
 
@@ -22,25 +22,25 @@ FORWARD = 1
 class SectionEnd:
     """A rule of a site at one end of a section. Raises ConfigError without a calibration."""
 
-    def __init__(self, scene: Scene, rule: SectionEndRule) -> None:
+    def __init__(self, scene: CameraContext, rule: SectionEndRule) -> None:
         require_calibration(scene, rule)
         self.rule = rule
-        self.law = Law.of(scene, rule)
+        self.law = RuleContext.of(scene, rule)
         self._line = line_of(scene, rule.line)
 
     def watch(self) -> SectionEnd:
         """The rule itself: everything it needs of a vehicle is in the trail."""
         return self
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         """Tell the crossing when some more has been seen of the vehicle."""
         return self._crossed(trail, WAIT_S)
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """Tell the crossing now: where another track goes on with the vehicle, that one has not seen it."""
         return self._crossed(trail, 0.0)
 
-    def _crossed(self, trail: Trail, wait_s: float) -> Offence | None:
+    def _crossed(self, trail: TrackHistory, wait_s: float) -> Offence | None:
         """The first crossing forward under a steady clock, `wait_s` ago and more."""
         if self.law.name in trail.told:
             return None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
 from engine.rules.driving import Stay, stays_in
-from engine.rules.kind import Offence
-from engine.rules.trail import Trail
-from engine.rules.way import Way
+from engine.rules.evaluator import Offence
+from engine.rules.path import Path
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import ShoulderRule
 from engine.types import Floats
 
@@ -26,15 +26,15 @@ LATEST_S = 1.0
 """The pace at the end is that of the last stretch of this time."""
 
 
-class Shoulder(ByTrail[ShoulderRule]):
+class Shoulder(PathRule[ShoulderRule]):
     """A rule of a site against driving on the shoulder or the footway."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """What is over: a stay that was left, a way too long for pulling over, who left the picture on the shoulder."""
         stays = stays_in(self.scene, self.ground, way, self.rule.zone, self.rule.open_zones)
         return next(filter(None, (self._offence(trail, stay, ended) for stay in stays)), None)
 
-    def _offence(self, trail: Trail, stay: Stay, ended: bool) -> Offence | None:
+    def _offence(self, trail: TrackHistory, stay: Stay, ended: bool) -> Offence | None:
         proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
         charge = None if proved_s is None else self.law.charge(trail, stay.entered_s, proved_s)
         if proved_s is None or charge is None or not self._drove_through(stay, ended):
@@ -57,13 +57,13 @@ class Shoulder(ByTrail[ShoulderRule]):
         return np.asarray(np.diff(np.concatenate([[0.0], stay.driven_m[halts], stay.driven_m[-1:]])))
 
 
-def _keeps_its_pace(way: Way) -> bool:
+def _keeps_its_pace(way: Path) -> bool:
     """Was it driving on when it was last seen?"""
     latest = int(np.searchsorted(way.captured_s, way.captured_s[-1] - LATEST_S))
     return _pace_mps(way, latest) >= max(PACE_MPS, STEADY * _pace_mps(way, 0))
 
 
-def _pace_mps(way: Way, first: int) -> float:
+def _pace_mps(way: Path, first: int) -> float:
     """Mean speed from a row to the last, by the places themselves."""
     lasted_s = float(way.captured_s[-1] - way.captured_s[first])
     moved_m = float(np.hypot(*(way.position_m[-1] - way.position_m[first])))

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.kind import Offence, Scene
+from engine.rules.evaluator import CameraContext, Offence
 from engine.rules.obstacle import stood_near
-from engine.rules.trail import Trail
-from engine.rules.way import Way, moved_by_its_height
+from engine.rules.path import Path, moved_by_its_height
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import TrackHistory
 from engine.rules.zones import line_of
 from engine.site import Line
 from engine.site.rules import MarkingRule
@@ -33,7 +33,7 @@ SIDEWAYS_M = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class LineCrossing:
     """From one side of a line to the other."""
 
     before: int
@@ -43,10 +43,10 @@ class Crossing:
     forward: bool
 
 
-class SolidLine(ByTrail[MarkingRule]):
+class SolidLine(PathRule[MarkingRule]):
     """A solid line of a site."""
 
-    def __init__(self, scene: Scene, rule: MarkingRule) -> None:
+    def __init__(self, scene: CameraContext, rule: MarkingRule) -> None:
         super().__init__(scene, rule)
         self._ends_m, self._right = self._on_ground(line_of(scene, rule.line))
 
@@ -58,7 +58,7 @@ class SolidLine(ByTrail[MarkingRule]):
         (x, y), (u, v) = head - tail, right - tail
         return np.stack([tail, head]), float(np.sign(x * v - y * u))
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """Every change from one side of the line to the other."""
         offset_m, share = self._beside(way)
         for crossing in sides(offset_m, self.rule.clear_m):
@@ -66,7 +66,7 @@ class SolidLine(ByTrail[MarkingRule]):
                 return self._crossed(trail, way, offset_m, crossing)
         return None
 
-    def _beside(self, way: Way) -> tuple[Floats, Floats]:
+    def _beside(self, way: Path) -> tuple[Floats, Floats]:
         """(P,) metres right of the line, looking along it in the picture; nan outside of the zone. (P,) share of its
         length.
         """
@@ -77,7 +77,7 @@ class SolidLine(ByTrail[MarkingRule]):
         watched = self.scene.inside(way.rows, self.rule.zone)
         return np.where(watched, across, np.nan), np.asarray(away @ along / length)
 
-    def _crosses(self, way: Way, offset_m: Floats, share: Floats, crossing: Crossing) -> bool:
+    def _crosses(self, way: Path, offset_m: Floats, share: Floats, crossing: LineCrossing) -> bool:
         """Between the line's ends, forbidden that way, by steps that a vehicle makes, in motion?"""
         step = slice(crossing.before, crossing.after + 1)
         steps_m, lasted_s = np.abs(np.diff(offset_m[step])), np.diff(way.captured_s[step])
@@ -89,12 +89,12 @@ class SolidLine(ByTrail[MarkingRule]):
             and moved_by_its_height(way.rows[max(0, crossing.before - FEWEST) : crossing.after + FEWEST])
         )
 
-    def _obstacle(self, trail: Trail, way: Way, crossing: Crossing) -> bool:
+    def _obstacle(self, trail: TrackHistory, way: Path, crossing: LineCrossing) -> bool:
         """Did a vehicle stand where the line was crossed?"""
         at_s, place_m = float(way.captured_s[crossing.before]), way.position_m[crossing.before]
         return stood_near(self.scene, trail, at_s, place_m, self.rule.obstacle_m)
 
-    def _crossed(self, trail: Trail, way: Way, offset_m: Floats, crossing: Crossing) -> Offence | None:
+    def _crossed(self, trail: TrackHistory, way: Path, offset_m: Floats, crossing: LineCrossing) -> Offence | None:
         step = slice(crossing.before, crossing.after + 1)
         before_s, after_s = (float(way.captured_s[row]) for row in (crossing.before, crossing.after))
         charge = self.law.charge(trail, before_s, after_s)
@@ -109,7 +109,7 @@ class SolidLine(ByTrail[MarkingRule]):
         return charge.offence(at_s, {"before": before_s, "line": at_s, "after": after_s}, account)
 
 
-def sides(offset_m: Floats, clear_m: float) -> Iterator[Crossing]:
+def sides(offset_m: Floats, clear_m: float) -> Iterator[LineCrossing]:
     """Every change from one side to the other, each held for `SIDE` sightings; a nan begins anew."""
     side = np.where(offset_m >= clear_m, 1, np.where(offset_m <= -clear_m, -1, 0))
     known, rows = 0, 0
@@ -121,7 +121,7 @@ def sides(offset_m: Floats, clear_m: float) -> Iterator[Crossing]:
             rows, last = rows + 1, row
         elif now and row + SIDE <= len(side) and (side[row : row + SIDE] == now).all():
             if known and rows >= SIDE:
-                yield Crossing(last, row, forward=bool(now > 0))
+                yield LineCrossing(last, row, forward=bool(now > 0))
             known, rows, last = int(now), 1, row
 
 

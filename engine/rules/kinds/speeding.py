@@ -13,10 +13,10 @@ import datetime as dt
 import math
 
 from engine.rules.catalogue import Kind, Part
-from engine.rules.kind import Law, Offence, Scene, doubts, require_calibration
-from engine.rules.limits import Limits
+from engine.rules.evaluator import CameraContext, Offence, RuleContext, doubts, require_calibration
+from engine.rules.limits import SpeedLimits
 from engine.rules.size import HEAVY, is_heavy
-from engine.rules.trail import Reading, Rows, Trail
+from engine.rules.track_history import Rows, SpeedReading, TrackHistory
 from engine.site import SpeedingRule
 from engine.types import KMH, Clock, Measurable, Measurement
 
@@ -45,21 +45,21 @@ def enforced_kmh(speed_mps: float, sigma_mps: float, tolerance_kmh: float) -> in
 class Speeding:
     """A speeding rule of a site."""
 
-    def __init__(self, scene: Scene, rule: SpeedingRule) -> None:
+    def __init__(self, scene: CameraContext, rule: SpeedingRule) -> None:
         self.rule = rule
-        self.law = Law.of(scene, rule)
+        self.law = RuleContext.of(scene, rule)
         require_calibration(scene, rule)
-        self.limits = Limits(scene)
+        self.limits = SpeedLimits(scene)
 
     def watch(self) -> SpeedingWatch:
         return SpeedingWatch(self)
 
-    def belongs(self, trail: Trail, reading: Reading) -> bool:
+    def belongs(self, trail: TrackHistory, reading: SpeedReading) -> bool:
         """Does the measured stretch lie in the zone?"""
         rows = trail.between(reading.began_s, reading.ended_s)
         return len(rows) > 0 and bool(self.law.scene.inside(rows, self.rule.zone).mean() >= WITHIN)
 
-    def verdict(self, trail: Trail, reading: Reading) -> Offence | None:
+    def verdict(self, trail: TrackHistory, reading: SpeedReading) -> Offence | None:
         """The offence that a measurement proves, if it does."""
         kind = self.law.kind(reading.ended_s)
         in_time = self.law.scene.hold(self.law.hours, reading.began_s, reading.ended_s)
@@ -74,12 +74,12 @@ class Speeding:
         part = kind.tier(held.enforced_kmh - limit_kmh)
         return None if part is None else self._offence(classes, rows, kind, part, held)
 
-    def _classes(self, trail: Trail, rows: Rows) -> frozenset[str]:
+    def _classes(self, trail: TrackHistory, rows: Rows) -> frozenset[str]:
         """What the vehicle may be: by the detector's vote, and a car where it is not seen to be larger than one."""
         heavy = not trail.plausible & HEAVY or is_heavy(rows, self.law.scene.site.calibration)
         return trail.plausible if heavy else trail.plausible | {"car"}
 
-    def _measurement(self, reading: Reading, limit_kmh: float) -> Measurement:
+    def _measurement(self, reading: SpeedReading, limit_kmh: float) -> Measurement:
         tolerance_kmh = self.rule.tolerance_kmh
         return Measurement(
             speed_mps=reading.speed_mps,
@@ -126,37 +126,37 @@ class SpeedingWatch:
 
     def __init__(self, judge: Speeding) -> None:
         self._judge = judge
-        self._best: Reading | None = None
+        self._best: SpeedReading | None = None
         self._judged = False
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         self._weigh(trail)
         if self._best is None or not (self._settled(trail, self._best) or self._left(trail)):
             return None
         return self.end(trail)
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         if self._best is None or self._judged or self._judge.law.name in trail.told:
             return None
         self._judged = True
         return self._judge.verdict(trail, self._best)
 
-    def _weigh(self, trail: Trail) -> None:
+    def _weigh(self, trail: TrackHistory) -> None:
         reading = trail.reading
         if reading is None or reading.measurable in DOUBTFUL:
             self._best = None
         elif reading.measurable is Measurable.YES and self._better(reading) and self._judge.belongs(trail, reading):
             self._best = reading
 
-    def _better(self, reading: Reading) -> bool:
+    def _better(self, reading: SpeedReading) -> bool:
         return self._best is None or reading.sigma_mps < self._best.sigma_mps
 
-    def _settled(self, trail: Trail, best: Reading) -> bool:
+    def _settled(self, trail: TrackHistory, best: SpeedReading) -> bool:
         """Would waiting for more not help?"""
         now_s = float(trail.rows["captured_s"][-1])
         return best.ended_s - best.began_s >= LONG_ENOUGH_S or now_s - best.ended_s >= SETTLED_S
 
-    def _left(self, trail: Trail) -> bool:
+    def _left(self, trail: TrackHistory) -> bool:
         """Is the vehicle out of the zone, and not by the jitter of one box?"""
         return not self._judge.law.scene.inside(trail.rows[-LEFT_ROWS:], self._judge.rule.zone).any()
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.rules.catalogue import Kind, Part
-from engine.rules.kind import Law, Offence, Scene, doubts, image_to_ground
-from engine.rules.places import LEFT_M, SAME_IOU, Place, overlap
-from engine.rules.trail import Rows, Trail, foot_px, sighting
+from engine.rules.evaluator import CameraContext, Offence, RuleContext, doubts, image_to_ground
+from engine.rules.places import LEFT_M, SAME_IOU, OccupiedPlace, overlap
+from engine.rules.track_history import Rows, TrackHistory, foot_px, sighting
 from engine.site import IllegalStopRule
 from engine.types import Floats, Sighting
 from kernels.zones import STAND, dwell
@@ -30,9 +30,9 @@ COARSEST_M = 1.0
 class Standing:
     """A rule of a site against stopping or parking."""
 
-    def __init__(self, scene: Scene, rule: IllegalStopRule) -> None:
+    def __init__(self, scene: CameraContext, rule: IllegalStopRule) -> None:
         self.rule = rule
-        self.law = Law.of(scene, rule)
+        self.law = RuleContext.of(scene, rule)
         self._image_to_ground = image_to_ground(scene, rule)
 
     def watch(self) -> StandingWatch:
@@ -46,7 +46,9 @@ class Standing:
         """How far a standing vehicle may seem to stray (`still_m` below)."""
         return still_m(self._image_to_ground, foot, self.rule.still_m)
 
-    def offence(self, trail: Trail, earlier: tuple[Sighting, ...], since_s: float, seen_s: float) -> Offence | None:
+    def offence(
+        self, trail: TrackHistory, earlier: tuple[Sighting, ...], since_s: float, seen_s: float
+    ) -> Offence | None:
         """The offence of standing from `since_s` to `seen_s`, if that is long enough."""
         kind = self.law.kind(seen_s)
         part = kind.part(self.rule.variant) if kind else None
@@ -79,11 +81,11 @@ class StandingWatch:
         self._since_s = np.nan
         """What the stand's beginning was at the last look: another one is another stand."""
         self._halt: Sighting | None = None
-        self._before: Place | None = None
+        self._before: OccupiedPlace | None = None
         """The same vehicle's stand before it was lost from sight."""
         self._in_hours_s: float | None = None
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         if not self._follow(trail, fresh) or self._told(trail):
             return None
         offence = self._offence(trail)
@@ -91,7 +93,7 @@ class StandingWatch:
             self._scene.places.tell(self._place(trail))
         return offence
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """A vehicle that stood when it was last seen may be found again; one that drove off may not."""
         own = self._scene.places.of_track(trail.track)
         if self._settled:
@@ -107,7 +109,7 @@ class StandingWatch:
         return bool(here["rows"] and np.isnan(here["astray_s"]) and here["seen_s"] - here["since_s"] >= SETTLED_S)
 
     @property
-    def _scene(self) -> Scene:
+    def _scene(self) -> CameraContext:
         return self._judge.law.scene
 
     @property
@@ -120,7 +122,7 @@ class StandingWatch:
         here = self._stand[0]
         return float(here["anchor_x_m"]), float(here["anchor_y_m"])
 
-    def _follow(self, trail: Trail, fresh: Rows) -> bool:
+    def _follow(self, trail: TrackHistory, fresh: Rows) -> bool:
         """Take in the new sightings; False while nothing is known of a place."""
         if trail.epoch != self._epoch:
             self._epoch, self._stand, self._in_hours_s = trail.epoch, np.zeros(2, STAND), None
@@ -135,7 +137,7 @@ class StandingWatch:
         self._keep_hours(fresh)
         return True
 
-    def _notice(self, trail: Trail) -> None:
+    def _notice(self, trail: TrackHistory) -> None:
         """A stand that has begun is a new one, or one that goes on after the vehicle was out of sight."""
         since_s = float(self._stand[0]["since_s"])
         if since_s != self._since_s:
@@ -153,7 +155,7 @@ class StandingWatch:
             elif self._in_hours_s is None:
                 self._in_hours_s = at_s
 
-    def _told(self, trail: Trail) -> bool:
+    def _told(self, trail: TrackHistory) -> bool:
         """Has this vehicle been accused where it stands? Keeps that memory up to date."""
         places, now_s = self._scene.places, float(self._stand[0]["seen_s"])
         own = places.of_track(trail.track)
@@ -167,7 +169,7 @@ class StandingWatch:
         own.seen_s = max(own.seen_s, now_s)
         return True
 
-    def _taken_over(self, trail: Trail) -> Place | None:
+    def _taken_over(self, trail: TrackHistory) -> OccupiedPlace | None:
         """The place of a vehicle that was accused under an earlier track, or is under another one of the same box."""
         box, places = sighting(trail.rows[-1]).xyxy_px, self._scene.places
         place = places.accused(box, self._position_m)
@@ -181,7 +183,7 @@ class StandingWatch:
         place.track = trail.track
         return place
 
-    def _offence(self, trail: Trail) -> Offence | None:
+    def _offence(self, trail: TrackHistory) -> Offence | None:
         here = self._stand[0]
         if self._in_hours_s is None or here["inside"] < WITHIN * here["rows"]:
             return None
@@ -189,9 +191,9 @@ class StandingWatch:
         earlier = (self._before.halt,) if self._before and since_s < trail.first_s else ()
         return self._judge.offence(trail, earlier, since_s, float(here["seen_s"]))
 
-    def _place(self, trail: Trail) -> Place:
+    def _place(self, trail: TrackHistory) -> OccupiedPlace:
         here = self._stand[0]
-        return Place(
+        return OccupiedPlace(
             rule=self._judge.rule.name,
             track=trail.track,
             xyxy_px=sighting(trail.rows[-1]).xyxy_px,

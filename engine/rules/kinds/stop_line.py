@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.rules.kind import Offence
+from engine.rules.evaluator import Offence
 from engine.rules.kinds.red_light import SignalLine, standing_from
+from engine.rules.path import Path
 from engine.rules.signal_line import Passing
-from engine.rules.trail import Trail
-from engine.rules.way import Way
+from engine.rules.track_history import TrackHistory
 from engine.site.signals import StopLineRule
 from engine.types import Phase
 
@@ -20,7 +20,7 @@ from engine.types import Phase
 class OverStopLine(SignalLine[StopLineRule]):
     """A rule of a site against stopping beyond the line."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         passing = self.line.passing(trail, way)
         stood_s = self._stood_s(trail, passing) if passing else None
         if passing is None or stood_s is None or self.prohibited_since_s(passing, stood_s) is None:
@@ -33,13 +33,13 @@ class OverStopLine(SignalLine[StopLineRule]):
         )
         return self.offence(trail, passing, "stands", stood_s, account)
 
-    def _ran_it(self, trail: Trail, passing: Passing) -> bool:
+    def _ran_it(self, trail: TrackHistory, passing: Passing) -> bool:
         """Did it go on through on red after all? That is another offence."""
         through_s = self.through_s(passing)
         on_red = through_s is not None and self.prohibited_since_s(passing, through_s) is not None
         return on_red or "red_light" in trail.told
 
-    def _stood_s(self, trail: Trail, passing: Passing) -> float | None:
+    def _stood_s(self, trail: TrackHistory, passing: Passing) -> float | None:
         """When it had stood beyond the line for the rule's time, before it got into the zone."""
         least, _ = self.line.front_m(trail)
         times, through_s = passing.way.captured_s, self.through_s(passing)
@@ -48,7 +48,7 @@ class OverStopLine(SignalLine[StopLineRule]):
         row = standing_from(times[rows], passing.way.position_m[rows], self.rule.stand_s)
         return None if row is None else float(times[rows[row]] + self.rule.stand_s)
 
-    def _over(self, trail: Trail, stood_s: float) -> bool:
+    def _over(self, trail: TrackHistory, stood_s: float) -> bool:
         """Has the signal surely stopped prohibiting by now?"""
         scene, now_s = self.scene, float(trail.rows["captured_s"][-1])
         instants = trail.between(stood_s, now_s)["captured_s"].tolist()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from engine.rules.kind import Law, Offence, Scene
-from engine.rules.trail import Rows, Trail
+from engine.rules.evaluator import CameraContext, Offence, RuleContext
+from engine.rules.track_history import Rows, TrackHistory
 from engine.site.looks import BestSightingRule
 
 LONGEST_WAIT_S = 3.0
@@ -23,15 +23,15 @@ BORDER_PX = 2.0
 class Suspicion:
     """A rule of a site that a second look decides."""
 
-    def __init__(self, scene: Scene, rule: BestSightingRule) -> None:
+    def __init__(self, scene: CameraContext, rule: BestSightingRule) -> None:
         self.rule = rule
-        self.law = Law.of(scene, rule)
+        self.law = RuleContext.of(scene, rule)
 
     def watch(self) -> Suspicion:
         """The rule itself: everything it needs of a vehicle is in the trail."""
         return self
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         """Tell the best sighting when it has stayed the best for a while."""
         if not len(fresh) or self.law.name in trail.told:
             return None
@@ -40,14 +40,14 @@ class Suspicion:
             return None
         return self._suspect(trail, best)
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """Tell the best sighting there was; a track that another one goes on with has not ended."""
         if trail.succeeded or self.law.name in trail.told:
             return None
         best = self._best(trail)
         return None if best is None else self._suspect(trail, best)
 
-    def _best(self, trail: Trail) -> Any | None:
+    def _best(self, trail: TrackHistory) -> Any | None:
         """The sighting (one row) with the largest whole box in the zone; None where none is large enough."""
         width_px, height_px = self.law.scene.site.image_size_px
         rows = trail.rows[self.law.scene.inside(trail.rows, self.rule.zone)]
@@ -59,7 +59,7 @@ class Suspicion:
         size = (rows["xyxy_px"][:, 2:] - rows["xyxy_px"][:, :2]).prod(axis=1)
         return rows[int(size.argmax())]
 
-    def _suspect(self, trail: Trail, best: Any) -> Offence | None:
+    def _suspect(self, trail: TrackHistory, best: Any) -> Offence | None:
         at_s = float(best["captured_s"])
         times_s = trail.rows["captured_s"]
         began_s = float(times_s[times_s >= at_s - AROUND_S].min())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.kind import Offence
+from engine.rules.evaluator import Offence
 from engine.rules.passage import arrival, departed_row
-from engine.rules.trail import Trail
-from engine.rules.way import Way, moved_by_its_height
+from engine.rules.path import Path, moved_by_its_height
+from engine.rules.path_rule import PathRule
+from engine.rules.track_history import TrackHistory
 from engine.site.rules import TurnRule
 
 
-class Turn(ByTrail[TurnRule]):
+class Turn(PathRule[TurnRule]):
     """A turn that is forbidden on a site."""
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """From the last sighting in the zone to the first stay in an exit."""
         row = departed_row(self.scene, way, self.rule.zone)
         found = None if row is None else arrival(self.scene, way.part(row + 1, len(way)), self.rule.exits)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.rules.kind import Law, Offence, Scene
-from engine.rules.trail import Rows, Trail
-from engine.rules.way import LONGEST_GAP_S, Ground, moved_by_its_height, smoothed
+from engine.rules.evaluator import CameraContext, Offence, RuleContext
+from engine.rules.path import LONGEST_GAP_S, RoadPlane, moved_by_its_height, smoothed
+from engine.rules.track_history import Rows, TrackHistory
 from engine.rules.zones import entered_s
 from engine.site import WrongWayRule
 from engine.types import Floats
@@ -49,27 +49,27 @@ class Stretch:
 class WrongWay:
     """A wrong-way rule of a site."""
 
-    def __init__(self, scene: Scene, rule: WrongWayRule) -> None:
+    def __init__(self, scene: CameraContext, rule: WrongWayRule) -> None:
         self.rule = rule
-        self.law = Law.of(scene, rule)
-        self.legal = Ground(scene, rule).direction(rule.direction_px)
+        self.law = RuleContext.of(scene, rule)
+        self.legal = RoadPlane(scene, rule).direction(rule.direction_px)
 
     def watch(self) -> WrongWay:
         """The rule itself: everything it needs of a vehicle is in the trail."""
         return self
 
-    def look(self, trail: Trail, fresh: Rows) -> Offence | None:
+    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         """Judge the trail as it is now."""
         if self.law.name in trail.told:
             return None
         stretch = self._stretch(trail)
         return self._offence(trail, stretch) if stretch is not None and self._guilty(stretch) else None
 
-    def end(self, trail: Trail) -> Offence | None:
+    def end(self, trail: TrackHistory) -> Offence | None:
         """Nothing is left to say: the last sightings have been looked at."""
         return None
 
-    def _stretch(self, trail: Trail) -> Stretch | None:
+    def _stretch(self, trail: TrackHistory) -> Stretch | None:
         """The way on which the vehicle fell back most, if it is long enough to be looked at."""
         rows = self._candidates(trail)
         if len(rows) < FEWEST:
@@ -81,7 +81,7 @@ class WrongWay:
             return None
         return fitted(rows[first : last + 1], position_m[first : last + 1])
 
-    def _candidates(self, trail: Trail) -> Rows:
+    def _candidates(self, trail: TrackHistory) -> Rows:
         """The latest uninterrupted sightings in the zone, under one steady clock, on the ground."""
         rows = trail.rows
         usable = self.law.scene.inside(rows, self.rule.zone) & (rows["captured_s"] > trail.steady_since_s)
@@ -100,7 +100,7 @@ class WrongWay:
         smooth = stretch.biggest_step <= BIGGEST_STEP
         return far_enough and against and smooth and moved_by_its_height(stretch.rows)
 
-    def _offence(self, trail: Trail, stretch: Stretch) -> Offence | None:
+    def _offence(self, trail: TrackHistory, stretch: Stretch) -> Offence | None:
         began_s, ended_s = (float(t) for t in stretch.rows["captured_s"][[0, -1]])
         charge = self.law.charge(trail, began_s, ended_s)
         if charge is None:
@@ -108,7 +108,7 @@ class WrongWay:
         instants = {"entry": began_s, "exit": ended_s} | self._entrance(trail, began_s)
         return charge.offence(ended_s, instants, self._account(stretch))
 
-    def _entrance(self, trail: Trail, began_s: float) -> dict[str, float]:
+    def _entrance(self, trail: TrackHistory, began_s: float) -> dict[str, float]:
         """The instant of coming into the zone, where the stretch begins with it."""
         zone_s = entered_s(self.law.scene, self.rule.zone, trail)
         return {"zone": zone_s} if zone_s is not None and 0 <= began_s - zone_s <= LONGEST_GAP_S else {}

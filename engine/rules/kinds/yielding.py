@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.rules.by_trail import ByTrail
-from engine.rules.crowd import People
-from engine.rules.kind import Offence, Scene
+from engine.rules.evaluator import CameraContext, Offence
 from engine.rules.passage import came_in_s
-from engine.rules.trail import Trail
-from engine.rules.way import Way, moved_by_its_height, stays
+from engine.rules.path import Path, moved_by_its_height, stays
+from engine.rules.path_rule import PathRule
+from engine.rules.pedestrians import People
+from engine.rules.track_history import TrackHistory
 from engine.rules.zones import polygons
 from engine.site.rules import YieldRule
 from engine.types import KMH, Flags, Floats
@@ -58,14 +58,14 @@ class Meeting:
         return np.asarray(self.heading[0] * away[:, 1] - self.heading[1] * away[:, 0])
 
 
-class Yielding(ByTrail[YieldRule]):
+class Yielding(PathRule[YieldRule]):
     """A crossing of a site."""
 
-    def __init__(self, scene: Scene, rule: YieldRule) -> None:
+    def __init__(self, scene: CameraContext, rule: YieldRule) -> None:
         super().__init__(scene, rule)
         self._crossing = polygons([[scene.site.zones[scene.columns[rule.zone]].polygon_px]])
 
-    def judge(self, trail: Trail, way: Way, ended: bool) -> Offence | None:
+    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
         """Every time that the vehicle comes onto the crossing."""
         for first, _ in stays(self.scene.inside(way.rows, self.rule.zone)):
             meeting = self._meeting(way, first) if self._is_old_enough(way, first, ended) else None
@@ -73,11 +73,11 @@ class Yielding(ByTrail[YieldRule]):
                 return self._offence(trail, meeting)
         return None
 
-    def _is_old_enough(self, way: Way, first: int, ended: bool) -> bool:
+    def _is_old_enough(self, way: Path, first: int, ended: bool) -> bool:
         """Has everything been seen that belongs to it?"""
         return first > 0 and (ended or way.captured_s[-1] - way.captured_s[first] >= MEET_S)
 
-    def _meeting(self, way: Way, row: int) -> Meeting | None:
+    def _meeting(self, way: Path, row: int) -> Meeting | None:
         """The vehicle as it comes onto the crossing; None where its approach was not seen."""
         at_s = came_in_s(self.scene, way, self.rule.zone, row)
         since_s = way.captured_s - at_s
@@ -128,7 +128,7 @@ class Yielding(ByTrail[YieldRule]):
         inside(np.ascontiguousarray(people["foot_px"]), np.zeros(len(people), np.int32), self._crossing, out)
         return np.asarray(people[out[:, 0] & np.isfinite(people["position_m"]).all(axis=1)])
 
-    def _offence(self, trail: Trail, meeting: Meeting) -> Offence | None:
+    def _offence(self, trail: TrackHistory, meeting: Meeting) -> Offence | None:
         charge = self.law.charge(trail, max(meeting.at_s - APPROACH_S[0], trail.first_s), meeting.at_s)
         instants = {"approach": meeting.at_s - APPROACH_S[1], "crossing": meeting.at_s}
         account = (
@@ -138,7 +138,7 @@ class Yielding(ByTrail[YieldRule]):
         return None if charge is None else charge.offence(meeting.at_s, instants, account)
 
 
-def _velocity_mps(way: Way, since_s: Floats, began_s: float, ended_s: float) -> Floats | None:
+def _velocity_mps(way: Path, since_s: Floats, began_s: float, ended_s: float) -> Floats | None:
     """(2,) mean velocity of a stretch of time (least squares); None where less than half of it was seen."""
     rows = (since_s >= began_s) & (since_s <= ended_s)
     times, places = since_s[rows], way.position_m[rows]

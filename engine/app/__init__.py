@@ -1,0 +1,1 @@
+"""The running engine: assembled from a configuration, with its cameras and its housekeeping."""

@@ -1,1 +1,0 @@
-"""The commands of `qyran`, a module each: what is behind the options that `engine.cli` declares."""

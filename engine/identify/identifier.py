@@ -1,0 +1,197 @@
+"""Names the vehicle of every violation, and looks whether suspicions hold: in the kept recording, whole frames."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Protocol
+
+import structlog
+
+from engine.identify.budget import Budget
+from engine.identify.confirmation import Confirmation, Seen, Verdict
+from engine.identify.owner import Identification, with_owner
+from engine.identify.views import views
+from engine.metrics import Metrics
+from engine.site import Site
+from engine.site.looks import LookRule
+from engine.site.rules import Rule
+from engine.stages import FrameFetcher, PlateReader
+from engine.types import PlateSighting, Segment, VehicleView, Violation
+
+log = structlog.get_logger()
+
+Kept = Callable[[int, float, float], Sequence[Segment]]
+"""The kept segments of a camera with a frame between two instants. From any thread."""
+REMEMBERED = 1024
+"""Vehicles whose plate is known still: the same vehicle may break a second rule."""
+UNREAD = "No plate could be read"
+NO_READER = "No plate reader is installed"
+
+
+SECTION = "section"
+"""What confirms one end of a drive: the other end."""
+
+
+class Sections(Protocol):
+    """Those who put both ends of a drive together (`engine.section.SectionControl`)."""
+
+    def take(self, crossing: Violation, sighting: PlateSighting) -> None: ...
+
+    def settle(self) -> Sequence[Violation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What an inquiry sees with."""
+
+    kept: Kept
+    look: FrameFetcher
+    reader: PlateReader | None
+    """None: no plate is read on this machine, and an officer identifies every vehicle."""
+    frames: int = 4
+    """In which a plate is looked for, at the most."""
+
+
+class VehicleIdentifier:
+    """`stages.Investigator` over the sites of all cameras. What breaks in a look costs the plate, not the violation."""
+
+    def __init__(
+        self,
+        site_of: Callable[[int], Site],
+        names: Mapping[int, str],
+        looks: Looks,
+        rules: Identification,
+        metrics: Metrics,
+        confirm: Mapping[str, Confirmation] = MappingProxyType({}),
+        sections: Sections | None = None,
+    ) -> None:
+        """`site_of` and `names` by camera index; cameras may come and go. `confirm` by kind of violation."""
+        self._site_of = site_of
+        self._names = names
+        self._looks = looks
+        self._rules = rules
+        self._metrics = metrics
+        self._confirm = confirm
+        self._sections = sections
+        self._budgets: dict[tuple[int, str], Budget] = {}
+        self._known: OrderedDict[int, PlateSighting] = OrderedDict()
+        """By track, surely read plates only."""
+
+    def identify(self, violations: Sequence[Violation]) -> Sequence[Violation]:
+        """The violations with their plates, in their order; what the second look refutes is dropped, and counted."""
+        found = [told for violation in violations for told in self._inquire(violation)]
+        drives = self._sections.settle() if self._sections else []
+        return [*found, *(with_owner(drive, drive.plate, self._rules) for drive in drives)]
+
+    def _inquire(self, violation: Violation) -> Iterator[Violation]:
+        if violation.confirm and not self._may_look(violation):
+            return
+        sighting = self._remembered(violation) or self._identify(violation)
+        if self._is_exempt(violation, sighting):
+            self._drop(violation, "exempt_plate")
+            return
+        if violation.confirm == SECTION:
+            self._hand_over(violation, sighting)
+            return
+        confirmed = self._confirmed(violation, sighting) if violation.confirm else violation
+        if confirmed is not None:
+            unread = UNREAD if self._looks.reader else NO_READER
+            yield with_owner(confirmed, sighting, self._rules, unread)
+
+    def _hand_over(self, crossing: Violation, sighting: PlateSighting | None) -> None:
+        """To the sections, who know of the other end."""
+        if sighting is None or self._sections is None:
+            self._drop(crossing, "plate_unread" if sighting is None else "no_means")
+            return
+        try:
+            self._sections.take(crossing, sighting)
+        except Exception as error:  # noqa: BLE001 - as in `_identify`: a drive less is measured
+            log.error("crossing not taken", camera=self._names[crossing.camera], error=str(error))
+            self._drop(crossing, "failed")
+
+    def _may_look(self, violation: Violation) -> bool:
+        """Does the rule's budget allow one more look?"""
+        rule = self._rule(violation)
+        if not isinstance(rule, LookRule):
+            return True
+        budget = self._budgets.setdefault((violation.camera, rule.name), Budget(rule.a_minute))
+        allowed = budget.grants(violation.decisive_s)
+        if not allowed:
+            self._drop(violation, "budget")
+        return allowed
+
+    def _confirmed(self, violation: Violation, sighting: PlateSighting | None) -> Violation | None:
+        """The suspicion as a violation, or None where the look does not bear it out."""
+        confirm = self._confirm.get(violation.kind)
+        try:
+            seen = Seen(violation, sighting, partial(self._views, violation))
+            verdict = confirm(seen) if confirm else Verdict(False, "no_means")
+        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, nobody is accused
+            log.error("suspicion not looked at", kind=violation.kind, error=str(error))
+            verdict = Verdict(False, "failed")
+        if not verdict.holds:
+            self._drop(violation, verdict.says)
+            return None
+        self._metrics.violations.labels(self._names[violation.camera], violation.kind, violation.outcome).inc()
+        return replace(violation, confirm="", reasons=(*violation.reasons, verdict.says))
+
+    def _rule(self, violation: Violation) -> Rule | None:
+        """The site's rule that was broken; None where the site has changed since."""
+        rules = self._site_of(violation.camera).rules
+        return next((rule for rule in rules if rule.name == violation.rule), None)
+
+    def _identify(self, violation: Violation) -> PlateSighting | None:
+        """The plate of the vehicle, read now; counted by what came of it."""
+        if self._looks.reader is None:
+            self._count(violation, "no_reader")
+            return None
+        try:
+            sighting = self._looks.reader.read(self._views(violation, self._looks.frames))
+        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the violation goes on
+            log.error("plate not read", camera=self._names[violation.camera], kind=violation.kind, error=str(error))
+            self._count(violation, "failed")
+            return None
+        self._count(violation, self._result(sighting))
+        self._remember(violation.track, sighting)
+        return sighting
+
+    def _views(self, violation: Violation, most: int) -> Sequence[VehicleView]:
+        first_s, last_s = violation.sightings[0].captured_s, violation.sightings[-1].captured_s
+        segments = self._looks.kept(violation.camera, first_s, last_s)
+        return views(violation, segments, self._looks.look, most)
+
+    def _result(self, sighting: PlateSighting | None) -> str:
+        if sighting is None:
+            return "none"
+        return "read" if sighting.plate.confidence >= self._rules.least_confidence else "doubtful"
+
+    def _remembered(self, violation: Violation) -> PlateSighting | None:
+        """The vehicle's plate, if it was surely read in a frame of this offence: its still belongs to the case."""
+        known = self._known.get(violation.track)
+        seen = violation.sightings
+        return known if known and seen[0].captured_s <= known.captured_s <= seen[-1].captured_s else None
+
+    def _remember(self, track: int, sighting: PlateSighting | None) -> None:
+        if sighting is None or sighting.plate.confidence < self._rules.least_confidence:
+            return
+        self._known[track] = sighting
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _is_exempt(self, violation: Violation, sighting: PlateSighting | None) -> bool:
+        """Does the site's rule not hold for the vehicle, surely? A doubtful plate exempts nobody."""
+        rule = self._rule(violation)
+        surely = sighting is not None and sighting.plate.confidence >= self._rules.least_confidence
+        return rule is not None and sighting is not None and surely and sighting.plate.text in rule.exempt_plates
+
+    def _drop(self, violation: Violation, reason: str) -> None:
+        camera = self._names[violation.camera]
+        self._metrics.dropped_violations.labels(camera, violation.kind, reason).inc()
+        log.info("violation dropped", camera=camera, kind=violation.kind, reason=reason, at_s=violation.decisive_s)
+
+    def _count(self, violation: Violation, result: str) -> None:
+        self._metrics.plates.labels(self._names[violation.camera], result).inc()

@@ -1,0 +1,11 @@
+"""Run the steps on the connection that `engine.ledger.schema` hands over, in its transaction."""
+
+from alembic import context
+
+from engine.ledger.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=False
+)
+with context.begin_transaction():
+    context.run_migrations()

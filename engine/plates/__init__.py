@@ -1,9 +1,0 @@
-"""Plates: found and read in full-resolution frames of the second look, by the vote of several frames.
-
-`forms` is what plates look like (data), `letters` what a network says of one crop, `vote` how crops and frames agree,
-`locate` where the text stands on a vehicle, `reader` the whole, and the only file that knows rapidocr and OpenCV.
-"""
-
-from engine.plates.forms import Forms, load_forms
-
-__all__ = ["Forms", "load_forms"]

@@ -1,6 +1,0 @@
-"""What the state's registries know of a vehicle's papers: a snapshot on this machine, or a service that is asked."""
-
-from engine.registry.remote import RemoteRegistry
-from engine.registry.snapshot import SnapshotRegistry, import_csv
-
-__all__ = ["RemoteRegistry", "SnapshotRegistry", "import_csv"]

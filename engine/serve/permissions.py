@@ -1,0 +1,78 @@
+"""Which role may make which call: the one table, and what else is to be known of a call before it is let in.
+
+A call that is not in it is refused; a test holds it to every service of `proto/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.access import Role
+
+VIEWER, REGISTER, OFFICER, CONTROLLER, ADMIN = Role
+READERS = frozenset({VIEWER, REGISTER, OFFICER, ADMIN})
+ANYBODY = frozenset(Role)
+KB, MB = 1024, 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What is to be known of a call."""
+
+    roles: frozenset[Role]
+    subject: Callable[[Any], str] | None = None
+    """What a request is about, for the audit log; None: the call is not in it."""
+    most_s: float | None = 30.0
+    """The service ends the call after this long, whatever deadline the caller gave; None: it may go on for ever."""
+    most_bytes: int = 64 * KB
+    """Size of a request."""
+    public: bool = False
+    """Needs no credential: says nothing about anybody."""
+
+
+def _case(request: Any) -> str:
+    return f"case {request.case_id}"
+
+
+def _file(request: Any) -> str:
+    return f"case {request.case_id} file {request.name} from {request.offset}"
+
+
+def _consumer(request: Any) -> str:
+    return f"consumer {request.consumer} sequence {request.sequence}"
+
+
+def _camera(request: Any) -> str:
+    return f"camera {request.name}"
+
+
+_CASES, _CAMERAS = "/qyran.v1.ViolationService/", "/qyran.v1.CameraService/"
+_SIGNALS = "/qyran.v1.SignalService/"
+_REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
+
+MATRIX: dict[str, Permission] = {
+    _CASES + "WatchViolations": Permission(READERS, most_s=None),
+    _CASES + "Acknowledge": Permission(frozenset({REGISTER, ADMIN}), _consumer),
+    _CASES + "GetCase": Permission(READERS),
+    _CASES + "ListCases": Permission(READERS),
+    _CASES + "GetEvidence": Permission(READERS, _file, most_s=600.0),
+    _CASES + "ReportDisposition": Permission(frozenset({REGISTER, ADMIN}), _case),
+    _CASES + "ReviewCase": Permission(frozenset({OFFICER, ADMIN}), _case),
+    _CAMERAS + "ListCameras": Permission(frozenset({VIEWER, OFFICER, ADMIN})),
+    _CAMERAS + "GetCamera": Permission(frozenset({VIEWER, OFFICER, ADMIN})),
+    _CAMERAS + "AddCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
+    _CAMERAS + "RemoveCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "PauseCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "ResumeCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
+    _CAMERAS + "UpdateSite": Permission(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
+    _SIGNALS + "ReportSignalPhases": Permission(frozenset({CONTROLLER, ADMIN}), most_s=None),
+    _SIGNALS + "GetSignalController": Permission(frozenset({CONTROLLER, VIEWER, OFFICER, ADMIN})),
+    "/grpc.health.v1.Health/Check": Permission(ANYBODY, public=True),
+    "/grpc.health.v1.Health/List": Permission(ANYBODY, public=True),
+    "/grpc.health.v1.Health/Watch": Permission(ANYBODY, public=True, most_s=None),
+    _REFLECTION + "ServerReflectionInfo": Permission(ANYBODY, most_s=None),
+}
+ELSEWHERE = frozenset({"qyran.v1.RegisterService", "qyran.v1.VehicleRegistryService"})
+"""Services that others offer and this one calls."""

@@ -1,0 +1,243 @@
+"""The calls of the ViolationService: check the request, read the register or the evidence, answer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import structlog
+from qyran.v1 import violation_service_pb2 as pb
+from qyran.v1 import violation_service_pb2_grpc as pb_grpc
+
+from engine import wire
+from engine.access import Caller
+from engine.errors import EvidenceError
+from engine.ledger import Consumers, Decisions, Filter, SqlLedger
+from engine.metrics import Metrics
+from engine.serve import requests
+from engine.serve.feed import Feed
+from engine.serve.interceptor import caller
+from engine.serve.status import BeyondEnd, Elsewhere, NotThere, Stopping
+from engine.types import Case, Entry, EvidenceFile, document
+
+log = structlog.get_logger()
+
+CHUNK_BYTES = 256 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
+"""Of documents in one page: most clients refuse a message beyond 4 MiB, and cases that last for minutes are large."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecords:
+    """What the service reads and writes."""
+
+    ledger: SqlLedger
+    consumers: Consumers
+    decisions: Decisions
+    evidence_root: Path
+    device_serial: str = ""
+    """Of this recording system: several may share the register, each with evidence of its own."""
+
+
+class ViolationServicer(pb_grpc.ViolationServiceServicer):
+    """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
+
+    def __init__(
+        self,
+        records: CaseRecords,
+        feed: Feed,
+        metrics: Metrics,
+        heartbeat_s: float,
+        require_valid: Callable[[Caller], None],
+    ) -> None:
+        """`require_valid` raises when a caller that was let in is not welcome any more."""
+        self._records, self._feed, self._metrics = records, feed, metrics
+        self._root = records.evidence_root.resolve()
+        self._heartbeat_s = heartbeat_s
+        self._require_valid = require_valid
+
+    # -- cases
+
+    async def WatchViolations(  # type: ignore[override]  # noqa: N802 - serialised already; the protocol's name
+        self, request: pb.WatchViolationsRequest, context: Any
+    ) -> AsyncIterator[pb.WatchViolationsResponse | bytes]:
+        wanted = requests.filter_of(request.filter, caller().scope)
+        with self._watching():
+            async for message in self._watch(await self._begin(request), wanted):
+                yield message
+
+    async def Acknowledge(self, request: pb.AcknowledgeRequest, context: Any) -> pb.AcknowledgeResponse:  # noqa: N802
+        consumer, sequence = requests.consumer(request.consumer), requests.cursor(request.sequence, "sequence")
+        _reached(sequence, await self._read(self._records.ledger.last_sequence), "sequence")
+        stands = await self._read(self._records.consumers.acknowledge, consumer, caller().name, sequence)
+        return pb.AcknowledgeResponse(sequence=stands)
+
+    async def GetCase(self, request: pb.GetCaseRequest, context: Any) -> pb.GetCaseResponse:  # noqa: N802
+        entry = await self._entry(request.case_id)
+        dispositions, reviews = await self._read(self._records.decisions.of_case, entry.case.id)
+        return pb.GetCaseResponse(
+            entry=wire.entry_to_message(entry),
+            dispositions=map(wire.disposition_to_message, dispositions),
+            reviews=map(wire.review_to_message, reviews),
+        )
+
+    async def ListCases(self, request: pb.ListCasesRequest, context: Any) -> pb.ListCasesResponse:  # noqa: N802
+        size = requests.page_size(request.page_size)
+        after = requests.page_token(request.page_token)
+        wanted = requests.filter_of(request.filter, caller().scope)
+        entries = await self._read(self._records.ledger.read, after, size + 1, wanted)
+        page = entries[: min(size, _fitting(entries))]
+        token = str(page[-1].sequence) if len(entries) > len(page) else ""
+        return pb.ListCasesResponse(entries=map(wire.entry_to_message, page), next_page_token=token)
+
+    # -- decisions
+
+    async def ReportDisposition(  # noqa: N802
+        self, request: pb.ReportDispositionRequest, context: Any
+    ) -> pb.ReportDispositionResponse:
+        wanted = requests.disposition(request, caller().name)
+        await self._entry(wanted.case_id)
+        recorded = await self._read(self._records.decisions.report, wanted)
+        return pb.ReportDispositionResponse(disposition=wire.disposition_to_message(recorded))
+
+    async def ReviewCase(self, request: pb.ReviewCaseRequest, context: Any) -> pb.ReviewCaseResponse:  # noqa: N802
+        wanted = requests.review(request, caller().name)
+        await self._entry(wanted.case_id)
+        recorded = await self._read(self._records.decisions.review, wanted)
+        return pb.ReviewCaseResponse(review=wire.review_to_message(recorded))
+
+    # -- evidence
+
+    async def GetEvidence(  # noqa: N802
+        self, request: pb.GetEvidenceRequest, context: Any
+    ) -> AsyncIterator[pb.GetEvidenceResponse]:
+        offset = requests.cursor(request.offset, "offset")
+        name, entry = requests.name(request.name, "name"), await self._entry(request.case_id)
+        file, path = await self._read(self._file, entry, name)
+        _reached(offset, file.size_bytes, "offset")
+        await self._read(_check, file, path)
+        yield pb.GetEvidenceResponse(file=wire.file_to_message(file))
+        while chunk := await self._read(_chunk, path, offset):
+            yield pb.GetEvidenceResponse(chunk=chunk)
+            offset += len(chunk)
+
+    # -- inside
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Count one more who watches."""
+        self._feed.watchers += 1
+        self._metrics.watchers.inc()
+        try:
+            yield
+        finally:
+            self._feed.watchers -= 1
+            self._metrics.watchers.dec()
+
+    async def _begin(self, request: pb.WatchViolationsRequest) -> int:
+        """The sequence that a watch begins after."""
+        after = requests.cursor(request.after_sequence, "after_sequence")
+        if request.consumer:
+            requests.require(not after, "after_sequence", "must be 0 where a consumer is named")
+            consumer = requests.consumer(request.consumer)
+            after = await self._read(self._records.consumers.cursor, consumer, caller().name)
+        _reached(after, await self._read(self._records.ledger.last_sequence), "after_sequence")
+        return after
+
+    async def _watch(self, after: int, wanted: Filter) -> AsyncIterator[pb.WatchViolationsResponse | bytes]:
+        """Pages until there is no more, then heartbeats and a wait for news; for ever."""
+        who, due_s = caller(), 0.0
+        while not self._feed.ended:
+            self._require_valid(who)
+            page = await self._feed.page(after, wanted)
+            for message in page.messages:
+                yield message
+            self._metrics.sent.inc(len(page.messages))
+            after = page.reached
+            if not page.whole:
+                continue
+            if page.messages or time.monotonic() >= due_s:
+                yield pb.WatchViolationsResponse(heartbeat=self._heartbeat(after))
+                due_s = time.monotonic() + self._heartbeat_s
+            await self._feed.wait(after, due_s - time.monotonic())
+        raise Stopping("the service stops")
+
+    def _heartbeat(self, last_sequence: int) -> pb.Heartbeat:
+        return pb.Heartbeat(
+            last_sequence=last_sequence, sent_at=wire.timestamp(time.time()), interval_s=self._heartbeat_s
+        )
+
+    async def _entry(self, case_id: str) -> Entry:
+        """The entry of a case that the caller may see."""
+        entry: Entry | None = await self._read(self._records.ledger.get, requests.name(case_id, "case_id"))
+        if entry is None or not caller().scope.allows(entry.case.kind, entry.case.camera, entry.case.area):
+            raise NotThere("case_id", f"there is no case {case_id!r}", "case", case_id)
+        return entry
+
+    def _file(self, entry: Entry, name: str) -> tuple[EvidenceFile, Path]:
+        """A file of a case, and where it is. Looks at the disk."""
+        case = entry.case
+        if entry.removed_s is not None:
+            raise NotThere("case_id", f"case {case.id!r} was removed: its time is over", "evidence", case.id)
+        file = next((file for file in case.files if file.name == name), None)
+        if file is None:
+            raise NotThere("name", f"case {case.id!r} has no file {name!r}", "evidence", f"{case.id}/{name}")
+        path = (self._root / case.folder / name).resolve()
+        if not path.is_relative_to(self._root):
+            raise EvidenceError(f"case {case.id}: {name} lies outside the evidence")
+        if not path.exists():
+            self._require_own(case)
+        return file, path
+
+    def _require_own(self, case: Case) -> None:
+        """Raises Elsewhere where a file that is not here was written by another system of a shared register."""
+        if not self._records.ledger.database.is_shared:
+            return
+        serial = document.decode(case.document, source=f"case {case.id}").device.serial
+        if serial != self._records.device_serial:
+            raise Elsewhere(case.id, serial)
+
+    async def _read(self, function: Callable[..., Any], /, *arguments: object) -> Any:
+        return await self._feed.read(function, *arguments)
+
+
+def _reached(value: int, end: int, field: str) -> None:
+    if value > end:
+        raise BeyondEnd(f"{field}: {value} is beyond the end, {end}")
+
+
+def _fitting(entries: Sequence[Entry]) -> int:
+    """How many of the entries go into one message; one does, however large."""
+    sizes = accumulate(len(entry.case.document) for entry in entries)
+    return max(1, sum(size <= PAGE_BYTES for size in sizes))
+
+
+def _check(file: EvidenceFile, path: Path) -> None:
+    """Nothing is sent that is not what was hashed; raises EvidenceError."""
+    with _opened(path) as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != file.sha256:
+        raise EvidenceError(f"{path}: is not what was hashed")
+
+
+def _chunk(path: Path, offset: int) -> bytes:
+    with _opened(path) as stream:
+        stream.seek(offset)
+        return stream.read(CHUNK_BYTES)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedReader]:
+    """Raises EvidenceError."""
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror or error}") from error

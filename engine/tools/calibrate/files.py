@@ -1,0 +1,190 @@
+"""The survey file that a calibration is made from, and the section of the site file that it becomes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta
+
+from engine.config import Count, Positive, Strict, tomlfile
+from engine.site import Calibration, LensBend, PointPx, Row3
+from engine.tools.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
+from engine.tools.calibrate.report import area_px
+from engine.tools.calibrate.result import Calibrated
+from engine.tools.calibrate.solve import calibrate
+from engine.tools.calibrate.survey import metres_from_degrees
+
+AngleDeg = Annotated[float, Meta(ge=-180, le=180)]
+
+
+class PointEntry(Strict, frozen=True):
+    """A pixel whose place was surveyed: in metres, or in degrees (latitude, longitude)."""
+
+    name: str
+    px: PointPx
+    metres: PointPx | None = None
+    degrees: PointPx | None = None
+    sigma_m: Positive = 0.02
+
+    def __post_init__(self) -> None:
+        if (self.metres is None) == (self.degrees is None):
+            raise ValueError(f"point {self.name}: give either metres or degrees")
+
+
+class DistanceEntry(Strict, frozen=True):
+    """A length measured on the road between two pixels."""
+
+    name: str
+    from_px: PointPx
+    to_px: PointPx
+    metres: Positive
+    sigma_m: Positive = 0.01
+
+
+class DirectionEntry(Strict, frozen=True):
+    """A straight line on the road: 0 degrees along it, 90 across."""
+
+    name: str
+    from_px: PointPx
+    to_px: PointPx
+    degrees: AngleDeg = 0.0
+    sigma_deg: Positive = 0.1
+
+
+class VanishingEntry(Strict, frozen=True):
+    """Where lines of one direction on the road meet in the picture."""
+
+    name: str
+    px: PointPx
+    degrees: AngleDeg = 0.0
+    sigma_deg: Positive = 0.3
+
+
+class Survey(Strict, frozen=True):
+    """The whole file; at least four measured values that determine focal length, tilt, roll and scale."""
+
+    image_size_px: tuple[Count, Count]
+    centre_px: PointPx | None = None
+    radial_terms: Annotated[int, Meta(ge=0, le=2)] = 0
+    click_px: Positive = 1.0
+    camera_height_m: Positive | None = None
+    camera_height_sigma_m: Positive = 0.05
+    points: tuple[PointEntry, ...] = ()
+    distances: tuple[DistanceEntry, ...] = ()
+    directions: tuple[DirectionEntry, ...] = ()
+    vanishing_points: tuple[VanishingEntry, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [mark.name for mark in self.marks()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two marks are called {name!r}")
+
+    def marks(self) -> list[Mark]:
+        """Every mark of the file."""
+        height, sigma_m = self.camera_height_m, self.camera_height_sigma_m
+        rad = np.deg2rad
+        return [
+            *self._points(),
+            *(Distance(d.name, (d.from_px, d.to_px), d.metres, d.sigma_m) for d in self.distances),
+            *(
+                Direction(d.name, (d.from_px, d.to_px), float(rad(d.degrees)), float(rad(d.sigma_deg)))
+                for d in self.directions
+            ),
+            *(
+                VanishingPoint(v.name, v.px, float(rad(v.degrees)), float(rad(v.sigma_deg)))
+                for v in self.vanishing_points
+            ),
+            *([CameraHeight(height, sigma_m)] if height is not None else []),
+        ]
+
+    def _points(self) -> list[GroundPoint]:
+        """Points in metres; those in degrees east and north of the first of them."""
+        origin = next((point.degrees for point in self.points if point.degrees), (0.0, 0.0))
+        return [
+            GroundPoint(p.name, p.px, p.metres or _metres(p.degrees or origin, origin), p.sigma_m) for p in self.points
+        ]
+
+    def solve(self) -> Calibrated:
+        """The camera that agrees with the marks; raises CalibrationError like `calibrate`."""
+        return calibrate(
+            self.marks(),
+            self.image_size_px,
+            centre_px=self.centre_px,
+            radial_terms=self.radial_terms,
+            click_px=self.click_px,
+        )
+
+
+def _metres(degrees: PointPx, origin: PointPx) -> PointPx:
+    east, north = metres_from_degrees(np.array(degrees[0]), np.array(degrees[1]), origin)
+    return float(east), float(north)
+
+
+def load_survey(path: Path) -> Survey:
+    """Read a survey file; raises ConfigError that names the file and the place in it."""
+    return tomlfile.load(path, Survey)
+
+
+def site_calibration(
+    calibrated: Calibrated,
+    image_size_px: tuple[int, int],
+    name: str,
+    made: dt.datetime,
+    lasts: dt.timedelta,
+    *,
+    widest_sigma: float = 0.01,
+    readout_s: float = 0.0,
+) -> Calibration:
+    """A site's calibration: valid where lengths along the road are known to `widest_sigma` (a share, k = 1).
+
+    Raises CalibrationError where that is nowhere.
+    """
+    camera = calibrated.camera
+    k1, k2 = camera.distortion
+    corners = area_px(calibrated, image_size_px, widest_sigma=widest_sigma)
+    rows: list[Row3] = [(float(a), float(b), float(c)) for a, b, c in calibrated.image_to_ground]
+    return Calibration(
+        id=name,
+        made=made,
+        expires=made + lasts,
+        image_to_ground=(rows[0], rows[1], rows[2]),
+        residual_m=float(np.nan_to_num(calibrated.residual_m)),
+        area_px=tuple((float(x), float(y)) for x, y in corners),
+        covariance=tuple(calibrated.homography_covariance.ravel().tolist()),
+        camera_m=camera.position_m,
+        lens=LensBend(camera.focal_px, camera.centre_px, k1, k2) if k1 or k2 else None,
+        readout_s=readout_s,
+    )
+
+
+def site_section(calibration: Calibration) -> str:
+    """The `[calibration]` table of a site file, as text that `engine.site` reads back to the same values."""
+    lines = [
+        "[calibration]",
+        f'id = "{calibration.id}"',
+        f"made = {calibration.made.isoformat()}",
+        f"expires = {calibration.expires.isoformat()}",
+        f"image_to_ground = {_lists(calibration.image_to_ground)}",
+        f"residual_m = {calibration.residual_m!r}",
+        f"area_px = {_lists(calibration.area_px)}",
+        f"relative_sigma = {calibration.relative_sigma!r}",
+        f"readout_s = {calibration.readout_s!r}",
+    ]
+    if calibration.covariance is not None:
+        lines.append(f"covariance = {list(calibration.covariance)!r}")
+    if calibration.camera_m is not None:
+        lines.append(f"camera_m = {list(calibration.camera_m)!r}")
+    if calibration.still is not None:
+        lines.append(f'still = "{calibration.still}"')
+    if (lens := calibration.lens) is not None:
+        lines += ["[calibration.lens]", f"focal_px = {lens.focal_px!r}", f"centre_px = {list(lens.centre_px)!r}"]
+        lines += [f"k1 = {lens.k1!r}", f"k2 = {lens.k2!r}"]
+    return "\n".join(lines) + "\n"
+
+
+def _lists(rows: tuple[tuple[float, ...], ...]) -> str:
+    return repr([list(row) for row in rows])

@@ -1,0 +1,263 @@
+"""Fit the camera to the marks by weighted least squares, find the wrong mark, and refuse what is not determined.
+
+The sum of squares is over marks in units of their standard deviation plus weak priors that only say what a road camera
+is (nobody hangs one 500 m high). A parameter whose posterior is hardly narrower than its prior was not determined by
+the marks, and the calibration is refused. A sum of squares that its degrees of freedom cannot explain (chi-square test,
+one in a thousand) means a wrong mark; it is the one whose removal mends the rest, if there is exactly one such.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.stats import chi2
+
+from engine.errors import CalibrationError
+from engine.tools.calibrate.camera import PARAMETERS, RoadCamera
+from engine.tools.calibrate.marks import Direction, GroundPoint, Mark, VanishingPoint
+from engine.tools.calibrate.result import Calibrated, MarkResidual
+from engine.types import Floats, Ints
+
+PRIOR_SIGMA = np.array([0.7, np.deg2rad(20.0), np.deg2rad(8.0), 2.0, 1.0, 500.0, 500.0, 0.15, 0.1])
+TYPICAL = np.array([0.0, np.deg2rad(25.0), 0.0, 0.0, np.log(8.0), 0.0, 0.0, 0.0, 0.0])
+NOT_DETERMINED = 0.5
+"""A posterior wider than this share of the prior's width is refused."""
+WRONG = 1e-3
+"""Below this probability of the sum of squares a mark is wrong."""
+DESCENTS = 6
+"""So many of the starts are followed."""
+OFF = 1e3
+"""Stands for the residual of a mark at or above the horizon."""
+NAMES = {
+    "log_focal": "focal length",
+    "pitch_rad": "tilt",
+    "roll_rad": "roll",
+    "yaw_rad": "direction",
+    "log_height": "height of the camera (the scale)",
+    "x_m": "place",
+    "y_m": "place",
+    "k1": "distortion k1",
+    "k2": "distortion k2",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    marks: Sequence[Mark]
+    centre_px: tuple[float, float]
+    typical: Floats
+    free: Ints
+    click_px: float
+
+    def camera(self, values: Floats) -> RoadCamera:
+        parameters = self.typical.copy()
+        parameters[self.free] = values
+        return RoadCamera(self.centre_px, parameters)
+
+    def sigma(self, camera: RoadCamera) -> list[Floats]:
+        return [mark.sigma(camera, self.click_px) for mark in self.marks]
+
+    def weighted(self, values: Floats, sigma: list[Floats]) -> Floats:
+        """(R,) residuals of the marks, then of the priors, each over its standard deviation."""
+        camera = self.camera(values)
+        parts = [np.nan_to_num(m.residual(camera) / s, nan=OFF) for m, s in zip(self.marks, sigma, strict=True)]
+        prior = (values - self.typical[self.free]) / PRIOR_SIGMA[self.free]
+        return np.concatenate([*parts, prior])
+
+    def cost(self, values: Floats) -> float:
+        """Sum of squares at a point; infinite where it does not see the marks on the ground."""
+        sigma = self.sigma(self.camera(values))
+        if not all(np.isfinite(s).all() for s in sigma):
+            return np.inf
+        weighted = self.weighted(values, sigma)
+        return float(weighted @ weighted)
+
+    def solve(self, start: Floats, *, tolerance: float = 1e-10) -> _Solution:
+        """The optimum near a start from which the marks are seen on the ground."""
+        sigma = self.sigma(self.camera(start))
+        fit = least_squares(
+            self.weighted,
+            start,
+            args=(sigma,),
+            x_scale=PRIOR_SIGMA[self.free],
+            ftol=tolerance,
+            xtol=tolerance,
+            max_nfev=60,
+        )
+        return _Solution(self, fit.x, fit.jac, fit.fun, sigma)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solution:
+    problem: _Problem
+    values: Floats
+    jacobian: Floats
+    weighted: Floats
+    sigma: list[Floats]
+
+    @property
+    def cost(self) -> float:
+        return float(self.weighted @ self.weighted)
+
+    @property
+    def square(self) -> float:
+        """Sum of squares of the marks alone."""
+        marks = self.weighted[: len(self.weighted) - len(self.values)]
+        return float(marks @ marks)
+
+    @property
+    def freedom(self) -> int:
+        return len(self.weighted) - 2 * len(self.values)
+
+    @property
+    def credible(self) -> bool:
+        """Could the noise of the marks alone have done this?"""
+        return bool(chi2.sf(self.square, max(self.freedom, 1)) > WRONG)
+
+
+def calibrate(
+    marks: Sequence[Mark],
+    image_size_px: tuple[int, int],
+    *,
+    centre_px: tuple[float, float] | None = None,
+    radial_terms: int = 0,
+    click_px: float = 1.0,
+) -> Calibrated:
+    """Find the camera that sees the marks as they were measured.
+
+    marks          what was surveyed, each with a name of its own
+    image_size_px  width and height of the picture in which the marks lie
+    centre_px      principal point; the middle of the picture where None
+    radial_terms   0, 1 (k1) or 2 (k1, k2): distortion to be found from the marks too
+    click_px       standard deviation of a mark's pixels, each axis
+
+    Raises CalibrationError where the marks do not determine the camera, or contradict each other without one of them
+    being found out; the message names what is missing or which marks.
+    """
+    width, height = image_size_px
+    typical = TYPICAL.copy()
+    typical[0] = np.log(1.3 * width)
+    problem = _Problem(
+        tuple(marks), centre_px or (width / 2, height / 2), typical, _free(marks, radial_terms), click_px
+    )
+    best, wrong = _without_wrong(_best(problem))
+    _require_determined(best)
+    return _result(best, wrong)
+
+
+def _free(marks: Sequence[Mark], radial_terms: int) -> Ints:
+    placed = any(isinstance(mark, GroundPoint) for mark in marks)
+    turned = placed or any(isinstance(mark, Direction | VanishingPoint) for mark in marks)
+    free = [True, True, True, turned, True, placed, placed, radial_terms > 0, radial_terms > 1]
+    return np.flatnonzero(free)
+
+
+def _best(problem: _Problem) -> _Solution:
+    """Descend from the most promising starts, then from the best of their ends, with the noise as seen from there."""
+    starts = sorted((problem.cost(start), k, start) for k, start in enumerate(_starts(problem)))
+    seen = [start for cost, _, start in starts if np.isfinite(cost)]
+    if not seen:
+        raise CalibrationError("no camera over a road sees all marks below its horizon")
+    ends = [problem.solve(start, tolerance=1e-3) for start in seen[:DESCENTS]]
+    best = min(ends, key=lambda end: problem.cost(end.values))
+    return problem.solve(best.values)
+
+
+def _starts(problem: _Problem) -> list[Floats]:
+    """Focal length, tilt and direction decide where a descent ends."""
+    points = [mark.ground_m for mark in problem.marks if isinstance(mark, GroundPoint)]
+    middle = np.mean(points, axis=0) if points else np.zeros(2)
+    starts = []
+    for focal, pitch_deg, yaw in product((0.7, 1.3, 2.2), (12.0, 30.0, 55.0), _yaws(problem)):
+        start = problem.typical.copy()
+        start[:4] = np.log(focal / 1.3) + start[0], np.deg2rad(pitch_deg), 0.0, yaw
+        reach = np.exp(start[4]) / np.tan(start[1]) if points else 0.0
+        start[5:7] = middle - reach * np.array([-np.sin(yaw), np.cos(yaw)])
+        starts.append(start[problem.free])
+    return starts
+
+
+def _yaws(problem: _Problem) -> list[float]:
+    if any(isinstance(mark, GroundPoint) for mark in problem.marks):
+        return [0.0, np.pi / 2, np.pi, -np.pi / 2]
+    return [-0.4, 0.0, 0.4] if 3 in problem.free else [0.0]
+
+
+def _without_wrong(solution: _Solution) -> tuple[_Solution, tuple[str, ...]]:
+    """Leave out the marks that contradict the others, at most one in five."""
+    wrong: list[str] = []
+    while not solution.credible:
+        if len(wrong) + 1 > max(1, (len(solution.problem.marks) + len(wrong)) // 5):
+            raise CalibrationError(f"the marks contradict each other; worst are {_worst(solution)}")
+        solution, name = _without_one(solution)
+        wrong.append(name)
+    return solution, tuple(wrong)
+
+
+def _without_one(solution: _Solution) -> tuple[_Solution, str]:
+    """Leave out the one mark whose removal mends the rest best; refuse where two removals mend it equally."""
+    problem, trials = solution.problem, []
+    for k, mark in enumerate(problem.marks):
+        rest = [*problem.marks[:k], *problem.marks[k + 1 :]]
+        trial = _Problem(rest, problem.centre_px, problem.typical, problem.free, problem.click_px).solve(
+            solution.values
+        )
+        if trial.freedom >= 1:
+            trials.append((trial.square, k, mark.name, trial))
+    if not trials:
+        raise CalibrationError(
+            f"the marks contradict each other, and too few to say which is wrong: {_worst(solution)}"
+        )
+    trials.sort(key=lambda trial: trial[0])
+    equals = [name for _, _, name, trial in trials if trial.credible]
+    if len(equals) > 1 and trials[1][0] < trials[0][0] + float(chi2.isf(WRONG, 1)):
+        raise CalibrationError(f"the marks contradict each other; one of these is wrong: {', '.join(equals)}")
+    return trials[0][3], trials[0][2]
+
+
+def _worst(solution: _Solution) -> str:
+    """The two marks farthest from the fit, in words."""
+    residuals = sorted(_residuals(solution), key=lambda mark: -abs(mark.residual) / mark.sigma)
+    return " and ".join(f"{m.name} ({abs(m.residual) / m.sigma:.0f} sigma)" for m in residuals[:2])
+
+
+def _require_determined(solution: _Solution) -> None:
+    """Every parameter must be known better than anybody knows it who never saw the camera."""
+    posterior = np.sqrt(np.diag(np.linalg.inv(solution.jacobian.T @ solution.jacobian)))
+    share = posterior / PRIOR_SIGMA[solution.problem.free]
+    loose = [NAMES[PARAMETERS[k]] for k, s in zip(solution.problem.free, share, strict=True) if s > NOT_DETERMINED]
+    if loose:
+        raise CalibrationError(f"the marks do not determine the {', the '.join(dict.fromkeys(loose))}")
+    if solution.freedom < 0:
+        known, wanted = len(solution.weighted) - len(solution.values), len(solution.values)
+        raise CalibrationError(f"{known} measured values cannot determine {wanted} parameters of the camera")
+
+
+def _residuals(solution: _Solution) -> tuple[MarkResidual, ...]:
+    camera = solution.problem.camera(solution.values)
+    found = []
+    for mark, sigma in zip(solution.problem.marks, solution.sigma, strict=True):
+        residual = mark.residual(camera)
+        size = float(residual[0]) if len(residual) == 1 else float(np.linalg.norm(residual))
+        length = getattr(mark, "length_m", None)
+        share = size / length if length else None
+        found.append(
+            MarkResidual(
+                mark.name, mark.unit, size, float(np.linalg.norm(np.broadcast_to(sigma, residual.shape))), share
+            )
+        )
+    return tuple(found)
+
+
+def _result(solution: _Solution, wrong: tuple[str, ...]) -> Calibrated:
+    free = solution.problem.free
+    agreement = solution.square / max(solution.freedom, 1)
+    covariance = np.zeros((len(PARAMETERS), len(PARAMETERS)))
+    posterior = np.linalg.inv(solution.jacobian.T @ solution.jacobian) * max(agreement, 1.0)
+    covariance[np.ix_(free, free)] = posterior
+    camera = solution.problem.camera(solution.values)
+    return Calibrated(camera, covariance, _residuals(solution), wrong, agreement)

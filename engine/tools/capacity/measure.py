@@ -1,0 +1,226 @@
+"""The ceilings of this machine: each stage does what it does in the engine, alone.
+
+On the processor a ceiling is what all cores would do, from the time that the cores spent: what else the machine was
+busy with meanwhile does not count. On a GPU it is what was done in the time that passed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import count, islice
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.config import CameraConfig, DecoderConfig, DetectorConfig, PipelineConfig
+from engine.decode.camera import CameraView
+from engine.decode.cpu import CpuDecoder
+from engine.decode.opening import open_decoding
+from engine.detect.cards import ModelCard, find_card
+from engine.detect.network import ladder
+from engine.detect.onnx import OnnxDetector
+from engine.detect.opening import open_detector
+from engine.ingest import FileSource
+from engine.metrics import Metrics
+from engine.stages import Detector
+from engine.tools.capacity.model import Capacity, Ceiling, Part
+from engine.track import KalmanTracker
+from engine.types import Clock, Detections, FrameBatch, Frames, Segment, VehicleClass
+
+Say = Callable[[str], None]
+
+_FOOTAGE = Path(__file__).parent.parent / "demo" / "footage"
+CLIPS = {
+    "h264": _FOOTAGE / "avenue.mp4",
+    "hevc": _FOOTAGE / "codecs" / "avenue-hevc.mp4",
+    "vp9": _FOOTAGE / "codecs" / "avenue-vp9.webm",
+    "mjpeg": _FOOTAGE / "codecs" / "avenue-mjpeg.avi",
+}
+_SEGMENTS = 3
+"""Of every clip."""
+_FEW_FPS, _MANY_FPS = 4.0, 25.0
+"""Decoding is measured with few and with many frames looked at; the difference is what scaling them costs."""
+_BOXES, _TRACKED_FRAMES = 12, 50
+"""Tracking is measured with so many vehicles in view."""
+
+
+class CapacityRequest(NamedTuple):
+    """What is measured: the stages that a configuration asks for."""
+
+    decoder: DecoderConfig
+    pipeline: PipelineConfig
+    detector: DetectorConfig
+    codecs: tuple[str, ...]
+    seconds: float
+    """That one measurement takes, about."""
+
+
+def measure(wish: CapacityRequest, say: Say) -> Capacity:
+    """Every ceiling of this machine. `say` is told what is being measured. Raises ConfigError or ModelError."""
+    card, metrics = find_card(wish.detector.card), Metrics()
+    say("detect")
+    gpu = 0 if wish.decoder.device == "cpu" else wish.decoder.device
+    with closing(open_detector(card, wish.detector, metrics, gpu)) as detector:
+        batches = _detected(detector, card, wish)
+        runtime, part = detector.model.runtime, _part(isinstance(detector, OnnxDetector), "gpu")
+    best = max(batches.values(), key=lambda rate: rate.passed)
+    ceilings = [Ceiling("detect", part, best.on(part), "pictures/s")]
+    for codec in wish.codecs:
+        say(f"decode {codec}")
+        found = _decoded(codec, card, wish, metrics)
+        ceilings += found if codec == wish.codecs[0] else found[:1]
+    say("track")
+    ceilings.append(Ceiling("track", "cpu", _tracked(wish.seconds).on("cpu"), "frames/s"))
+    sizes = {str(size): round(rate.passed, 2) for size, rate in batches.items()}
+    return Capacity(datetime.now(UTC).isoformat(timespec="seconds"), runtime, sizes, tuple(ceilings))
+
+
+def _part(on_cpu: bool, other: Part) -> Part:
+    return "cpu" if on_cpu else other
+
+
+class MeasuredRate(NamedTuple):
+    """How much is done in a second."""
+
+    passed: float
+    """Of the time that passed."""
+    cores: float
+    """If all cores did it for a second."""
+
+    def on(self, part: Part) -> float:
+        return self.cores if part == "cpu" else self.passed
+
+
+def _rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
+    """Of what `work` returns. The first call, which warms up, does not count."""
+    work()
+    began_s, began_cpu_s, done = perf_counter(), process_time(), 0.0
+    while not done or perf_counter() - began_s < seconds:
+        done += work()
+    spent_s = max(process_time() - began_cpu_s, 1e-6)
+    return MeasuredRate(done / (perf_counter() - began_s), len(os.sched_getaffinity(0)) * done / spent_s)
+
+
+# -- detect
+
+
+def _detected(detector: Detector, card: ModelCard, wish: CapacityRequest) -> dict[int, MeasuredRate]:
+    """Pictures a second, by the size of the batch."""
+    sizes = ladder(wish.detector.batch)
+    return {size: _rate(_looking(detector, _noise(card, size)), wish.seconds / len(sizes)) for size in sizes}
+
+
+def _looking(detector: Detector, batch: FrameBatch) -> Callable[[], float]:
+    def look() -> float:
+        detector.detect(batch)
+        return len(batch.frame)
+
+    return look
+
+
+def _noise(card: ModelCard, rows: int) -> FrameBatch:
+    """Pictures without a vehicle: the network's time does not depend on what it sees."""
+    side = card.input
+    size = np.array([side.width_px, side.height_px], np.float32)
+    values = np.random.default_rng(0).uniform(0, 255, (rows, side.height_px, side.width_px, 3))
+    pixels = ((values - side.mean) / side.std).astype(side.dtype).transpose(0, 3, 1, 2)
+    return FrameBatch(
+        frames=_frames(0, np.arange(rows, dtype=np.float64)),
+        pixels=np.ascontiguousarray(pixels) if side.layout == "nchw" else pixels,
+        frame=np.arange(rows, dtype=np.int32),
+        model_to_image=np.tile(np.array([1, 1, 0, 0], np.float32), (rows, 1)),
+        region_xyxy_px=np.tile(np.concatenate([np.zeros(2, np.float32), size]), (rows, 1)),
+    )
+
+
+def _frames(camera: int, captured_s: np.ndarray) -> Frames:
+    rows = len(captured_s)
+    size = np.tile(np.array([1280, 720], np.int32), (rows, 1))
+    return Frames(np.full(rows, camera, np.int32), captured_s, size, np.full(rows, Clock.DECLARED, np.uint8))
+
+
+# -- decode
+
+
+class _Clip(NamedTuple):
+    segments: list[Segment]
+    megapixels: float
+    """Of all frames of the segments."""
+
+    @classmethod
+    def read(cls, path: Path, metrics: Metrics) -> _Clip:
+        camera = CameraConfig(name="capacity", url=str(path), site=Path())
+        source = FileSource(0, camera, metrics, start_s=0.0, realtime=False)
+        segments = list(islice(source.read(), _SEGMENTS))
+        return cls(segments, sum(len(one.pts) * one.width_px * one.height_px for one in segments) / 1e6)
+
+
+def _decoded(codec: str, card: ModelCard, wish: CapacityRequest, metrics: Metrics) -> list[Ceiling]:
+    """The ceilings of decoding and of scaling."""
+    clip = _Clip.read(CLIPS[codec], metrics)
+    (part, few_s, few), (_, many_s, many) = (_one_pass(clip, fps, card, wish, metrics) for fps in (_FEW_FPS, _MANY_FPS))
+    scale_s = max((many_s - few_s) / max(1, many - few), 1e-7)
+    decode_s = max(few_s - few * scale_s, few_s / 10)
+    rate = clip.megapixels * wish.pipeline.batch_segments / decode_s
+    return [
+        Ceiling(f"decode {codec}", part, rate, "megapixels/s"),
+        Ceiling("scale", _part(part == "cpu", "gpu"), 1 / scale_s, "pictures/s"),
+    ]
+
+
+def _one_pass(
+    clip: _Clip, fps: float, card: ModelCard, wish: CapacityRequest, metrics: Metrics
+) -> tuple[Part, float, int]:
+    """Where it is decoded; seconds and pictures of one pass over the clip by as many cameras as a batch holds."""
+    views = {camera: CameraView("capacity", fps) for camera in range(wish.pipeline.batch_segments)}
+    batches, pictures = _batches(clip, len(views)), 0
+    with open_decoding(wish.decoder, wish.pipeline, views, card.input, metrics) as decoding:
+
+        def one() -> float:
+            nonlocal pictures
+            pictures = sum(len(decoding.decoder.decode(batch).frame) for batch in next(batches))
+            return 1.0
+
+        part = _part(isinstance(decoding.decoder, CpuDecoder), "nvdec")
+        return part, 1 / _rate(one, wish.seconds / 2).on(part), pictures
+
+
+def _batches(clip: _Clip, cameras: int) -> Iterator[list[list[Segment]]]:
+    """The clip again and again, filmed by so many cameras at once, later every time."""
+    length_s = clip.segments[-1].ended_s - clip.segments[0].began_s + 1.0
+    for played in count():
+        yield [[_of(segment, camera, played * length_s) for camera in range(cameras)] for segment in clip.segments]
+
+
+def _of(segment: Segment, camera: int, later_s: float) -> Segment:
+    return dataclasses.replace(segment, camera=camera, captured_s=segment.captured_s + later_s)
+
+
+# -- track
+
+
+def _tracked(seconds: float) -> MeasuredRate:
+    """Frames a second of the tracker, a lane of vehicles passing through."""
+    tracker, played = KalmanTracker(), count()
+
+    def track() -> float:
+        tracker.track(_traffic(next(played)))
+        return _TRACKED_FRAMES
+
+    return _rate(track, seconds)
+
+
+def _traffic(played: int) -> Detections:
+    frames, rows = _TRACKED_FRAMES, _TRACKED_FRAMES * _BOXES
+    captured_s = (played * frames + np.arange(frames)) / 8.0
+    frame = np.repeat(np.arange(frames, dtype=np.int32), _BOXES)
+    left = (100.0 * np.tile(np.arange(_BOXES), frames) + 40.0 * captured_s[frame]) % 1200.0
+    boxes = np.stack([left, np.full(rows, 300.0), left + 70.0, np.full(rows, 360.0)], axis=1).astype(np.float32)
+    score, kind = np.full(rows, 0.9, np.float32), np.full(rows, VehicleClass.CAR, np.int32)
+    return Detections(_frames(0, captured_s), frame, boxes, score, kind)

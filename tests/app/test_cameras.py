@@ -1,0 +1,394 @@
+"""Cameras come and go while the engine runs: ordered over gRPC, on record, really watched and really left."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import grpc
+import msgspec
+import pytest
+from PIL import Image
+from qyran.v1 import camera_service_pb2 as pb
+from qyran.v1 import camera_service_pb2_grpc as pb_grpc
+
+from engine.app.camera_store import CameraStore
+from engine.app.cameras import CameraManager
+from engine.app.engine import Engine, build
+from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
+from engine.errors import ConfigError, LedgerError, NoCamera, OutOfDate, RecordConflict, Stopped
+from engine.ledger import CameraVersions, SqlLedger
+from engine.metrics import Metrics
+from engine.pipeline.mailbox import Mailbox
+from engine.pipeline.runner import Runner
+from engine.tools.demo.city import FOOTAGE, SITES
+from engine.tools.demo.rtsp import serving
+from engine.types import Entry, Segment
+from rig.serving import eventually
+
+SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
+
+
+def config(state: Path) -> EngineConfig:
+    """One camera that plays a file, looked at now and then."""
+    camera = CameraConfig(name="first", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=0.5)
+    free = "127.0.0.1:0"
+    service = ServiceConfig(listen=free, camera_secrets=("USER", "PASSWORD", "GONE"))
+    return EngineConfig(cameras=(camera,), state=state, service=service, metrics=MetricsConfig(listen=free))
+
+
+@contextmanager
+def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
+    """The engine at work, and what orders it about."""
+    with at_work(engine), grpc.insecure_channel(engine.grpc_address) as channel:
+        yield pb_grpc.CameraServiceStub(channel)
+
+
+@contextmanager
+def at_work(engine: Engine) -> Iterator[None]:
+    """The engine runs on a thread of its own, and ends without a failure."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in engine.run():
+                pass
+        except BaseException as error:  # noqa: BLE001 - told by the assertion
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        engine.stop()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert failures == []
+
+
+def states(stub: pb_grpc.CameraServiceStub) -> dict[str, tuple[int, str]]:
+    cameras = stub.ListCameras(pb.ListCamerasRequest(), timeout=30).cameras
+    return {camera.name: (camera.version, pb.CameraState.Name(camera.state)) for camera in cameras}
+
+
+def segments(engine: Engine, camera: str) -> float | None:
+    return engine.metrics.registry.get_sample_value("qyran_segments_total", {"camera": camera})
+
+
+def is_watched(engine: Engine, camera: str) -> bool:
+    return eventually(lambda: (segments(engine, camera) or 0) > 0, within_s=60)
+
+
+def test_a_camera_is_added_paused_changed_and_removed_while_another_is_watched(tmp_path: Path) -> None:
+    with serving(FOOTAGE) as address:
+        with build(config(tmp_path)) as engine, running(engine) as stub:
+            url = f"{address}crossing.mp4"
+            added = stub.AddCamera(pb.AddCameraRequest(name="second", url=url, site=SITE, detect_fps=0.5), timeout=60)
+            assert (added.camera.version, added.camera.changed_by) == (1, "loopback")
+            assert added.camera.place.site == "avenue"
+            assert is_watched(engine, "second")
+            assert states(stub) == {"first": (0, "CAMERA_STATE_WATCHED"), "second": (1, "CAMERA_STATE_WATCHED")}
+
+            stub.PauseCamera(pb.PauseCameraRequest(name="second", version=1), timeout=60)
+            assert states(stub)["second"] == (2, "CAMERA_STATE_PAUSED")
+            assert segments(engine, "second") is None
+            stub.ResumeCamera(pb.ResumeCameraRequest(name="second", version=2), timeout=60)
+            assert is_watched(engine, "second")
+
+            other = SITE.replace('name = "avenue"', 'name = "avenue-b"', 1)
+            changed = stub.UpdateSite(pb.UpdateSiteRequest(name="second", version=3, site=other), timeout=60)
+            assert changed.camera.place.site == "avenue-b"
+            assert is_watched(engine, "second")
+            seen = stub.GetCamera(pb.GetCameraRequest(name="second"), timeout=30)
+            assert seen.site == other
+            assert [change.change for change in seen.history] == ["add", "pause", "resume", "update_site"]
+
+            stub.RemoveCamera(pb.RemoveCameraRequest(name="first", version=0), timeout=60)
+            assert segments(engine, "first") is None
+            assert list(states(stub)) == ["second"]
+        with build(config(tmp_path)) as again, running(again) as stub:
+            assert states(stub) == {"second": (4, "CAMERA_STATE_WATCHED")}
+            assert is_watched(again, "second")
+
+
+def test_an_order_to_an_engine_that_never_ran_is_refused_when_it_closes(tmp_path: Path) -> None:
+    with build(config(tmp_path)) as engine:
+        channel = grpc.insecure_channel(engine.grpc_address)
+        request = pb.PauseCameraRequest(name="first", version=0)
+        waiting = pb_grpc.CameraServiceStub(channel).PauseCamera.future(request, timeout=60)
+        assert eventually(lambda: engine.pipeline.runner.waits)
+    assert waiting.code() is grpc.StatusCode.UNAVAILABLE
+    channel.close()
+
+
+# -- the record alone
+
+
+class Stuck:
+    """A camera whose read does not come back when it is closed."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+
+    def read(self) -> Iterator[Segment]:
+        self.free.wait(30)
+        yield from ()
+
+    def close(self) -> None:
+        pass
+
+
+class Idle:
+    """A pipeline that nothing comes through."""
+
+    def flow(self, batches: Iterable[object], *, overlap: bool) -> Iterator[Sequence[Entry]]:
+        yield from (() for _ in batches)
+
+    def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+        yield from steps
+
+
+def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.pipeline.runner._END_S", 0.1)
+    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    camera = Stuck()
+    runner.join(0, "first", camera)
+    engine = threading.Thread(target=lambda: list(runner.run()))
+    engine.start()
+    with ThreadPoolExecutor(1) as orders:
+        assert eventually(lambda: runner._state == "running")
+        leaving = orders.submit(runner.leave, 0)
+        assert eventually(lambda: not runner._readers)
+        runner.stop()
+        with pytest.raises(Stopped):
+            leaving.result(10)
+        camera.free.set()
+    engine.join(10)
+    assert not engine.is_alive()
+
+
+def test_cameras_that_hang_are_waited_for_together_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("engine.pipeline.runner._END_S", 0.5)
+    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    cameras = [Stuck() for _ in range(60)]
+    for number, camera in enumerate(cameras):
+        runner.join(number, str(number), camera)
+    engine = threading.Thread(target=lambda: list(runner.run()))
+    engine.start()
+    assert eventually(lambda: runner._state == "running")
+    runner.stop()
+    engine.join(15)
+    assert not engine.is_alive()
+    for camera in cameras:
+        camera.free.set()
+
+
+@pytest.fixture
+def camera_store(tmp_path: Path) -> Iterator[CameraStore]:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        yield CameraStore(config(tmp_path), CameraVersions(ledger.database), {"USER": "u", "PASSWORD": "geheim"})
+
+
+def settings(name: str = "second", url: str = "rtsp://${USER}:${PASSWORD}@10.0.0.1/live") -> CameraConfig:
+    return CameraConfig(name=name, url=url, site=Path())
+
+
+def test_secrets_are_in_the_address_that_is_opened_and_not_on_record(camera_store: CameraStore) -> None:
+    record = camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
+    assert record.config.url == "rtsp://u:geheim@10.0.0.1/live"
+    assert record.url == "rtsp://10.0.0.1/live"
+    assert b"geheim" not in msgspec.json.encode(camera_store._versions.newest("second"))
+
+
+def test_a_camera_is_there_once_until_it_is_removed(camera_store: CameraStore) -> None:
+    for name in ("first", "second"):
+        if name == "second":
+            camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
+        with pytest.raises(RecordConflict, match="is there already"):
+            camera_store.draft(settings(name), SITE, None, "anna")
+    camera_store.commit(camera_store.change("first", 0, "anna", "remove", state="removed"))
+    with pytest.raises(NoCamera):
+        camera_store.get("first")
+    again = camera_store.commit(camera_store.draft(settings("first"), SITE, None, "boris"))
+    assert again.version.version == 2
+    assert [record.name for record in camera_store.all()] == ["first", "second"]
+
+
+def test_a_change_for_another_version_is_out_of_date(camera_store: CameraStore) -> None:
+    draft = camera_store.change("first", 0, "anna", "pause", state="paused")
+    camera_store.commit(draft)
+    with pytest.raises(OutOfDate, match="is at version 1, not 0"):
+        camera_store.change("first", 0, "boris", "remove", state="removed")
+    with pytest.raises(OutOfDate, match="is at version 1"):
+        camera_store.commit(draft)
+
+
+def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(tmp_path: Path) -> None:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        versions = CameraVersions(ledger.database)
+        before = CameraStore(config(tmp_path), versions, {})
+        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
+        after = CameraStore(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
+        assert [record.name for record in after.all()] == ["other"]
+
+
+def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        versions = CameraVersions(ledger.database)
+        before = CameraStore(config(tmp_path), versions, {"USER": "u", "PASSWORD": "geheim"})
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        after = CameraStore(config(tmp_path), versions, {})
+        assert [record.name for record in after.all()] == ["first"]
+        with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
+            after.get("second")
+
+
+def test_a_secret_that_is_allowed_no_more_leaves_with_no_recorded_camera(tmp_path: Path) -> None:
+    secrets = {"USER": "u", "PASSWORD": "geheim"}
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        versions = CameraVersions(ledger.database)
+        before = CameraStore(config(tmp_path), versions, secrets)
+        before.commit(before.draft(settings(), SITE, None, "anna"))
+        nothing_allowed = msgspec.structs.replace(config(tmp_path), service=ServiceConfig())
+        after = CameraStore(nothing_allowed, versions, secrets)
+        assert [record.name for record in after.watched()] == ["first"]
+        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is none of the secrets"):
+            after.get("second")
+
+
+def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(tmp_path: Path) -> None:
+    def refuse(site: object) -> None:
+        raise ConfigError("the law has changed")
+
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        versions = CameraVersions(ledger.database)
+        before = CameraStore(config(tmp_path), versions, {})
+        before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        assert CameraStore(config(tmp_path), versions, {}, refuse).watched() == []
+        with pytest.raises(ConfigError, match="the law has changed"):
+            CameraStore(config(tmp_path), CameraVersions(ledger.database, "B"), {}, refuse).watched()
+
+
+def test_a_paused_camera_whose_site_is_not_taken_any_more_stays_paused(tmp_path: Path) -> None:
+    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+        raise ConfigError("the law has changed")
+
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
+        camera_store.commit(camera_store.change("first", 0, "anna", "pause", state="paused"))
+        with pytest.raises(ConfigError, match="the law has changed"):
+            CameraManager(camera_store, Mock(), Mock(), Mock(), check, Metrics()).resume("first", 1, "anna")
+        assert camera_store.get("first").version.state == "paused"
+
+
+def test_a_recorded_site_whose_means_are_gone_keeps_no_engine_from_starting(tmp_path: Path) -> None:
+    rule = f'{SITE}\n[[rules]]\nkind = "no_insurance"\nname = "papers"\nzone = "ZONE"\n'
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
+        zone = camera_store.get("first").site.zones[0].name
+        camera_store.commit(
+            camera_store.draft(settings(url="rtsp://10.0.0.1/"), rule.replace("ZONE", zone), None, "anna")
+        )
+    with build(config(tmp_path)) as engine:
+        assert engine.camera_manager.watched == ["first"]
+
+
+def lost_secret(state: Path, ledger: SqlLedger) -> CameraStore:
+    """`first` of the file, and `second` on record with a secret that is no more there."""
+    versions = CameraVersions(ledger.database)
+    before = CameraStore(config(state), versions, {"USER": "u", "PASSWORD": "geheim"})
+    before.commit(before.draft(settings(), SITE, None, "anna"))
+    return CameraStore(config(state), versions, {})
+
+
+def camera_manager(camera_store: CameraStore, runner: Mock, metrics: Metrics) -> CameraManager:
+    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+        return []
+
+    return CameraManager(camera_store, Mock(), runner, Mock(), check, metrics)
+
+
+def test_what_ought_to_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_path: Path) -> None:
+    metrics = Metrics()
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        cameras = camera_manager(lost_secret(tmp_path, ledger), Mock(), metrics)
+        cameras.begin([config(tmp_path).cameras[0]])
+        assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 1
+        with pytest.raises(OutOfDate):
+            cameras.remove("second", 7, "anna")
+        removed = cameras.remove("second", 1, "anna")
+    assert (removed.version, removed.state) == (2, "removed")
+    assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
+
+
+def test_a_camera_whose_site_was_mended_is_watched_at_once(tmp_path: Path) -> None:
+    metrics, runner = Metrics(), Mock()
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        versions = CameraVersions(ledger.database)
+        camera_store = CameraStore(config(tmp_path), versions, {})
+        draft = camera_store.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna")
+        versions.add(replace(draft.version, site="of_an_older_release = true"))
+        cameras = camera_manager(camera_store, runner, metrics)
+        cameras.begin([record.config for record in camera_store.watched()])
+        assert cameras.watched == ["first"]
+        cameras.update_site("second", 1, "anna", SITE, None)
+    assert cameras.watched == ["first", "second"]
+    assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
+
+
+def with_still(state: Path, ledger: SqlLedger) -> tuple[CameraStore, Path]:
+    """`second` is on record with a still, which lies at the path."""
+    picture = io.BytesIO()
+    Image.new("RGB", (1280, 720)).save(picture, "PNG")
+    site = SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)
+    camera_store = CameraStore(config(state), CameraVersions(ledger.database), {})
+    camera_store.commit(camera_store.draft(settings(url="rtsp://10.0.0.1/"), site, picture.getvalue(), "anna"))
+    (still,) = (state / "stills").iterdir()
+    return camera_store, still
+
+
+def test_a_still_that_a_power_cut_emptied_is_written_again(tmp_path: Path) -> None:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        camera_store, still = with_still(tmp_path, ledger)
+        whole = still.read_bytes()
+        still.write_bytes(b"")
+        assert [record.name for record in camera_store.watched()] == ["first", "second"]
+        assert still.read_bytes() == whole
+
+
+def test_a_disk_that_takes_no_still_holds_up_no_other_camera(tmp_path: Path) -> None:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        camera_store, still = with_still(tmp_path, ledger)
+        still.unlink()
+        still.parent.rmdir()
+        still.parent.write_bytes(b"a file where the folder was")
+        assert [record.name for record in camera_store.watched()] == ["first"]
+        with pytest.raises(LedgerError, match="cannot keep the still"):
+            camera_store.get("second")
+
+
+def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
+        one, other = (
+            CameraStore(config(tmp_path), CameraVersions(ledger.database, device), {}) for device in ("A", "B")
+        )
+        one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+        one.commit(one.change("first", 0, "anna", "remove", state="removed"))
+        assert [record.name for record in one.all()] == ["second"]
+        assert [record.name for record in other.all()] == ["first"]
+
+
+def test_a_wrong_site_or_secret_is_an_error_that_names_the_camera(camera_store: CameraStore) -> None:
+    with pytest.raises(ConfigError, match=r"site of camera second: .*colour"):
+        camera_store.draft(settings(), 'colour = "red"\n' + SITE, None, "anna")
+    with pytest.raises(ConfigError, match="camera second: environment variable GONE is not set"):
+        camera_store.draft(settings(url="rtsp://${GONE}@10.0.0.1/"), SITE, None, "anna")

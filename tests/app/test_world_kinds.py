@@ -1,0 +1,39 @@
+"""Every kind from boxes to the register: the guilty is told, his twin is not, whoever else is there is not either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.rules.kinds import judged_kinds
+from tests.support.world import cases
+from tests.support.world_kinds import WORLD, Twins
+
+twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{one.name}".replace(" ", "-"))
+
+
+@twins
+def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path) -> None:
+    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": twins.phases, "sees": twins.sees}
+    (case,) = cases(twins.guilty, twins.where(), tmp_path, **facts)
+    assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
+    assert case.reasons
+    assert case.incomplete == ()
+    assert len(case.instants) >= 2
+    assert {"overview.jpg", "vehicle.jpg"} <= {file.name for file in case.files}
+    assert all(case.time.began <= point.captured <= case.time.ended for point in case.trajectory[1:-1])
+
+
+@twins
+def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
+    where = (twins.innocent_where or twins.where)()
+    phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
+    sees = twins.innocent_sees or twins.sees
+    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": phases, "sees": sees}
+    assert cases(twins.innocent, where, tmp_path, **facts) == []
+
+
+def test_every_judged_kind_has_its_twins() -> None:
+    """`average_speed` has two cameras, and a file of its own: tests/app/test_world_section.py."""
+    assert {one.kind for one in WORLD} == judged_kinds() - {"average_speed"}

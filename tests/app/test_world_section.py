@@ -1,0 +1,155 @@
+"""A drive past two cameras, from boxes to the register: the fast one is told, his lawful twin is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.app.sites import geometries
+from engine.config import EvidenceConfig
+from engine.decode.second_look import look
+from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin, verify_case
+from engine.identify import Identification, Looks, VehicleIdentifier
+from engine.ledger import SqlLedger
+from engine.measure import GroundSpeedometer
+from engine.metrics import Metrics
+from engine.pipeline.loop import Pipeline, Stages
+from engine.rules import SiteRulebook
+from engine.section import Section, SectionControl
+from engine.section.file import Clocks, ClockTrust, End
+from engine.signals import SignalBook
+from engine.site import Certificate, Limit, Line
+from engine.site.looks import SectionEndRule
+from engine.track import KalmanTracker
+from engine.types import Detections, Frames, Plate, document
+from rig.evidence_bench import nobody
+from tests.support.road import KMH, KZ, Vehicle, project, site
+from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
+from tests.support.world import PLATE, Eyes, Still, Traffic, recording
+
+LENGTH_M, FPS, LASTS_S = 1000.0, 8, 62
+YEAR = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+WHERE = site(
+    SectionEndRule(name="plates", zone="road", line="gate"),
+    lines=(Line(name="gate", from_px=project(7, 40), to_px=project(-7, 40)),),
+)
+NAMES = {0: "km-12", 1: "km-13"}
+SECTION = Section(
+    name="a3",
+    entry=End(camera="km-12", line="gate"),
+    exit=End(camera="km-13", line="gate"),
+    length_m=LENGTH_M,
+    length_sigma_m=0.5,
+    straight_out_of_town=True,
+    timezone="Asia/Almaty",
+    clocks=Clocks(synchronised=ClockTrust(sigma_s=0.05)),
+    limits=(Limit(kmh=90.0),),
+    valid_from=YEAR[0],
+    certificate=Certificate(number="S-7", issued=YEAR[0], expires=YEAR[1]),
+    slowest_kmh=80.0,
+)
+
+
+def passes(kmh: float, begin_s: float) -> Traffic:
+    """Comes into the picture and drives away over the gate, at y = 40 m."""
+    mps = kmh / KMH
+    end_s = begin_s + 100 / mps
+    way = Vehicle(track=1, way=lambda t: (0.0, 8 + mps * (t - begin_s)), begin_s=begin_s, end_s=end_s)
+    return Traffic([way])
+
+
+class BothEyes:
+    """Each camera sees its own traffic."""
+
+    def __init__(self, *traffic: Traffic) -> None:
+        self._eyes = [Eyes(one, missed=0.0) for one in traffic]
+
+    def __call__(self, frames: Frames) -> Detections:
+        return self._eyes[int(frames.camera[0]) if len(frames) else 0](frames)
+
+
+def cases(
+    root: Path, kmh: float, *, plate: Plate = PLATE, section: Section = SECTION
+) -> Sequence[document.CaseDocument]:
+    """What the register holds after a drive past both cameras."""
+    metrics, sites = Metrics(), {0: WHERE, 1: WHERE}
+    detector = ScriptedDetector(BothEyes(passes(kmh, 1.0), passes(kmh, 1.0 + LENGTH_M / (kmh / KMH))))
+    with closing(SqlLedger(root / "ledger.db")) as ledger:
+        evidence_builder = FileEvidenceBuilder(
+            EvidenceConfig(keep_s=10.0),
+            root / "evidence",
+            Origin({n: CameraSite(name, WHERE) for n, name in NAMES.items()}, "QY-0001", detector.model),
+            Means(look, nobody),
+            metrics,
+        )
+        control = SectionControl(
+            [section],
+            NAMES,
+            KZ,
+            lambda crossing: "gate",
+            evidence_builder.reached_s,
+            evidence_builder.shoot,
+            metrics,
+            lag_s=5.0,
+        )
+        stages = Stages(
+            decoder=ScriptedDecoder(),
+            guard=Still(),
+            signals=SignalBook(sites, NAMES, metrics),
+            detector=detector,
+            tracker=KalmanTracker(),
+            speedometer=GroundSpeedometer(geometries(sites)),
+            rulebook=SiteRulebook(sites, NAMES, KZ),
+            identifier=VehicleIdentifier(
+                sites.__getitem__,
+                NAMES,
+                Looks(evidence_builder.kept, look, ScriptedPlates(plate)),
+                Identification("KZ", 0.9),
+                metrics,
+                sections=control,
+            ),
+            evidence_builder=evidence_builder,
+            ledger=ledger,
+        )
+        filmed = recording(LASTS_S, FPS)
+        both = [replace(segment, camera=camera) for segment in filmed for camera in NAMES]
+        list(Pipeline(stages, NAMES, metrics).play(both))
+        entries = ledger.read(0, 100)
+        assert all(verify_case(root / "evidence" / entry.case.folder) == [] for entry in entries)
+        return [document.decode(entry.case.document, source="case.json") for entry in entries]
+
+
+def test_who_was_too_fast_in_the_mean_is_told_with_both_ends(tmp_path: Path) -> None:
+    (case,) = cases(tmp_path, 130.0)
+    assert (case.kind, case.outcome, case.place.camera) == ("average_speed", "fine", "km-13")
+    assert case.measurement is not None
+    assert case.measurement.speed_kmh == pytest.approx(130.0, abs=1.0)
+    assert 125 <= case.measurement.enforced_kmh <= 129
+    assert case.plate is not None
+    assert case.plate.text == PLATE.text
+    assert case.section is not None
+    assert (case.section.entry_camera, case.section.exit_camera, case.section.certificate.number) == (
+        "km-12",
+        "km-13",
+        "S-7",
+    )
+    assert {instant.name: instant.still for instant in case.instants} == {
+        "entry": "entry-overview.jpg",
+        "exit": "overview.jpg",
+    }
+    files = {file.name for file in case.files}
+    assert {"entry-overview.jpg", "entry-plate.jpg", "overview.jpg", "plate.jpg"} <= files
+    assert case.incomplete == ()
+
+
+def test_the_innocent_twin_drives_slower(tmp_path: Path) -> None:
+    assert cases(tmp_path, 95.0) == []
+
+
+def test_a_doubtful_plate_measures_nothing(tmp_path: Path) -> None:
+    assert cases(tmp_path, 130.0, plate=replace(PLATE, confidence=0.7)) == []

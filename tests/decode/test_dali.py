@@ -1,0 +1,236 @@
+"""The DALI decoder against the CPU's: on DALI's own CPU backend here, which has VP9 and MJPEG and no other codec."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from engine.decode.model_input import ModelInput
+from engine.errors import OutOfDeviceMemory
+from engine.tools.demo.city import FOOTAGE
+from engine.types import Segment
+from rig.videos import FPS, cut, make_segment, number_of
+
+pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
+pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
+
+from engine.decode.dali import DaliGraph
+from engine.decode.device import REFUSALS
+from tests.support.dali import LAMPS, Open, assert_same, decoders, fallbacks, first_segment, of
+
+CODECS = FOOTAGE / "codecs"
+
+
+@pytest.fixture(scope="module")
+def streams() -> Mapping[str, Segment]:
+    return {
+        "vp9": make_segment("libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
+        "mjpeg": make_segment("mjpeg", pix_fmt="yuvj420p"),
+        "mjpeg small": make_segment("mjpeg", size_px=(64, 48), pix_fmt="yuvj420p"),
+        "mjpeg 4:2:2": make_segment("mjpeg", pix_fmt="yuvj422p"),
+        "h264": make_segment(options={"tune": "zerolatency"}),
+        "hevc": make_segment("libx265", options={"x265-params": "log-level=none"}),
+    }
+
+
+@pytest.mark.parametrize("name", ["avenue-vp9.webm", "avenue-mjpeg.avi"])
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+def test_real_footage_comes_out_as_from_the_cpu_but_for_the_filter(name: str, resize: str) -> None:
+    """Grey levels of 255. DALI scales by a Gaussian where the kernel takes means, and rounds after its own colours."""
+    model = ModelInput(name="x", width_px=320, height_px=320, resize=resize, align="centre")  # type: ignore[arg-type]
+    segment = of(first_segment(CODECS / name), 2)
+    with decoders(model) as (dali, cpu, metrics):
+        assert_same(dali.decode([segment]), cpu.decode([segment]), mean=1.2, p99=9.0)
+        assert fallbacks(metrics) == {}
+
+
+def test_what_nobody_scales_comes_out_the_same_to_a_grey_level_or_two(streams: Mapping[str, Segment]) -> None:
+    model = ModelInput(name="x", width_px=192, height_px=128)
+    batch = [of(streams["vp9"], 1), of(streams["mjpeg"], 0)]
+    with decoders(model) as (dali, cpu, _):
+        assert_same(dali.decode(batch), cpu.decode(batch), mean=1.0, p99=4.0)
+
+
+def test_every_frame_comes_out_with_its_own_capture_time(streams: Mapping[str, Segment]) -> None:
+    with decoders() as (dali, _, _):
+        for name in ("vp9", "mjpeg"):
+            batch = dali.decode([of(streams[name], 1)])
+            numbers = [number_of(float(row[:, 2:20, 5:90].mean())) for row in batch.pixels]
+            assert numbers == list(range(FPS))
+
+
+def test_frames_are_chosen_by_capture_time_whatever_the_frame_rate(streams: Mapping[str, Segment]) -> None:
+    gaps = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.3, FPS))
+    uneven = dataclasses.replace(of(streams["vp9"], 0), captured_s=1.78e9 + gaps)
+    with decoders() as (dali, cpu, _):
+        assert_same(dali.decode([uneven]), cpu.decode([uneven]), mean=1.2, p99=9.0)
+
+
+def test_codecs_sizes_regions_and_frame_counts_mix_in_a_batch(streams: Mapping[str, Segment]) -> None:
+    batch = [of(streams["vp9"], 0), of(streams["mjpeg small"], 1), of(streams["mjpeg"], 2)]
+    with decoders() as (dali, cpu, metrics):
+        assert_same(dali.decode(batch), cpu.decode(batch), mean=1.5, p99=12.0)
+        assert fallbacks(metrics) == {}
+        assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 + 1
+
+
+def test_layout_colours_and_values_are_the_cards(streams: Mapping[str, Segment]) -> None:
+    card = {"name": "x", "width_px": 96, "height_px": 64, "colour": "bgr", "mean": (10.0, 20.0, 30.0)}
+    for changes in (
+        {"layout": "nhwc", "std": (2.0, 4.0, 5.0)},
+        {"layout": "nchw", "dtype": "uint8", "mean": (0, 0, 0)},
+    ):
+        model = ModelInput(**(card | changes))
+        with decoders(model) as (dali, cpu, _):
+            found, wanted = dali.decode([of(streams["mjpeg"], 0)]), cpu.decode([of(streams["mjpeg"], 0)])
+            assert_same(found, wanted, mean=1.5, p99=14.0)
+            assert np.asarray(found.pixels).dtype == wanted.pixels.dtype
+            assert found.pixels.permute(0, 2, 3, 1).is_contiguous() == (model.layout == "nhwc")
+
+
+def patches() -> Segment:
+    """Saturated colours in 720 rows, which are BT.709 where the stream does not say."""
+    colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [200, 200, 40], [200, 40, 200], [40, 200, 200]])
+    rgb = np.repeat(np.repeat(colours.reshape(2, 3, 3), 360, axis=0), 432, axis=1)[:, :1280].astype(np.uint8)
+    context = av.CodecContext.create("libvpx-vp9", "w")
+    context.width, context.height, context.pix_fmt, context.time_base = 1280, 720, "yuv420p", Fraction(1, FPS)
+    context.options = {"deadline": "realtime", "cpu-used": "8", "b": "4M"}
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+    frame.pts = 0
+    return cut([*context.encode(frame), *context.encode(None)], "vp9", (1280, 720))
+
+
+def test_colours_are_what_the_stream_says_though_dali_takes_all_for_bt601() -> None:
+    model = ModelInput(name="x", width_px=96, height_px=64, resize="stretch")
+    with decoders(model) as (dali, cpu, _):
+        found, wanted = (np.asarray(d.decode([patches()]).pixels).astype(float) for d in (dali, cpu))
+    middles = (..., slice(8, 24), slice(8, 24))
+    assert np.ptp(wanted[middles], axis=1).min() > 100
+    assert np.abs(found - wanted)[middles].max() < 3
+
+
+def test_lamps_look_as_they_do_on_the_cpu(streams: Mapping[str, Segment]) -> None:
+    """A bar passes behind them; the CPU's decoder reads them out of the planes, without interpolating the colours."""
+    batch = [of(streams["vp9"], 3), of(streams["h264"], 3), of(streams["mjpeg"], 4), of(streams["mjpeg"], 0)]
+    with decoders() as (dali, cpu, _):
+        found, wanted = dali.decode(batch).lamps, cpu.decode(batch).lamps
+    np.testing.assert_array_equal(found.frame, wanted.frame)
+    np.testing.assert_array_equal(found.lamp, wanted.lamp)
+    np.testing.assert_array_equal(np.isnan(found.value), np.isnan(wanted.value))
+    assert np.isnan(found.value).sum() == 8 * len(LAMPS)
+    np.testing.assert_allclose(found.look[:, :5], wanted.look[:, :5], atol=3)
+    np.testing.assert_allclose(found.look[:, 5:], wanted.look[:, 5:], atol=0.1)
+    assert np.ptp(found.value[found.lamp == 1][:8]) > 50
+
+
+def test_what_the_device_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: Mapping[str, Segment]) -> None:
+    batch = [of(streams["h264"], 0), of(streams["vp9"], 1), of(streams["mjpeg 4:2:2"], 2), of(streams["vp9"], 5)]
+    with decoders() as (dali, cpu, metrics):
+        assert_same(dali.decode(batch), cpu.decode(batch), mean=1.2, p99=9.0)
+        assert fallbacks(metrics) == {
+            ("north", "codec"): 1, ("east", "pixel_format"): 1, ("over UDP", "lossy"): 1
+        }  # fmt: skip
+
+
+def test_a_camera_whose_segments_take_turns_between_device_and_cpu_keeps_their_order(
+    streams: Mapping[str, Segment],
+) -> None:
+    later = dataclasses.replace(streams["vp9"], captured_s=streams["vp9"].captured_s + 1)
+    batch = [of(streams["h264"], 1), of(later, 1)]
+    with decoders() as (dali, _, _):
+        assert (np.diff(dali.decode(batch).frames.captured_s) > 0).all()
+
+
+def spoilt(segment: Segment) -> Segment:
+    """Sound at its key frame, garbage after it."""
+    first = int(segment.size_bytes[0])
+    noise = np.random.default_rng(0).bytes(len(segment.payload) - first)
+    return dataclasses.replace(segment, payload=segment.payload[:first] + noise)
+
+
+def test_a_corrupt_segment_costs_that_segment_alone(streams: Mapping[str, Segment]) -> None:
+    sound = [of(streams["vp9"], 0), of(streams["mjpeg"], 2)]
+    batch = [sound[0], spoilt(of(streams["mjpeg"], 1)), sound[1], sound[1]]
+    with decoders() as (dali, cpu, metrics):
+        assert_same(dali.decode(batch[:3]), cpu.decode(sound), mean=1.5, p99=12.0)
+        assert fallbacks(metrics) == {("south", "device"): 1}
+        assert metrics.registry.get_sample_value("qyran_segments_corrupt_total", {"camera": "south"}) == 1
+
+
+def test_packets_that_are_not_regular_never_reach_the_device(streams: Mapping[str, Segment]) -> None:
+    twice = dataclasses.replace(of(streams["vp9"], 0), pts=np.zeros(FPS, np.int64))
+    with decoders() as (dali, _, metrics):
+        assert len(dali.decode([twice]).frames) == 0
+        assert fallbacks(metrics) == {("north", "packets"): 1}
+
+
+def test_a_camera_that_the_device_refuses_again_and_again_is_left_to_the_cpu(streams: Mapping[str, Segment]) -> None:
+    tried: list[int] = []
+
+    def counted(open_graph: Open) -> Open:
+        def opened(most: int) -> Any:
+            tried.append(most)
+            return open_graph(most)
+
+        return opened
+
+    bad = spoilt(of(streams["mjpeg"], 1))
+    with decoders(wrap=counted) as (dali, _, metrics):
+        for _ in range(REFUSALS + 2):
+            dali.decode([bad])
+        assert fallbacks(metrics) == {("south", "device"): REFUSALS + 2}
+        assert len(tried) == REFUSALS  # once at the start, then after every refusal but the last
+        assert len(dali.decode([of(streams["vp9"], 1)]).frames) == FPS
+
+
+class Cramped:
+    """The real graph on a device that holds so many samples at once."""
+
+    def __init__(self, graph: DaliGraph, holds: int) -> None:
+        self._graph, self._holds = graph, holds
+
+    def run(self, samples: Sequence[Any]) -> Any:
+        if len(samples) > self._holds:
+            raise OutOfDeviceMemory("cudaErrorMemoryAllocation (2): out of memory")
+        return self._graph.run(samples)
+
+    def close(self) -> None:
+        self._graph.close()
+
+
+@pytest.mark.parametrize(("holds", "limit"), [(2, 2), (1, 1), (0, 1)])
+def test_out_of_memory_halves_the_batch_instead_of_losing_it(
+    holds: int, limit: int, streams: Mapping[str, Segment]
+) -> None:
+    batch = [of(streams["mjpeg small"], camera) for camera in (0, 1, 2)] * 2
+
+    def cramped(open_graph: Open) -> Open:
+        return lambda most: Cramped(open_graph(most), holds)
+
+    with decoders(wrap=cramped) as (dali, cpu, metrics):
+        found, wanted = dali.decode(batch), cpu.decode(batch)
+        np.testing.assert_array_equal(found.frames.captured_s, wanted.frames.captured_s)
+        assert len(found.pixels) == len(wanted.pixels)
+        assert metrics.registry.get_sample_value("qyran_decode_batch_limit") == limit
+        assert sum(fallbacks(metrics).values()) == (0 if holds else len(batch))
+
+
+def test_the_budget_bounds_what_is_decoded_at_once(streams: Mapping[str, Segment]) -> None:
+    batch = [of(streams["mjpeg"], 0)] * 5
+    one = 3 * 192 * 128 * (8 + 20)
+    with decoders(budget_bytes=2 * one) as (dali, _, metrics):
+        assert len(dali.decode(batch).frames) > 0
+        assert metrics.registry.get_sample_value("qyran_decode_batch_segments_count") >= 2
+
+
+def test_no_segments_and_no_due_frames_make_an_empty_batch(streams: Mapping[str, Segment]) -> None:
+    with decoders() as (dali, _, _):
+        assert dali.decode([]).pixels.shape == (0, 3, 96, 96)
+        dali.decode([of(streams["vp9"], 0)])
+        assert len(dali.decode([of(streams["vp9"], 0)]).frames) in (0, 8)

@@ -1,0 +1,121 @@
+"""Batches overlap, with the decoder on a device and pixels that are never copied to the host: the boxes do not change.
+
+What makes that safe is said in `engine.decode.dali`, Note [Frame lifetime across streams].
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from engine.app.stage_set import open_stages
+from engine.config import DecoderConfig, EngineConfig
+from engine.detect.cards import find_card
+from engine.detect.onnx import verified
+from engine.ledger import SqlLedger
+from engine.metrics import Metrics
+from engine.pipeline.loop import Pipeline
+from engine.site import load_site
+from engine.stages import Detector
+from engine.tools.demo.city import FOOTAGE, city_config
+from engine.types import Detections, Entry, FrameBatch, Segment
+
+pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
+pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
+
+import torch
+
+from engine.detect.bound import BoundNetwork
+from engine.detect.device import DeviceDetector
+from tests.support.dali import first_segment, of
+
+BATCHES = 3
+Turn = Callable[[Pipeline, Iterable[Sequence[Segment]]], Iterator[Sequence[Entry]]]
+
+
+class Told:
+    """A detector that remembers what it has found."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.model = detector.model
+        self.found: list[Detections] = []
+
+    def detect(self, batch: FrameBatch) -> Detections:
+        self.found.append(self._detector.detect(batch))
+        return self.found[-1]
+
+    def close(self) -> None:
+        self._detector.close()
+
+
+def city(state: Path) -> EngineConfig:
+    """Two cameras that see the avenue, by a decoder on DALI."""
+    avenue = msgspec.structs.replace(city_config("", state).cameras[0], url="", detect_fps=4.0)
+    cameras = tuple(msgspec.structs.replace(avenue, name=name) for name in ("vp9", "mjpeg"))
+    return EngineConfig(cameras=cameras, state=state, decoder=DecoderConfig(backend="dali", device="cpu"))
+
+
+def batches() -> Iterator[list[Segment]]:
+    """Both codecs in every batch, a second after the last."""
+    clips = [first_segment(FOOTAGE / "codecs" / name) for name in ("avenue-vp9.webm", "avenue-mjpeg.avi")]
+    for second in range(BATCHES):
+        yield [
+            dataclasses.replace(of(clip, camera), captured_s=clip.captured_s + second, sequence=second)
+            for camera, clip in enumerate(clips)
+        ]
+
+
+def run(state: Path, turn: Turn) -> list[Detections]:
+    config, metrics = city(state), Metrics()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    with (
+        closing(SqlLedger(state / "ledger.db")) as ledger,
+        open_stages(config, sites, ledger, metrics) as stages,
+    ):
+        told = Told(_on_torch())
+        pipeline = Pipeline(dataclasses.replace(stages, detector=told), config.camera_names, metrics)
+        for _ in turn(pipeline, batches()):
+            pass
+    assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 * BATCHES
+    return told.found
+
+
+def _on_torch() -> Detector:
+    """The detector that works where the pixels are."""
+    card = find_card("ssd_mobilenet_v3_large")
+    return DeviceDetector(card, BoundNetwork(card, verified(card), "fp32", torch.device("cpu"), 4))
+
+
+def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_path: Path) -> None:
+    plain = run(tmp_path / "plain", Pipeline.plain)
+    overlapped = run(tmp_path / "overlapped", Pipeline.overlapped)
+    assert len(plain) == len(overlapped) == BATCHES + 1
+    assert sum(map(len, plain)) > 10 * BATCHES
+    for one, other in zip(plain, overlapped, strict=True):
+        np.testing.assert_array_equal(one.frames.captured_s, other.frames.captured_s)
+        for name in ("frame", "xyxy_px", "score", "class_id"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_pixels_outlive_the_runs_that_follow(tmp_path: Path) -> None:
+    """Rule 1: what was decoded is not written over while somebody still looks at it."""
+    config, metrics = city(tmp_path), Metrics()
+    sites = [load_site(camera.site) for camera in config.cameras]
+    with (
+        closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
+        open_stages(config, sites, ledger, metrics) as stages,
+    ):
+        kept = [stages.decoder.decode(segments).pixels for segments in batches()]
+        copies = [pixels.clone() for pixels in kept]
+        for segments in batches():
+            stages.decoder.decode([dataclasses.replace(s, captured_s=s.captured_s + BATCHES) for s in segments])
+    assert len({pixels.data_ptr() for pixels in kept}) == BATCHES
+    for pixels, copy in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(pixels.numpy(), copy.numpy())

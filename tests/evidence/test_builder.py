@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.config import EvidenceConfig
+from engine.decode.second_look import look
+from engine.evidence import Means, verify_case
+from engine.types import Plate, PlateSighting, Segment, document
+from rig.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
+from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
+
+
+@pytest.fixture(scope="module")
+def footage() -> list[Segment]:
+    """Twelve seconds; the violation is in the sixth."""
+    return make_footage(12)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "evidence", Means(look, nobody))
+
+
+def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: Bench, footage: list[Segment]):
+    case, record = prove(bench, footage)
+    path = bench.root / case.folder
+    assert sorted(file.name for file in case.files) == sorted(entry.name for entry in path.iterdir())
+    assert sorted(entry.name for entry in path.iterdir()) == [
+        "case.json", "clip.mp4", "manifest.json", "overlay-first.jpg", "overlay-last.jpg", "overlay.jpg",
+        "overview.jpg", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html", "seal.json",
+        "still-first.jpg", "still-last.jpg", "vehicle-first.jpg", "vehicle-last.jpg", "vehicle.jpg",
+    ]  # fmt: skip
+    assert case.folder == f"2026/05/28/{case.id}"
+    assert (path / "case.json").read_bytes() == case.document
+    assert verify_case(path) == []
+    assert record.incomplete == ()
+    assert bench.incomplete() == 0
+
+
+def test_the_document_says_what_where_when_and_by_what_right(bench: Bench, footage: list[Segment]):
+    case, record = prove(bench, footage)
+    assert (record.id, record.kind, record.article, record.outcome) == (case.id, "speeding", "592 p.1", "fine")
+    assert record.time.occurred == document.moment(EPOCH_S + 6)
+    assert record.time.local == "2026-05-29T01:26:46.000+05:00"
+    assert record.time.clock == "synchronised"
+    assert record.place.address["kk"] == "Абай даңғ."
+    assert (record.place.latitude, record.place.direction, record.place.camera) == (43.24, "east", "gate")
+    assert record.vehicle_class == "car"
+    assert record.device.serial == "QY-0001"
+    assert record.device.calibration and record.device.calibration.valid
+    assert record.device.calibration.residual_m == 0.04
+    assert record.device.certificate and not record.device.certificate.valid
+    assert record.versions.model_sha256 == "ab" * 32
+    assert record.versions.catalogue == "kz-2026.1"
+    assert [point.position_m for point in record.trajectory] == [(float(i), 0.0) for i in range(9)]
+
+
+def test_the_measurement_states_its_expanded_uncertainty_rounded_up(bench: Bench, footage: list[Segment]):
+    speed = prove(bench, footage)[1].measurement
+    assert speed is not None
+    assert (speed.speed_kmh, speed.limit_kmh, speed.enforced_kmh) == (90.0, 60.0, 87)
+    assert speed.expanded_uncertainty_kmh == 2.17  # 3 * 0.2 m/s = 2.16 km/h, and the float lies above it
+    assert speed.coverage_factor == 3
+
+
+def test_every_instant_has_the_still_of_its_very_frame(bench: Bench, footage: list[Segment]):
+    case, record = prove(bench, footage)
+    assert [(instant.name, instant.still) for instant in record.instants] == [
+        ("decisive", "overview.jpg"), ("first", "still-first.jpg"), ("last", "still-last.jpg"),
+    ]  # fmt: skip
+    assert [instant.still_captured for instant in record.instants] == [
+        document.moment(EPOCH_S + at_s) for at_s in (6, 5, 7)
+    ]
+    still = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.float32)
+    (truth,) = look(footage, [EPOCH_S + 6])
+    assert np.abs(still - truth.rgb).mean() < 6
+
+
+def test_the_clip_is_the_cameras_own_packets_from_before_to_after(bench: Bench, footage: list[Segment]):
+    case, record = prove(bench, footage)
+    assert record.clip and record.clip.file == "clip.mp4"
+    assert record.clip.began <= document.moment(EPOCH_S + 5 - 3)
+    assert record.clip.ended >= document.moment(EPOCH_S + 7 + 2 - 1 / FPS)
+    with av.open(str(bench.root / case.folder / "clip.mp4")) as clip:
+        frames = sum(1 for _ in clip.decode(video=0))
+        assert clip.streams.video[0].codec.name == "h264"
+    assert frames == (record.clip.ended - record.clip.began).total_seconds() * FPS + 1
+
+
+def test_the_vehicle_is_cut_out_of_every_still(bench: Bench, footage: list[Segment]):
+    case, _ = prove(bench, footage)
+    for name, left in (("vehicle.jpg", 116), ("vehicle-first.jpg", 100), ("vehicle-last.jpg", 132)):
+        crop = shown(bench, case, name)
+        still = shown(bench, case, name.replace("vehicle-", "still-").replace("vehicle.", "overview."))
+        assert crop.shape == (78, 104, 3)  # the box of 80 x 60 and 15 % on every side
+        assert np.abs(crop - still[51:129, left - 12 : left + 92]).mean() < 6
+
+
+def test_the_drawing_is_apart_from_the_still(bench: Bench, footage: list[Segment]):
+    case, _ = prove(bench, footage)
+    overview = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.int32)
+    overlay = np.asarray(Image.open(bench.root / case.folder / "overlay.jpg"), np.int32)
+    assert overview.shape == overlay.shape
+    changed = np.abs(overview - overlay).max(axis=2) > 60
+    assert 0.01 < changed.mean() < 0.5
+
+
+def test_a_violation_waits_until_the_recording_reaches_the_end_of_its_clip(bench: Bench, footage: list[Segment]):
+    bench.keep(footage[:8])
+    assert bench.evidence_builder.prove([VIOLATION]) == []
+    bench.keep(footage[8:9])
+    assert bench.evidence_builder.prove([]) == []
+    bench.keep(footage[9:10])
+    (case,) = bench.evidence_builder.prove([])
+    assert document.decode(case.document, source="").incomplete == ()
+    assert bench.evidence_builder.prove([]) == []
+
+
+def test_a_silent_camera_does_not_hold_its_violation_back(bench: Bench, footage: list[Segment]):
+    bench.keep(footage[:8])
+    assert bench.evidence_builder.prove([VIOLATION]) == []
+    bench.now_s += 10
+    assert bench.evidence_builder.prove([]) == []
+    bench.now_s += 10
+    (case,) = bench.evidence_builder.prove([])
+    record = document.decode(case.document, source="")
+    assert record.clip and record.clip.ended == document.moment(EPOCH_S + 8 - 1 / FPS)
+    assert record.incomplete == ()
+
+
+def test_a_clock_that_jumped_back_does_not_hold_a_violation_for_ever(bench: Bench, footage: list[Segment]):
+    bench.keep(footage[:8])
+    bench.evidence_builder.prove([VIOLATION])
+    for number in range(20):
+        bench.now_s += 5
+        earlier_s = footage[0].captured_s - 3600 + number
+        bench.keep([replace(footage[0], sequence=8 + number, captured_s=earlier_s, continues=number > 0)])
+        if cases := bench.evidence_builder.prove([]):
+            break
+    assert len(cases) == 1
+    assert bench.now_s < 100 + 120
+
+
+def test_close_gives_the_waiting_with_what_there_is(bench: Bench, footage: list[Segment]):
+    bench.keep(footage[:6])
+    assert bench.evidence_builder.prove([VIOLATION]) == []
+    (case,) = bench.evidence_builder.close()
+    record = document.decode(case.document, source="")
+    assert record.incomplete == (
+        "The clip ends 1.0 s before the last instant of proof.",
+        "The still of the instant last is 1.0 s from it.",
+    )
+    assert record.outcome == "officer"
+    assert verify_case(bench.root / case.folder) == []
+    assert bench.evidence_builder.close() == []
+
+
+def test_a_violation_that_is_told_after_its_camera_has_left_is_proved_with_what_there_is(bench: Bench, footage):
+    bench.keep(footage)
+    assert bench.evidence_builder.release(VIOLATION.camera) == []
+    assert bench.evidence_builder.kept(VIOLATION.camera, 0.0, EPOCH_S + 99) == []
+    assert bench.evidence_builder.prove([VIOLATION]) == []
+    bench.now_s += 30
+    (case,) = bench.evidence_builder.prove([])
+    assert "No recording of the time is kept." in document.decode(case.document, source="").incomplete
+
+
+def test_a_violation_of_which_no_case_can_be_made_is_lost_loudly_and_holds_up_no_other(bench: Bench, footage):
+    bench.keep(footage)
+    broken = replace(VIOLATION, instants={"never": float("nan")})
+    (case,) = bench.evidence_builder.prove([broken, VIOLATION])
+    assert verify_case(bench.root / case.folder) == []
+    assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 1
+    assert bench.evidence_builder.waiting == 0
+
+
+def test_a_claimed_clip_survives_the_ring(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(look, nobody), EvidenceConfig(keep_s=4.5))
+    bench.keep(footage[:8])
+    bench.evidence_builder.prove([VIOLATION])
+    bench.keep(footage[8:])
+    (case,) = bench.evidence_builder.prove([])
+    record = document.decode(case.document, source="")
+    assert record.clip and record.clip.began == document.moment(EPOCH_S + 4)
+    assert record.incomplete == ()
+
+
+def test_the_ring_is_bounded_by_bytes_and_an_older_offence_says_what_is_gone(tmp_path: Path, footage: list[Segment]):
+    size = max(len(segment.payload) for segment in footage)
+    bench = Bench(tmp_path, Means(look, nobody), EvidenceConfig(keep_bytes=2 * size))
+    case, record = prove(bench, footage)
+    assert record.clip is None
+    assert record.incomplete[0] == "No recording of the time is kept."
+    assert record.outcome == "officer"
+    assert verify_case(bench.root / case.folder) == []
+
+
+def test_a_failing_second_look_costs_the_stills_not_the_case(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(broken_look, nobody))
+    case, record = prove(bench, footage)
+    assert [file.name for file in case.files] == [
+        "case.json", "clip.mp4", "manifest.json", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html",
+        "seal.json",
+    ]  # fmt: skip
+    assert record.incomplete[0] == "No still of the instant decisive: camera 0: the decoder gave nothing."
+    assert record.incomplete[-1] == "A measured offence needs 2 stills, there are 0."
+    assert record.outcome == "officer"
+    assert "incomplete" in record.reasons[-1]
+    assert [instant.still for instant in record.instants] == [None, None, None]
+    assert bench.incomplete() == 1
+
+
+def test_one_instant_that_cannot_be_shown_leaves_the_others(tmp_path: Path, footage: list[Segment]):
+    def look_but_last(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[object]:
+        if EPOCH_S + 7 in instants_s:
+            raise ValueError("corrupt")
+        return list(look(segments, instants_s))
+
+    _, record = prove(Bench(tmp_path, Means(look_but_last, nobody)), footage)
+    assert [instant.still for instant in record.instants] == ["overview.jpg", "still-first.jpg", None]
+    assert record.incomplete == ("No still of the instant last: corrupt.",)
+
+
+def test_an_indication_stays_one_when_its_evidence_is_incomplete(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(broken_look, nobody))
+    bench.keep(footage)
+    (case,) = bench.evidence_builder.prove([replace(VIOLATION, outcome="indication")])
+    assert document.decode(case.document, source="").outcome == "indication"
+
+
+def test_a_measured_kind_without_named_instants_shows_the_ends_of_its_measurement(bench: Bench, footage: list[Segment]):
+    bench.keep(footage)
+    (case,) = bench.evidence_builder.prove([replace(VIOLATION, instants={})])
+    record = document.decode(case.document, source="")
+    assert [instant.still for instant in record.instants] == [
+        "overview.jpg", "still-measurement_began.jpg", "still-measurement_ended.jpg",
+    ]  # fmt: skip
+
+
+def test_a_gap_in_the_recording_shortens_the_clip_and_is_said(bench: Bench, footage: list[Segment]):
+    holed = [*footage[:6], replace(footage[6], continues=False), *footage[7:]]
+    _, record = prove(bench, holed)
+    assert record.clip and record.clip.began == document.moment(EPOCH_S + 6)
+    assert record.incomplete == ("The clip begins 1.0 s after the first instant of proof.",)
+
+
+# -- identity
+
+
+def test_the_same_offence_has_the_same_id_and_content_whatever_the_process_numbered(tmp_path: Path, footage):
+    cases = []
+    for number, track in enumerate((17, 99)):
+        bench = Bench(tmp_path / str(number), Means(look, nobody))
+        bench.keep(footage)
+        cases += bench.evidence_builder.prove([replace(VIOLATION, track=track)])
+    assert cases[0] == cases[1]
+    assert cases[0].id.startswith("gate-20260528T202646.000Z-speeding-")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(VIOLATION, kind="wrong_way"),
+        replace(VIOLATION, rule="limit-40"),
+        replace(VIOLATION, decisive_s=VIOLATION.decisive_s + 0.04),
+        make_violation(EPOCH_S + 6.0, x_px=180),
+    ],
+)
+def test_another_offence_has_another_id(bench: Bench, footage: list[Segment], other):
+    bench.keep(footage)
+    assert len({case.id for case in bench.evidence_builder.prove([VIOLATION, other])}) == 2
+
+
+def test_a_case_that_is_on_the_disk_already_is_given_again_as_it_is(tmp_path: Path, footage: list[Segment]):
+    first, _ = prove(Bench(tmp_path, Means(look, nobody)), footage)
+    restarted = Bench(tmp_path, Means(broken_look, nobody))
+    again, record = prove(restarted, footage[4:])
+    assert again == first
+    assert record.incomplete == ()
+
+
+def test_a_damaged_folder_is_put_aside_and_the_case_made_anew(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(look, nobody))
+    case, _ = prove(bench, footage)
+    (tmp_path / case.folder / "clip.mp4").write_bytes(b"")
+    (again,) = bench.evidence_builder.prove([VIOLATION])
+    assert again == case
+    assert verify_case(tmp_path / case.folder) == []
+    assert (tmp_path / f"{case.folder}.damaged-1" / "clip.mp4").read_bytes() == b""
+
+
+def test_the_stills_are_plain_jpeg_of_the_pictures_size(bench: Bench, footage: list[Segment]):
+    case, _ = prove(bench, footage)
+    content = (bench.root / case.folder / "still-first.jpg").read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.size) == ("JPEG", SIZE_PX)
+
+
+def test_the_plate_is_in_the_document_with_its_cut_as_a_file_of_its_own(bench: Bench, footage: list[Segment]):
+    box = (150.0, 90.0, 190.0, 102.0)
+    seen = Plate("123ABC02", "KZ", "02", "private_2012", 0.97, alternatives=(("128ABC02", 0.02),), frames=3)
+    bench.keep(footage)
+    named = replace(VIOLATION, plate=PlateSighting(seen, VIOLATION.decisive_s, box), marks=("stolen",))
+    (case,) = bench.evidence_builder.prove([named])
+    plate = document.decode(case.document, source="case.json").plate
+    assert plate is not None
+    assert (plate.text, plate.region, plate.confidence, plate.frames) == ("123ABC02", "02", 0.97, 3)
+    assert (plate.marks, plate.still) == (("stolen",), "plate.jpg")
+    assert plate.alternatives[0].text == "128ABC02"
+    assert shown(bench, case, "plate.jpg").shape == (18 * 4, 60 * 4, 3)
+
+
+def test_a_case_without_a_plate_has_none_and_no_cut(bench: Bench, footage: list[Segment]):
+    case, told = prove(bench, footage)
+    assert told.plate is None
+    assert "plate.jpg" not in {file.name for file in case.files}
+
+
+def test_a_plate_that_cannot_be_shown_is_said(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(broken_look, nobody))
+    bench.keep(footage)
+    seen = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.decisive_s, (0.0, 0.0, 9.0, 3.0))
+    (case,) = bench.evidence_builder.prove([replace(VIOLATION, plate=seen)])
+    told = document.decode(case.document, source="case.json")
+    assert told.plate is not None
+    assert told.plate.still is None
+    assert any("still of the plate" in sentence for sentence in told.incomplete)
+
+
+def test_a_plate_whose_frame_is_not_kept_is_not_cut_out_of_another(bench: Bench, footage: list[Segment]):
+    bench.keep(footage)
+    gone = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.began_s - 60.0, (0.0, 0.0, 9.0, 3.0))
+    (case,) = bench.evidence_builder.prove([replace(VIOLATION, plate=gone)])
+    told = document.decode(case.document, source="case.json")
+    assert "plate.jpg" not in {file.name for file in case.files}
+    assert any("No still of the plate" in sentence for sentence in told.incomplete)

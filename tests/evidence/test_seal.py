@@ -1,0 +1,179 @@
+"""One case: every byte of it, its seal and its signature."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.decode.second_look import look
+from engine.evidence import Means, SigningKey, load_signing_key, manifest, new_key, verify_case
+from engine.evidence.chain import NOTHING, Seal
+from engine.types import Segment
+from rig.evidence_bench import Bench, nobody, prove
+from rig.examples import make_footage
+
+FLIPS = 40
+"""Places in every file that are tried."""
+
+
+@pytest.fixture(scope="module")
+def footage() -> list[Segment]:
+    """Twelve seconds; the violation is in the sixth."""
+    return make_footage(12)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> SigningKey:
+    new_key(tmp_path / "key.pem")
+    return load_signing_key(tmp_path / "key.pem")
+
+
+@pytest.fixture
+def signed(tmp_path: Path, footage: list[Segment], key: SigningKey) -> Path:
+    bench = Bench(tmp_path / "evidence", Means(look, nobody), key=key)
+    return bench.root / prove(bench, footage)[0].folder
+
+
+@pytest.fixture
+def unsigned(tmp_path: Path, footage: list[Segment]) -> Path:
+    bench = Bench(tmp_path / "unsigned", Means(look, nobody))
+    return bench.root / prove(bench, footage)[0].folder
+
+
+def seal_of(case: Path) -> Seal:
+    return msgspec.json.decode((case / "seal.json").read_bytes(), type=Seal)
+
+
+def flip(path: Path, place: int) -> bytes:
+    """Flip a bit; returns what was there."""
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+    return whole
+
+
+def test_a_flipped_bit_in_any_file_of_a_signed_case_is_found(signed: Path, key: SigningKey):
+    names = sorted(path.name for path in signed.iterdir())
+    assert {"case.json", "clip.mp4", "overview.jpg", "manifest.json", "seal.json", "seal.sig"} <= set(names)
+    for name in names:
+        size = (signed / name).stat().st_size
+        for place in {*range(0, size, max(1, size // FLIPS)), size - 1}:
+            whole = flip(signed / name, place)
+            assert verify_case(signed), (name, place)
+            (signed / name).write_bytes(whole)
+    assert verify_case(signed, [key.public]) == []
+
+
+@pytest.mark.parametrize("name", ["case.json", "clip.mp4", "overview.jpg", "still-last.jpg", "vehicle.jpg"])
+def test_what_is_changed_is_named(unsigned: Path, name: str):
+    flip(unsigned / name, 100)
+    assert verify_case(unsigned) == [f"{name}: is not what was written: its SHA-256 differs"]
+
+
+def test_a_missing_and_an_extra_file_are_found(unsigned: Path):
+    (unsigned / "clip.mp4").rename(unsigned / "other.mp4")
+    assert verify_case(unsigned) == ["other.mp4: is not in the manifest", "clip.mp4: is missing"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "seal.json"])
+def test_a_folder_without_its_manifest_or_its_seal_is_a_problem(unsigned: Path, name: str):
+    (unsigned / name).unlink()
+    assert verify_case(unsigned)[0].startswith(f"{name}: cannot be read")
+
+
+def test_no_folder_at_all_is_a_problem(tmp_path: Path):
+    assert verify_case(tmp_path / "nowhere")[0].startswith("manifest.json: cannot be read")
+
+
+def test_a_manifest_rewritten_to_fit_a_changed_still_contradicts_document_and_seal(unsigned: Path):
+    (unsigned / "overview.jpg").write_bytes(b"forged")
+    whole = msgspec.json.decode((unsigned / "manifest.json").read_bytes(), type=manifest.Manifest)
+    files = tuple(f if f.name != "overview.jpg" else manifest.describe(f.name, b"forged") for f in whole.files)
+    (unsigned / "manifest.json").write_bytes(manifest.encode(msgspec.structs.replace(whole, files=files)))
+    assert verify_case(unsigned) == [
+        "case.json: lists other files than the manifest",
+        "seal.json: is of another manifest than the one that is here",
+    ]
+
+
+def test_a_folder_under_another_name_is_found(unsigned: Path):
+    moved = unsigned.rename(unsigned.with_name("gate-other"))
+    assert "in the folder gate-other" in verify_case(moved)[0]
+
+
+# -- who signed
+
+
+def test_the_seal_names_manifest_place_in_the_chain_and_key(signed: Path, key: SigningKey):
+    seal = seal_of(signed)
+    assert seal.manifest_sha256 == hashlib.sha256((signed / "manifest.json").read_bytes()).hexdigest()
+    assert (seal.number, seal.previous_sha256, seal.case) == (1, NOTHING, signed.name)
+    assert seal.chain.startswith("QY-0001-")
+    assert seal.key == key.public
+
+
+def test_a_case_that_another_key_signed_is_found(signed: Path, tmp_path: Path):
+    new_key(tmp_path / "other.pem")
+    other = load_signing_key(tmp_path / "other.pem")
+    content = msgspec.json.encode(msgspec.structs.replace(seal_of(signed), public_key=other.public.hex))
+    (signed / "seal.json").write_bytes(content)
+    (signed / "seal.sig").write_bytes(other.sign(content))
+    assert verify_case(signed) == []  # by itself it is sound: only who knows the engine's key can tell
+    own = load_signing_key(tmp_path / "key.pem").public
+    assert verify_case(signed, [own]) == [
+        f"seal.json: was signed with the key {other.public.id}, which is none of those given"
+    ]
+
+
+def test_a_key_that_did_not_sign_but_is_named_is_found(signed: Path, tmp_path: Path):
+    new_key(tmp_path / "other.pem")
+    other = load_signing_key(tmp_path / "other.pem")
+    (signed / "seal.sig").write_bytes(other.sign((signed / "seal.json").read_bytes()))
+    assert verify_case(signed) == ["seal.sig: is no signature of seal.json"]
+
+
+def test_a_signature_that_was_taken_away_is_found(signed: Path, key: SigningKey):
+    (signed / "seal.sig").unlink()
+    assert verify_case(signed) == ["seal.sig: is no signature of seal.json"]
+    (signed / "seal.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(seal_of(signed), public_key=None)))
+    assert verify_case(signed, [key.public]) == ["seal.json: nobody signed it"]
+
+
+def test_without_a_key_the_case_says_that_nobody_signed(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, Means(look, nobody))
+    case, record = prove(bench, footage)
+    assert record.device.signing_key is None
+    assert seal_of(tmp_path / case.folder).public_key is None
+    assert "seal.sig" not in [file.name for file in case.files]
+    assert bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"}) == 1
+
+
+def test_with_a_key_the_case_says_which(tmp_path: Path, footage: list[Segment], key: SigningKey):
+    bench = Bench(tmp_path / "evidence", Means(look, nobody), key=key)
+    case, record = prove(bench, footage)
+    assert record.device.signing_key == key.public.id
+    assert "seal.sig" in [file.name for file in case.files]
+    assert bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"}) == 0
+
+
+def test_the_commands_of_the_manual_verify_a_case_without_this_program(signed: Path, tmp_path: Path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    script = page.partition("```sh\n# by hand\n")[2].partition("```")[0]
+    assert script
+    assert by_hand(script, signed, tmp_path) == 0
+    flip(signed / "clip.mp4", 100)
+    assert by_hand(script, signed, tmp_path) != 0
+    flip(signed / "clip.mp4", 100)
+    flip(signed / "seal.json", 30)
+    assert by_hand(script, signed, tmp_path) != 0
+
+
+def by_hand(script: str, case: Path, keys: Path) -> int:
+    command = ["bash", "-eo", "pipefail", "-c", script]
+    variables = {"KEY": str(keys / "key.pem.pub"), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, cwd=case, env=variables, capture_output=True).returncode

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import ConfigError
+from engine.identify.plates.forms import load_forms
+from engine.identify.plates.letters import Glyph
+from tests.support.glyphs import single
+
+KZ = load_forms("kz")
+
+
+def fit(text: str, **doubts: tuple[int, float]):
+    """The text, with another character in doubt: B=(4, 0.3) gives place 4 three tenths of a B."""
+    glyphs = single(text)
+    for char, (place, share) in doubts.items():
+        glyphs[place] *= 1 - share
+        glyphs[place, Glyph.index(char)] += share
+    return KZ.fit(glyphs)
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "region"),
+    [
+        ("123ABC02", "private_2012", "02"),
+        ("123AB17", "legal_2012", "17"),
+        ("F123405", "foreign_owner_f", "05"),
+        ("H123420", "foreign_owner_h", "20"),
+        ("A585CUO", "private_1993", ""),
+        ("A001AA", "legal_1993", ""),
+    ],
+)
+def test_the_forms_of_kazakhstan_are_known_with_their_region(text: str, form: str, region: str):
+    found = fit(text)
+    assert (found.text, found.country, found.form, found.region) == (text, "KZ", form, region)
+    assert found.notes == ()
+
+
+def test_a_region_that_does_not_exist_is_no_form_of_the_country():
+    found = fit("123ABC21")
+    assert (found.text, found.country, found.form) == ("123ABC21", "", "")
+
+
+def test_a_digit_where_a_letter_stands_is_resolved_and_said():
+    found = fit("123A0C02")
+    assert (found.text, found.country) == ("123AOC02", "KZ")
+    (note,) = found.notes
+    assert "Character 5 looks like 0" in note
+    assert "private_2012" in note
+
+
+def test_characters_that_only_look_alike_are_resolved_where_the_reader_was_in_doubt():
+    assert fit("123A8C02", B=(4, 0.3)).text == "123ABC02"
+
+
+def test_without_a_doubt_they_stay_and_the_plate_has_no_country():
+    found = fit("123A8C02")
+    assert (found.text, found.country, found.known) == ("123A8C02", "", False)
+
+
+def test_more_than_two_characters_are_never_resolved():
+    assert fit("12300002").text == "12300002"
+
+
+def test_a_foreign_plate_is_not_bent_into_a_form_of_the_country():
+    found = fit("BA738DE", **{"4": (1, 0.3), "B": (4, 0.3)})
+    assert (found.text, found.country) == ("BA738DE", "")
+    assert found.known
+
+
+def test_a_foreign_form_that_one_country_has_names_it():
+    found = fit("A123BC77")
+    assert (found.country, found.form, found.region) == ("RU", "ru", "")
+
+
+def test_a_foreign_form_that_several_have_names_none_but_tells_letters_from_digits():
+    found = fit("RK1O1A0")
+    assert (found.text, found.country, found.form) == ("RK101AO", "", "")
+    assert len(found.notes) == 2
+
+
+def test_what_fits_nothing_stays_as_it_was_read():
+    found = fit("BIMMIAN")
+    assert (found.text, found.known, found.notes) == ("BIMMIAN", False, ())
+
+
+def test_another_country_brings_its_own_file(tmp_path: Path):
+    path = tmp_path / "xx.toml"
+    path.write_text('country = "XX"\ntitle = "X"\nforms = [{ name = "plain", layout = "LLDD" }]\n')
+    assert load_forms(path).fit(single("AB12")).country == "XX"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('country = "XX"\ntitle = "X"\nforms = []\n', "forms"),
+        ('country = "XX"\ntitle = "X"\nforms = [{ name = "a", layout = "L?" }]\n', "layout"),
+        ('country = "XX"\ntitle = "X"\ncolour = 1\nforms = [{ name = "a", layout = "LLDD" }]\n', "colour"),
+    ],
+)
+def test_a_wrong_file_is_an_error_that_names_it(tmp_path: Path, text: str, says: str):
+    path = tmp_path / "xx.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"xx.toml.*{says}"):
+        load_forms(path)
+
+
+def test_a_country_that_is_not_shipped_is_an_error():
+    with pytest.raises(ConfigError, match="'zz' are not shipped"):
+        load_forms("zz")
+
+
+def test_forms_of_an_unsure_reading_pick_the_likelier_of_two_look_alikes():
+    glyphs = single("123A0C02")
+    glyphs[4] = 0
+    glyphs[4, [Glyph.index("0"), Glyph.index("D"), Glyph.index("O")]] = 0.5, 0.3, 0.1
+    assert KZ.fit(glyphs).text == "123ADC02"
+    assert np.isclose(glyphs[4].sum(), 0.9)

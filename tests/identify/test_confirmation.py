@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from engine.app.identification import classifier, require_means
+from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
+from engine.decode.second_look import look
+from engine.errors import ConfigError, ModelError
+from engine.identify import Identification, Looks, VehicleIdentifier
+from engine.identify.budget import Budget
+from engine.identify.classifier import OnnxClassifier
+from engine.identify.confirmation import ClassifierConfirmation, Confirmation, RegistryConfirmation, Seen, Verdict, cut
+from engine.metrics import Metrics
+from engine.site.looks import NoInsuranceRule, PhoneUseRule, SeatbeltRule
+from engine.site.rules import Rule
+from engine.types import Plate, PlateSighting, RegistryAnswer, Validity, VehicleView, Violation
+from rig.examples import EPOCH_S, make_footage, make_violation
+from tests.support.networks import make_network
+from tests.support.road import site
+from tests.support.scripted_stages import ScriptedPlates
+
+FOOTAGE = make_footage(4)
+AT_S = EPOCH_S + 2
+PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
+RULES = Identification("KZ", 0.9)
+
+
+class Registry:
+    """Always says the same, and remembers what it was asked."""
+
+    def __init__(self, validity: Validity) -> None:
+        self.validity, self.asked = validity, 0
+
+    def ask(self, plate: str, kind: str, at_s: float) -> RegistryAnswer:
+        self.asked += 1
+        return RegistryAnswer(self.validity, "It had expired.")
+
+    def close(self) -> None: ...
+
+
+class Scores:
+    name = "own"
+
+    def __init__(self, *scores: float) -> None:
+        self.scores = scores
+
+    def score(self, crops: Sequence[np.ndarray]) -> Sequence[float]:
+        return self.scores[: len(crops)]
+
+
+def suspicion(kind: str = "no_insurance", at_s: float = AT_S, track: int = 17, by: str = "registry") -> Violation:
+    return replace(make_violation(at_s, measured=False), kind=kind, rule="papers", track=track, confirm=by)
+
+
+def seen(plate: Plate | None = PLATE, violation: Violation | None = None, frames: int = 8) -> Seen:
+    view = VehicleView(AT_S, np.zeros((100, 100, 3), np.uint8), (10.0, 10.0, 90.0, 90.0))
+    sighting = PlateSighting(plate, AT_S, (0.0, 0.0, 1.0, 1.0)) if plate else None
+    return Seen(violation or suspicion(), sighting, lambda most: [view] * min(most, frames))
+
+
+def day_of(camera: int, at_s: float) -> str:
+    return str(int(at_s // 86_400))
+
+
+def asked(validity: Validity = Validity.EXPIRED, told: Sequence[tuple[str, str, str]] = ()) -> RegistryConfirmation:
+    return RegistryConfirmation(Registry(validity), RULES, day_of, lambda: told)
+
+
+def test_an_expired_paper_confirms_and_says_by_whose_word():
+    assert asked()(seen()) == Verdict(True, "It had expired.")
+
+
+@pytest.mark.parametrize("validity", [Validity.VALID, Validity.UNKNOWN])
+def test_valid_and_unknown_never_convict(validity: Validity):
+    assert asked(validity)(seen()) == Verdict(False, f"registry_{validity.value}")
+
+
+@pytest.mark.parametrize("plate", [None, replace(PLATE, confidence=0.8), replace(PLATE, country="")])
+def test_without_a_sure_plate_of_the_country_nobody_is_asked(plate: Plate | None):
+    registry = Registry(Validity.EXPIRED)
+    assert RegistryConfirmation(registry, RULES, day_of)(seen(plate)) == Verdict(False, "plate_unsure")
+    assert registry.asked == 0
+
+
+def test_a_plate_is_told_once_a_kind_and_day():
+    ask = asked()
+    assert ask(seen()).holds
+    assert ask(seen()) == Verdict(False, "told_today")
+    assert ask(seen(violation=suspicion("no_inspection"))).holds
+    assert ask(seen(violation=suspicion(at_s=AT_S + 86_400))).holds
+    assert ask(seen(replace(PLATE, text="740KRM09"))).holds
+
+
+def test_what_was_told_before_a_restart_is_not_told_again():
+    assert not asked(told=[("123ABC02", "no_insurance", day_of(0, AT_S))])(seen()).holds
+
+
+def test_a_classifier_needs_enough_frames_that_show_it():
+    ask = ClassifierConfirmation(Scores(0.95, 0.2, 0.99, 0.91), (0.0, 0.0, 1.0, 1.0), 0.9, frames=4, at_least=3)
+    verdict = ask(seen())
+    assert verdict.holds
+    assert "own sees it in 3 of 4 frames at 0.9 or above" in verdict.says
+    assert replace(ask, at_least=4)(seen()) == Verdict(False, "classifier_negative")
+    assert ask(seen(frames=2)) == Verdict(False, "too_few_frames")
+
+
+def test_the_part_of_the_vehicle_is_cut_out_and_nothing_of_what_lies_outside():
+    rgb = np.arange(100 * 100 * 3, dtype=np.uint32).reshape(100, 100, 3).astype(np.uint8)
+    crop = cut(VehicleView(0.0, rgb, (20.0, 40.0, 60.0, 120.0)), (0.5, 0.0, 1.0, 0.5))
+    assert crop is not None
+    assert crop.shape == (40, 20, 3)
+    assert (crop == rgb[40:80, 40:60]).all()
+    assert cut(VehicleView(0.0, rgb, (200.0, 0.0, 300.0, 50.0)), (0.0, 0.0, 1.0, 1.0)) is None
+
+
+def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
+    budget = Budget(12.0)
+    assert [budget.grants(100.0) for _ in range(14)] == [True] * 12 + [False] * 2
+    assert budget.grants(105.0)
+    assert not budget.grants(105.0)
+    assert not budget.grants(50.0)
+    assert Budget(0.5).grants(0.0)
+
+
+def inquire(
+    rule: Rule, confirm: dict[str, Confirmation], *suspicions: Violation, metrics: Metrics | None = None
+) -> Sequence[Violation]:
+    def kept(camera: int, from_s: float, to_s: float) -> list:
+        return [segment for segment in FOOTAGE if segment.ended_s >= from_s and segment.began_s <= to_s]
+
+    looks = Looks(kept, look, ScriptedPlates(PLATE))
+    return VehicleIdentifier(
+        lambda camera: site(rule), {0: "cam"}, looks, RULES, metrics or Metrics(), confirm
+    ).identify(suspicions)
+
+
+INSURANCE = NoInsuranceRule(name="papers", zone="road", a_minute=2.0)
+
+
+def test_a_confirmed_suspicion_is_a_violation_with_its_reason_and_is_counted():
+    metrics = Metrics()
+    (told,) = inquire(INSURANCE, {"no_insurance": asked()}, suspicion(), metrics=metrics)
+    assert (told.confirm, told.outcome) == ("", "fine")
+    assert told.reasons[-1] == "It had expired."
+    assert metrics.violations.labels("cam", "no_insurance", "fine")._value.get() == 1
+
+
+def test_a_refuted_one_is_dropped_and_counted():
+    metrics = Metrics()
+    assert inquire(INSURANCE, {"no_insurance": asked(Validity.VALID)}, suspicion(), metrics=metrics) == []
+    assert metrics.dropped_violations.labels("cam", "no_insurance", "registry_valid")._value.get() == 1
+
+
+def test_beyond_the_budget_nobody_is_looked_at():
+    metrics = Metrics()
+    many = [suspicion(track=track) for track in range(4)]
+    never = {"no_insurance": asked(Validity.VALID)}
+    inquire(INSURANCE, never, *many, metrics=metrics)
+    assert metrics.dropped_violations.labels("cam", "no_insurance", "budget")._value.get() == 2
+
+
+def test_whatever_breaks_in_the_look_accuses_nobody():
+    def broken(seen: Seen) -> Verdict:
+        raise RuntimeError("the network is ill")
+
+    metrics = Metrics()
+    assert inquire(INSURANCE, {"no_insurance": broken}, suspicion(), metrics=metrics) == []
+    assert metrics.dropped_violations.labels("cam", "no_insurance", "failed")._value.get() == 1
+
+
+def test_what_a_classifier_saw_stands_in_the_reasons():
+    sees = ClassifierConfirmation(Scores(*[0.95] * 8), (0.0, 0.0, 1.0, 1.0), 0.9, 8, 5)
+    (told,) = inquire(
+        PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use", by="classifier")
+    )
+    assert "own sees it in 8 of 8 frames" in told.reasons[-1]
+
+
+def config_of(path: Path, **changes: object) -> ClassifierConfig:
+    return ClassifierConfig(kind="phone_use", model=path, size_px=(64, 64), **changes)  # type: ignore[arg-type]
+
+
+def test_a_network_scores_by_its_column_and_activation(tmp_path: Path):
+    path = tmp_path / "own.onnx"
+    make_network(path, {"is": np.array([[2.0, 0.0, -1.0]], np.float32)})
+    crop = np.zeros((30, 20, 3), np.uint8)
+    softmax = OnnxClassifier(path, config_of(path, activation="softmax"))
+    assert softmax.score([crop, crop]) == pytest.approx([0.8438] * 2, abs=1e-4)
+    assert OnnxClassifier(path, config_of(path, activation="sigmoid", column=2)).score([crop]) == pytest.approx(
+        [0.2689], abs=1e-4
+    )
+    assert softmax.name == "own"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"column": 3, "activation": "softmax"}, "column 3 is none"), ({}, "state its activation")],
+)
+def test_a_network_that_does_not_fit_is_found_when_the_engine_starts(tmp_path: Path, changes: dict, says: str):
+    path = tmp_path / "own.onnx"
+    make_network(path, {"is": np.array([[2.0, 0.0, -1.0]], np.float32)})
+    with pytest.raises(ModelError, match=says):
+        classifier(config_of(path, **changes))
+
+
+def test_a_file_that_is_no_network_or_takes_other_pictures_is_an_error(tmp_path: Path):
+    path = tmp_path / "own.onnx"
+    path.write_bytes(b"no network")
+    with pytest.raises(ModelError, match=r"own\.onnx"):
+        classifier(config_of(path))
+    make_network(path, {"is": np.array([[0.5]], np.float32)}, shape=(1, 3, 32, 32))
+    with pytest.raises(ModelError, match="does not take 64x64 pictures"):
+        classifier(config_of(path))
+
+
+def test_a_rule_of_which_nothing_could_decide_is_refused(tmp_path: Path):
+    bare = EngineConfig(cameras=(CameraConfig(name="a", url="a", site=Path("a")),))
+    with pytest.raises(ConfigError, match=r"rule papers \(no_insurance\) needs a registry"):
+        require_means(site(INSURANCE), bare)
+    with pytest.raises(ConfigError, match=r"rule cabin \(phone_use\) needs a classifier"):
+        require_means(site(PhoneUseRule(name="cabin", zone="road")), bare)
+    whole = msgspec.structs.replace(
+        bare, registry=RegistryConfig(snapshot=tmp_path / "r.db"), classifiers=(config_of(tmp_path / "own.onnx"),)
+    )
+    require_means(site(INSURANCE, PhoneUseRule(name="cabin", zone="road")), whole)
+    with pytest.raises(ConfigError, match="seatbelt"):
+        require_means(site(SeatbeltRule(name="belt", zone="road")), whole)
+
+
+def test_a_registry_is_a_snapshot_or_a_service(tmp_path: Path):
+    for wrong in ({}, {"snapshot": tmp_path / "r.db", "service": "registry:443"}):
+        with pytest.raises(ValueError, match="either a snapshot or a service"):
+            RegistryConfig(**wrong)  # type: ignore[arg-type]

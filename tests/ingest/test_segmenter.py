@@ -1,0 +1,237 @@
+"""Cutting packets into segments: real coded pictures, and wild sequences of them."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.ingest.bitstream import CODECS, configuration, picture_size, size_mark
+from engine.ingest.clock import CaptureClock, DeclaredClock
+from engine.ingest.segmenter import DISCARD_REASONS, Packet, Segmenter, StreamFormat
+from engine.types import Clock, Segment
+from tests.support.rtsp import access_units, coded, make_video
+
+START = b"\x00\x00\x00\x01"
+TICKS = 90_000
+H264_FORMAT = StreamFormat("h264", b"", 320, 240, Fraction(1, TICKS))
+
+
+def segmenter(format_: StreamFormat, discarded: list[str] | None = None, **settings: float) -> Segmenter:
+    left_out = discarded if discarded is not None else []
+    limits = {"segment_s": 1.0, "longest_gop_s": 10.0, **settings}
+    return Segmenter(1, format_, DeclaredClock(100.0), discarded=lambda reason, _: left_out.append(reason), **limits)
+
+
+def cut(cutter: Segmenter, packets: list[Packet]) -> list[Segment]:
+    segments = [cutter.push(packet) for packet in packets]
+    return [segment for segment in [*segments, cutter.finish()] if segment is not None]
+
+
+def plain(pts: int | None, key: bool, data: bytes = b"picture") -> Packet:
+    return Packet(data, pts, key, arrived_s=0.0)
+
+
+def annex_b(path: Path) -> list[Packet]:
+    return [
+        Packet(b"".join(START + unit for unit in units), pts, key, arrived_s=0.0)
+        for units, pts, key in access_units(path)
+    ]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> list[Packet]:
+    return annex_b(make_video(tmp_path_factory.mktemp("film") / "a.mp4", gop=10))
+
+
+def decoded(segment: Segment) -> list[tuple[int, int]]:
+    """Sizes of the pictures that a fresh decoder makes of a segment."""
+    decoder = av.CodecContext.create(segment.codec, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.extradata = segment.extradata or None
+    ends = np.cumsum(segment.size_bytes).tolist()
+    frames = []
+    for begin, end in itertools.pairwise([0, *ends]):
+        frames += decoder.decode(av.Packet(segment.payload[begin:end]))
+    frames += decoder.decode(None)
+    return [(frame.width, frame.height) for frame in frames]
+
+
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.none(), st.integers(0, 40)), st.booleans(), st.binary(min_size=1, max_size=5)),
+        max_size=60,
+    ),
+    st.floats(0.01, 1.0),
+    st.floats(0.01, 1.0),
+)
+def test_whatever_comes_every_packet_is_in_one_segment_or_left_out(
+    wild: list[tuple[int | None, bool, bytes]], segment_s: float, longest_gop_s: float
+) -> None:
+    """pts that repeat, go back, or are missing: nothing is lost unseen, nothing comes twice, nothing is reordered."""
+    clock = CaptureClock()
+    discarded: list[str] = []
+    cutter = Segmenter(
+        0,
+        StreamFormat("mjpeg", b"", 8, 8, Fraction(1, 10)),
+        clock,
+        segment_s=segment_s,
+        longest_gop_s=longest_gop_s,
+        discarded=lambda reason, _: discarded.append(reason),
+    )
+    packets = [Packet(data, pts, key, 1e9 + number / 10) for number, (pts, key, data) in enumerate(wild)]
+    segments = cut(cutter, packets)
+    kept = b"".join(segment.payload for segment in segments)
+    assert sum(len(segment.pts) for segment in segments) + len(discarded) == len(packets)
+    assert set(discarded) <= set(DISCARD_REASONS)
+    assert _is_subsequence(kept, b"".join(packet.data for packet in packets))
+    assert [segment.sequence for segment in segments] == list(range(len(segments)))
+    for segment in segments:
+        assert segment.key[0]
+        assert (np.diff(segment.dts) > 0).all() and (segment.dts <= segment.pts).all()
+    for before, after in itertools.pairwise(segments):
+        assert after.began_s > before.ended_s
+
+
+def _is_subsequence(part: bytes, whole: bytes) -> bool:
+    rest = iter(whole)
+    return all(byte in rest for byte in part)
+
+
+def test_a_segment_is_whole_gops_of_about_the_length_asked_for(film: list[Packet]) -> None:
+    segments = cut(segmenter(H264_FORMAT, segment_s=0.8), film)
+    assert [len(segment.pts) for segment in segments] == [20, 20, 10]
+    assert [segment.key.nonzero()[0].tolist() for segment in segments] == [[0, 10], [0, 10], [0]]
+    assert [segment.continues for segment in segments] == [False, True, True]
+    assert segments[0].payload == b"".join(packet.data for packet in film[:20])
+    assert [len(decoded(segment)) for segment in segments] == [20, 20, 10]
+
+
+@pytest.mark.parametrize("early", [0, 1, -1, 40])
+def test_a_gop_as_long_as_the_segment_is_one_segment_though_the_timestamps_wobble(early: int) -> None:
+    pts = [n * 3600 + (early if n % 10 == 0 and n else 0) for n in range(60)]
+    segments = cut(segmenter(H264_FORMAT, segment_s=0.4), [plain(t, n % 10 == 0) for n, t in enumerate(pts)])
+    assert [len(segment.pts) for segment in segments] == [10] * 6
+
+
+def test_what_comes_ahead_of_the_first_key_frame_is_left_out(film: list[Packet]) -> None:
+    discarded: list[str] = []
+    segments = cut(segmenter(H264_FORMAT, discarded), film[3:])
+    assert discarded == ["no_key_frame"] * 7
+    assert len(decoded(segments[0])) == len(segments[0].pts)
+
+
+def test_a_picture_without_a_time_ends_the_run_up_to_the_next_key_frame(film: list[Packet]) -> None:
+    discarded: list[str] = []
+    film = [packet._replace(pts=None) if number == 14 else packet for number, packet in enumerate(film)]
+    segments = cut(segmenter(H264_FORMAT, discarded, segment_s=0.4), film)
+    assert [len(segment.pts) for segment in segments] == [10, 4, 10, 10, 10]
+    assert [segment.continues for segment in segments] == [False, True, False, True, True]
+    assert discarded == ["untimed"] * 6
+
+
+def test_a_gop_beyond_the_limit_is_cut_off_there(film: list[Packet]) -> None:
+    discarded: list[str] = []
+    segments = cut(segmenter(H264_FORMAT, discarded, longest_gop_s=0.22), film)
+    assert [len(segment.pts) for segment in segments] == [6] * 5
+    assert not any(segment.continues for segment in segments)
+    assert discarded == ["long_gop"] * 20
+
+
+def test_pts_that_jump_back_end_the_run() -> None:
+    discarded: list[str] = []
+    pts = [3600 * n for n in range(100)] + [3600 * n for n in range(25)]
+    packets = [plain(t, n % 10 == 0) for n, t in enumerate(pts)]
+    segments = cut(segmenter(H264_FORMAT, discarded, segment_s=0.4), packets[:95] + packets[105:])
+    assert [len(segment.pts) for segment in segments] == [10] * 9 + [5, 10, 5]
+    assert [segment.continues for segment in segments].count(False) == 2
+    assert discarded == ["jump"] * 5
+    assert (np.diff(np.concatenate([segment.captured_s for segment in segments])) > 0).all()
+
+
+def test_a_variable_frame_rate_keeps_its_own_times(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    times_s = np.cumsum(rng.uniform(0.02, 0.3, 40)).tolist()
+    packets = annex_b(make_video(tmp_path / "vfr.mp4", times_s=times_s, gop=10))
+    segments = cut(segmenter(H264_FORMAT, segment_s=0.5), packets)
+    captured_s = np.concatenate([segment.captured_s for segment in segments])
+    assert np.allclose(captured_s - captured_s[0], np.array(times_s) - times_s[0], atol=2e-5)
+    assert {segment.clock for segment in segments} == {Clock.DECLARED}
+
+
+def test_b_frames_carry_the_time_at_which_they_are_shown(tmp_path: Path) -> None:
+    packets = annex_b(make_video(tmp_path / "b.mp4", gop=10, b_frames=2))
+    segments = cut(segmenter(H264_FORMAT, segment_s=0.4), packets)
+    assert len(segments) > 3
+    for segment in segments:
+        assert (np.diff(segment.captured_s) < 0).any()
+        assert np.allclose(np.diff(np.sort(segment.captured_s)), 0.04, atol=2e-5)
+        assert (segment.dts <= segment.pts).all() and (np.diff(segment.dts) > 0).all()
+        assert len(decoded(segment)) == len(segment.pts)
+
+
+def test_a_new_size_begins_a_new_segment_with_its_own_parameter_sets(film: list[Packet], tmp_path: Path) -> None:
+    small = annex_b(make_video(tmp_path / "small.mp4", size=(160, 128), gop=10))
+    later = [packet._replace(pts=(packet.pts or 0) + 50 * 3600) for packet in small]
+    segments = cut(segmenter(H264_FORMAT, segment_s=60.0), film + later)
+    assert [(segment.width_px, segment.height_px) for segment in segments] == [(320, 240), (160, 128)]
+    assert [segment.continues for segment in segments] == [False, True]
+    assert [set(decoded(segment)) for segment in segments] == [{(320, 240)}, {(160, 128)}]
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder", "suffix"),
+    [("mjpeg", "mjpeg", "mkv"), ("vp9", "libvpx-vp9", "ivf"), ("av1", "libsvtav1", "ivf")],
+)
+def test_a_new_size_is_seen_in_codecs_without_parameter_sets(
+    codec: str, encoder: str, suffix: str, tmp_path: Path
+) -> None:
+    streams = []
+    for name, size in (("a", (320, 240)), ("b", (192, 128))):
+        path = make_video(tmp_path / f"{name}.{suffix}", encoder, size=size, times_s=[n / 25 for n in range(8)])
+        streams.append(coded(path))
+    (extradata, first), (_, second) = streams
+    format_ = StreamFormat(codec, extradata, 320, 240, Fraction(1, TICKS)).at(first[0][0])
+    assert format_.at(first[0][0]) is format_
+    changed = format_.at(second[0][0])
+    assert (changed.width_px, changed.height_px) == (192, 128)
+
+
+def test_parameter_sets_of_the_session_description_serve_key_frames_that_carry_none(film: list[Packet]) -> None:
+    """RFC 6184, 8.2.1: a camera may send them out of band only."""
+    sets = configuration("h264", b"", film[0].data)
+    bare = [packet._replace(data=packet.data[len(sets) :] if packet.key else packet.data) for packet in film]
+    segments = cut(segmenter(StreamFormat("h264", sets, 320, 240, Fraction(1, TICKS)), segment_s=0.4), bare)
+    assert {segment.extradata for segment in segments} == {sets}
+    assert [len(decoded(segment)) for segment in segments] == [10] * 5
+
+
+def test_parameter_sets_of_a_key_frame_replace_those_before(film: list[Packet], tmp_path: Path) -> None:
+    small = annex_b(make_video(tmp_path / "small.mp4", size=(160, 128)))
+    old, new = (configuration("h264", b"", packets[0].data) for packets in (film, small))
+    assert old != new
+    assert configuration("h264", old, small[0].data) == new
+    assert configuration("h264", new, film[1].data) == new
+
+
+def test_length_prefixed_packets_are_not_searched_for_start_codes() -> None:
+    """A NAL unit of 256 to 511 bytes: its length looks like a start code."""
+    avcc = b"\x01\x64\x00\x0d\xff"
+    assert configuration("h264", avcc, b"\x00\x00\x01\x07\x67" + bytes(300)) == avcc
+
+
+@given(st.binary(max_size=200), st.sampled_from(CODECS))
+def test_no_garbage_upsets_the_look_at_a_key_frame(garbage: bytes, codec: str) -> None:
+    for packet in (garbage, START + garbage, b"\xff\xd8\xff" + garbage):
+        assert isinstance(configuration(codec, b"", packet), bytes)
+        assert isinstance(size_mark(codec, packet), bytes)
+
+
+def test_the_size_of_what_does_not_decode_is_unknown() -> None:
+    assert picture_size("h264", b"", b"\x00\x00\x01\x65garbage") is None

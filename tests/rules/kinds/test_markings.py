@@ -1,0 +1,146 @@
+"""Solid lines and lanes before a junction: crossed or not, with an obstacle or without one."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from engine.errors import ConfigError
+from engine.rules import SiteRulebook
+from engine.site import Line, Site, Zone
+from engine.site.rules import MarkingRule
+from engine.types import Clock, VehicleClass, Violation
+from tests.support.road import KZ, NOON_S, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
+
+SOLID = MarkingRule(name="solid", zone="road", sign="solid_line", line="solid")
+MIDDLE = Line(name="solid", from_px=project(0, 22), to_px=project(0, 70))
+"""Away from the camera: what is right of it in the picture is right of the road."""
+LEFT_LANE = Zone(name="left-lane", polygon_px=area(-6, 14, -0.2, 40))
+RIGHT_EXIT = Zone(name="right-exit", polygon_px=area(6, 48, 20, 66))
+STOP = Line(name="stop", from_px=project(7, 40), to_px=project(-7, 40))
+WRONG_LANE = MarkingRule(name="lane", zone="left-lane", sign="wrong_lane", line="stop", exits=("right-exit",))
+
+
+def road(*rules: MarkingRule) -> Site:
+    return site(*rules, zones=(ROAD, LEFT_LANE, RIGHT_EXIT), lines=(MIDDLE, STOP))
+
+
+def drive(rule: MarkingRule, way: Way, *others: Vehicle, lasts_s: float = 10.0, **of_drive: object) -> list[Violation]:
+    return judged(road(rule), Vehicle(track=1, way=way), *others, lasts_s=lasts_s, **of_drive)
+
+
+def changes_lane(at_m: float, from_x: float = 2.5, to_x: float = -2.5, kmh: float = 40.0, over_m: float = 16.0) -> Way:
+    return along((from_x, 16), (from_x, at_m), (to_x, at_m + over_m), (to_x, 200), kmh=kmh)
+
+
+def test_crossing_the_solid_line_is_told_and_keeping_beside_it_is_not() -> None:
+    (case,) = drive(SOLID, changes_lane(35))
+    assert (case.kind, case.rule, case.article, case.outcome) == ("sign_or_marking", "solid", "601 p.1", "fine")
+    assert case.instants["before"] < case.instants["line"] < case.instants["after"]
+    assert drive(SOLID, straight(2.5, 16, 40)) == []
+
+
+def test_the_crossing_is_dated_between_the_frames() -> None:
+    (case,) = drive(SOLID, changes_lane(35), noise_px=0.0)
+    middle_m = 19 + np.hypot(5, 16) / 2
+    assert case.decisive_s == pytest.approx(NOON_S + middle_m / (40 / 3.6), abs=0.06)
+
+
+def test_crossing_where_the_line_has_ended_is_not_told() -> None:
+    assert drive(SOLID, changes_lane(72)) == []
+    assert drive(SOLID, changes_lane(10, over_m=8.0)) == []
+
+
+@pytest.mark.parametrize(("passing", "cases"), [("back", 1), ("forward", 0), ("both", 1)])
+def test_a_broken_line_beside_it_opens_one_way(passing: str, cases: int) -> None:
+    assert len(drive(msgspec.structs.replace(SOLID, passing=passing), changes_lane(35))) == cases
+    back = changes_lane(35, from_x=-2.5, to_x=2.5)
+    assert len(drive(msgspec.structs.replace(SOLID, passing=passing), back)) == (passing != "back")
+
+
+def test_passing_a_standing_vehicle_excuses_and_passing_a_moving_one_does_not() -> None:
+    stands = Vehicle(track=2, way=still(2.5, 52))
+    moves = Vehicle(track=2, way=straight(2.5, 45, 20))
+    assert drive(SOLID, changes_lane(35), stands) == []
+    assert len(drive(SOLID, changes_lane(35), moves)) == 1
+
+
+def test_coming_back_after_the_obstacle_is_excused_too() -> None:
+    passes = along((2.5, 16), (2.5, 24), (-2.5, 34), (-2.5, 46), (2.5, 58), (2.5, 200), kmh=40)
+    assert drive(SOLID, passes, Vehicle(track=2, way=still(2.5, 42))) == []
+    assert len(drive(SOLID, passes)) == 1
+
+
+def test_a_standing_vehicle_far_away_excuses_nobody() -> None:
+    assert len(drive(SOLID, changes_lane(28), Vehicle(track=2, way=still(2.5, 100)))) == 1
+
+
+def test_touching_the_line_with_a_wheel_is_not_told() -> None:
+    weaves = along((2.0, 16), (2.0, 30), (-0.35, 38), (-0.35, 46), (2.0, 54), (2.0, 200), kmh=40)
+    assert drive(SOLID, weaves) == []
+
+
+def test_a_vehicle_whose_box_jitters_about_the_line_is_not_told() -> None:
+    assert drive(SOLID, straight(0.4, 16, 30), noise_px=2.5) == []
+
+
+def test_a_track_that_jumps_to_its_neighbour_is_not_told() -> None:
+    assert drive(SOLID, lambda t: (2.5 if t < 2.5 else -2.5, 16 + 10 * t)) == []
+
+
+def test_a_vehicle_that_stands_on_the_line_while_its_box_wanders_is_not_told() -> None:
+    rng, wander = np.random.default_rng(3), [0.0]
+    for push in rng.normal(0, 8.0, 400):
+        wander.append(0.78 * wander[-1] + 0.63 * push)
+
+    def wanders(t: float, box: np.ndarray) -> np.ndarray:
+        return box + np.array([1.0, 0.0, 1.0, 0.0]) * wander[round(t * 8)]
+
+    assert judged(road(SOLID), Vehicle(track=1, way=still(0.3, 40), box_of=wanders), lasts_s=40.0) == []
+
+
+def test_time_that_is_not_trusted_proves_no_crossing() -> None:
+    assert drive(SOLID, changes_lane(35), clock_of=lambda t: Clock.UNSTABLE) == []
+
+
+def test_leaving_a_lane_by_an_exit_it_does_not_lead_to_is_told() -> None:
+    right_from_left = along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25)
+    right_from_right = along((3, 16), (3, 44), (14, 58), (30, 60), kmh=25)
+    (case,) = drive(WRONG_LANE, right_from_left, lasts_s=12.0)
+    assert (case.kind, case.rule) == ("sign_or_marking", "lane")
+    assert case.instants["lane_end"] < case.instants["exit"] == case.decisive_s
+    assert drive(WRONG_LANE, right_from_right, lasts_s=12.0) == []
+
+
+def test_going_straight_on_from_the_lane_is_not_told() -> None:
+    assert drive(WRONG_LANE, straight(-3, 16, 30), lasts_s=12.0) == []
+
+
+def test_who_left_the_lane_before_its_end_is_not_told() -> None:
+    changed = along((-3, 16), (-3, 20), (3, 30), (3, 46), (14, 58), (30, 60), kmh=25)
+    assert drive(WRONG_LANE, changed, lasts_s=14.0) == []
+
+
+def test_who_comes_back_through_the_lane_is_not_told() -> None:
+    back = along((14, 58), (3, 50), (-3, 44), (-3, 16), kmh=25)
+    assert drive(WRONG_LANE, back, lasts_s=8.0) == []
+
+
+def test_an_exit_reached_too_late_belongs_to_another_way() -> None:
+    stays = msgspec.structs.replace(WRONG_LANE, within_s=1.0)
+    assert drive(stays, along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25), lasts_s=12.0) == []
+
+
+@pytest.mark.parametrize("rule", [SOLID, WRONG_LANE], ids=lambda rule: rule.name)
+def test_bicycles_and_persons_are_never_told(rule: MarkingRule) -> None:
+    way = changes_lane(35) if rule is SOLID else along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25)
+    for class_id in (VehicleClass.BICYCLE, VehicleClass.PERSON):
+        vehicle = Vehicle(track=1, way=way, class_of=lambda t, c=class_id: c)
+        assert judged(road(rule), vehicle, lasts_s=12.0) == []
+
+
+def test_a_line_in_the_sky_is_refused_at_load() -> None:
+    sky = Line(name="solid", from_px=(640, 500), to_px=(640, 10))
+    with pytest.raises(ConfigError, match="rule solid: line solid crosses the horizon"):
+        SiteRulebook({0: site(SOLID, lines=(sky,))}, {0: "cam"}, KZ)

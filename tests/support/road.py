@@ -1,0 +1,280 @@
+"""A road under a known camera, for the tests of the rules: exact geometry, vehicles on given ways, boxes with noise.
+
+The camera hangs 8 m above the origin of the ground and looks along y, tilted down. Vehicles are cuboids; their boxes
+are what a faultless detector would draw, plus Gaussian noise of every edge.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.rules import Catalogue, SiteRulebook, load_catalogue
+from engine.rules.evaluator import Phases
+from engine.site import (
+    AnyRule,
+    Calibration,
+    Certificate,
+    IllegalParkingRule,
+    IllegalStopRule,
+    Limit,
+    Place,
+    Site,
+    SpeedingRule,
+    WrongWayRule,
+    Zone,
+)
+from engine.types import Clock, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
+
+NOON_S = dt.datetime(2026, 6, 1, 7, 0, tzinfo=dt.UTC).timestamp()
+"""12:00 in Almaty (UTC+5)."""
+SIZE_PX = (1280, 720)
+HEIGHT_M, TILT, FOCAL_PX = 8.0, math.radians(15), 1000.0
+KMH = 3.6
+
+Way = Callable[[float], tuple[float, float]]
+"""Seconds since the start to the middle of the vehicle's front or rear end on the ground, metres."""
+
+
+def project(x: float, y: float, z: float = 0.0) -> tuple[float, float]:
+    """A point above the ground to image pixels."""
+    drop = HEIGHT_M - z
+    depth = y * math.cos(TILT) + drop * math.sin(TILT)
+    down = drop * math.cos(TILT) - y * math.sin(TILT)
+    return SIZE_PX[0] / 2 + FOCAL_PX * x / depth, SIZE_PX[1] / 2 + FOCAL_PX * down / depth
+
+
+def image_to_ground() -> np.ndarray:
+    """(3, 3) the exact inverse of `project` on the ground."""
+    cosine, sine, (width, height) = math.cos(TILT), math.sin(TILT), SIZE_PX
+    up = np.array([[0, cosine, HEIGHT_M * sine], [0, -sine, HEIGHT_M * cosine], [1.0, 0, 0]])
+    depth, down, right = up
+    ground_to_image = np.stack([width / 2 * depth + FOCAL_PX * right, height / 2 * depth + FOCAL_PX * down, depth])
+    return np.linalg.inv(ground_to_image)
+
+
+def on_ground(point_px: np.ndarray) -> np.ndarray:
+    """(P, 2) image points to metres."""
+    mapped = np.hstack([point_px, np.ones((len(point_px), 1))]) @ image_to_ground().T
+    return mapped[:, :2] / mapped[:, 2:]
+
+
+def area(left: float, near: float, right: float, far: float) -> tuple[tuple[float, float], ...]:
+    """A rectangle of the road as a polygon in the image."""
+    return tuple(project(x, y) for x, y in ((left, near), (right, near), (right, far), (left, far)))
+
+
+ROAD = Zone(name="road", polygon_px=area(-6, 14, 6, 110))
+KERB = Zone(name="kerb", polygon_px=area(3, 14, 6, 110))
+FAR_HALF = Zone(name="far", polygon_px=area(-6, 60, 6, 110))
+CALIBRATION = Calibration(
+    id="cal-1",
+    made=dt.datetime(2026, 1, 10, tzinfo=dt.UTC),
+    expires=dt.datetime(2027, 1, 10, tzinfo=dt.UTC),
+    image_to_ground=tuple(map(tuple, image_to_ground().tolist())),
+    residual_m=0.02,
+    area_px=area(-7, 12.5, 7, 115),
+    camera_m=(0.0, 0.0, HEIGHT_M),
+)
+CERTIFICATE = Certificate(
+    number="KZ-17", issued=dt.datetime(2026, 2, 1, tzinfo=dt.UTC), expires=dt.datetime(2027, 2, 1, tzinfo=dt.UTC)
+)
+SPEEDING = SpeedingRule(name="speed", zone="road", tolerance_kmh=1.0)
+WRONG_WAY = WrongWayRule(name="oneway", zone="road", direction_px=(project(0, 30), project(0, 60)))
+NO_STOPPING = IllegalStopRule(name="nostop", zone="kerb", dwell_s=20.0)
+NO_PARKING = IllegalParkingRule(name="nopark", zone="kerb", dwell_s=330.0)
+LIMIT = Limit(kmh=60.0)
+CAR_M, LORRY_M = (1.8, 4.5, 1.5), (2.5, 9.0, 3.6)
+"""Width, length, height."""
+
+
+def site(*rules: AnyRule, **changes: object) -> Site:
+    """The road with these rules."""
+    facts: dict[str, object] = {
+        "name": "test-road",
+        "image_size_px": SIZE_PX,
+        "place": Place(address={"en": "Test road"}),
+        "valid_from": dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        "calibration": CALIBRATION,
+        "certificate": CERTIFICATE,
+        "zones": (ROAD, KERB, FAR_HALF),
+        "limits": (LIMIT,),
+        "rules": rules,
+    }
+    return Site(**{**facts, **changes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vehicle:
+    """One track on its way."""
+
+    track: int
+    way: Way
+    begin_s: float = 0.0
+    end_s: float = math.inf
+    class_of: Callable[[float], VehicleClass] = lambda t: VehicleClass.CAR
+    size_m: tuple[float, float, float] = CAR_M
+    """Width, length, height."""
+    box_of: Callable[[float, np.ndarray], np.ndarray] = lambda t, box: box
+    """What the detector makes of the true box."""
+
+    def box(self, t: float) -> np.ndarray:
+        x, y = self.way(t)
+        width, length, height = self.size_m
+        corners = [(x + i * width / 2, y + j * length, z) for i in (-1, 1) for j in (0, 1) for z in (0, height)]
+        points = np.array([project(*corner) for corner in corners])
+        return self.box_of(t, np.concatenate([points.min(axis=0), points.max(axis=0)]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walker:
+    """Somebody on foot: boxes without identity."""
+
+    way: Way
+    begin_s: float = 0.0
+    end_s: float = math.inf
+
+    def box(self, t: float) -> np.ndarray:
+        x, y = self.way(t)
+        points = np.array([project(x + side, y, z) for side in (-0.3, 0.3) for z in (0.0, 1.75)])
+        return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def walking(x: float, y: float, mps: float) -> Way:
+    """Across the road from x, to the right; to the left where mps is negative."""
+    return lambda t: (x + mps * t, y)
+
+
+def along(*points_m: tuple[float, float], kmh: float) -> Way:
+    """From point to point at a steady speed; on and on in the last direction."""
+    corners = np.array(points_m, float)
+    legs = np.hypot(*np.diff(corners, axis=0).T)
+    marks = np.concatenate([[0.0], np.cumsum(legs)])
+
+    def way(t: float) -> tuple[float, float]:
+        done = kmh / KMH * t
+        leg = min(int(np.searchsorted(marks, done, "right")) - 1, len(legs) - 1)
+        x, y = corners[leg] + (done - marks[leg]) / legs[leg] * (corners[leg + 1] - corners[leg])
+        return float(x), float(y)
+
+    return way
+
+
+def still(x: float, y: float) -> Way:
+    return lambda t: (x, y)
+
+
+def straight(x: float, y: float, kmh: float) -> Way:
+    """Along the road from y, away from the camera; towards it where kmh is negative."""
+    return lambda t: (x, y + kmh / KMH * t)
+
+
+def true_speed(vehicle: Vehicle, t_s: Sequence[float]) -> tuple[float, float, Measurable]:
+    """What a good speedometer says: the mean speed, surer the longer the stretch."""
+    if len(t_s) < 6:
+        return math.nan, math.nan, Measurable.TOO_SHORT
+    length, lasted = math.dist(vehicle.way(t_s[0]), vehicle.way(t_s[-1])), t_s[-1] - t_s[0]
+    return length / lasted, 0.25 / lasted, Measurable.YES
+
+
+@dataclass(kw_only=True)
+class Drive:
+    """Vehicles before one camera, batch by batch."""
+
+    vehicles: Sequence[Vehicle]
+    lasts_s: float
+    walkers: Sequence[Walker] = ()
+    camera: int = 0
+    start_s: float = NOON_S
+    fps: float = 8.0
+    noise_px: float = 0.7
+    size_px: tuple[int, int] = SIZE_PX
+    clock_of: Callable[[float], Clock] = lambda t: Clock.SYNCHRONISED
+    speed_of: Callable[[Vehicle, Sequence[float]], tuple[float, float, Measurable]] = true_speed
+    seen: dict[int, list[float]] = field(default_factory=dict)
+    """Times of the sightings of every track so far."""
+
+    def batches(self, batch_s: float = 2.0) -> Iterable[Motion]:
+        rng = np.random.default_rng(7 + self.camera)
+        times = np.arange(0, self.lasts_s, 1 / self.fps)
+        told: set[int] = set()
+        for begin in np.arange(0, self.lasts_s + 2 * batch_s, batch_s):
+            now = times[(times >= begin) & (times < begin + batch_s)]
+            gone = [v.track for v in self.vehicles if min(v.end_s, self.lasts_s) + 1 < begin and v.track not in told]
+            told.update(gone)
+            yield self._motion(now, sorted(gone), rng)
+
+    def _motion(self, now: np.ndarray, gone: list[int], rng: np.random.Generator) -> Motion:
+        rows = [(f, v, float(t)) for f, t in enumerate(now) for v in self.vehicles if v.begin_s <= t < v.end_s]
+        boxes = np.array([v.box(t) for _, v, t in rows]).reshape(-1, 4)
+        boxes += rng.normal(0, self.noise_px, boxes.shape)
+        frames = Frames(
+            np.full(len(now), self.camera, np.int32),
+            self.start_s + now,
+            np.tile(np.array(self.size_px, np.int32), (len(now), 1)),
+            np.array([self.clock_of(float(t)) for t in now], np.uint8),
+        )
+        tracks = Tracks(
+            frames,
+            np.array([f for f, _, _ in rows], np.int32),
+            np.array([v.track for _, v, _ in rows], np.int64),
+            boxes.astype(np.float32),
+            np.full(len(rows), 0.9, np.float32),
+            np.array([v.class_of(t) for _, v, t in rows], np.int32),
+            np.array(gone, np.int64),
+            self._persons(now, rng),
+        )
+        for _, vehicle, t in rows:
+            self.seen.setdefault(vehicle.track, []).append(t)
+        nothing = np.full((len(rows), 2), np.nan)
+        return Motion(
+            tracks,
+            on_ground(tracks.foot_px),
+            nothing,
+            nothing[:, 0],
+            self._speeds({v.track for _, v, _ in rows}),
+            on_ground(tracks.persons.foot_px),
+        )
+
+    def _persons(self, now: np.ndarray, rng: np.random.Generator) -> Persons:
+        rows = [(f, w, float(t)) for f, t in enumerate(now) for w in self.walkers if w.begin_s <= t < w.end_s]
+        boxes = np.array([w.box(t) for _, w, t in rows]).reshape(-1, 4)
+        boxes += rng.normal(0, self.noise_px, boxes.shape)
+        return Persons(np.array([f for f, _, _ in rows], np.int32), boxes.astype(np.float32))
+
+    def _speeds(self, tracks: set[int]) -> Speeds:
+        known = sorted((v for v in self.vehicles if v.track in tracks), key=lambda v: v.track)
+        said = [(*self.speed_of(v, self.seen[v.track]), self.seen[v.track]) for v in known]
+        began = np.array([self.start_s + t[0] for *_, t in said])
+        ended = np.array([self.start_s + t[-1] for *_, t in said])
+        speed = np.array([speed for speed, *_ in said], np.float64)
+        return Speeds(
+            np.array([v.track for v in known], np.int64),
+            speed,
+            np.array([sigma for _, sigma, *_ in said], np.float64),
+            np.array([why for _, _, why, _ in said], np.uint8),
+            began,
+            ended,
+            speed * (ended - began),
+            np.zeros(len(known)),
+        )
+
+
+KZ = load_catalogue("kz")
+
+
+def judged(
+    where: Site,
+    *vehicles: Vehicle,
+    catalogue: Catalogue = KZ,
+    signals: Phases | None = None,
+    batch_s: float = 2.0,
+    **drive: object,
+) -> list[Violation]:
+    """Everything that the rulebook says of a drive; `signals` tells what signals showed."""
+    book = SiteRulebook({0: where}, {0: "cam"}, catalogue, signals=signals)
+    return [v for motion in Drive(vehicles=vehicles, **drive).batches(batch_s) for v in book.judge(motion)]

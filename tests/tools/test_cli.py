@@ -1,0 +1,148 @@
+"""The command line, as a person meets it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.config import CameraConfig, EngineConfig
+from engine.errors import ConfigError, DeviceLost, QyranError
+from engine.site import load_site
+from engine.tools import cli
+from engine.tools.commands.check import check_files
+from engine.tools.demo.city import FOOTAGE, SITES
+
+AVENUE = FOOTAGE / "avenue.mp4"
+
+
+def qyran(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "engine", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env={"COLUMNS": "160", "PATH": ""})
+
+
+def config_of(folder: Path, url: str, site: Path = SITES / "avenue.toml") -> Path:
+    path = folder / "engine.toml"
+    path.write_text(f'[[cameras]]\nname = "gate"\nurl = "{url}"\nsite = "{site}"\nopen_timeout_s = 3\n')
+    return path
+
+
+def test_check_says_what_a_camera_sends(tmp_path: Path) -> None:
+    done = qyran("check", config_of(tmp_path, str(AVENUE)))
+    assert done.returncode == 0, done.stderr
+    assert "h264" in done.stdout
+    assert "1280x720" in done.stdout
+
+
+def test_check_fails_for_a_camera_that_is_not_there_and_keeps_its_password(tmp_path: Path) -> None:
+    done = qyran("check", config_of(tmp_path, "rtsp://viewer:s3cret@127.0.0.1:9/none"))
+    assert done.returncode == 1
+    assert "unreachable" in done.stdout
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_check_offline_tries_no_camera(tmp_path: Path) -> None:
+    assert qyran("check", "--offline", config_of(tmp_path, "rtsp://127.0.0.1:9/none")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("cameras = 3", "$.cameras"), ('[[cameras]]\nname = "a"\nurl = "x"\nsite = "none.toml"\n', "none.toml")],
+)
+def test_a_wrong_file_is_one_line_that_names_the_place(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "engine.toml"
+    path.write_text(text)
+    done = qyran("run", path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replay_prints_tracks_and_cases_and_draws_them(tmp_path: Path) -> None:
+    done = qyran(
+        "replay", AVENUE, "--site", SITES / "avenue.toml", "--out", tmp_path / "out", "--draw", tmp_path / "drawn",
+        "--start", "2026-06-01T08:00:00+05:00", "--region", "0,0,1,1", "--region", "0.35,0.08,0.7,0.55",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "tracks" in done.stdout
+    assert "speeding" in done.stdout
+    assert len(list((tmp_path / "drawn").glob("*.jpg"))) > 50
+    assert list((tmp_path / "out" / "evidence").rglob("case.json"))
+
+
+def test_replay_without_a_site_measures_nothing(tmp_path: Path) -> None:
+    done = qyran("replay", AVENUE, "--detect-fps", "3")
+    assert done.returncode == 0, done.stderr
+    assert "not calibrated" in done.stdout
+    assert "No case." in done.stdout
+
+
+def test_replay_of_a_missing_video_says_so(tmp_path: Path) -> None:
+    done = qyran("replay", tmp_path / "none.mp4")
+    assert done.returncode == 2
+    assert "none.mp4: no such file" in done.stderr
+
+
+def test_still_takes_the_empty_road(tmp_path: Path) -> None:
+    done = qyran("still", config_of(tmp_path, str(AVENUE)), "gate", "--out", tmp_path / "still.png", "--seconds", "12")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "still.png").stat().st_size > 100_000
+
+
+def test_still_of_an_unknown_camera_names_those_there_are(tmp_path: Path) -> None:
+    done = qyran("still", config_of(tmp_path, str(AVENUE)), "gat", "--out", tmp_path / "still.png")
+    assert done.returncode == 2
+    assert "no camera is called 'gat'; there are: gate" in done.stderr
+
+
+def test_verify_finds_a_case_that_is_none(tmp_path: Path) -> None:
+    done = qyran("verify", tmp_path)
+    assert done.returncode == 1
+    assert "manifest.json: cannot be read" in done.stdout
+
+
+@pytest.mark.parametrize(("error", "status"), [(ConfigError("no such key"), 2), (DeviceLost("Xid 79"), 75)])
+def test_a_supervisor_can_tell_a_lost_gpu_from_a_wrong_file(
+    error: QyranError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err == f"qyran: {error}\n"
+
+
+def test_a_share_that_is_none_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+    done = qyran("run", "--gpu", "2/2", config_of(tmp_path, str(AVENUE)))
+    assert done.returncode == 2
+    assert "--gpu 2/2" in done.stderr
+
+
+def test_check_says_that_lamps_are_looked_at_too_seldom(tmp_path: Path) -> None:
+    for fps, warned in ((2.0, True), (8.0, False)):
+        camera = CameraConfig(name="j", url="rtsp://127.0.0.1:9/none", site=SITES / "junction.toml", detect_fps=fps)
+        said = check_files(EngineConfig(cameras=(camera,)), [load_site(camera.site)])
+        assert any("too few to tell what its signal lamps do" in line for line in said) is warned
+
+
+def test_an_error_is_printed_as_it_is_brackets_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ConfigError("torch is not installed: pip install 'qyran[gpu]'")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "qyran: torch is not installed: pip install 'qyran[gpu]'\n"
+
+
+def test_a_kind_of_camera_that_is_none_is_refused_before_anything_is_measured() -> None:
+    done = qyran("capacity", "--size", "wide")
+    assert (done.returncode, done.stderr) == (2, "qyran: capacity: size 'wide' is not WIDTHxHEIGHT\n")
