@@ -1,4 +1,4 @@
-"""The table of docs/kernels.md, from the committed result."""
+"""Renders the table of docs/kernels.md from the committed result."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ PAGE = pages.ROOT / "docs" / "kernels.md"
 
 
 def renewed(text: str) -> str:
-    """The page's text with the table made anew. Raises ValueError without the two marks."""
+    """The page's text with a new table. Raises ValueError if a mark is missing."""
     return pages.between(text, "kernels", table(pages.result("kernels")))
 
 
 def table(result: dict[str, Any]) -> str:
-    """A Markdown table of the kernels, and a sentence on what was measured where."""
+    """A Markdown table of the kernels, and a sentence on the measurement."""
     limits, machine = result["limits"], result["machine"]
     rows = "".join(f"| `{name}` | {_cells(row)} |\n" for name, row in result["kernels"].items())
     return (

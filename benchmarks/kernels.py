@@ -1,13 +1,13 @@
-"""Every kernel against its NumPy twin, and against what this machine can do at all.
+"""Times every kernel against its NumPy twin and against the limits of the machine.
 
     python -m benchmarks kernels --json > benchmarks/results/kernels.json
     python -m benchmarks pages kernel_table
 
-Kernel and twin take turns on the same arguments, after a call of each that is not counted; the median of the rounds
-counts, in CPU seconds of the one thread that both run on, so that a busy machine disturbs little. Two limits of one
-thread are measured in the same rounds: bytes per second of a NumPy copy of an array far larger than the caches, and
-multiplications and additions per second of a NumPy product of small matrices. A kernel's bytes are those of its
-arguments and results, each counted once; more cannot be saved. Arrays that fit the caches may beat the copy.
+Kernel and twin take turns on equal arguments, after one untimed call of each. The result is the median over the rounds
+of the thread's CPU time, so other work on the machine disturbs little. Two limits of one thread are measured in the
+same rounds: bytes per second of a NumPy copy of an array far larger than the caches, and multiplications and additions
+per second of a NumPy product of small matrices. A kernel's bytes are those of its arguments and results, each counted
+once: the minimum it has to move. Arrays that fit into the caches may beat the copy.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.kernel_cases import Case, cases
+from benchmarks.kernel_cases import KernelCase, cases
 from benchmarks.machine import describe_machine
 
 COPIED_BYTES = 1 << 26
 MATRIX = 64
-"""OpenBLAS multiplies matrices of this size on the calling thread."""
+"""Rows and columns; OpenBLAS multiplies matrices of this size on the calling thread."""
 PRODUCTS = 200
 
 
 def main(argv: list[str]) -> int:
-    """Measure, print."""
+    """Measure and print; returns the exit status."""
     parser = argparse.ArgumentParser(prog="kernels", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
@@ -41,8 +41,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def measure(loads: list[Case], rounds: int) -> dict[str, Any]:
-    """The figures of every case. Raises ValueError without a round."""
+def measure(loads: list[KernelCase], rounds: int) -> dict[str, Any]:
+    """The figures of every case. Raises ValueError if `rounds` is below 1."""
     if rounds < 1:
         raise ValueError(f"{rounds} rounds: at least one is needed")
     spent_s: dict[str, list[list[float]]] = {case.name: [] for case in loads}
@@ -87,7 +87,7 @@ def _products() -> float:
     return 2 * MATRIX**3 * PRODUCTS / _spent_s(multiply, ())
 
 
-def _figures(case: Case, spent_s: list[list[float]], copied: float, multiplied: float) -> dict[str, Any]:
+def _figures(case: KernelCase, spent_s: list[list[float]], copied: float, multiplied: float) -> dict[str, Any]:
     kernel_s, twin_s = (median(column) for column in zip(*spent_s, strict=True))
     arguments = case.prepare()
     moved = nbytes(arguments) + nbytes(case.kernel(*arguments))
@@ -108,14 +108,14 @@ def _figures(case: Case, spent_s: list[list[float]], copied: float, multiplied: 
 
 
 def nbytes(argument: Any) -> int:
-    """Bytes of the arrays of an argument, and of the tuples in it."""
+    """Bytes of an array, or of all arrays in a tuple; 0 for anything else."""
     if isinstance(argument, np.ndarray):
         return argument.nbytes
     return sum(map(nbytes, argument)) if isinstance(argument, tuple) else 0
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result as lines of text."""
+    """The result as plain text."""
     rows = [
         f"{name:22}{row['kernel_ms']:12.3f} ms{row['twin_ms']:12.3f} ms{row['ratio']:8.1f} x"
         f"{row['items_per_s']:16,} {row['unit']}/s"

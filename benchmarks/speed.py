@@ -181,10 +181,10 @@ def _measured(fit: Fits, shortest_m: float, parameters: Parameters) -> Flags:
         (fit.inliers >= parameters.fewest_inliers)
         & (fit.length_m >= shortest_m)
         & (fit.gap_s <= parameters.longest_gap_s)
-        & (fit.sway_m <= parameters.widest_sway_m)
+        & (fit.lateral_rms_m <= parameters.widest_sway_m)
         & (fit.scatter <= parameters.widest_scatter)
         & (KMH * fit.sigma_mps <= parameters.widest_fit_sigma_kmh)
-        & (np.abs(fit.drift) - 2.0 * fit.drift_sigma <= parameters.most_drift)
+        & (np.abs(fit.speed_change) - 2.0 * fit.speed_change_sigma <= parameters.most_drift)
     )
 
 

@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 
 from benchmarks import street
 from engine.types import Flags, Floats, Ints, Ints32
-from kernels.occlusion import hidden_share
+from kernels.overlap import occluded_share
 
 FPS = 8
 NOISE_PX = 1.0
@@ -150,7 +150,7 @@ class Eyes:
         noisy[:, 3] += self._wander() * (one.xyxy_px[:, 3] - one.xyxy_px[:, 1])
         self.boxes = noisy.clip(0, size)
         hidden = np.empty(len(one.frame))
-        hidden_share(one.frame, one.xyxy_px.astype(np.float32), hidden)
+        occluded_share(one.frame, one.xyxy_px.astype(np.float32), hidden)
         whole = (self.boxes[:, 2:] - self.boxes[:, :2] > 2.0).all(axis=1)
         self.found = whole & (hidden < HIDDEN) & (self.rng.random(len(hidden)) >= LOST)
 

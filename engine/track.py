@@ -10,8 +10,7 @@ import numpy as np
 
 from engine.types import Detections, Floats, Floats32, Ints, Persons, Tracks, VehicleClass
 from kernels.assign import FREE
-from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
-from kernels.track import desk, track_batch
+from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable, track_batch, workspace
 
 PERSON_SCORE = 0.5
 """A person is passed on from this score on: one box is no proof, several frames must agree."""
@@ -83,7 +82,7 @@ class KalmanTracker:
     def __init__(self, parameters: TrackerParameters | None = None, capacity: int = 64) -> None:
         """`capacity`: tracks a camera is expected to have at once; grows by itself."""
         self.parameters = parameters or TrackerParameters()
-        self._parameters = Parameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
+        self._parameters = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
         self._state = _new_state(0, capacity)
         self._forgotten: list[int] = []
 
@@ -121,13 +120,13 @@ class KalmanTracker:
             self._state.live[camera] = 0
             self._state.clock_s[camera] = -np.inf
 
-    def _run(self, batch: Batch) -> Sightings:
+    def _run(self, batch: Batch) -> Associations:
         rows, most = len(batch.score), int(np.diff(batch.first).max(initial=0))
         out = _new_sightings(rows, int(self._state.live.sum()) + rows)
         self._state.tracks["row"] = FREE
         done = 0
         while True:
-            work = desk(rows, most, self._state.tracks.shape[1])
+            work = workspace(rows, most, self._state.tracks.shape[1])
             done = track_batch(done, batch, self._parameters, self._state, work, out)
             if done == len(batch.camera):
                 return out
@@ -186,8 +185,8 @@ def _centred(xyxy_px: Floats32) -> Floats:
     return np.concatenate([(low + high) / 2, high - low], axis=1)
 
 
-def _new_state(cameras: int, capacity: int) -> State:
-    return State(
+def _new_state(cameras: int, capacity: int) -> TrackTable:
+    return TrackTable(
         np.zeros((cameras, capacity), TRACK),
         np.zeros(cameras, np.int64),
         np.zeros(cameras, np.int64),
@@ -195,8 +194,8 @@ def _new_state(cameras: int, capacity: int) -> State:
     )
 
 
-def _new_sightings(rows: int, most_ended: int) -> Sightings:
-    return Sightings(
+def _new_sightings(rows: int, most_ended: int) -> Associations:
+    return Associations(
         np.full(rows, TENTATIVE, np.int64),
         np.zeros(rows, np.int32),
         np.full(rows, FREE, np.int64),

@@ -1,11 +1,11 @@
-"""Sparse assignment: which track takes which detection, at the least total cost.
+"""Sparse linear assignment of detections to tracks at the least total cost.
 
 The shortest augmenting path algorithm (Jonker and Volgenant 1987; the rectangular form of Crouse 2016, "On implementing
-2D rectangular assignment algorithms") over a list of edges instead of a matrix. A box meets few boxes, so a search ends
-after a handful of edges, and vehicles that are far apart never enter each other's sums.
+2D rectangular assignment algorithms") on a list of edges instead of a matrix. A box overlaps few boxes, so a search
+ends after a handful of edges, and vehicles far apart never affect each other's sums.
 
-A row may also stay free for the price `limit`: the gate is part of the optimum, where trackers commonly solve the full
-matrix first and strike out the dear pairs afterwards.
+A row may stay free at the price `limit`, so the gate is part of the optimum. Many trackers instead solve the full
+matrix first and then remove the pairs that cost too much.
 """
 
 from __future__ import annotations
@@ -14,46 +14,44 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from kernels import Floats, Ints32
 
 FREE = -1
-"""Stands for "no partner"."""
-
-Floats = NDArray[np.float64]
-Ints32 = NDArray[np.int32]
+"""Marks a row or column without a partner."""
 
 
 class Edges(NamedTuple):
-    """The pairs that may be made, row by row (compressed sparse rows)."""
+    """The allowed pairs, row by row (compressed sparse rows)."""
 
     first: Ints32
-    """(R + 1,) i4: row r has the edges first[r] to first[r + 1]."""
+    """(R + 1,) i4: row r has the edges first[r] to first[r + 1] - 1."""
     column: Ints32
     """(E,) i4: the column of the edge."""
     cost: Floats
-    """(E,) f8: price of the pair, not negative, not nan."""
+    """(E,) f8: cost of the pair, not negative, not nan."""
 
 
 class Matching(NamedTuple):
-    """Partners and the working memory to find them; made once by `matching`, used for many problems."""
+    """The answer and the scratch memory of `assign`. Allocated once by `matching` and used for many problems."""
 
     row_to_column: Ints32
-    """(R,) i4: the answer; FREE where the row has no partner."""
+    """(R,) i4: the answer; FREE if the row has no partner."""
     column_to_row: Ints32
-    """(C,) i4: the answer seen from the columns."""
+    """(C,) i4: the same answer by column."""
     row_dual: Floats
     column_dual: Floats
     distance: Floats
-    """(C,) f8: length of the shortest way to each column in the running search; inf where not reached."""
-    via: Ints32
-    """(C,) i4: the row that the shortest way comes from."""
+    """(C,) f8: length of the shortest path to each column in the current search; inf if not reached."""
+    predecessor: Ints32
+    """(C,) i4: the row before the column on its shortest path."""
     frontier: Ints32
-    """(C,) i4: the columns reached, those whose way is final in front."""
+    """(C,) i4: the columns reached; those with a final (settled) distance come first."""
 
 
 @njit(cache=True, nogil=True)
 def matching(rows: int, columns: int) -> Matching:
-    """Working memory for problems of up to `rows` x `columns`."""
+    """Allocate a `Matching` for problems of at most `rows` x `columns`."""
     return Matching(
         np.empty(rows, np.int32),
         np.empty(columns, np.int32),
@@ -67,7 +65,7 @@ def matching(rows: int, columns: int) -> Matching:
 
 @njit(cache=True, nogil=True)
 def _relax(row: int, lowest: float, reached: int, edges: Edges, work: Matching) -> int:
-    """Shorten the ways to the columns of `row`; returns how many columns have been reached by now."""
+    """Shorten the paths to the columns of `row`; returns the number of columns reached so far."""
     for edge in range(edges.first[row], edges.first[row + 1]):
         to = edges.column[edge]
         length = lowest + edges.cost[edge] - work.row_dual[row] - work.column_dual[to]
@@ -76,13 +74,13 @@ def _relax(row: int, lowest: float, reached: int, edges: Edges, work: Matching) 
                 work.frontier[reached] = to
                 reached += 1
             work.distance[to] = length
-            work.via[to] = row
+            work.predecessor[to] = row
     return reached
 
 
 @njit(cache=True, nogil=True)
 def _settle(settled: int, reached: int, work: Matching) -> int:
-    """Bring the nearest of the columns that are not final to the front of them; returns it."""
+    """Return the nearest column that is not settled, after moving it to position `settled` of the frontier."""
     frontier, distance = work.frontier, work.distance
     best = settled
     for place in range(settled + 1, reached):
@@ -93,10 +91,10 @@ def _settle(settled: int, reached: int, work: Matching) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _flip(row: int, column: int, work: Matching) -> None:
-    """Along the way to `column`: every row takes the column after it, back to `row`."""
+def _augment(row: int, column: int, work: Matching) -> None:
+    """Flip the pairs along the path from `row` to `column`: every row on it takes the column after it."""
     while column != FREE:
-        taker = work.via[column]
+        taker = work.predecessor[column]
         before = work.row_to_column[taker]
         work.row_to_column[taker] = column
         work.column_to_row[column] = taker
@@ -105,7 +103,7 @@ def _flip(row: int, column: int, work: Matching) -> None:
 
 @njit(cache=True, nogil=True)
 def _update_duals(row: int, total: float, settled: int, work: Matching) -> None:
-    """Keep every reduced cost at or above zero, and zero along the pairs that are made."""
+    """Keep every reduced cost at or above zero, and at zero for the pairs of the matching."""
     work.row_dual[row] += total
     for place in range(settled):
         column = work.frontier[place]
@@ -116,61 +114,59 @@ def _update_duals(row: int, total: float, settled: int, work: Matching) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _seat(row: int, limit: float, edges: Edges, work: Matching) -> None:
-    """Find `row` a partner at the least rise of the total: a free column, or some row on the way goes free."""
+def _assign_row(row: int, limit: float, edges: Edges, work: Matching) -> None:
+    """Augment the matching by `row` at the least rise of the total: up to a free column, or by freeing a row."""
     at, lowest, settled, reached, column = row, 0.0, 0, 0, FREE
-    leaver, leave = row, np.inf
+    freed, total = row, np.inf
     while True:
-        if lowest + limit - work.row_dual[at] < leave:
-            leaver, leave = at, lowest + limit - work.row_dual[at]
+        if lowest + limit - work.row_dual[at] < total:
+            freed, total = at, lowest + limit - work.row_dual[at]
         reached = _relax(at, lowest, reached, edges, work)
         column = _settle(settled, reached, work) if settled < reached else FREE
-        if column == FREE or work.distance[column] >= leave:
-            column = work.row_to_column[leaver]
+        if column == FREE or work.distance[column] >= total:
+            column = work.row_to_column[freed]
             break
         lowest = work.distance[column]
         settled += 1
         if work.column_to_row[column] == FREE:
-            leaver, leave = FREE, lowest
+            freed, total = FREE, lowest
             break
         at = work.column_to_row[column]
-    _update_duals(row, leave, settled, work)
-    if leaver != FREE:
-        work.row_to_column[leaver] = FREE
-    _flip(row, column, work)
+    _update_duals(row, total, settled, work)
+    if freed != FREE:
+        work.row_to_column[freed] = FREE
+    _augment(row, column, work)
     for place in range(reached):
         work.distance[work.frontier[place]] = np.inf
 
 
 @njit(cache=True, nogil=True)
 def assign(rows: int, columns: int, limit: float, edges: Edges, out: Matching) -> None:
-    """Match rows to columns so that the sum of the costs, and of `limit` for every row left free, is least.
+    """Match rows to columns so that the sum of the costs, plus `limit` for every free row, is least.
 
-    rows, columns   size of the problem; `edges` has rows + 1 entries in `first`
-    limit           price of leaving a row free; a pair dearer than it is never made
-    out             from `matching`, at least as large; its `row_to_column` and `column_to_row` hold the answer
+    rows, columns   size of the problem; `edges.first` has rows + 1 entries
+    limit           cost of a free row; a pair that costs more is never made
+    out             from `matching`, at least as large; the answer is in `row_to_column` and `column_to_row`
 
-    A row whose nearest column is free takes it at once: that is the shortest way already. (Arrays leave their tuples
-    before the loop: inside it each would cost an atomic count of references.)
-
-    Ties go to the earlier row and the earlier edge: the same edges give the same answer, always.
+    Of equal answers the earlier row and the earlier edge win, so the same edges always give the same answer.
     """
     out.row_to_column[:rows] = FREE
     out.column_to_row[:columns] = FREE
     out.row_dual[:rows] = 0.0
     out.column_dual[:columns] = 0.0
     out.distance[:columns] = np.inf
+    # Unpacked before the loop: inside it, every array read from a tuple costs an atomic reference count in Numba.
     first, columns_of, cost = edges.first, edges.column, edges.cost
     column_to_row, column_dual = out.column_to_row, out.column_dual
     for row in range(rows):
         least, nearest = limit, FREE
         for edge in range(first[row], first[row + 1]):
-            price = cost[edge] - column_dual[columns_of[edge]]
-            if price < least:
-                least, nearest = price, columns_of[edge]
+            reduced = cost[edge] - column_dual[columns_of[edge]]
+            if reduced < least:
+                least, nearest = reduced, columns_of[edge]
         if nearest == FREE:
             out.row_dual[row] = least
-        elif column_to_row[nearest] == FREE:
+        elif column_to_row[nearest] == FREE:  # already the shortest augmenting path
             out.row_dual[row], out.row_to_column[row], column_to_row[nearest] = least, nearest, row
         else:
-            _seat(row, limit, edges, out)
+            _assign_row(row, limit, edges, out)

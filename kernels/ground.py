@@ -1,12 +1,12 @@
-"""Image points to the road plane, with what a pixel's noise, the calibration's and the vehicle's shape do to them.
+"""Projection of image points to the road plane, and the effect of pixel noise, calibration and vehicle shape on it.
 
 The plane-induced homography (Hartley and Zisserman, "Multiple View Geometry", 2nd ed., 2.3) takes the homogeneous
 image point q = (u, v, 1) to (X, Y, W) = H q and to the ground point (X, Y) / W. H is scaled so that W > 0 on the
-visible road; where W <= 0 the pixel looks at or above the horizon and has no ground point (nan).
+visible road. A pixel with W <= 0 is at or above the horizon and has no ground point (nan).
 
-A kernel is one loop over its points or tracks, `..._some`, that begins and steps as its `stride` says. The kernels here
-run it over all; a thread of `kernels.cuda` runs the same loop from its own number on, in steps of the number of threads
-(a grid-stride loop), so that both have one source.
+The body of a kernel is one loop, `..._strided`, that starts and steps as its `stride` says. The CPU kernel runs it over
+all points or tracks. In `kernels.cuda` every thread runs the same loop from its own number on, in steps of the number
+of threads (a grid-stride loop), so CPU and GPU share one source.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from math import sqrt
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Ints32 = NDArray[np.int32]
+from kernels import Floats, Ints, Ints32
 
-UNDISTORT_ROUNDS = 10
+UNDISTORT_ITERATIONS = 10
 Stride = tuple[int, int]
-"""The first index and the step of a loop."""
+"""First index and step of a loop."""
 ALL: Stride = (0, 1)
 
 
@@ -37,20 +34,20 @@ def project(h: Floats, u: float, v: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, nogil=True)
-def undistort_some(stride: Stride, lens: Floats, geometry: Ints32, point_px: Floats) -> None:
-    """`undistort` of some points."""
+def undistort_strided(stride: Stride, lens: Floats, geometry: Ints32, point_px: Floats) -> None:
+    """`undistort` of every `stride[1]`-th point from `stride[0]` on."""
     for i in range(stride[0], len(geometry), stride[1]):
         if geometry[i] < 0:
             continue
         focal, u, v, k1, k2 = lens[geometry[i]]
         if k1 == 0.0 and k2 == 0.0:
             continue
-        x_seen, y_seen = (point_px[i, 0] - u) / focal, (point_px[i, 1] - v) / focal
-        x, y = x_seen, y_seen
-        for _ in range(UNDISTORT_ROUNDS):
+        x_distorted, y_distorted = (point_px[i, 0] - u) / focal, (point_px[i, 1] - v) / focal
+        x, y = x_distorted, y_distorted
+        for _ in range(UNDISTORT_ITERATIONS):
             square = x * x + y * y
             stretch = 1.0 + square * (k1 + square * k2)
-            x, y = x_seen / stretch, y_seen / stretch
+            x, y = x_distorted / stretch, y_distorted / stretch
         point_px[i, 0], point_px[i, 1] = x * focal + u, y * focal + v
 
 
@@ -58,21 +55,21 @@ def undistort_some(stride: Stride, lens: Floats, geometry: Ints32, point_px: Flo
 def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
     """Move image points to where a lens without radial distortion would show them, in place.
 
-    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); straight where k1 = k2 = 0
-    geometry  (P,) i4: lens of a point; negative: none
-    point_px  (P, 2) f8, in place
+    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); no distortion if k1 = k2 = 0
+    geometry  (P,) i4: lens of a point; negative: no lens, the point stays unchanged
+    point_px  (P, 2) f8, in place: image points
 
-    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`; it contracts for the
-    few per cent of distortion that a traffic camera has.
+    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`. It converges for the
+    few per cent of distortion of a traffic camera.
     """
-    undistort_some(ALL, lens, geometry, point_px)
+    undistort_strided(ALL, lens, geometry, point_px)
 
 
 @njit(cache=True, nogil=True)
-def to_ground_some(
+def to_ground_strided(
     stride: Stride, image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
 ) -> None:
-    """`to_ground` of some points."""
+    """`to_ground` of every `stride[1]`-th point from `stride[0]` on."""
     for i in range(stride[0], len(geometry), stride[1]):
         position_m[i] = np.nan
         jacobian[i] = np.nan
@@ -90,27 +87,30 @@ def to_ground_some(
 def to_ground(
     image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
 ) -> None:
-    """Put image points on the ground.
+    """Project image points to the ground.
 
     image_to_ground  (C, 3, 3) f8: homographies, W > 0 on the road
-    geometry         (P,) i4: which of them a point belongs to; negative: none
+    geometry         (P,) i4: homography of a point; negative: no homography
     point_px         (P, 2) f8: image points
-    position_m       (P, 2) f8, out: ground points; nan without a homography and above the horizon
-    jacobian         (P, 2, 2) f8, out: d position / d point, metres per pixel; nan like `position_m`
+    position_m       (P, 2) f8, out: ground points; nan without a homography and at or above the horizon
+    jacobian         (P, 2, 2) f8, out: d position / d point, m/px; nan like `position_m`
     """
-    to_ground_some(ALL, image_to_ground, geometry, point_px, position_m, jacobian)
+    to_ground_strided(ALL, image_to_ground, geometry, point_px, position_m, jacobian)
 
 
 @njit(cache=True, nogil=True)
 def deviation(jacobian: Floats, along: tuple[float, float], noise_px: float, wobble_m: float) -> float:
-    """Expected standard deviation of a position along a direction."""
+    """Expected standard deviation in metres of a position along a direction.
+
+    jacobian (2, 2) f8, m/px; `along` a unit vector; `noise_px` of the image point; `wobble_m` of the vehicle's outline
+    """
     u = along[0] * jacobian[0, 0] + along[1] * jacobian[1, 0]
     v = along[0] * jacobian[0, 1] + along[1] * jacobian[1, 1]
     return float(sqrt((u * u + v * v) * noise_px**2 + wobble_m**2))
 
 
 @njit(cache=True, nogil=True)
-def _all_known(row: Floats) -> bool:
+def _is_known(row: Floats) -> bool:
     known = True
     for k in range(len(row)):
         known = known and not np.isnan(row[k])
@@ -118,11 +118,11 @@ def _all_known(row: Floats) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def onto_road_some(stride: Stride, foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
-    """`onto_road` of some points."""
+def onto_road_strided(stride: Stride, foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
+    """`onto_road` of every `stride[1]`-th point from `stride[0]` on."""
     for i in range(stride[0], len(geometry), stride[1]):
         by_clearance[i] = 0.0
-        if geometry[i] < 0 or not _all_known(foot[geometry[i]]):
+        if geometry[i] < 0 or not _is_known(foot[geometry[i]]):
             continue
         x, y, height, clearance, overhang = foot[geometry[i]]
         dx, dy = position_m[i, 0] - x, position_m[i, 1] - y
@@ -139,25 +139,25 @@ def onto_road_some(stride: Stride, foot: Floats, geometry: Ints32, position_m: F
 
 @njit(cache=True, nogil=True)
 def onto_road(foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
-    """Take the lowest visible point of a vehicle back to the end of the vehicle that faces the camera, in place.
+    """Move the lowest visible point of a vehicle to the end of the vehicle that faces the camera, in place.
 
-    The lower edge of a vehicle's outline is the edge of its bumper, which floats at the clearance z above the road, or
-    the tyre behind it, whichever lies lower in the picture. The line of sight past the bumper meets the road at a
-    distance from the camera's foot of r = R H / (H - z) for a bumper at R; the tyre stands on the road an overhang
-    behind the bumper. So the point seen lies min(r z / H, overhang) too far from the camera: a share of the distance
-    nearby, a constant far away, and the apparent speed of a vehicle that nears is too high by what that changes.
+    The lower edge of a vehicle's outline is the edge of its bumper at the clearance z above the road, or the tyre
+    behind it, whichever is lower in the image. The line of sight below a bumper at the distance R from the camera's
+    foot meets the road at r = R H / (H - z), H being the camera's height; the tyre stands on the road an overhang
+    behind the bumper. So the visible point is min(r z / H, overhang) too far from the camera: a share of the distance
+    nearby, a constant far away. As this changes along the road, it would bias the speed.
 
-    foot          (C, 5) f8: x, y, height of the camera above the road, clearance, overhang, all metres; a row with a
-                  nan leaves its points as they are
-    geometry      (P,) i4: row of `foot` of a point; negative: none
+    foot          (C, 5) f8: x, y, height of the camera above the road, clearance, overhang, all in metres; a row with a
+                  nan leaves its points unchanged
+    geometry      (P,) i4: row of `foot` of a point; negative: no row, the point stays unchanged
     position_m    (P, 2) f8, in place: ground points
-    by_clearance  (P, 2) f8, out: d position / d clearance, zero where the tyre is seen or nothing is known
+    by_clearance  (P, 2) f8, out: d position / d clearance; zero if the tyre is visible or the point is unchanged
     """
-    onto_road_some(ALL, foot, geometry, position_m, by_clearance)
+    onto_road_strided(ALL, foot, geometry, position_m, by_clearance)
 
 
 @njit(cache=True, nogil=True)
-def speed_by_homography_some(
+def speed_by_homography_strided(
     stride: Stride,
     image_to_ground: Floats,
     offset: Ints,
@@ -167,7 +167,7 @@ def speed_by_homography_some(
     heading_rad: Floats,
     out: Floats,
 ) -> None:
-    """`speed_by_homography` of some tracks."""
+    """`speed_by_homography` of every `stride[1]`-th track from `stride[0]` on."""
     for n in range(stride[0], len(geometry), stride[1]):
         out[n] = np.nan
         if geometry[n] < 0:
@@ -198,16 +198,16 @@ def speed_by_homography(
     heading_rad: Floats,
     out: Floats,
 ) -> None:
-    """How a speed that is a weighted sum of ground positions turns with the elements of its homography.
+    """Derivative of a speed by the elements of its homography, for a speed that is a weighted sum of ground positions.
 
-    v = sum_i gain_i (direction . position_i), and d position / d H follows from the quotient of the projection.
+    v = sum_i gain_i (direction . position_i); d position / d H follows from the quotient of the projection.
 
-    image_to_ground  (C, 3, 3) f8
-    offset           (N + 1,) i8: track n has the points offset[n] to offset[n + 1]
-    geometry         (N,) i4: homography of a track; negative: none
-    point_px         (P, 2) f8
+    image_to_ground  (C, 3, 3) f8: homographies
+    offset           (N + 1,) i8: track n has the points offset[n] to offset[n + 1] - 1
+    geometry         (N,) i4: homography of a track; negative: no homography
+    point_px         (P, 2) f8: image points
     gain             (P,) f8: weight of each point, 1/s
     heading_rad      (N,) f8: direction of travel on the ground
-    out              (N, 9) f8, out: d speed / d H in row-major order; nan without a homography
+    out              (N, 9) f8, out: d speed / d H in row-major order, m/s; nan without a homography
     """
-    speed_by_homography_some(ALL, image_to_ground, offset, geometry, point_px, gain, heading_rad, out)
+    speed_by_homography_strided(ALL, image_to_ground, offset, geometry, point_px, gain, heading_rad, out)

@@ -1,11 +1,8 @@
-"""What a signal lamp looks like in a decoded picture: the colour of its lens against the ring around it.
+"""The appearance of a signal lamp in a decoded image: the colour of its lens against the ring around it.
 
-Straight from the planes of the picture, of the few pixels that a lens and its ring have: a lamp costs microseconds a
-frame, and no full-size RGB picture exists. Works on any picture of three 8-bit components, Y'CbCr or
-RGB, planar or interleaved: `Layout` says how they become red, green and blue.
-
-`lamps_some` does each `step`-th lamp from `first` on: here all of them, in `kernels.cuda` those of one thread (see
-`kernels.ground`).
+The kernel reads only the pixels of the lens and its ring, directly from the planes of the image: a lamp costs
+microseconds per frame, and no full-size RGB image is made. It works on any image of three 8-bit components, Y'CbCr or
+RGB, planar or interleaved; `Layout` converts them to red, green and blue.
 """
 
 from __future__ import annotations
@@ -15,39 +12,36 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from kernels import Floats, Floats32
 from kernels.ground import ALL, Stride
 from kernels.letterbox import Picture
 
-Floats = NDArray[np.float64]
-Floats32 = NDArray[np.float32]
-
-RED, GREEN, BLUE, VALUE, HOUSING, COVER, BURNT = range(7)
+RED, GREEN, BLUE, VALUE, HOUSING, LIT, SATURATED = range(7)
 COLUMNS = 7
-"""Columns of the answer: mean colour of the lens without its burnt pixels (nan where all are), mean value of the lens,
-mean value of the ring, share of the lens brighter than the ring by `BRIGHTER`, share of the lens that is burnt. The
-value of a pixel is the largest of red, green and blue: the luma of pure red is too small to tell it from grey."""
+"""Columns of the result: mean colour of the lens without its saturated pixels (nan if all are saturated), mean value of
+the lens, mean value of the ring, share of the lens brighter than the ring by `LIT_MARGIN`, saturated share of the lens.
+The value of a pixel is the largest of red, green and blue: the luma of pure red is too small to tell it from grey."""
 
-BRIGHTER = 24.0
-"""A pixel that is brighter than the ring by more than this, of 255, is light and no noise."""
-WHITE = 240.0
-"""A pixel whose every component is above this is burnt: no colour can be told."""
-RING_FROM, RING_TO = 1.3, 1.65
-"""The ring, in radii of the lens: outside of the lens and its rim, within the housing."""
-RING_LEAST_PX = 1.5
+LIT_MARGIN = 24.0
+"""A pixel of the lens that exceeds the ring by more than this, of 255, is lit."""
+SATURATION = 240.0
+"""A pixel with every component above this is saturated: it has no reliable colour."""
+RING_INNER, RING_OUTER = 1.3, 1.65
+"""Radii of the ring in radii of the lens: outside the lens and its rim, within the housing."""
+RING_MIN_WIDTH_PX = 1.5
 """Width of the ring of a very small lens."""
 
 
 class Layout(NamedTuple):
-    """How a picture's samples lie, and the colours they stand for."""
+    """The arrangement of an image's samples, and their conversion to colours."""
 
     width_px: int
     height_px: int
     columns: int
-    """Columns of the first plane to one column of the others."""
+    """Columns of the first plane per column of the others."""
     rows: int
-    """Rows of the first plane to one row of the others."""
+    """Rows of the first plane per row of the others."""
     to_rgb: Floats
     """(3, 4) f8: R, G, B (0 to 255) = to_rgb . (first, second, third component, 1)."""
 
@@ -59,7 +53,7 @@ def _clipped(value: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _rgb(picture: Picture, layout: Layout, x: int, y: int) -> tuple[float, float, float]:
-    """The colour of one pixel of the first plane; the others are not interpolated."""
+    """The colour of one pixel of the first plane, 0 to 255; the other planes are not interpolated."""
     column, row, m = x // layout.columns, y // layout.rows, layout.to_rgb
     a = float(picture.luma.samples[y, x * picture.luma.step + picture.luma.offset])
     b = float(picture.cb.samples[row, column * picture.cb.step + picture.cb.offset])
@@ -72,15 +66,15 @@ def _rgb(picture: Picture, layout: Layout, x: int, y: int) -> tuple[float, float
 
 @njit(cache=True, nogil=True)
 def _span(centre: float, reach: float, size: int) -> tuple[int, int]:
-    """The pixels of a line that a circle may touch."""
+    """First and last + 1 pixel of a row or column that a circle may touch."""
     return max(0, math.floor(centre - reach)), min(size, math.ceil(centre + reach) + 1)
 
 
 @njit(cache=True, nogil=True)
 def _ring(picture: Picture, layout: Layout, x_px: float, y_px: float, radius_px: float) -> float:
-    """Mean value of the ring; nan where none of it is in the picture."""
-    near = RING_FROM * radius_px
-    far = max(RING_TO * radius_px, near + RING_LEAST_PX)
+    """Mean value of the ring; nan if it is outside the image."""
+    near = RING_INNER * radius_px
+    far = max(RING_OUTER * radius_px, near + RING_MIN_WIDTH_PX)
     left, right = _span(x_px, far, layout.width_px)
     top, bottom = _span(y_px, far, layout.height_px)
     total, count = 0.0, 0
@@ -98,10 +92,10 @@ def _ring(picture: Picture, layout: Layout, x_px: float, y_px: float, radius_px:
 def _lens(
     picture: Picture, layout: Layout, x_px: float, y_px: float, radius_px: float, housing: float, out: Floats32
 ) -> None:
-    """Fill a lamp's row of the answer, but for the ring."""
+    """Write all columns of a lamp except that of the ring."""
     left, right = _span(x_px, radius_px, layout.width_px)
     top, bottom = _span(y_px, radius_px, layout.height_px)
-    count, burnt, bright = 0, 0, 0
+    count, saturated, lit = 0, 0, 0
     value, reds, greens, blues = 0.0, 0.0, 0.0, 0.0
     for y in range(top, bottom):
         for x in range(left, right):
@@ -110,23 +104,23 @@ def _lens(
             red, green, blue = _rgb(picture, layout, x, y)
             count += 1
             value += max(red, green, blue)
-            bright += 1 if max(red, green, blue) > housing + BRIGHTER else 0
-            if min(red, green, blue) > WHITE:
-                burnt += 1
+            lit += 1 if max(red, green, blue) > housing + LIT_MARGIN else 0
+            if min(red, green, blue) > SATURATION:
+                saturated += 1
             else:
                 reds, greens, blues = reds + red, greens + green, blues + blue
-    coloured = count - burnt
+    coloured = count - saturated
     out[RED] = reds / coloured if coloured else np.nan
     out[GREEN] = greens / coloured if coloured else np.nan
     out[BLUE] = blues / coloured if coloured else np.nan
     out[VALUE] = value / count if count else np.nan
-    out[COVER] = bright / count if count else 0.0
-    out[BURNT] = burnt / count if count else 0.0
+    out[LIT] = lit / count if count else 0.0
+    out[SATURATED] = saturated / count if count else 0.0
 
 
 @njit(cache=True, nogil=True)
-def lamps_some(stride: Stride, picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
-    """`lamps` of some lamps."""
+def measure_lamps_strided(stride: Stride, picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
+    """`measure_lamps` of every `stride[1]`-th lamp from `stride[0]` on."""
     for lamp in range(stride[0], len(circle_px), stride[1]):
         x_px, y_px, radius_px = circle_px[lamp]
         out[lamp, HOUSING] = _ring(picture, layout, x_px, y_px, radius_px)
@@ -134,11 +128,12 @@ def lamps_some(stride: Stride, picture: Picture, layout: Layout, circle_px: Floa
 
 
 @njit(cache=True, nogil=True)
-def lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
-    """What every lamp of one picture looks like.
+def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
+    """Measure the lamps of one image.
 
-    circle_px  (L, 3) f8: x and y of the middle of the lens, its radius; pixels of the picture. A pixel belongs to the
-               lens when its middle does.
-    out        (L, COLUMNS) f4; nan where the circle or its ring holds no pixel of the picture
+    circle_px  (L, 3) f8: x and y of the centre of the lens, its radius; image pixels. A pixel belongs to the lens if
+               its centre does.
+    out        (L, COLUMNS) f4, out: components 0 to 255, shares 0 to 1; nan if the circle or its ring has no pixel in
+               the image
     """
-    lamps_some(ALL, picture, layout, circle_px, out)
+    measure_lamps_strided(ALL, picture, layout, circle_px, out)

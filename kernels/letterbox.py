@@ -1,8 +1,8 @@
-"""From the planes of a decoded picture straight to a detector's input: crop, scale, colour, normalise, pad in one pass.
+"""Letterboxing of a decoded image for a detector: crop, scale, convert, normalise and pad in one pass over its planes.
 
-A full-size RGB picture never exists. Scaling is separable: an output pixel is the mean of the source over the interval
-it covers, and over one source pixel's width where it covers less. That is area averaging when shrinking (no aliasing:
-a distant car keeps its contrast) and exactly linear interpolation when enlarging, by one formula.
+No full-size RGB image is made. Scaling is separable: an output pixel is the mean of the source over the interval that
+it covers, at least one source pixel wide. The one formula is area averaging when shrinking (no aliasing: a distant car
+keeps its contrast) and exactly linear interpolation when enlarging.
 """
 
 from __future__ import annotations
@@ -11,25 +11,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Floats32 = NDArray[np.float32]
-Counts32 = NDArray[np.uint32]
-Bytes8 = NDArray[np.uint8]
+from kernels import Bytes8, Counts32, Floats32
 
 
 class Plane(NamedTuple):
-    """One component of a picture: sample (y, x) is samples[y, x * step + offset]."""
+    """One component of an image: sample (y, x) is samples[y, x * step + offset]."""
 
     samples: Bytes8
-    """(rows, bytes a row) u1, C-contiguous; the rows may be longer than the picture is wide."""
+    """(rows, bytes per row) u1, C-contiguous; a row may be longer than the image is wide."""
     step: int
-    """1 for a plane of its own, 2 where Cb and Cr alternate (NV12)."""
+    """1 for a separate plane, 2 for interleaved Cb and Cr (NV12), 3 for interleaved RGB."""
     offset: int
 
 
 class Picture(NamedTuple):
-    """The three planes of a Y'CbCr picture, 8 bits."""
+    """The three planes of an 8-bit Y'CbCr image."""
 
     luma: Plane
     cb: Plane
@@ -37,7 +34,7 @@ class Picture(NamedTuple):
 
 
 class Taps(NamedTuple):
-    """Weights that make M samples from a line of source samples: out[m] = sum_k weight[m, k] source[first[m] + k]."""
+    """Weights that scale a line of source samples to M samples: out[m] = sum_k weight[m, k] source[first[m] + k]."""
 
     first: Counts32
     """(M,) u4, ascending."""
@@ -46,15 +43,16 @@ class Taps(NamedTuple):
 
 
 class Geometry(NamedTuple):
-    """Which part of the picture goes where in the model's input."""
+    """The part of the image that is scaled, and its place in the model's input."""
 
     luma_rows: Taps
     luma_columns: Taps
     chroma_rows: Taps
     chroma_columns: Taps
     left: int
-    """Where the picture begins in the model's input; beside it is padding."""
+    """Column of the model's input at which the image begins; the rest is padding."""
     top: int
+    """Row at which it begins."""
 
 
 class Colour(NamedTuple):
@@ -69,13 +67,13 @@ class Colour(NamedTuple):
     shift: Floats32
     """(3,) f4."""
     pad: Floats32
-    """(3,) f4: value of the padding, normalised already."""
+    """(3,) f4: value of the padding, already normalised."""
 
 
 def taps(begin: float, end: float, limit: int, size: int) -> Taps:
     """Weights that scale the source interval [begin, end) of a line of `limit` samples to `size` samples.
 
-    Sample k of the source covers [k, k + 1). Raises ValueError where the interval is empty or leaves the line.
+    Sample k of the source covers [k, k + 1). Raises ValueError if the interval is empty or leaves the line.
     """
     if not 0 <= begin < end <= limit or size < 1:
         raise ValueError(f"cannot scale [{begin}, {end}) of {limit} samples to {size}")
@@ -92,7 +90,7 @@ def taps(begin: float, end: float, limit: int, size: int) -> Taps:
 
 @njit(cache=True, nogil=True)
 def _sum_rows(plane: Plane, rows: Taps, columns: Taps, row: int, out: Floats32) -> None:
-    """out[x]: the weighted sum over the source rows of output row `row`, for every byte x that `columns` reach."""
+    """Sum the weighted source rows of output row `row` into out[x], for every byte x that `columns` reach."""
     first, begin = rows.first[row], columns.first[0] * plane.step
     end = (columns.first[-1] + columns.weight.shape[1]) * plane.step
     reached = out[begin:end]
@@ -105,15 +103,15 @@ def _sum_rows(plane: Plane, rows: Taps, columns: Taps, row: int, out: Floats32) 
 
 
 @njit(cache=True, nogil=True)
-def _pick(plane: Plane, line: Floats32) -> None:
-    """Move the plane's own samples of an interleaved line to its front."""
+def _deinterleave(plane: Plane, line: Floats32) -> None:
+    """Move the samples of one plane to the front of an interleaved line."""
     for x in range((line.shape[0] - plane.offset + plane.step - 1) // plane.step):
         line[x] = line[x * plane.step + plane.offset]
 
 
 @njit(cache=True, nogil=True)
 def _sum_columns(line: Floats32, columns: Taps, out: Floats32) -> None:
-    """out[m]: the weighted sum over the columns of the line."""
+    """Sum the weighted columns of the line into out[m]."""
     for m in range(out.shape[0]):
         weight = columns.weight[m]
         source = line[columns.first[m] :]
@@ -125,16 +123,16 @@ def _sum_columns(line: Floats32, columns: Taps, out: Floats32) -> None:
 
 @njit(cache=True, nogil=True)
 def _scale_row(plane: Plane, rows: Taps, columns: Taps, row: int, line: Floats32, out: Floats32) -> None:
-    """One output row of one component; `line` is working memory as long as a row of the plane."""
+    """Write one output row of one component; `line` is working memory as long as a row of the plane."""
     _sum_rows(plane, rows, columns, row, line)
     if plane.step > 1:
-        _pick(plane, line)
+        _deinterleave(plane, line)
     _sum_columns(line, columns, out)
 
 
 @njit(cache=True, nogil=True)
 def _convert(component: Floats32, colour: Colour, left: int, line: int, out: Any) -> None:
-    """(3, M) samples of Y', Cb, Cr to values of the model's input, from column `left` of its line `line` on."""
+    """Convert (3, M) samples of Y', Cb, Cr to the model's input, row `line`, from column `left` on."""
     luma, cb, cr = component[0], component[1], component[2]
     for c in range(3):
         of_luma, of_cb, of_cr = colour.matrix[c, 0], colour.matrix[c, 1], colour.matrix[c, 2]
@@ -149,7 +147,7 @@ def _convert(component: Floats32, colour: Colour, left: int, line: int, out: Any
 
 @njit(cache=True, nogil=True)
 def _pad(geometry: Geometry, colour: Colour, out: Any) -> None:
-    """Fill what the picture leaves free."""
+    """Fill the input around the image."""
     left, top = geometry.left, geometry.top
     bottom, right = top + geometry.luma_rows.first.shape[0], left + geometry.luma_columns.first.shape[0]
     for c in range(3):
@@ -161,9 +159,9 @@ def _pad(geometry: Geometry, colour: Colour, out: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def letterbox(picture: Picture, geometry: Geometry, colour: Colour, out: Any) -> None:
-    """Scale, convert and normalise the part of `picture` that `geometry` names into `out`.
+    """Scale, convert and normalise the part of `picture` that `geometry` selects.
 
-    out  (3, H, W), any strides, f4 or u1 (then `shift` holds the half that rounds); every value is written
+    out  (3, H, W) f4 or u1, out, any strides: every value is written. For u1, `shift` includes 0.5 to round.
     """
     height, width = geometry.luma_rows.first.shape[0], geometry.luma_columns.first.shape[0]
     rows, columns = geometry.chroma_rows, geometry.chroma_columns

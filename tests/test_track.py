@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import TRACK_BITS, Detections, Frames, Tracks, VehicleClass
-from kernels.nouns.track import CAMERA_SHIFT
+from kernels.track import CAMERA_SHIFT
 
 Sighting = tuple[int, float, float, float, float, VehicleClass]
 """camera, time, centre x, centre y, score, class; every vehicle is 40 x 30 pixels."""

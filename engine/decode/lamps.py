@@ -10,7 +10,7 @@ import numpy as np
 from engine.decode.camera import CameraView
 from engine.site.signals import Lamp
 from engine.types import Bytes8, Flags, Floats, Floats32, Ints32, Lamps
-from kernels.lamp import COLUMNS, RING_FROM, RING_LEAST_PX, RING_TO, Layout, lamps
+from kernels.lamp import COLUMNS, RING_INNER, RING_MIN_WIDTH_PX, RING_OUTER, Layout, measure_lamps
 from kernels.letterbox import Picture, Plane
 
 Box = tuple[int, int, int, int]
@@ -27,7 +27,7 @@ def unread(counts: Sequence[int]) -> Lamps:
 def read_lamps(view: CameraView, picture: Picture, layout: Layout, out: Floats32) -> None:
     """Look at the lamps of one frame; `out` (lamps, COLUMNS) stays as it is where the picture is of another size."""
     if view.lamps and (layout.width_px, layout.height_px) == view.lamps_size_px:
-        lamps(picture, layout, circles(view.lamps), out)
+        measure_lamps(picture, layout, circles(view.lamps), out)
 
 
 @lru_cache(maxsize=1024)
@@ -38,7 +38,7 @@ def lamp_box(view: CameraView, size_px: tuple[int, int]) -> Box | None:
     if not view.lamps or size_px != view.lamps_size_px:
         return None
     some = circles(view.lamps)
-    reach = np.maximum(RING_TO * some[:, 2], RING_FROM * some[:, 2] + RING_LEAST_PX) + 1
+    reach = np.maximum(RING_OUTER * some[:, 2], RING_INNER * some[:, 2] + RING_MIN_WIDTH_PX) + 1
     low = np.floor((some[:, :2] - reach[:, None]).min(axis=0)).clip(0, np.array(size_px) - 1)
     high = np.ceil((some[:, :2] + reach[:, None]).max(axis=0)).clip(low + 1, size_px)
     left, top, right, bottom = (int(value) for value in (*low, *high))
@@ -51,7 +51,7 @@ def read_lamps_in_crop(view: CameraView, box: Box, crop: Bytes8, to_rgb: Floats,
     samples = np.ascontiguousarray(crop).reshape(height, 3 * width)
     planes = Picture(*(Plane(samples, 3, offset) for offset in range(3)))
     shifted = circles(view.lamps) - np.array((*box[:2], 0.0))
-    lamps(planes, Layout(width, height, 1, 1, to_rgb), shifted, out)
+    measure_lamps(planes, Layout(width, height, 1, 1, to_rgb), shifted, out)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ The order decides: a box is struck out by a better one that is not struck out it
 `keep = there and not any(better and same vehicle and keep)`, the whole batch converges in as many rounds as the longest
 chain of boxes that strike each other out is long: few. `_ROUNDS` are done without asking; should a chain have been
 longer, the copy says so and the host's kernel finishes the batch. torchvision's NMS is not used: it knows no "across
-regions" (`kernels.overlap.Limits`), and it makes the host wait for the number of its boxes.
+regions" (`kernels.overlap.SuppressionLimits`), and it makes the host wait for the number of its boxes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engine.detect.cards import ModelCard
 from engine.detect.heads.device import NONE, Found
 from engine.detect.merge import KIND_OF, doubtful, in_image, limits, places
 from engine.types import Detections, Floats32, FrameBatch, Ints
-from kernels.overlap import Limits, suppress
+from kernels.overlap import SuppressionLimits, suppress
 
 _ROUNDS = 8
 _MOST = 512
@@ -116,7 +116,7 @@ def _number(score: Tensor) -> torch.dtype:
     return torch.float16 if score.is_cuda else torch.float32
 
 
-def _strikes(boxes: Boxes, kind: Tensor, limit: Limits) -> Tensor:
+def _strikes(boxes: Boxes, kind: Tensor, limit: SuppressionLimits) -> Tensor:
     """(F, M, M) bool: [f, b, a] says that the better box a shows the vehicle that b shows."""
     one, other = boxes.xyxy_px[:, :, None], boxes.xyxy_px[:, None]
     sides = torch.minimum(one[..., 2:], other[..., 2:]) - torch.maximum(one[..., :2], other[..., :2])
@@ -124,7 +124,7 @@ def _strikes(boxes: Boxes, kind: Tensor, limit: Limits) -> Tensor:
     area = ((boxes.xyxy_px[..., 2] - boxes.xyxy_px[..., 0]) * (boxes.xyxy_px[..., 3] - boxes.xyxy_px[..., 1])).double()
     mine, theirs = area[:, :, None], area[:, None]
     apart = boxes.row[:, :, None] != boxes.row[:, None]
-    same = (shared > limit.iou * (mine + theirs - shared)) | (apart & (shared > limit.across * mine.minimum(theirs)))
+    same = (shared > limit.iou * (mine + theirs - shared)) | (apart & (shared > limit.ios * mine.minimum(theirs)))
     return (same & (kind[:, :, None] == kind[:, None])).tril(-1)
 
 
@@ -139,7 +139,7 @@ def rows_of_frames(batch: FrameBatch) -> Ints:
     return rows
 
 
-def _unpacked(packed: Floats32, batch: FrameBatch, limit: Limits) -> Detections:
+def _unpacked(packed: Floats32, batch: FrameBatch, limit: SuppressionLimits) -> Detections:
     """What the device kept; the host finishes where that was not final."""
     there = packed[..., _SCORE] > NONE
     frame = np.nonzero(there)[0].astype(np.int32)
@@ -152,7 +152,7 @@ def _unpacked(packed: Floats32, batch: FrameBatch, limit: Limits) -> Detections:
     return Detections(batch.frames, frame[keep], np.ascontiguousarray(box[:, _BOX]), box[:, _SCORE].copy(), class_id)
 
 
-def _suppressed(frame: NDArray[np.int32], box: Floats32, limit: Limits) -> NDArray[np.bool_]:
+def _suppressed(frame: NDArray[np.int32], box: Floats32, limit: SuppressionLimits) -> NDArray[np.bool_]:
     keep = np.ones(len(box), np.bool_)
     kind = KIND_OF[box[:, _CLASS].astype(np.int32)]
     suppress(frame, box[:, _ROW].astype(np.int32), kind, np.ascontiguousarray(box[:, _BOX]), limit, keep)

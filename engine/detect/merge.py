@@ -9,7 +9,7 @@ import numpy as np
 from engine.detect.cards import ModelCard
 from engine.detect.heads.candidates import Candidates
 from engine.types import Detections, Floats32, FrameBatch, VehicleClass
-from kernels.overlap import Limits, suppress
+from kernels.overlap import SuppressionLimits, suppress
 
 _KIND = {
     VehicleClass.CAR: 0,
@@ -27,7 +27,7 @@ _FILLING = 0.75
 _BORDER_MODEL_PX = 3.0
 """A box that ends this near to its region's border is cut by it."""
 _ACROSS = 0.7
-"""See `kernels.overlap.Limits`. On footage of a street with a row of parked cars, seen as a whole and in its middle, it
+"""See `SuppressionLimits`. On footage of a street with a row of parked cars, seen as a whole and in its middle, it
 more than halves the double boxes and costs 1.5 points of recall; 0.6 costs 3."""
 
 
@@ -48,9 +48,9 @@ def merged(found: Candidates, batch: FrameBatch, card: ModelCard) -> Detections:
     return Detections(batch.frames, frame[keep], xyxy_px[keep], found.score[keep], found.class_id[keep])
 
 
-def limits(card: ModelCard) -> Limits:
+def limits(card: ModelCard) -> SuppressionLimits:
     """How far two boxes may overlap before they are taken for one vehicle."""
-    return Limits(card.nms_iou, _ACROSS)
+    return SuppressionLimits(card.nms_iou, _ACROSS)
 
 
 def places(batch: FrameBatch) -> Floats32:

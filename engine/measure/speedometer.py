@@ -24,10 +24,9 @@ from engine.measure.history import SIGHTING, History, Sightings, columns
 from engine.measure.verdict import SpeedBounds, first_that_applies, judge, tally
 from engine.types import Bytes8, Clock, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
-from kernels.momentary import momentary_velocity
-from kernels.occlusion import hidden_share
-from kernels.outline import swollen
-from kernels.speed import Fits, fit_speed
+from kernels.outline import oversized
+from kernels.overlap import occluded_share
+from kernels.speed import Fits, fit_speed, momentary_velocity
 from kernels.zones import inside
 
 
@@ -129,7 +128,7 @@ class GroundSpeedometer:
             within,
         )
         hidden = np.empty(len(tracks))
-        hidden_share(tracks.frame, tracks.xyxy_px, hidden)
+        occluded_share(tracks.frame, tracks.xyxy_px, hidden)
         margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
@@ -179,7 +178,7 @@ class GroundSpeedometer:
         """(P,) the reasons of the sightings; a box that holds more than its vehicle hides it."""
         usable, wide = seen["reason"] == Measurable.YES, np.empty(len(seen), np.bool_)
         bearing_rad, width_m = (np.ascontiguousarray(seen[name]) for name in ("bearing_rad", "width_m"))
-        swollen(offset, position_m, bearing_rad, width_m, usable, self.bounds.widest_box, wide)
+        oversized(offset, position_m, bearing_rad, width_m, usable, self.bounds.widest_box, wide)
         return np.where(wide, np.uint8(Measurable.OCCLUDED), seen["reason"])
 
     def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:

@@ -61,7 +61,7 @@ def judge(bounds: SpeedBounds, fit: Fits, sigma_mps: Floats, tally: Ints) -> Byt
     worst = np.where(lost.sum(axis=1) > usable, lost.argmax(axis=1), Measurable.TOO_SHORT)
     fits = np.isfinite(fit.speed_mps)
     short = (fit.length_m < bounds.shortest_m) | (fit.ended_s - fit.began_s < bounds.shortest_s)
-    astray = (fit.inliers < bounds.fewest_inliers) | (fit.sway_m > bounds.widest_sway_m)
+    astray = (fit.inliers < bounds.fewest_inliers) | (fit.lateral_rms_m > bounds.widest_sway_m)
     wide = np.maximum(bounds.widest_sigma_mps, bounds.widest_sigma_share * fit.speed_mps)
     reasons = [
         (tally[:, Measurable.MOVED] > 0, Measurable.MOVED),
@@ -72,7 +72,7 @@ def judge(bounds: SpeedBounds, fit: Fits, sigma_mps: Floats, tally: Ints) -> Byt
         (~fits, Measurable.INCONSISTENT),
         (short, worst),
         (astray | (fit.scatter > bounds.widest_scatter), Measurable.INCONSISTENT),
-        (np.abs(fit.drift) - 2.0 * fit.drift_sigma > bounds.most_drift, Measurable.ACCELERATING),
+        (np.abs(fit.speed_change) - 2.0 * fit.speed_change_sigma > bounds.most_drift, Measurable.ACCELERATING),
         (~(sigma_mps <= wide), Measurable.UNCERTAIN),
     ]
     return first_that_applies(reasons, np.full(len(usable), Measurable.YES))

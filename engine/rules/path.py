@@ -17,8 +17,7 @@ from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.site import PointPx, Rule
 from engine.types import Flags, Floats, Ints
 from kernels.ground import undistort
-from kernels.path import anchors
-from kernels.zones import running_median
+from kernels.path import running_median, simplify
 
 LONGEST_GAP_S = 2.0
 """Out of sight for longer, and the way begins anew."""
@@ -151,7 +150,7 @@ class RoadPlane:
         """(K,) i8: rows of the way that lie apart."""
         out = np.empty(len(way), np.int64)
         apart_m = np.maximum(APART_M, APART_PX * self.pixel_m(way.rows))
-        return out[: anchors(np.ascontiguousarray(way.position_m), apart_m, out)]
+        return out[: simplify(np.ascontiguousarray(way.position_m), apart_m, out)]
 
     def driven_m(self, way: Path) -> Floats:
         """(P,) f8: how far the vehicle had driven by every row, along the corners of the way."""

@@ -10,7 +10,7 @@ from engine.rules.evaluator import CameraContext
 from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.site import Line, Polygon, Site
 from engine.types import Flags, Floats, Ints32
-from kernels.zones import Polygons, Segments, crossed, inside
+from kernels.zones import Polygons, Segments, find_crossings, inside
 
 
 class ZoneTable:
@@ -73,7 +73,7 @@ def _crossings(rows: Rows, lines: Segments) -> Floats:
     """(K, 2) f8: instant and direction of every crossing of any of the lines, ascending."""
     foot, steps, width = foot_px(rows), max(0, len(rows) - 1), len(lines.end_px)
     fraction, direction = np.empty((steps, width)), np.empty((steps, width), np.int8)
-    crossed(foot[:-1].copy(), foot[1:].copy(), np.zeros(steps, np.int32), lines, fraction, direction)
+    find_crossings(foot[:-1].copy(), foot[1:].copy(), np.zeros(steps, np.int32), lines, fraction, direction)
     step, line = np.nonzero(direction)
     before_s, after_s = rows["captured_s"][step], rows["captured_s"][step + 1]
     at_s = before_s + fraction[step, line] * (after_s - before_s)

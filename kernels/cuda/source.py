@@ -1,4 +1,4 @@
-"""One source for both: a CPU kernel's Python function, compiled for the card with everything that it calls."""
+"""Compiles the Python function of a CPU kernel, and all functions that it calls, for the GPU."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numba.cuda
 from numba.core.dispatcher import Dispatcher
 
 cuda: Any = numba.cuda
-"""Numba's CUDA target, or its simulator; without types, which Numba does not state for what works inside a kernel."""
+"""Numba's CUDA target or its simulator. Untyped, because Numba has no types for functions used inside a kernel."""
 
 
 @cache
 def on_device(compiled: Any) -> Any:
-    """The device function of the same source as `compiled`, a function decorated with `njit`.
+    """The device function with the source of `compiled`, a function decorated with `njit`.
 
-    Its source is read again with every compiled function that it names replaced by that one's device function. Numba
-    does as much by itself when it compiles for a card, but not in the simulator.
+    Every compiled function that the source names is replaced by its device function. Numba does so by itself when it
+    compiles for a GPU, but not in the simulator.
     """
     body = compiled.py_func
     names = {
@@ -30,6 +30,6 @@ def on_device(compiled: Any) -> Any:
 
 
 def launch(kernel: Any, count: int, stream: Any, *arguments: Any) -> None:
-    """Start a kernel with one thread for each of `count` points or tracks; none, none."""
+    """Start a kernel with one thread for each of `count` points, tracks or lamps; does nothing if `count` is 0."""
     if count > 0:
         kernel.forall(count, stream=stream)(*arguments)

@@ -1,4 +1,4 @@
-"""`kernels.zones` on the card: a thread a point, or a step."""
+"""`kernels.zones` on the GPU, one thread per point or step."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from kernels import zones
 from kernels.cuda.source import cuda, launch, on_device
 from kernels.zones import Polygons, Segments
 
-_inside_some = on_device(zones.inside_some)
-_crossed_some = on_device(zones.crossed_some)
+_inside_strided = on_device(zones.inside_strided)
+_find_crossings_strided = on_device(zones.find_crossings_strided)
 
 
 @cuda.jit
 def _inside(point_px: Any, group: Any, corner_px: Any, first_corner: Any, first: Any, out: Any) -> None:
     polygons = Polygons(corner_px, first_corner, first)
-    _inside_some((cuda.grid(1), cuda.gridsize(1)), point_px, group, polygons, out)
+    _inside_strided((cuda.grid(1), cuda.gridsize(1)), point_px, group, polygons, out)
 
 
 @cuda.jit
-def _crossed(from_px: Any, to_px: Any, group: Any, end_px: Any, first: Any, fraction: Any, direction: Any) -> None:
+def _find_crossings(
+    from_px: Any, to_px: Any, group: Any, end_px: Any, first: Any, fraction: Any, direction: Any
+) -> None:
     stride = (cuda.grid(1), cuda.gridsize(1))
-    _crossed_some(stride, from_px, to_px, group, Segments(end_px, first), fraction, direction)
+    _find_crossings_strided(stride, from_px, to_px, group, Segments(end_px, first), fraction, direction)
 
 
 def inside(point_px: Any, group: Any, polygons: Polygons, out: Any, stream: Any = 0) -> None:
-    """`kernels.zones.inside`; the arrays of `polygons` are the card's too."""
+    """`kernels.zones.inside`; the arrays of `polygons` are device arrays too."""
     launch(_inside, len(group), stream, point_px, group, *polygons, out)
 
 
-def crossed(
+def find_crossings(
     from_px: Any, to_px: Any, group: Any, segments: Segments, fraction: Any, direction: Any, stream: Any = 0
 ) -> None:
-    """`kernels.zones.crossed`; the arrays of `segments` are the card's too."""
-    launch(_crossed, len(group), stream, from_px, to_px, group, *segments, fraction, direction)
+    """`kernels.zones.find_crossings`; the arrays of `segments` are device arrays too."""
+    launch(_find_crossings, len(group), stream, from_px, to_px, group, *segments, fraction, direction)

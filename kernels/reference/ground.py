@@ -1,10 +1,11 @@
-"""Twins of `kernels.ground`: whole arrays at once."""
+"""Twin of `kernels.ground`: whole arrays at once."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kernels.ground import UNDISTORT_ROUNDS, Floats, Ints, Ints32
+from kernels import Floats, Ints, Ints32
+from kernels.ground import UNDISTORT_ITERATIONS
 
 
 def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
@@ -12,13 +13,13 @@ def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
     known = geometry >= 0
     row = lens[geometry[known]]
     focal, centre = row[:, :1], row[:, 1:3]
-    seen = (point_px[known] - centre) / focal
-    straight = seen
-    for _ in range(UNDISTORT_ROUNDS):
+    distorted = (point_px[known] - centre) / focal
+    straight = distorted
+    for _ in range(UNDISTORT_ITERATIONS):
         square = (straight**2).sum(axis=1, keepdims=True)
-        straight = seen / (1.0 + square * (row[:, 3:4] + square * row[:, 4:5]))
-    bent = (row[:, 3:] != 0.0).any(axis=1, keepdims=True)
-    point_px[known] = np.where(bent, straight * focal + centre, point_px[known])
+        straight = distorted / (1.0 + square * (row[:, 3:4] + square * row[:, 4:5]))
+    has_distortion = (row[:, 3:] != 0.0).any(axis=1, keepdims=True)
+    point_px[known] = np.where(has_distortion, straight * focal + centre, point_px[known])
 
 
 def to_ground(
@@ -27,11 +28,11 @@ def to_ground(
     """Twin of `kernels.ground.to_ground`."""
     position_m[:], jacobian[:] = np.nan, np.nan
     h = image_to_ground[geometry]
-    lifted = np.einsum("pij,pj->pi", h, np.column_stack([point_px, np.ones(len(point_px))]))
-    seen = (geometry >= 0) & (lifted[:, 2] > 0.0)
-    position_m[seen] = lifted[seen, :2] / lifted[seen, 2:]
-    shrink = position_m[seen][:, :, None] * h[seen][:, None, 2, :2]
-    jacobian[seen] = (h[seen][:, :2, :2] - shrink) / lifted[seen, 2][:, None, None]
+    homogeneous = np.einsum("pij,pj->pi", h, np.column_stack([point_px, np.ones(len(point_px))]))
+    visible = (geometry >= 0) & (homogeneous[:, 2] > 0.0)
+    position_m[visible] = homogeneous[visible, :2] / homogeneous[visible, 2:]
+    shrink = position_m[visible][:, :, None] * h[visible][:, None, 2, :2]
+    jacobian[visible] = (h[visible][:, :2, :2] - shrink) / homogeneous[visible, 2][:, None, None]
 
 
 def onto_road(foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
@@ -56,7 +57,7 @@ def speed_by_homography(
     heading_rad: Floats,
     out: Floats,
 ) -> None:
-    """Twin of `kernels.ground.speed_by_homography`, by the derivative of every position after the homography."""
+    """Twin of `kernels.ground.speed_by_homography`: the derivative of every position by the homography."""
     out[:] = np.nan
     for n in np.flatnonzero(geometry >= 0):
         rows = np.arange(offset[n], offset[n + 1])
@@ -70,6 +71,6 @@ def speed_by_homography(
 
 
 def deviation(jacobian: Floats, along: Floats, noise: tuple[float, ...]) -> Floats:
-    """Twin of `kernels.ground.deviation`, of many positions."""
+    """Twin of `kernels.ground.deviation`, for P positions: jacobian (P, 2, 2) f8."""
     pixel = np.einsum("k,pkj->pj", along, jacobian)
     return np.asarray(np.sqrt((pixel**2).sum(axis=1) * noise[0] ** 2 + noise[1] ** 2))

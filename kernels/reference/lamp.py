@@ -1,52 +1,50 @@
-"""The look of lamps written plainly: whole pictures and masks."""
+"""Twin of `kernels.lamp`: whole images and masks."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kernels import Floats, Floats32
 from kernels.lamp import (
     BLUE,
-    BRIGHTER,
-    BURNT,
-    COVER,
     GREEN,
     HOUSING,
+    LIT,
+    LIT_MARGIN,
     RED,
-    RING_FROM,
-    RING_LEAST_PX,
-    RING_TO,
+    RING_INNER,
+    RING_MIN_WIDTH_PX,
+    RING_OUTER,
+    SATURATED,
+    SATURATION,
     VALUE,
-    WHITE,
-    Floats,
-    Floats32,
     Layout,
 )
 from kernels.letterbox import Picture, Plane
 
 
-def lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
-    """Twin of `kernels.lamp.lamps`."""
+def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
+    """Twin of `kernels.lamp.measure_lamps`."""
     rgb = _rgb(picture, layout)
     y, x = np.mgrid[: layout.height_px, : layout.width_px] + 0.5
     for lamp, (x_px, y_px, radius_px) in enumerate(circle_px):
-        square, near = (x - x_px) ** 2 + (y - y_px) ** 2, RING_FROM * radius_px
-        ring = (near**2 <= square) & (square <= max(RING_TO * radius_px, near + RING_LEAST_PX) ** 2)
+        square, near = (x - x_px) ** 2 + (y - y_px) ** 2, RING_INNER * radius_px
+        ring = (near**2 <= square) & (square <= max(RING_OUTER * radius_px, near + RING_MIN_WIDTH_PX) ** 2)
         housing = np.float64(np.float32(_mean(rgb.max(axis=2)[ring])))
         lens = rgb[square <= radius_px**2]
-        burnt = lens.min(axis=1) > WHITE
-        out[lamp, [RED, GREEN, BLUE]] = [_mean(channel) for channel in lens[~burnt].T]
+        saturated = lens.min(axis=1) > SATURATION
+        out[lamp, [RED, GREEN, BLUE]] = [_mean(channel) for channel in lens[~saturated].T]
         out[lamp, VALUE], out[lamp, HOUSING] = _mean(lens.max(axis=1)), housing
-        out[lamp, COVER] = (lens.max(axis=1) > housing + BRIGHTER).mean() if len(lens) else 0
-        out[lamp, BURNT] = burnt.mean() if len(lens) else 0
+        out[lamp, LIT] = (lens.max(axis=1) > housing + LIT_MARGIN).mean() if len(lens) else 0
+        out[lamp, SATURATED] = saturated.mean() if len(lens) else 0
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _mean(values: Floats) -> float:
     return float(values.mean()) if values.size else np.nan
 
 
-def _rgb(picture: Picture, layout: Layout) -> NDArray[np.float64]:
-    """(H, W, 3) the whole picture."""
+def _rgb(picture: Picture, layout: Layout) -> Floats:
+    """(H, W, 3) f8: the whole image."""
     first = _plane(picture.luma)[: layout.height_px, : layout.width_px]
     others = [_plane(plane).repeat(layout.rows, axis=0).repeat(layout.columns, axis=1) for plane in picture[1:]]
     others = [plane[: layout.height_px, : layout.width_px] for plane in others]
@@ -54,5 +52,5 @@ def _rgb(picture: Picture, layout: Layout) -> NDArray[np.float64]:
     return (component @ layout.to_rgb.T).clip(0, 255)
 
 
-def _plane(plane: Plane) -> NDArray[np.float64]:
+def _plane(plane: Plane) -> Floats:
     return plane.samples[:, plane.offset :: plane.step].astype(np.float64)

@@ -1,12 +1,12 @@
-"""The letterbox written plainly: dense scaling matrices."""
+"""Twin of `kernels.letterbox`: dense scaling matrices."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from kernels import Floats
 from kernels.letterbox import Colour, Geometry, Picture, Plane, Taps
 
 
@@ -26,12 +26,12 @@ def letterbox(picture: Picture, geometry: Geometry, colour: Colour, out: Any) ->
     out[:, geometry.top : geometry.top + height, geometry.left : geometry.left + width] = value
 
 
-def _scale(plane: Plane, rows: Taps, columns: Taps) -> NDArray[np.float64]:
+def _scale(plane: Plane, rows: Taps, columns: Taps) -> Floats:
     samples = plane.samples[:, plane.offset :: plane.step].astype(np.float64)
     return _dense(rows, samples.shape[0]) @ samples @ _dense(columns, samples.shape[1]).T
 
 
-def _dense(taps: Taps, limit: int) -> NDArray[np.float64]:
+def _dense(taps: Taps, limit: int) -> Floats:
     """(M, limit) f8: the taps as a matrix."""
     matrix = np.zeros((len(taps.first), limit))
     for row, (first, weight) in enumerate(zip(taps.first, taps.weight, strict=True)):

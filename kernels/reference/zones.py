@@ -1,4 +1,4 @@
-"""NumPy twin of `kernels.zones`."""
+"""Twin of `kernels.zones`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kernels.zones import (
-    LONGEST_GAP_S,
-    LONGEST_STEP_S,
-    PATIENCE_S,
-    REACH,
-    SMOOTH_S,
-    Flags,
-    Floats,
-    Ints32,
-    Polygons,
-    Segments,
-    Signs,
-)
+from kernels import Flags, Floats, Ints32, Signs
+from kernels.zones import GATE, MAX_GAP_S, MAX_STEP_S, RELOCATE_AFTER_S, SMOOTHING_S, Polygons, Segments
 
 
 def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> None:
-    """Which polygons of its group does every point lie in?"""
+    """Twin of `kernels.zones.inside`."""
     out[:] = False
     for row, (x, y) in enumerate(point_px):
         begin, end = polygons.first[group[row]], polygons.first[group[row] + 1]
@@ -34,94 +23,72 @@ def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> N
             out[row, column] = np.count_nonzero(x < (x1 - x0) * (y - y0) / (y1 - y0) + x0) % 2 == 1
 
 
-def _turn(a: Floats, b: Floats, point: Floats) -> float:
+def _orientation(a: Floats, b: Floats, point: Floats) -> float:
     return float((b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0]))
 
 
-def crossed(
+def find_crossings(
     from_px: Floats, to_px: Floats, group: Ints32, segments: Segments, fraction: Floats, direction: Signs
 ) -> None:
-    """Where on its step from one sighting to the next does a vehicle cross the lines of its group?"""
+    """Twin of `kernels.zones.find_crossings`."""
     fraction[:], direction[:] = np.nan, 0
     for row, (start, end) in enumerate(zip(from_px, to_px, strict=True)):
         if np.isnan(start).any() or np.isnan(end).any():
             continue
         lines = segments.end_px[segments.first[group[row]] : segments.first[group[row] + 1]]
         for column, line in enumerate(lines):
-            before, after = _turn(line[:2], line[2:], start), _turn(line[:2], line[2:], end)
-            ends = [_turn(start, end, line[:2]) >= 0, _turn(start, end, line[2:]) >= 0]
+            before, after = _orientation(line[:2], line[2:], start), _orientation(line[:2], line[2:], end)
+            ends = [_orientation(start, end, line[:2]) >= 0, _orientation(start, end, line[2:]) >= 0]
             if (before >= 0) != (after >= 0) and ends[0] != ends[1]:
                 fraction[row, column] = before / (before - after)
                 direction[row, column] = 1 if after >= 0 else -1
 
 
-def _begin(stand: Any, time_s: float, point: Floats, counts: bool) -> None:
-    stand["smooth_x_m"], stand["smooth_y_m"] = stand["anchor_x_m"], stand["anchor_y_m"] = point
-    stand["since_s"] = stand["seen_s"] = time_s
-    stand["astray_s"], stand["rows"], stand["inside"] = np.nan, 1, int(counts)
+def _start(stop: Any, time_s: float, point: Floats, counts: bool) -> None:
+    stop["smooth_x_m"], stop["smooth_y_m"] = stop["mean_x_m"], stop["mean_y_m"] = point
+    stop["since_s"] = stop["seen_s"] = time_s
+    stop["away_since_s"], stop["rows"], stop["inside"] = np.nan, 1, int(counts)
 
 
-def _near(stand: Any, point: Floats, still_m: float) -> bool:
-    smooth = np.array([stand["smooth_x_m"], stand["smooth_y_m"]])
-    return bool(stand["rows"] > 0 and np.hypot(*(point - smooth)) <= REACH * still_m)
+def _is_in_gate(stop: Any, point: Floats, radius_m: float) -> bool:
+    smooth = np.array([stop["smooth_x_m"], stop["smooth_y_m"]])
+    return bool(stop["rows"] > 0 and np.hypot(*(point - smooth)) <= GATE * radius_m)
 
 
-def _settle(stand: Any, time_s: float, point: Floats, counts: bool, still_m: float) -> None:
-    smooth = np.array([stand["smooth_x_m"], stand["smooth_y_m"]])
-    anchor = np.array([stand["anchor_x_m"], stand["anchor_y_m"]])
-    smooth += (1.0 - np.exp(-min(time_s - stand["seen_s"], LONGEST_STEP_S) / SMOOTH_S)) * (point - smooth)
-    if np.hypot(*(smooth - anchor)) > still_m:
-        _begin(stand, time_s, smooth, counts)
+def _update(stop: Any, time_s: float, point: Floats, counts: bool, radius_m: float) -> None:
+    smooth = np.array([stop["smooth_x_m"], stop["smooth_y_m"]])
+    mean = np.array([stop["mean_x_m"], stop["mean_y_m"]])
+    smooth += (1.0 - np.exp(-min(time_s - stop["seen_s"], MAX_STEP_S) / SMOOTHING_S)) * (point - smooth)
+    if np.hypot(*(smooth - mean)) > radius_m:
+        _start(stop, time_s, smooth, counts)
         return
-    stand["rows"] += 1
-    stand["inside"] += int(counts)
-    anchor += (smooth - anchor) / stand["rows"]
-    stand["smooth_x_m"], stand["smooth_y_m"] = smooth
-    stand["anchor_x_m"], stand["anchor_y_m"] = anchor
-    stand["seen_s"], stand["astray_s"] = time_s, np.nan
+    stop["rows"] += 1
+    stop["inside"] += int(counts)
+    mean += (smooth - mean) / stop["rows"]
+    stop["smooth_x_m"], stop["smooth_y_m"] = smooth
+    stop["mean_x_m"], stop["mean_y_m"] = mean
+    stop["seen_s"], stop["away_since_s"] = time_s, np.nan
 
 
-def dwell(captured_s: Floats, position_m: Floats, counts: Flags, still_m: float, stand: Any) -> None:
-    """Follow where a vehicle stands, and since when, over its next sightings."""
-    here, there = stand[0], stand[1]
+def dwell(captured_s: Floats, position_m: Floats, counts: Flags, radius_m: float, stops: Any) -> None:
+    """Twin of `kernels.zones.dwell`."""
+    current, candidate = stops[0], stops[1]
     for time_s, point, counted in zip(captured_s, position_m, counts, strict=True):
         if np.isnan(point).any():
             continue
-        if here["rows"] == 0 or time_s - here["seen_s"] > LONGEST_GAP_S:
-            _begin(here, time_s, point, counted)
-            there["rows"] = 0
-        elif _near(here, point, still_m):
-            _settle(here, time_s, point, counted, still_m)
-            there["rows"] = 0
+        if current["rows"] == 0 or time_s - current["seen_s"] > MAX_GAP_S:
+            _start(current, time_s, point, counted)
+            candidate["rows"] = 0
+        elif _is_in_gate(current, point, radius_m):
+            _update(current, time_s, point, counted, radius_m)
+            candidate["rows"] = 0
         else:
-            if _near(there, point, still_m):
-                _settle(there, time_s, point, counted, still_m)
+            if _is_in_gate(candidate, point, radius_m):
+                _update(candidate, time_s, point, counted, radius_m)
             else:
-                _begin(there, time_s, point, counted)
-            if np.isnan(here["astray_s"]):
-                here["astray_s"] = time_s
-            if time_s - here["astray_s"] > PATIENCE_S:
-                stand[0] = stand[1]
-                there["rows"] = 0
-
-
-def running_median(values: Floats, half: int, out: Floats) -> None:
-    """Replace every value by the median of its neighbourhood: a wild value does not move it, an even motion is kept."""
-    for row in range(len(values)):
-        reach = min(half, row, len(values) - 1 - row)
-        out[row] = np.median(values[row - reach : row + reach + 1], axis=0)
-
-
-def retreat(along_m: Floats) -> tuple[int, int]:
-    """The greatest fall of a progress: rows i < j with the largest along_m[i] - along_m[j], the earliest of equals."""
-    known = np.flatnonzero(~np.isnan(along_m))
-    if not len(known):
-        return -1, -1
-    values = along_m[known]
-    fall = np.maximum.accumulate(values) - values
-    last = int(np.argmax(fall))
-    if fall[last] <= 0:
-        return -1, -1
-    highest = values[: last + 1].max()
-    first = int(np.flatnonzero(values[: last + 1] == highest)[-1])
-    return int(known[first]), int(known[last])
+                _start(candidate, time_s, point, counted)
+            if np.isnan(current["away_since_s"]):
+                current["away_since_s"] = time_s
+            if time_s - current["away_since_s"] > RELOCATE_AFTER_S:
+                stops[0] = stops[1]
+                candidate["rows"] = 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kernels
-from benchmarks.kernel_cases import Case, cases
+from benchmarks.kernel_cases import KernelCase, cases
 from benchmarks.kernels import measure, nbytes
 from benchmarks.pages import result
 
@@ -30,7 +30,7 @@ OUTPUTS: dict[str, Callable[[Any, Any], list[np.ndarray]]] = {
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
-def test_kernel_and_twin_do_the_same_work_under_the_load(case: Case) -> None:
+def test_kernel_and_twin_do_the_same_work_under_the_load(case: KernelCase) -> None:
     """Otherwise the ratio would compare two different things."""
     answers = []
     for work in (case.kernel, case.twin):

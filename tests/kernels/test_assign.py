@@ -1,4 +1,4 @@
-"""Sparse assignment: the least total, as the full matrix solved by SciPy has it."""
+"""The sparse assignment has the least total: that of SciPy on the full matrix."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def dense(cost: list[list[float]]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     limit=st.sampled_from([0.0, 0.3, 0.9, 2.0]),
     ties=st.booleans(),
 )
-def test_the_total_is_the_least_there_is(
+def test_the_total_is_the_least_possible(
     rows: int, columns: int, seed: int, share: float, limit: float, ties: bool
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -59,20 +59,20 @@ def test_the_total_is_the_least_there_is(
 
 
 @pytest.mark.parametrize("assign", [kernel.assign, twin.assign])
-def test_the_nearest_is_given_up_where_another_needs_it_more(assign: Any) -> None:
+def test_a_row_leaves_its_nearest_column_to_a_row_that_needs_it_more(assign: Any) -> None:
     answer = solve(assign, *dense([[0.1, 0.2], [0.3, 5.0]]), limit=1.0)
     assert answer.tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("assign", [kernel.assign, twin.assign])
-def test_a_pair_dearer_than_the_limit_is_not_made(assign: Any) -> None:
+def test_a_pair_that_costs_more_than_the_limit_is_not_made(assign: Any) -> None:
     assert solve(assign, *dense([[0.6]]), limit=0.5).tolist() == [FREE]
     assert solve(assign, *dense([[0.4]]), limit=0.5).tolist() == [0]
 
 
 @pytest.mark.parametrize("assign", [kernel.assign, twin.assign])
 def test_the_gate_is_part_of_the_optimum(assign: Any) -> None:
-    """Solving first and striking out after would give 0-1 and 1-0 and then lose the second: 0.3 + 1 instead of 1.1."""
+    """A gate applied after the assignment would leave 0-1 and drop 1-0, for 0.3 + 1 instead of 1.1."""
     answer = solve(assign, *dense([[0.1, 0.3], [0.9, 3.0]]), limit=1.0)
     assert answer.tolist() == [0, FREE] or total(answer, np.array([[0.1, 0.3], [0.9, 3.0]]), 1.0) == pytest.approx(1.1)
 
@@ -84,7 +84,7 @@ def test_hundreds_of_crowded_boxes_are_solved_exactly() -> None:
     assert total(solve(kernel.assign, cost, allowed, 0.5), cost, 0.5) == pytest.approx(best, abs=1e-9)
 
 
-def test_the_same_edges_give_the_same_answer_whatever_was_solved_before() -> None:
+def test_the_answer_does_not_depend_on_the_problem_solved_before() -> None:
     rng = np.random.default_rng(3)
     out = kernel.matching(12, 12)
     cost, allowed = rng.integers(0, 3, (12, 12)) / 2, rng.random((12, 12)) < 0.5

@@ -1,4 +1,4 @@
-"""The CUDA bodies where there is no card: run in Numba's simulator, and compiled for real cards where NVVM is there."""
+"""The CUDA kernels without a GPU: run in Numba's simulator, and compiled if numba-cuda is installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_cuda_bodies_give_the_cpus_answers_in_the_simulator(tmp_path: Path) -> None:
+def test_the_cuda_kernels_equal_the_cpu_kernels_in_the_simulator(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "tests/cuda", "-p", "no:cacheprovider", f"--junit-xml={report}"]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
@@ -26,9 +26,9 @@ def test_the_cuda_bodies_give_the_cpus_answers_in_the_simulator(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("capability", ["8.0", "8.9", "9.0"])
-def test_the_cuda_bodies_compile_for_a_card_that_is_not_there(capability: str) -> None:
+def test_the_cuda_kernels_compile_without_a_gpu(capability: str) -> None:
     if importlib.util.find_spec("numba_cuda") is None:
-        pytest.skip("numba-cuda is not installed: the compiler for the card is missing")
+        pytest.skip("numba-cuda is not installed: the compiler is missing")
     command = [sys.executable, ROOT / "tests" / "cuda" / "compile_for.py", capability]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

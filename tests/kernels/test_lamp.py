@@ -1,4 +1,4 @@
-"""The lamp kernel against its twin, and both against what lamps look like."""
+"""The lamp kernel equals its twin and finds the colours of known lamps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 import kernels.lamp as kernel
 import kernels.reference.lamp as twin
-from kernels.lamp import BLUE, BURNT, COLUMNS, COVER, GREEN, HOUSING, RED, VALUE, Layout
+from kernels.lamp import BLUE, COLUMNS, GREEN, HOUSING, LIT, RED, SATURATED, VALUE, Layout
 from kernels.letterbox import Picture, Plane
 
 BT601 = np.array([[1, 0, 1.402, -179.456], [1, -0.344, -0.714, 135.424], [1, 1.772, 0, -226.816]])
@@ -15,7 +15,7 @@ PLAIN_RGB = np.hstack([np.eye(3), np.zeros((3, 1))])
 
 
 def noise(*, interleaved: bool, size: tuple[int, int] = (61, 45), seed: int = 0) -> tuple[Picture, Layout]:
-    """Y'CbCr 4:2:0, in rows longer than the picture."""
+    """Y'CbCr 4:2:0 noise, in rows longer than the image."""
     rng, (width, height) = np.random.default_rng(seed), size
     half = (-(-height // 2), -(-width // 2))
     luma = Plane(rng.integers(0, 256, (height, width + 7), np.uint8), 1, 0)
@@ -27,18 +27,18 @@ def noise(*, interleaved: bool, size: tuple[int, int] = (61, 45), seed: int = 0)
 
 
 def of_rgb(rgb: np.ndarray) -> tuple[Picture, Layout]:
-    """An interleaved RGB picture, as a GPU's decoder gives it."""
+    """An interleaved RGB image, as a GPU decoder gives it."""
     height, width, _ = rgb.shape
     samples = np.ascontiguousarray(rgb.reshape(height, 3 * width))
     return Picture(*(Plane(samples, 3, channel) for channel in range(3))), Layout(width, height, 1, 1, PLAIN_RGB)
 
 
-def look(picture: Picture, layout: Layout, *circles: tuple[float, float, float]) -> np.ndarray:
-    """The kernel's answer, after it was found to be the twin's."""
+def measure(picture: Picture, layout: Layout, *circles: tuple[float, float, float]) -> np.ndarray:
+    """The kernel's answer, checked against the twin's."""
     circle_px = np.array(circles, np.float64).reshape(-1, 3)
     got, want = np.full((2, len(circle_px), COLUMNS), -1, np.float32)
-    kernel.lamps(picture, layout, circle_px, got)
-    twin.lamps(picture, layout, circle_px, want)
+    kernel.measure_lamps(picture, layout, circle_px, got)
+    twin.measure_lamps(picture, layout, circle_px, want)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
     return got
 
@@ -48,49 +48,49 @@ def look(picture: Picture, layout: Layout, *circles: tuple[float, float, float])
 def test_kernel_equals_twin(interleaved: bool, count: int) -> None:
     rng = np.random.default_rng(count)
     circles = np.stack([rng.uniform(-5, 66, count), rng.uniform(-5, 50, count), rng.uniform(1, 9, count)], axis=1)
-    look(*noise(interleaved=interleaved), *map(tuple, circles))
+    measure(*noise(interleaved=interleaved), *map(tuple, circles))
 
 
 def lamp_picture(colour: tuple[int, int, int], behind: int = 20, radius_px: float = 6.0) -> np.ndarray:
-    """(40, 40, 3) a lens of one colour in the middle of a grey housing."""
+    """(40, 40, 3) u1: a lens of one colour in the centre of a grey housing."""
     rgb = np.full((40, 40, 3), behind, np.uint8)
     y, x = np.mgrid[:40, :40] + 0.5
     rgb[np.hypot(x - 20, y - 20) <= radius_px] = colour
     return rgb
 
 
-def test_a_lit_lens_has_its_colour_and_stands_out_from_the_ring() -> None:
-    (row,) = look(*of_rgb(lamp_picture((250, 90, 60))), (20, 20, 5.5))
+def test_a_lit_lens_has_its_colour_and_is_brighter_than_the_ring() -> None:
+    (row,) = measure(*of_rgb(lamp_picture((250, 90, 60))), (20, 20, 5.5))
     np.testing.assert_allclose(row[[RED, GREEN, BLUE, VALUE, HOUSING]], [250, 90, 60, 250, 20])
-    assert (row[COVER], row[BURNT]) == (1, 0)
+    assert (row[LIT], row[SATURATED]) == (1, 0)
 
 
-def test_a_dark_lens_does_not() -> None:
-    (row,) = look(*of_rgb(lamp_picture((30, 25, 22))), (20, 20, 5.5))
-    assert (row[COVER], row[BURNT]) == (0, 0)
+def test_a_dark_lens_is_not_lit() -> None:
+    (row,) = measure(*of_rgb(lamp_picture((30, 25, 22))), (20, 20, 5.5))
+    assert (row[LIT], row[SATURATED]) == (0, 0)
 
 
-def test_a_burnt_lens_has_no_colour_but_what_its_rim_has() -> None:
-    burnt = lamp_picture((255, 255, 255))
-    (row,) = look(*of_rgb(burnt), (20, 20, 5.5))
-    assert row[BURNT] == 1
+def test_a_saturated_lens_has_only_the_colour_of_its_rim() -> None:
+    saturated = lamp_picture((255, 255, 255))
+    (row,) = measure(*of_rgb(saturated), (20, 20, 5.5))
+    assert row[SATURATED] == 1
     assert np.isnan(row[[RED, GREEN, BLUE]]).all()
     y, x = np.mgrid[:40, :40] + 0.5
     rim = (np.hypot(x - 20, y - 20) <= 6) & (np.hypot(x - 20, y - 20) > 4)
-    burnt[rim] = (230, 60, 40)
-    (row,) = look(*of_rgb(burnt), (20, 20, 5.5))
-    assert 0.3 < row[BURNT] < 0.9
+    saturated[rim] = (230, 60, 40)
+    (row,) = measure(*of_rgb(saturated), (20, 20, 5.5))
+    assert 0.3 < row[SATURATED] < 0.9
     np.testing.assert_allclose(row[[RED, GREEN, BLUE]], [230, 60, 40])
 
 
-def test_a_half_covered_lens_is_half_covered() -> None:
+def test_a_half_covered_lens_is_half_lit() -> None:
     rgb = lamp_picture((250, 90, 60))
     rgb[:, 20:] = 20
-    (row,) = look(*of_rgb(rgb), (20, 20, 5.5))
-    assert row[COVER] == pytest.approx(0.5, abs=0.05)
+    (row,) = measure(*of_rgb(rgb), (20, 20, 5.5))
+    assert row[LIT] == pytest.approx(0.5, abs=0.05)
 
 
-def test_outside_of_the_picture_there_is_nothing() -> None:
-    (row,) = look(*of_rgb(lamp_picture((250, 90, 60))), (90, 90, 5))
+def test_a_lamp_outside_the_image_has_no_values() -> None:
+    (row,) = measure(*of_rgb(lamp_picture((250, 90, 60))), (90, 90, 5))
     assert np.isnan(row[[RED, VALUE, HOUSING]]).all()
-    assert (row[COVER], row[BURNT]) == (0, 0)
+    assert (row[LIT], row[SATURATED]) == (0, 0)

@@ -1,4 +1,4 @@
-"""The letterbox kernel against its twin, and both against what scaling is."""
+"""The letterbox kernel equals its twin and scales known signals correctly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernels import letterbox as kernel
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
-from kernels.reference import letterbox as reference
+from kernels.reference import letterbox as twin
 
 PLAIN = Colour(
     np.array([[1, 0, 1.4], [1, -0.34, -0.71], [1, 1.77, 0]], np.float32),
@@ -21,7 +21,7 @@ PLAIN = Colour(
 
 
 def make_picture(width: int, height: int, *, interleaved: bool, seed: int = 0) -> Picture:
-    """Noise, in rows longer than the picture as libavcodec makes them."""
+    """Noise, in rows longer than the image, as libavcodec makes them."""
     random = np.random.default_rng(seed)
     half = (-(-height // 2), -(-width // 2))
     luma = Plane(random.integers(0, 256, (height, width + 7), np.uint8), 1, 0)
@@ -54,7 +54,7 @@ def test_kernel_equals_twin(interleaved: bool, layout: str, size: tuple[int, int
     got = got if layout == "nchw" else got.transpose(2, 0, 1)
     want = np.full((3, 60, 80), np.nan)
     kernel.letterbox(picture, geometry, PLAIN, got)
-    reference.letterbox(picture, geometry, PLAIN, want)
+    twin.letterbox(picture, geometry, PLAIN, want)
     np.testing.assert_allclose(got, want, atol=2e-5)
 
 
@@ -64,13 +64,13 @@ def test_bytes_are_rounded_and_clipped() -> None:
     got, want = np.empty((3, 30, 40), np.uint8), np.empty((3, 30, 40))
     geometry = make_geometry((0, 0, 32, 16), (20, 10), (32, 16))
     kernel.letterbox(picture, geometry, steep, got)
-    reference.letterbox(picture, geometry, steep, want)
+    twin.letterbox(picture, geometry, steep, want)
     assert {0, 255} <= set(got.ravel().tolist())
     assert np.abs(got - np.floor(want)).max() <= 1
     assert (got == np.floor(want)).mean() > 0.999
 
 
-def test_a_region_is_what_cutting_it_out_first_gives() -> None:
+def test_a_region_equals_the_same_image_cropped_first() -> None:
     picture = make_picture(64, 48, interleaved=False)
     planes = (np.ascontiguousarray(p.samples[8 // s :, 16 // s :]) for p, s in zip(picture, (1, 2, 2), strict=True))
     part = Picture(*(Plane(samples, 1, 0) for samples in planes))
@@ -87,7 +87,7 @@ def test_a_region_is_what_cutting_it_out_first_gives() -> None:
     st.floats(0, 1, allow_subnormal=False),
 )
 @settings(deadline=None)
-def test_taps_weigh_every_output_alike_and_stay_on_the_line(limit: int, size: int, a: float, b: float) -> None:
+def test_the_weights_of_every_output_sum_to_one_and_stay_on_the_line(limit: int, size: int, a: float, b: float) -> None:
     begin, end = sorted((a * limit, b * limit))
     if end - begin < 1e-6:
         return
@@ -113,12 +113,12 @@ def test_enlarging_interpolates_between_neighbours() -> None:
     np.testing.assert_allclose(got, [0, 25, 75, 100], atol=1e-4)
 
 
-def test_the_same_size_changes_nothing() -> None:
+def test_scaling_to_the_same_size_changes_nothing() -> None:
     source = np.random.default_rng(1).uniform(0, 255, 50)
     np.testing.assert_allclose(line(taps(0, 50, 50, 50), source), source, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [(3, 3, 9, 4), (-1, 3, 9, 4), (0, 10, 9, 4), (0, 9, 9, 0), (float("nan"), 9, 9, 4)])
-def test_an_interval_that_is_empty_or_off_the_line_is_refused(bad: tuple[float, float, int, int]) -> None:
+def test_taps_raises_for_an_interval_that_is_empty_or_leaves_the_line(bad: tuple[float, float, int, int]) -> None:
     with pytest.raises(ValueError, match="cannot scale"):
         taps(*bad)

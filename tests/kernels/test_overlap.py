@@ -1,4 +1,4 @@
-"""Overlap kernels against their twins, and suppression against what it is for."""
+"""The overlap kernels equal their twins and give known answers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import overlap as kernel
-from kernels.overlap import Limits
-from kernels.reference import overlap as reference
+from kernels.overlap import SuppressionLimits
+from kernels.reference import overlap as twin
 
-LIMITS = Limits(0.5, 0.7)
+LIMITS = SuppressionLimits(0.5, 0.7)
 
 
 def make_boxes(count: int, seed: int = 0) -> np.ndarray:
@@ -25,7 +25,7 @@ def test_iou_equals_twin(n: int, m: int) -> None:
     first, second = make_boxes(n), make_boxes(m, seed=1)
     got, want = np.full((n, m), -1, np.float32), np.full((n, m), -1, np.float32)
     kernel.iou(first, second, got)
-    reference.iou(first, second, want)
+    twin.iou(first, second, want)
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
@@ -42,18 +42,18 @@ def test_a_box_with_a_nan_overlaps_nothing(column: int) -> None:
     boxes[3, column] = np.nan
     got, want = np.empty((20, 20), np.float32), np.empty((20, 20), np.float32)
     kernel.iou(boxes, boxes, got)
-    reference.iou(boxes, boxes, want)
+    twin.iou(boxes, boxes, want)
     np.testing.assert_allclose(got, want, rtol=1e-6)
     assert not got[3].any()
     assert not got[:, 3].any()
 
 
-def both(frame, row, kind, xyxy, keep) -> np.ndarray:
-    """The kernel's answer, after making sure that it is its twin's."""
-    columns = [np.asarray(c, np.int32) for c in (frame, row, kind)]
+def suppress(frame, region, category, xyxy, keep) -> np.ndarray:
+    """The kernel's answer, checked against the twin's."""
+    columns = [np.asarray(c, np.int32) for c in (frame, region, category)]
     got, want = np.array(keep, np.bool_), np.array(keep, np.bool_)
     kernel.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, got)
-    reference.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, want)
+    twin.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, want)
     np.testing.assert_array_equal(got, want)
     return got
 
@@ -64,8 +64,8 @@ def test_suppression_equals_twin(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     boxes = make_boxes(count, seed)
     boxes[random.uniform(size=count) < 0.03, 1] = np.nan
-    frame, row, kind = np.sort(random.integers(0, 3, count)), random.integers(0, 2, count), random.integers(0, 2, count)
-    both(frame, row, kind, boxes, random.uniform(size=count) < 0.9)
+    frame, region, category = np.sort(random.integers(0, 3, count)), *random.integers(0, 2, (2, count))
+    suppress(frame, region, category, boxes, random.uniform(size=count) < 0.9)
 
 
 BOX = [0, 0, 10, 10]
@@ -73,19 +73,36 @@ NEAR = [0, 0, 10, 8]
 SMALL_INSIDE = [0, 0, 5, 5]
 
 
-def test_of_two_boxes_on_a_vehicle_the_better_stays() -> None:
-    assert both([0, 0], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).tolist() == [True, False]
+def test_the_better_of_two_boxes_on_a_vehicle_stays() -> None:
+    assert suppress([0, 0], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).tolist() == [True, False]
 
 
-def test_another_frame_or_kind_is_left_alone() -> None:
-    assert both([0, 1], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).all()
-    assert both([0, 0], [0, 0], [0, 2], [BOX, NEAR], [1, 1]).all()
+def test_boxes_of_different_frames_or_categories_do_not_suppress_each_other() -> None:
+    assert suppress([0, 1], [0, 0], [0, 0], [BOX, NEAR], [1, 1]).all()
+    assert suppress([0, 0], [0, 0], [0, 2], [BOX, NEAR], [1, 1]).all()
 
 
-def test_a_box_struck_out_before_strikes_out_nothing() -> None:
-    assert both([0, 0], [0, 0], [0, 0], [BOX, NEAR], [0, 1]).tolist() == [False, True]
+def test_a_box_dropped_before_suppresses_no_other() -> None:
+    assert suppress([0, 0], [0, 0], [0, 0], [BOX, NEAR], [0, 1]).tolist() == [False, True]
 
 
-def test_a_part_of_a_vehicle_is_one_with_it_only_across_regions() -> None:
-    assert both([0, 0], [0, 0], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).all()
-    assert both([0, 0], [0, 1], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).tolist() == [True, False]
+def test_a_box_on_a_part_of_a_vehicle_is_dropped_only_if_from_another_region() -> None:
+    assert suppress([0, 0], [0, 0], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).all()
+    assert suppress([0, 0], [0, 1], [0, 0], [BOX, SMALL_INSIDE], [1, 1]).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("n", [0, 1, 120])
+def test_occluded_share_equals_its_twin(n: int) -> None:
+    rng = np.random.default_rng(n)
+    corner, size = rng.uniform(0, 300, (n, 2)), rng.uniform(5, 120, (n, 2))
+    boxes = np.column_stack([corner, corner + size]).astype(np.float32)
+    frame, mine, theirs = np.sort(rng.integers(0, 6, n)).astype(np.int32), np.zeros(n), np.zeros(n)
+    kernel.occluded_share(frame, boxes, mine)
+    twin.occluded_share(frame, boxes, theirs)
+    np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_only_a_nearer_box_occludes() -> None:
+    share = np.zeros(2)
+    kernel.occluded_share(np.zeros(2, np.int32), np.array([[0, 0, 10, 10], [5, 0, 15, 12]], np.float32), share)
+    assert share.tolist() == [0.5, 0.0]

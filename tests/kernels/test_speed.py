@@ -1,4 +1,4 @@
-"""Ground and speed kernels against their plain twins and against known truth."""
+"""The ground, speed and outline kernels equal their twins and give known answers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kernels.ground as fast_ground
-import kernels.reference.ground as plain_ground
-import kernels.reference.momentary as plain_momentary
-import kernels.reference.occlusion as plain_occlusion
-import kernels.reference.outline as plain_outline
-import kernels.reference.speed as plain_speed
-from kernels import momentary as fast_momentary
-from kernels import occlusion as fast_occlusion
-from kernels import outline as fast_outline
-from kernels import speed as fast_speed
+from kernels import ground, outline, speed
+from kernels.reference import ground as ground_twin
+from kernels.reference import outline as outline_twin
+from kernels.reference import speed as speed_twin
 
 HOMOGRAPHIES = np.array(
     [[[0.02, 0.001, -12.0], [0.0, -0.03, 40.0], [0.0, 0.0021, -0.2]], [[0.01, 0, -5], [0, -0.02, 30], [0, 0.001, 0.1]]]
@@ -39,22 +33,22 @@ def on_ground(module: object, geometry: np.ndarray, point_px: np.ndarray) -> tup
 def test_to_ground_equals_its_twin(n: int) -> None:
     geometry, point_px = points(np.random.default_rng(n), n)
     for mine, twin in zip(
-        on_ground(fast_ground, geometry, point_px), on_ground(plain_ground, geometry, point_px), strict=True
+        on_ground(ground, geometry, point_px), on_ground(ground_twin, geometry, point_px), strict=True
     ):
         np.testing.assert_allclose(mine, twin, rtol=1e-9)
 
 
-def test_the_jacobian_is_the_derivative() -> None:
+def test_the_jacobian_is_the_derivative_of_the_position() -> None:
     geometry, point_px = np.zeros(1, np.int32), np.array([[700.0, 500.0]])
-    _, jacobian = on_ground(fast_ground, geometry, point_px)
+    _, jacobian = on_ground(ground, geometry, point_px)
     for axis in range(2):
         step = np.eye(2)[axis] * 1e-3
-        ahead, behind = (on_ground(fast_ground, geometry, point_px + k * step)[0][0] for k in (1, -1))
+        ahead, behind = (on_ground(ground, geometry, point_px + k * step)[0][0] for k in (1, -1))
         assert jacobian[0, :, axis] == pytest.approx((ahead - behind) / 2e-3, rel=1e-6)
 
 
-def test_above_the_horizon_there_is_no_ground() -> None:
-    position_m, jacobian = on_ground(fast_ground, np.zeros(1, np.int32), np.array([[500.0, 50.0]]))
+def test_a_point_above_the_horizon_has_no_ground_point() -> None:
+    position_m, jacobian = on_ground(ground, np.zeros(1, np.int32), np.array([[500.0, 50.0]]))
     assert np.isnan(position_m).all()
     assert np.isnan(jacobian).all()
 
@@ -63,8 +57,8 @@ def test_above_the_horizon_there_is_no_ground() -> None:
 def test_undistort_equals_its_twin(n: int) -> None:
     geometry, mine = points(np.random.default_rng(n), n)
     twin, lens = mine.copy(), np.array([[1000.0, 540, 540, -0.2, 0.03], [900.0, 500, 500, 0.0, 0.0]])
-    fast_ground.undistort(lens, geometry, mine)
-    plain_ground.undistort(lens, geometry, twin)
+    ground.undistort(lens, geometry, mine)
+    ground_twin.undistort(lens, geometry, twin)
     np.testing.assert_allclose(mine, twin, rtol=1e-9)
 
 
@@ -72,7 +66,7 @@ def test_undistort_inverts_the_polynomial() -> None:
     straight = np.array([[0.3, -0.2]])
     square = (straight**2).sum()
     seen_px = straight * (1 - 0.2 * square + 0.03 * square**2) * 1000 + 540
-    fast_ground.undistort(np.array([[1000.0, 540, 540, -0.2, 0.03]]), np.zeros(1, np.int32), seen_px)
+    ground.undistort(np.array([[1000.0, 540, 540, -0.2, 0.03]]), np.zeros(1, np.int32), seen_px)
     assert seen_px == pytest.approx(straight * 1000 + 540, abs=1e-3)
 
 
@@ -82,14 +76,14 @@ def test_onto_road_equals_its_twin(n: int) -> None:
     foot = np.array([[1.0, -2.0, 8.0, 0.2, 0.5], [np.nan] * 5])
     geometry, mine = rng.integers(-1, 2, n).astype(np.int32), rng.uniform(-50, 50, (n, 2))
     twin, slope, twin_slope = mine.copy(), np.ones((n, 2)), np.ones((n, 2))
-    fast_ground.onto_road(foot, geometry, mine, slope)
-    plain_ground.onto_road(foot, geometry, twin, twin_slope)
+    ground.onto_road(foot, geometry, mine, slope)
+    ground_twin.onto_road(foot, geometry, twin, twin_slope)
     np.testing.assert_allclose(mine, twin, rtol=1e-12)
     np.testing.assert_allclose(slope, twin_slope, rtol=1e-12)
 
 
 def ragged(rng: np.random.Generator, tracks: int) -> tuple[np.ndarray, ...]:
-    """Tracks of 0 to 60 points with outliers, unusable points (nan) and gaps."""
+    """Tracks of 0 to 59 points with outliers, unusable points (nan) and gaps."""
     sizes = rng.integers(0, 60, tracks)
     offset = np.cumsum([0, *sizes])
     t = np.concatenate([np.cumsum(rng.choice([0.04, 0.08, 0.4], n, p=[0.7, 0.25, 0.05])) for n in sizes] or [[]])
@@ -104,33 +98,33 @@ def ragged(rng: np.random.Generator, tracks: int) -> tuple[np.ndarray, ...]:
 @pytest.mark.parametrize("tracks", [0, 1, 40, 700])
 def test_fit_speed_equals_its_twin(tracks: int) -> None:
     arrays = ragged(np.random.default_rng(tracks), tracks)
-    mine, twin = fast_speed.fit_speed(*arrays, (1.0, 0.1)), plain_speed.fit_speed(*arrays, (1.0, 0.1))
-    for name in fast_speed.Fits._fields:
+    mine, twin = speed.fit_speed(*arrays, (1.0, 0.1)), speed_twin.fit_speed(*arrays, (1.0, 0.1))
+    for name in speed.Fits._fields:
         tolerance = {"rtol": 1e-5, "atol": 1e-6}
         np.testing.assert_allclose(getattr(mine, name), getattr(twin, name), **tolerance, err_msg=name)
 
 
-def test_a_track_is_the_same_alone_and_in_company() -> None:
+def test_a_track_has_the_same_fit_alone_and_in_a_batch() -> None:
     offset, *arrays = ragged(np.random.default_rng(5), 900)
-    company = fast_speed.fit_speed(offset, *arrays, (1.0, 0.1))
+    batch = speed.fit_speed(offset, *arrays, (1.0, 0.1))
     for n in (0, 450, 899):
         rows = slice(offset[n], offset[n + 1])
-        alone = fast_speed.fit_speed(np.array([0, rows.stop - rows.start]), *(a[rows] for a in arrays), (1.0, 0.1))
-        for name in fast_speed.Fits._fields[:-1]:
-            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(company, name)[n], err_msg=name)
+        alone = speed.fit_speed(np.array([0, rows.stop - rows.start]), *(a[rows] for a in arrays), (1.0, 0.1))
+        for name in speed.Fits._fields[:-1]:
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(batch, name)[n], err_msg=name)
 
 
-def test_times_that_do_not_ascend_give_no_speed() -> None:
+def test_a_track_whose_times_do_not_ascend_has_no_speed() -> None:
     t = np.array([0.0, 0.1, 0.1, 0.2, 0.3, 0.4])
     position = np.column_stack([10 * t, 0 * t])
-    fit = fast_speed.fit_speed(np.array([0, 6]), t, position, np.full((6, 2, 2), 0.01), np.ones(6, bool), (1.0, 0.1))
+    fit = speed.fit_speed(np.array([0, 6]), t, position, np.full((6, 2, 2), 0.01), np.ones(6, bool), (1.0, 0.1))
     assert np.isnan(fit.speed_mps[0])
     assert not fit.gain.any()
 
 
-def test_the_gain_turns_positions_into_the_speed() -> None:
+def test_the_gain_sums_the_positions_to_the_speed() -> None:
     offset, t, position, jacobian, usable = ragged(np.random.default_rng(9), 30)
-    fit = fast_speed.fit_speed(offset, t, position, jacobian, usable, (1.0, 0.1))
+    fit = speed.fit_speed(offset, t, position, jacobian, usable, (1.0, 0.1))
     for n in np.flatnonzero(np.isfinite(fit.speed_mps)):
         rows = slice(offset[n], offset[n + 1])
         velocity = fit.gain[rows] @ np.nan_to_num(position[rows])
@@ -139,17 +133,17 @@ def test_the_gain_turns_positions_into_the_speed() -> None:
 
 @given(st.floats(0.0, 0.95), st.integers(0, 2**32 - 1))
 @settings(max_examples=8, deadline=None)
-def test_the_standard_error_knows_of_correlated_residuals(alike: float, seed: int) -> None:
+def test_the_standard_error_covers_correlated_residuals(correlation: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     tracks, n = 400, 60
     noise = np.empty((tracks, n))
     noise[:, 0] = rng.normal(0, 0.1, tracks)
     for i in range(1, n):
-        noise[:, i] = alike * noise[:, i - 1] + np.sqrt(1 - alike**2) * rng.normal(0, 0.1, tracks)
+        noise[:, i] = correlation * noise[:, i - 1] + np.sqrt(1 - correlation**2) * rng.normal(0, 0.1, tracks)
     t = np.tile(np.arange(n) * 0.04, tracks)
     position = np.column_stack([20.0 * t + noise.ravel(), np.zeros(tracks * n)])
     jacobian = np.zeros((tracks * n, 2, 2))
-    fit = fast_speed.fit_speed(np.arange(tracks + 1) * n, t, position, jacobian, np.ones(tracks * n, bool), (1.0, 0.1))
+    fit = speed.fit_speed(np.arange(tracks + 1) * n, t, position, jacobian, np.ones(tracks * n, bool), (1.0, 0.1))
     inside = np.abs(fit.speed_mps - 20.0) < 1.96 * fit.sigma_mps
     assert 0.7 < inside.mean() <= 1.0
     assert np.abs(np.mean(fit.speed_mps) - 20.0) < 0.05
@@ -160,7 +154,7 @@ def test_momentary_velocity_equals_its_twin(tracks: int) -> None:
     rng = np.random.default_rng(tracks)
     offset, t, position, jacobian, _ = ragged(rng, tracks)
     wanted, results = rng.random(len(t)) < 0.5, []
-    for module in (fast_momentary, plain_momentary):
+    for module in (speed, speed_twin):
         velocity, sigma = np.zeros((len(t), 2)), np.zeros(len(t))
         module.momentary_velocity(offset, t, position, jacobian, wanted, (1.0, 1.0, 0.1), velocity, sigma)
         results.append((velocity, sigma))
@@ -169,65 +163,47 @@ def test_momentary_velocity_equals_its_twin(tracks: int) -> None:
 
 
 @pytest.mark.parametrize("tracks", [0, 1, 40])
-def test_speed_by_homography_equals_its_twin_and_the_difference(tracks: int) -> None:
+def test_speed_by_homography_equals_its_twin_and_the_finite_difference(tracks: int) -> None:
     rng = np.random.default_rng(tracks)
     sizes = rng.integers(1, 30, tracks)
     offset, geometry = np.cumsum([0, *sizes]), rng.integers(-1, 2, tracks).astype(np.int32)
     point_px, gain = rng.uniform(300, 1000, (offset[-1], 2)), rng.normal(0, 1, offset[-1])
     heading, out, twin = rng.uniform(-3, 3, tracks), np.zeros((tracks, 9)), np.zeros((tracks, 9))
-    fast_ground.speed_by_homography(HOMOGRAPHIES, offset, geometry, point_px, gain, heading, out)
-    plain_ground.speed_by_homography(HOMOGRAPHIES, offset, geometry, point_px, gain, heading, twin)
+    ground.speed_by_homography(HOMOGRAPHIES, offset, geometry, point_px, gain, heading, out)
+    ground_twin.speed_by_homography(HOMOGRAPHIES, offset, geometry, point_px, gain, heading, twin)
     np.testing.assert_allclose(out, twin, rtol=1e-9)
     for n in np.flatnonzero(geometry >= 0)[:3]:
         rows = slice(offset[n], offset[n + 1])
         h, toward = HOMOGRAPHIES[geometry[n]], np.array([np.cos(heading[n]), np.sin(heading[n])])
 
-        def speed(h: np.ndarray, rows: slice = rows, toward: np.ndarray = toward) -> float:
+        def speed_by(h: np.ndarray, rows: slice = rows, toward: np.ndarray = toward) -> float:
             q = np.column_stack([point_px[rows], np.ones(rows.stop - rows.start)]) @ h.T
             return float(gain[rows] @ (q[:, :2] / q[:, 2:]) @ toward)
 
         for k in range(9):
             step = np.zeros(9)
             step[k] = 1e-7
-            slope = (speed(h + step.reshape(3, 3)) - speed(h - step.reshape(3, 3))) / 2e-7
+            slope = (speed_by(h + step.reshape(3, 3)) - speed_by(h - step.reshape(3, 3))) / 2e-7
             assert out[n, k] == pytest.approx(slope, rel=1e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("n", [0, 1, 120])
-def test_hidden_share_equals_its_twin(n: int) -> None:
-    rng = np.random.default_rng(n)
-    corner, size = rng.uniform(0, 300, (n, 2)), rng.uniform(5, 120, (n, 2))
-    boxes = np.column_stack([corner, corner + size]).astype(np.float32)
-    frame, mine, twin = np.sort(rng.integers(0, 6, n)).astype(np.int32), np.zeros(n), np.zeros(n)
-    fast_occlusion.hidden_share(frame, boxes, mine)
-    plain_occlusion.hidden_share(frame, boxes, twin)
-    np.testing.assert_allclose(mine, twin, rtol=1e-6)
-
-
-def test_only_a_nearer_box_hides() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 12]], np.float32)
-    share = np.zeros(2)
-    fast_occlusion.hidden_share(np.zeros(2, np.int32), boxes, share)
-    assert share.tolist() == [0.5, 0.0]
-
-
 @pytest.mark.parametrize("sizes", [[], [0], [4], [5], [60, 0, 3, 17]])
-def test_swollen_equals_its_twin(sizes: list[int]) -> None:
+def test_oversized_equals_its_twin(sizes: list[int]) -> None:
     rng = np.random.default_rng(len(sizes))
     offset, n = np.cumsum([0, *sizes]), sum(sizes)
     position_m, bearing_rad, width_m = rng.normal(0, 20, (n, 2)), rng.uniform(-3, 3, n), rng.uniform(1.5, 6, n)
     usable, mine, twin = rng.random(n) < 0.9, np.ones(n, np.bool_), np.ones(n, np.bool_)
     width_m[~usable] = np.nan
-    fast_outline.swollen(offset, position_m, bearing_rad, width_m, usable, 1.35, mine)
-    plain_outline.swollen(offset, position_m, bearing_rad, width_m, usable, 1.35, twin)
+    outline.oversized(offset, position_m, bearing_rad, width_m, usable, 1.35, mine)
+    outline_twin.oversized(offset, position_m, bearing_rad, width_m, usable, 1.35, twin)
     assert mine.tolist() == twin.tolist()
     assert mine.any() == (n > 10)
 
 
-def test_without_the_cameras_place_no_box_is_called_swollen() -> None:
+def test_no_box_is_oversized_without_a_bearing() -> None:
     width_m, out = np.array([2.0] * 9 + [9.0]), np.ones(10, np.bool_)
     at = np.column_stack([np.zeros(10), np.arange(10.0)])
-    fast_outline.swollen(np.array([0, 10]), at, np.full(10, np.nan), width_m, np.ones(10, np.bool_), 1.35, out)
+    outline.oversized(np.array([0, 10]), at, np.full(10, np.nan), width_m, np.ones(10, np.bool_), 1.35, out)
     assert not out.any()
-    fast_outline.swollen(np.array([0, 10]), at, np.full(10, 1.5), width_m, np.ones(10, np.bool_), 1.35, out)
+    outline.oversized(np.array([0, 10]), at, np.full(10, 1.5), width_m, np.ones(10, np.bool_), 1.35, out)
     assert out.tolist() == [False] * 9 + [True]

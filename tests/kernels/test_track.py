@@ -1,4 +1,4 @@
-"""One compiled call for all cameras: equal to its plain twin on wild traffic."""
+"""The tracker's kernel equals its twin on random traffic of several cameras."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ from hypothesis import strategies as st
 from engine.track import TrackerParameters
 from kernels import track as kernel
 from kernels.assign import FREE
-from kernels.nouns.track import TENTATIVE, TRACK, Batch, Parameters, Sightings, State
 from kernels.reference import track as twin
+from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable
 
-PARAMETERS = Parameters(**{k: float(v) for k, v in dataclasses.asdict(TrackerParameters()).items()})
+PARAMETERS = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(TrackerParameters()).items()})
 CAPACITY = 64
 
 
-def new_state(cameras: int) -> State:
-    return State(
-        np.zeros((cameras, CAPACITY), TRACK),
-        np.zeros(cameras, np.int64),
-        np.zeros(cameras, np.int64),
-        np.full(cameras, -np.inf),
-    )
+def new_table(cameras: int, capacity: int = CAPACITY) -> TrackTable:
+    live, issued = np.zeros((2, cameras), np.int64)
+    return TrackTable(np.zeros((cameras, capacity), TRACK), live, issued, np.full(cameras, -np.inf))
 
 
 def traffic(rng: np.random.Generator, cameras: int, frames: int, vehicles: int, began_s: float) -> Batch:
-    """Vehicles on straight ways, seen with noise, gaps and false alarms, at an uneven rate, cameras interleaved."""
+    """Vehicles on straight paths with noise, gaps and false alarms, at an uneven rate, cameras interleaved."""
     camera = np.tile(np.arange(cameras, dtype=np.int32), frames)
     captured_s = began_s + np.sort(rng.random(frames)).repeat(cameras) * frames / 8
     start, speed = rng.random((cameras, vehicles, 2)) * 400, rng.normal(0, 40, (cameras, vehicles, 2))
@@ -55,19 +51,19 @@ def traffic(rng: np.random.Generator, cameras: int, frames: int, vehicles: int, 
     )
 
 
-def run(module: ModuleType, batch: Batch, state: State) -> Sightings:
-    rows = len(batch.score)
-    out = Sightings(
+def run(module: ModuleType, batch: Batch, table: TrackTable) -> tuple[int, Associations]:
+    """The frame reached, and the result."""
+    rows, capacity = len(batch.score), table.tracks.shape[1]
+    out = Associations(
         np.full(rows, TENTATIVE, np.int64),
         np.zeros(rows, np.int32),
         np.full(rows, FREE, np.int64),
-        np.empty(int(state.live.sum()) + rows, np.int64),
+        np.empty(int(table.live.sum()) + rows, np.int64),
         np.zeros(1, np.int64),
     )
-    state.tracks["row"] = FREE
-    work = kernel.desk(rows, int(np.diff(batch.first).max(initial=0)), CAPACITY)
-    assert module.track_batch(0, batch, PARAMETERS, state, work, out) == len(batch.camera)
-    return out
+    table.tracks["row"] = FREE
+    work = kernel.workspace(rows, int(np.diff(batch.first).max(initial=0)), capacity)
+    return module.track_batch(0, batch, PARAMETERS, table, work, out), out
 
 
 @settings(max_examples=25, deadline=None)
@@ -78,32 +74,24 @@ def run(module: ModuleType, batch: Batch, state: State) -> Sightings:
     vehicles=st.integers(0, 6),
     jump_s=st.sampled_from([2.0, 0.0, -5.0, 100.0]),
 )
-def test_it_equals_its_twin(seed: int, cameras: int, frames: int, vehicles: int, jump_s: float) -> None:
+def test_track_batch_equals_its_twin(seed: int, cameras: int, frames: int, vehicles: int, jump_s: float) -> None:
     rng = np.random.default_rng(seed)
-    mine, other = new_state(cameras), new_state(cameras)
+    mine, other = new_table(cameras), new_table(cameras)
     for began_s in (0.0, jump_s):
         batch = traffic(rng, cameras, frames, vehicles, began_s)
-        out, expected = run(kernel, batch, mine), run(twin, batch, other)
+        (done, out), (twin_done, expected) = run(kernel, batch, mine), run(twin, batch, other)
+        assert done == twin_done == len(batch.camera)
         assert np.array_equal(out.identity, expected.identity)
-        told = out.identity != TENTATIVE
-        assert np.array_equal(out.class_id[told], expected.class_id[told])
+        reported = out.identity != TENTATIVE
+        assert np.array_equal(out.class_id[reported], expected.class_id[reported])
         assert np.array_equal(out.ended[: out.ended_count[0]], expected.ended[: expected.ended_count[0]])
         assert np.array_equal(mine.live, other.live)
 
 
 @pytest.mark.parametrize("module", [kernel, twin])
-def test_a_camera_without_room_is_left_for_later(module: ModuleType) -> None:
+def test_track_batch_stops_before_a_camera_without_room(module: ModuleType) -> None:
     batch = traffic(np.random.default_rng(1), 1, 4, 5, 0.0)
-    state = State(np.zeros((1, 3), TRACK), np.zeros(1, np.int64), np.zeros(1, np.int64), np.full(1, -np.inf))
-    rows = len(batch.score)
-    out = Sightings(
-        np.full(rows, TENTATIVE, np.int64),
-        np.zeros(rows, np.int32),
-        np.full(rows, FREE, np.int64),
-        np.empty(rows, np.int64),
-        np.zeros(1, np.int64),
-    )
-    stopped = module.track_batch(0, batch, PARAMETERS, state, kernel.desk(rows, 20, 3), out)
+    stopped, _ = run(module, batch, new_table(1, capacity=3))
     assert stopped == int(np.argmax(np.diff(batch.first) > 3)) < len(batch.camera)
 
 
@@ -113,7 +101,7 @@ def test_a_camera_without_room_is_left_for_later(module: ModuleType) -> None:
     sizes=st.lists(st.floats(1, 100), min_size=4, max_size=4),
     buffer=st.floats(0, 1),
 )
-def test_overlap_equals_its_twin(values: list[float], sizes: list[float], buffer: float) -> None:
+def test_buffered_iou_equals_its_twin(values: list[float], sizes: list[float], buffer: float) -> None:
     mean = np.array([*values[:2], *sizes[:2], 0, 0, 0, 0])
     boxes = np.array([[*values[2:], *sizes[2:]]])
     expected = twin.buffered_iou(mean, boxes, 0, buffer)
@@ -121,7 +109,7 @@ def test_overlap_equals_its_twin(values: list[float], sizes: list[float], buffer
 
 
 @pytest.mark.parametrize("module", [kernel, twin])
-def test_overlap_of_known_boxes(module: ModuleType) -> None:
+def test_buffered_iou_of_known_boxes(module: ModuleType) -> None:
     box = np.array([[15.0, 10.0, 10.0, 10.0]])
     assert module.buffered_iou(np.array([10.0, 10.0, 10.0, 10.0]), box, 0, 0.0) == pytest.approx(50 / 150)
     assert module.buffered_iou(np.array([10.0, 10.0, 10.0, 10.0]), box, 0, 0.5) == pytest.approx(300 / 500)

@@ -1,4 +1,4 @@
-"""The zone kernels: each equals its NumPy twin on wild input, and is right where the answer is known."""
+"""The zone kernels equal their twins on random input and give known answers."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def inside(points: list[tuple[float, float]], group: list[int], table: zones.Pol
     return out
 
 
-def crossed(steps: list[tuple[float, float, float, float]], table: zones.Segments) -> tuple[np.ndarray, np.ndarray]:
+def crossings(steps: list[tuple[float, float, float, float]], table: zones.Segments) -> tuple[np.ndarray, np.ndarray]:
     step = np.array(steps, np.float64).reshape(-1, 4)
     fraction, direction = np.zeros((len(step), 1)), np.zeros((len(step), 1), np.int8)
     group = np.zeros(len(step), np.int32)
-    zones.crossed(step[:, :2].copy(), step[:, 2:].copy(), group, table, fraction, direction)
+    zones.find_crossings(step[:, :2].copy(), step[:, 2:].copy(), group, table, fraction, direction)
     return fraction, direction
 
 
-def follow(time_s: np.ndarray, position_m: np.ndarray, still_m: float = 0.5) -> np.void:
-    stand = np.zeros(2, zones.STAND)
-    zones.dwell(time_s, position_m, np.ones(len(time_s), np.bool_), still_m, stand)
-    return stand[0]
+def follow(time_s: np.ndarray, position_m: np.ndarray, radius_m: float = 0.5) -> np.void:
+    stops = np.zeros(2, zones.STOP)
+    zones.dwell(time_s, position_m, np.ones(len(time_s), np.bool_), radius_m, stops)
+    return stops[0]
 
 
 def test_a_point_is_in_the_polygons_of_its_own_group_only() -> None:
@@ -67,37 +67,37 @@ def test_the_notch_of_a_concave_polygon_is_outside() -> None:
     assert inside([(5, 6), (5, 1), (1, 6)], [0] * 3, polygons([notched]), 1)[:, 0].tolist() == [False, True, True]
 
 
-def test_a_point_that_is_not_a_number_is_nowhere() -> None:
+def test_a_point_with_a_nan_is_in_no_polygon() -> None:
     assert not inside([(np.nan, 5), (5, np.nan)], [0, 0], polygons([SQUARE]), 1).any()
 
 
-def test_a_crossing_is_dated_between_the_frames_and_has_a_direction() -> None:
+def test_a_crossing_has_a_time_between_the_frames_and_a_direction() -> None:
     down = segments([(0.0, 10.0, 0.0, -10.0)])
-    fraction, direction = crossed([(-3, 0, 1, 0), (1, 0, -3, 0), (-3, 20, 1, 20), (-3, 0, -1, 0)], down)
+    fraction, direction = crossings([(-3, 0, 1, 0), (1, 0, -3, 0), (-3, 20, 1, 20), (-3, 0, -1, 0)], down)
     assert fraction[:2, 0].tolist() == [0.75, 0.25]
     assert np.isnan(fraction[2:, 0]).all()
     assert direction[:, 0].tolist() == [1, -1, 0, 0]
 
 
-def test_right_of_a_line_is_right_in_a_picture_whose_y_points_down() -> None:
-    """Looking along +x in the image, the right hand points down the picture."""
-    assert crossed([(5, -1, 5, 1)], segments([(0.0, 0.0, 10.0, 0.0)]))[1][0, 0] == 1
+def test_right_of_a_line_is_right_in_an_image_whose_y_points_down() -> None:
+    """Looking along +x in the image, right is down."""
+    assert crossings([(5, -1, 5, 1)], segments([(0.0, 0.0, 10.0, 0.0)]))[1][0, 0] == 1
 
 
-def test_halting_on_the_line_is_crossed_once() -> None:
-    _, direction = crossed([(-1, 0, 0, 0), (0, 0, 1, 0)], segments([(0.0, 10.0, 0.0, -10.0)]))
+def test_a_vehicle_that_halts_on_the_line_crosses_it_once() -> None:
+    _, direction = crossings([(-1, 0, 0, 0), (0, 0, 1, 0)], segments([(0.0, 10.0, 0.0, -10.0)]))
     assert direction[:, 0].tolist() == [1, 0]
 
 
-def test_a_vehicle_that_jitters_on_the_spot_stands_from_its_first_sighting() -> None:
+def test_a_standing_vehicle_that_jitters_stands_from_its_first_sighting() -> None:
     rng = np.random.default_rng(1)
     time_s = np.arange(0, 60, 0.125)
-    stand = follow(time_s, rng.normal(0, 0.4, (len(time_s), 2)))
-    assert stand["since_s"] < 1.0
-    assert stand["seen_s"] == time_s[-1]
+    stop = follow(time_s, rng.normal(0, 0.4, (len(time_s), 2)))
+    assert stop["since_s"] < 1.0
+    assert stop["seen_s"] == time_s[-1]
 
 
-def test_standing_begins_when_the_vehicle_halts_and_ends_when_it_drives_on() -> None:
+def test_a_stop_begins_when_the_vehicle_halts_and_ends_when_it_drives_on() -> None:
     time_s = np.arange(0, 40, 0.125)
     y = np.where(time_s < 10, 10 * (time_s - 10), 0.0)
     halted = follow(time_s, np.stack([np.zeros_like(y), y], axis=1))
@@ -106,31 +106,25 @@ def test_standing_begins_when_the_vehicle_halts_and_ends_when_it_drives_on() -> 
     assert follow(time_s, np.stack([np.zeros_like(y), y], axis=1))["since_s"] > 38
 
 
-def test_false_boxes_shorter_than_the_patience_do_not_end_a_stand() -> None:
+def test_false_boxes_do_not_end_a_stop_before_the_time_limit() -> None:
     time_s = np.arange(0, 30, 0.125)
     position = np.zeros((len(time_s), 2))
-    position[(time_s >= 12) & (time_s < 12 + zones.PATIENCE_S - 0.5)] = (9.0, 0.0)
+    position[(time_s >= 12) & (time_s < 12 + zones.RELOCATE_AFTER_S - 0.5)] = (9.0, 0.0)
     assert follow(time_s, position)["since_s"] == 0.0
     position[time_s >= 12] = (9.0, 0.0)
     assert follow(time_s, position)["since_s"] == 12.0
 
 
-def test_creeping_forward_is_not_standing() -> None:
+def test_a_vehicle_that_creeps_does_not_stand() -> None:
     time_s = np.arange(0, 120, 0.125)
-    stand = follow(time_s, np.stack([0.1 * time_s, np.zeros_like(time_s)], axis=1))
-    assert stand["seen_s"] - stand["since_s"] < 15
+    stop = follow(time_s, np.stack([0.1 * time_s, np.zeros_like(time_s)], axis=1))
+    assert stop["seen_s"] - stop["since_s"] < 15
 
 
-def test_a_gap_within_bounds_is_stood_through_and_a_longer_one_is_not() -> None:
-    for gap_s, since_s in ((20.0, 0.0), (zones.LONGEST_GAP_S + 1, zones.LONGEST_GAP_S + 2)):
+def test_a_stop_lasts_through_a_short_gap_and_not_through_a_long_one() -> None:
+    for gap_s, since_s in ((20.0, 0.0), (zones.MAX_GAP_S + 1, zones.MAX_GAP_S + 2)):
         time_s = np.array([0.0, 0.5, 1.0, 1.0 + gap_s, 1.5 + gap_s])
         assert follow(time_s, np.zeros((5, 2)))["since_s"] == since_s
-
-
-def test_the_greatest_fall_is_found_and_no_fall_is_none() -> None:
-    assert zones.retreat(np.array([0.0, 5.0, 3.0, np.nan, 6.0, 1.0, 2.0])) == (4, 5)
-    for rising in ([], [1.0], [1.0, 2.0, 2.0], [np.nan]):
-        assert zones.retreat(np.array(rising, np.float64)) == (-1, -1)
 
 
 number = st.one_of(st.integers(-4, 4).map(float), st.floats(-5, 5), st.just(np.nan))
@@ -154,13 +148,13 @@ def test_inside_equals_its_twin(groups: list, group: list[int], data: st.DataObj
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.tuples(solid, solid), max_size=3), min_size=3, max_size=3), grouping, st.data())
-def test_crossed_equals_its_twin(groups: list, group: list[int], data: st.DataObject) -> None:
+def test_find_crossings_equals_its_twin(groups: list, group: list[int], data: st.DataObject) -> None:
     table = segments(*[[(*a, *b) for a, b in lines] for lines in groups])
     start, end = (np.array([data.draw(point) for _ in group], np.float64).reshape(-1, 2) for _ in range(2))
     answers = []
     for module in (zones, twin):
         fraction, direction = np.zeros((len(group), 3)), np.ones((len(group), 3), np.int8)
-        module.crossed(start, end, np.array(group, np.int32), table, fraction, direction)
+        module.find_crossings(start, end, np.array(group, np.int32), table, fraction, direction)
         answers.append((fraction, direction))
     np.testing.assert_array_equal(answers[0][0], answers[1][0])
     np.testing.assert_array_equal(answers[0][1], answers[1][1])
@@ -168,51 +162,23 @@ def test_crossed_equals_its_twin(groups: list, group: list[int], data: st.DataOb
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 40), number, number, st.booleans()), max_size=40), st.floats(0.1, 3))
-def test_dwell_equals_its_twin(rows: list, still_m: float) -> None:
+def test_dwell_equals_its_twin(rows: list, radius_m: float) -> None:
     time_s = np.cumsum([row[0] for row in rows]).astype(np.float64)
     position = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
     counts = np.array([row[3] for row in rows], np.bool_)
-    ours, theirs = np.zeros(2, zones.STAND), np.zeros(2, zones.STAND)
-    zones.dwell(time_s, position, counts, still_m, ours)
-    twin.dwell(time_s, position, counts, still_m, theirs)
-    for field in zones.STAND.names:
+    ours, theirs = np.zeros(2, zones.STOP), np.zeros(2, zones.STOP)
+    zones.dwell(time_s, position, counts, radius_m, ours)
+    twin.dwell(time_s, position, counts, radius_m, theirs)
+    for field in zones.STOP.names:
         np.testing.assert_allclose(ours[field], theirs[field], rtol=1e-12, atol=1e-12)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), max_size=20), st.integers(0, 4))
-def test_running_median_equals_its_twin(values: list, half: int) -> None:
-    array = np.array(values, np.float64).reshape(-1, 2)
-    ours, theirs = np.empty_like(array), np.empty_like(array)
-    zones.running_median(array, half, ours)
-    twin.running_median(array, half, theirs)
-    np.testing.assert_array_equal(ours, theirs)
-
-
-def test_the_running_median_keeps_an_even_motion_and_drops_a_wild_value() -> None:
-    even = np.arange(20.0).reshape(10, 2)
-    wild, out = even.copy(), np.empty((10, 2))
-    wild[5] = 1e6
-    zones.running_median(even, 2, out)
-    np.testing.assert_array_equal(out, even)
-    zones.running_median(wild, 2, out)
-    np.testing.assert_array_equal(out[:4], even[:4])
-    assert out.max() < 20
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(number, max_size=30))
-def test_retreat_equals_its_twin(values: list[float]) -> None:
-    along_m = np.array(values, np.float64)
-    assert zones.retreat(along_m) == twin.retreat(along_m)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(number, number), min_size=1, max_size=30), st.integers(1, 29))
-def test_dwell_does_not_depend_on_how_the_sightings_are_cut_into_batches(rows: list, cut: int) -> None:
+def test_dwell_does_not_depend_on_how_the_sightings_are_divided_into_batches(rows: list, cut: int) -> None:
     time_s, position = np.arange(len(rows)) * 0.7, np.array(rows, np.float64)
     counts = np.ones(len(rows), np.bool_)
-    whole, parts = np.zeros(2, zones.STAND), np.zeros(2, zones.STAND)
+    whole, parts = np.zeros(2, zones.STOP), np.zeros(2, zones.STOP)
     zones.dwell(time_s, position, counts, 0.5, whole)
     for part in (slice(0, cut), slice(cut, None)):
         zones.dwell(time_s[part], position[part], counts[part], 0.5, parts)

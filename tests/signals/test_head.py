@@ -7,7 +7,7 @@ import pytest
 
 from engine.signals.head import DARK, LIT, UNCLEAR, SignalHead, lit, shown
 from engine.types import Lamps, Phase
-from kernels.lamp import COLUMNS, Layout, lamps
+from kernels.lamp import COLUMNS, Layout, measure_lamps
 from kernels.letterbox import Picture, Plane
 
 COLOURS = ("red", "amber", "green")
@@ -35,7 +35,7 @@ def states(rgb: np.ndarray) -> list[int]:
     picture = Picture(*(Plane(samples, 3, channel) for channel in range(3)))
     look = np.empty((3, COLUMNS), np.float32)
     circles = np.array([(*centre, RADIUS_PX * 0.85) for centre in CENTRES])
-    lamps(picture, Layout(width, height, 1, 1, INSIDE_LAYOUT), circles, look)
+    measure_lamps(picture, Layout(width, height, 1, 1, INSIDE_LAYOUT), circles, look)
     seen = Lamps(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), look)
     return lit(seen, COLOURS).tolist()
 

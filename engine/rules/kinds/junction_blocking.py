@@ -13,7 +13,7 @@ from engine.rules.kinds.standing import WITHIN, still_m
 from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.signals import PERMITS
 from engine.site.signals import JunctionBlockingRule
-from kernels.zones import STAND, dwell
+from kernels.zones import STOP, dwell
 
 LOOK_BACK_S = 10.0
 """How late the phase of an instant may become known."""
@@ -50,14 +50,14 @@ class BlockingWatch:
 
     def __init__(self, judge: JunctionBlocking) -> None:
         self._judge = judge
-        self._stand = np.zeros(2, STAND)
+        self._stand = np.zeros(2, STOP)
         self._epoch = 0
         self._stood: dict[float, float] = {}
         """From when to when it stood in the zone."""
 
     def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
         if trail.epoch != self._epoch:
-            self._epoch, self._stand, self._stood = trail.epoch, np.zeros(2, STAND), {}
+            self._epoch, self._stand, self._stood = trail.epoch, np.zeros(2, STOP), {}
         if len(fresh):
             self._follow(fresh)
         return self._told(trail)

@@ -15,7 +15,7 @@ from engine.rules.places import LEFT_M, SAME_IOU, OccupiedPlace, overlap
 from engine.rules.track_history import Rows, TrackHistory, foot_px, sighting
 from engine.site import IllegalStopRule
 from engine.types import Floats, Sighting
-from kernels.zones import STAND, dwell
+from kernels.zones import STOP, dwell
 
 WITHIN = 0.8
 """Share of the sightings of a stand that must be in the zone."""
@@ -76,7 +76,7 @@ class StandingWatch:
 
     def __init__(self, judge: Standing) -> None:
         self._judge = judge
-        self._stand = np.zeros(2, STAND)
+        self._stand = np.zeros(2, STOP)
         self._epoch = 0
         self._since_s = np.nan
         """What the stand's beginning was at the last look: another one is another stand."""
@@ -106,7 +106,7 @@ class StandingWatch:
     def _settled(self) -> bool:
         """Does the vehicle stand, as far as its own track has shown?"""
         here = self._stand[0]
-        return bool(here["rows"] and np.isnan(here["astray_s"]) and here["seen_s"] - here["since_s"] >= SETTLED_S)
+        return bool(here["rows"] and np.isnan(here["away_since_s"]) and here["seen_s"] - here["since_s"] >= SETTLED_S)
 
     @property
     def _scene(self) -> CameraContext:
@@ -120,12 +120,12 @@ class StandingWatch:
     @property
     def _position_m(self) -> tuple[float, float]:
         here = self._stand[0]
-        return float(here["anchor_x_m"]), float(here["anchor_y_m"])
+        return float(here["mean_x_m"]), float(here["mean_y_m"])
 
     def _follow(self, trail: TrackHistory, fresh: Rows) -> bool:
         """Take in the new sightings; False while nothing is known of a place."""
         if trail.epoch != self._epoch:
-            self._epoch, self._stand, self._in_hours_s = trail.epoch, np.zeros(2, STAND), None
+            self._epoch, self._stand, self._in_hours_s = trail.epoch, np.zeros(2, STOP), None
         if len(fresh):
             counts = self._scene.inside(fresh, self._judge.rule.zone)
             position_m = np.ascontiguousarray(fresh["position_m"])

@@ -19,7 +19,7 @@ from engine.rules.track_history import Rows, TrackHistory
 from engine.rules.zones import entered_s
 from engine.site import WrongWayRule
 from engine.types import Floats
-from kernels.zones import retreat
+from kernels.path import largest_drop
 
 FEWEST = 5
 """Sightings that make a stretch."""
@@ -76,7 +76,7 @@ class WrongWay:
             return None
         position_m = smoothed(np.ascontiguousarray(rows["position_m"]))
         along_m = position_m @ self.legal
-        first, last = retreat(along_m)
+        first, last = largest_drop(along_m)
         if last - first < FEWEST - 1 or along_m[first] - along_m[last] < -self.rule.at_least_m * self._cosine:
             return None
         return fitted(rows[first : last + 1], position_m[first : last + 1])

@@ -1,7 +1,7 @@
-"""Compiles every CUDA kernel for a card of the compute capability given, which need not be there.
+"""Compiles every CUDA kernel for the compute capability in the first argument; needs no GPU.
 
-The simulator runs plain Python and knows nothing of types or of what the card cannot do; this does. Prints the name of
-each kernel and the size of its PTX; raises for one that does not compile, or that would allocate memory on the card.
+The simulator runs plain Python and checks neither types nor the limits of a GPU; the compiler does. Prints the name of
+each kernel and the size of its PTX. Raises if a kernel does not compile or would allocate GPU memory.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ KERNELS = {
     ground._onto_road: "f2 i1 f2 f2",
     ground._speed_by_homography: "f3 l1 i1 f2 f1 f1 f2",
     zones._inside: "f2 i1 f2 i1 i1 b2",
-    zones._crossed: "f2 f2 i1 f2 i1 f2 s2",
-    lamp._lamps: "u2 u2 u2 [6] [4] f2 f2 e2",
+    zones._find_crossings: "f2 f2 i1 f2 i1 f2 s2",
+    lamp._measure_lamps: "u2 u2 u2 [6] [4] f2 f2 e2",
     speed._fit_speed: "l1 f1 f2 f3 b1 (2) f2 f2 f1",
     speed._momentary_velocity: "l1 f1 f2 f3 b1 (3) f2 f1",
 }
-"""The arguments of each: dtype and dimensions of an array, or (length) of a tuple of floats, [length] of integers."""
+"""The arguments: dtype and dimensions of an array, (length) of a tuple of floats, [length] of a tuple of integers."""
 
 
 def argument(form: str) -> types.Type:

@@ -1,5 +1,5 @@
-"""These tests run in Numba's CUDA simulator, in a process that `tests/kernels/test_cuda_simulator.py` starts,
-and on a real card with `pytest -m gpu`. In any other run they are skipped, saying so."""
+"""These tests run in Numba's CUDA simulator, in a process that `tests/kernels/test_cuda_simulator.py` starts, and on a GPU with
+`pytest -m gpu`. Any other run skips them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without the simulator, everything here is a test of the card; that its batches are small is known."""
+    """Without the simulator, mark all tests as GPU tests and ignore the warning about small grids."""
     if not config.ENABLE_CUDASIM:
         for item in items:
             if HERE in item.path.parents:
@@ -22,8 +22,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def card() -> None:
-    """A card to run on: real or simulated. QYRAN_REQUIRE_GPU=1 makes its absence a failure."""
+def gpu() -> None:
+    """Skip without a real or simulated GPU; with QYRAN_REQUIRE_GPU=1, fail."""
     if not cuda.is_available():
         if os.environ.get("QYRAN_REQUIRE_GPU") == "1":
             pytest.fail("QYRAN_REQUIRE_GPU=1, but numba-cuda finds no NVIDIA GPU")

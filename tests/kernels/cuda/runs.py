@@ -1,4 +1,4 @@
-"""A kernel run on copies of its arguments, on the CPU or on the card: all arrays as it leaves them."""
+"""Run a kernel on copies of its arguments, on the CPU or the GPU; return all array arguments after the call."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ def on_cpu(kernel: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
     return [copy for copy in copies if isinstance(copy, np.ndarray)]
 
 
-def on_card(kernel: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
-    sent = [to_card(argument) for argument in arguments]
+def on_gpu(kernel: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
+    sent = [to_gpu(argument) for argument in arguments]
     kernel(*sent)
     pairs = zip(arguments, sent, strict=True)
     return [there.copy_to_host() for argument, there in pairs if isinstance(argument, np.ndarray)]
 
 
-def to_card(argument: Any) -> Any:
-    """Arrays, and tuples that hold arrays, on the card; anything else as it is."""
+def to_gpu(argument: Any) -> Any:
+    """Copy an array, or the arrays of a named tuple, to the GPU; return anything else unchanged."""
     if isinstance(argument, np.ndarray):
         return cuda.to_device(np.ascontiguousarray(argument))
     if isinstance(argument, tuple) and hasattr(argument, "_fields"):
-        return type(argument)(*map(to_card, argument))
+        return type(argument)(*map(to_gpu, argument))
     return argument
 
 
-def same(kernel: Any, twin: Any, card: Any, *arguments: Any) -> list[np.ndarray]:
-    """The card's arrays, after they were found to be the CPU kernel's and the twin's."""
-    found = on_card(card, *arguments)
+def check(kernel: Any, twin: Any, gpu: Any, *arguments: Any) -> list[np.ndarray]:
+    """The GPU's arrays, checked against the CPU kernel's and the twin's."""
+    found = on_gpu(gpu, *arguments)
     for other in (kernel, twin):
         for mine, theirs in zip(found, on_cpu(other, *arguments), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
