@@ -1,1 +1,1 @@
-"""Benchmarks: `python -m benchmarks NAME [--data DIR] [--json]`; committed results are in `results/`."""
+"""Benchmarks: `python -m benchmarks NAME [--data DIR] [--json]`. `results/` holds the committed results."""

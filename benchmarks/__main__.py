@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME ...` runs `benchmarks.NAME.main` with the rest of the arguments."""
+"""`python -m benchmarks NAME ...` calls `benchmarks.NAME.main` with the other arguments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """The benchmarks there are: the modules of this package that have a `main`."""
+    """Names of all benchmarks: the modules of this package that have a `main`."""
     here = Path(__file__).parent
     return sorted(path.stem for path in here.glob("[a-z]*.py") if "\ndef main(" in path.read_text(encoding="utf-8"))
 
 
 def main(argv: list[str]) -> int:
-    """Run one benchmark; its result is the exit status."""
+    """Run one benchmark. Returns its exit status, 2 for an unknown name."""
     if not argv or argv[0] not in names():
         print(f"usage: python -m benchmarks NAME [--data DIR] [--json]; NAME is one of {', '.join(names())}")
         return 2

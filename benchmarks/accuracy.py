@@ -1,4 +1,4 @@
-"""The speed tables and the plot of docs/accuracy.md, from the committed result."""
+"""Speed tables and plot of docs/accuracy.md, from the committed result of `speed`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ COLUMNS = {
 }
 
 
-def renewed(text: str) -> str:
-    """The page's text with its tables made anew. Raises ValueError without the two marks."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return pages.between(text, "speed", tables(pages.result("speed")))
 
 
 def draw() -> None:
-    """Draw the plot anew."""
+    """Draw the plot."""
     plot(pages.result("speed"), PLOT)
 
 
 def tables(result: dict[str, Any]) -> str:
-    """Errors by file and in total, then what each correction is worth, then the stated uncertainty."""
+    """Markdown tables: errors by file, in total and without each correction; then the parts of the uncertainty."""
     rows = dict(result["files"])
     rows["**total**"] = result["total"]
     rows["total, published calibration"] = result["published_calibration"]
@@ -52,7 +52,7 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    """Bars of the mean error and of the part that is common to a file."""
+    """Draw bars: the mean error with and without corrections, and the mean error of each camera."""
     import matplotlib as mpl
 
     mpl.use("svg")

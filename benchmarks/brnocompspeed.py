@@ -1,9 +1,9 @@
-"""Reader of BrnoCompSpeed in one file a camera: tracks as a published detector saw them, true speeds, survey.
+"""Read BrnoCompSpeed, one file a camera: tracks of a published detector, true speeds and the survey of the road.
 
 Sochor et al., "Comprehensive Data Set for Automatic Single Camera Visual Speed Measurement", IEEE T-ITS 2019. The
-protocol: points nearer than 10 px to the border and tracks of five points or fewer are dropped; a track is kept if it
-stays in valid lanes and has six points between the first and the last measurement line; it belongs to the valid true
-vehicle of its lane that crosses measurement line 0 nearest in time to it, within 0.2 s; a vehicle has one track.
+protocol: drop points closer than 10 px to the border, and tracks of at most five points. Keep a track if it stays in
+valid lanes and has at least six points between the first and the last measurement line. Match it with the valid true
+vehicle of its lane that crosses measurement line 0 at the nearest time, within 0.2 s. A vehicle has at most one track.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BORDER_PX = 10.0
 FEWEST_POINTS = 6
 WITHIN_S = 0.2
 LINE_SIGMA_RAD = 0.002
-"""How straight and parallel painted lane lines are."""
+"""Standard deviation of the direction of painted lane lines."""
 SQUARE_SIGMA_RAD = 0.02
-"""How square to the road the measurement lines are."""
+"""Standard deviation of the angle between measurement lines and road."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tracks:
-    """Points between the first and the last measurement line, track by track (compressed sparse rows)."""
+class KeptTracks:
+    """Points of each track between the first and the last measurement line, as compressed sparse rows."""
 
     offset: Ints
     """(N + 1,) i8"""
@@ -41,39 +41,41 @@ class Tracks:
     foot_px: Floats
     """(P, 2) f8"""
     lane: Ints
-    """(N,) i8: where it crosses line 0, or was seen last."""
+    """(N,) i8: lane where the track crosses line 0, or of its last point."""
     crossing_s: Floats
-    """(N,) f8: when it crosses measurement line 0; nan where it does not."""
+    """(N,) f8: time at measurement line 0; nan if the track does not cross it."""
     stretch_px: Floats
     """(2, 2) f8: the middle of the road at the first and at the last measurement line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recording:
-    """One camera's file."""
+class SurveyedRecording:
+    """The file of one camera."""
 
     name: str
     data: dict[str, NDArray[np.generic]]
 
     def __getitem__(self, key: str) -> Floats:
+        """An array of the file as f8."""
         return np.asarray(self.data[key], np.float64)
 
     @property
     def valid(self) -> Flags:
+        """(V,) True for the true vehicles that the protocol counts."""
         return np.asarray(self.data["true_valid"], np.bool_)
 
 
-def load(folder: Path) -> list[Recording]:
-    """Every recording of a folder, or of its subfolder `brnocompspeed`."""
+def load(folder: Path) -> list[SurveyedRecording]:
+    """Load all recordings of a folder, or of its subfolder `brnocompspeed`. Raises FileNotFoundError without any."""
     inner = folder / "brnocompspeed"
     paths = sorted((inner if inner.is_dir() else folder).glob("*.npz"))
     if not paths:
         raise FileNotFoundError(f"{folder}: no *.npz of the BrnoCompSpeed layout")
-    return [Recording(path.stem, dict(np.load(path))) for path in paths]
+    return [SurveyedRecording(path.stem, dict(np.load(path))) for path in paths]
 
 
-def survey(recording: Recording) -> list[Mark]:
-    """What a surveyor gives: distances on the road, lane lines that are parallel, lines square to them."""
+def survey(recording: SurveyedRecording) -> list[Mark]:
+    """Marks of the survey: distances on the road, parallel lane lines, measurement lines at right angles to them."""
     lanes, lines = recording["lane_lines"], recording["measurement_lines"]
     marks: list[Mark] = [
         Distance(f"distance {i}", _segment(*ends), float(length))
@@ -88,16 +90,16 @@ def survey(recording: Recording) -> list[Mark]:
     return marks
 
 
-def calibrated(recording: Recording) -> Calibrated:
-    """The camera from the survey alone."""
+def calibrate_survey(recording: SurveyedRecording) -> Calibrated:
+    """Calibrate the camera from the survey alone."""
     u, v = recording["pp_px"]
     return calibrate(survey(recording), IMAGE_SIZE_PX, centre_px=(float(u), float(v)))
 
 
-def published(recording: Recording) -> tuple[Floats, tuple[float, float, float]]:
+def published_calibration(recording: SurveyedRecording) -> tuple[Floats, tuple[float, float, float]]:
     """Homography and camera position of the published calibration: two vanishing points and a scale.
 
-    Its authors hang the road 10 units below the corner of the picture's plane, so the camera is 10 + n . pp units high.
+    Its authors place the road 10 units below the corner of the image plane, so the camera is 10 + n . pp units high.
     """
     centre = recording["pp_px"]
     along, across = recording["vp1_px"] - centre, recording["vp2_px"] - centre
@@ -111,8 +113,8 @@ def published(recording: Recording) -> tuple[Floats, tuple[float, float, float]]
     return axes @ ray, (0.0, 0.0, height)
 
 
-def tracks(recording: Recording) -> Tracks:
-    """The tracks that the protocol keeps."""
+def select_tracks(recording: SurveyedRecording) -> KeptTracks:
+    """Select the tracks that the protocol keeps."""
     order = np.lexsort((recording["frame"], recording["track_id"]))
     foot_px = recording["foot_px"][order]
     clear = ((foot_px > BORDER_PX) & (foot_px < np.array(IMAGE_SIZE_PX) - BORDER_PX)).all(axis=1)
@@ -129,11 +131,11 @@ def tracks(recording: Recording) -> Tracks:
     rows = np.concatenate(kept)
     lines, edges = recording["measurement_lines"][[0, -1]], recording["lane_lines"][[0, -1]]
     stretch_px = np.array([np.mean([_meet(line, edge) for edge in edges], axis=0) for line in lines])
-    return Tracks(offset, t_s[rows], foot_px[rows], np.array(lanes, np.int64), np.array(crossings), stretch_px)
+    return KeptTracks(offset, t_s[rows], foot_px[rows], np.array(lanes, np.int64), np.array(crossings), stretch_px)
 
 
-def _follow(recording: Recording, t_s: Floats, foot_px: Floats) -> tuple[Flags, int, float] | None:
-    """Which points lie between the lines, lane and time of crossing line 0; None for a track that is not kept."""
+def _follow(recording: SurveyedRecording, t_s: Floats, foot_px: Floats) -> tuple[Flags, int, float] | None:
+    """Flags of the points between the lines, lane and time at line 0; None if the protocol drops the track."""
     near, far = (_beyond(line, foot_px) for line in recording["measurement_lines"][[0, -1]])
     between = (near < 0) & (far > 0)
     lane = _lanes(recording["lane_lines"], foot_px)
@@ -148,8 +150,8 @@ def _follow(recording: Recording, t_s: Floats, foot_px: Floats) -> tuple[Flags, 
     return between, int(lane[k]), float(crossing_s)
 
 
-def match(recording: Recording, kept: Tracks) -> Ints:
-    """(N,) the true vehicle of every track, -1 where none; a vehicle goes to the track nearest in time."""
+def match(recording: SurveyedRecording, kept: KeptTracks) -> Ints:
+    """(N,) true vehicle of each track, -1 without one. A vehicle is matched with the nearest track in time."""
     vehicles = np.flatnonzero(recording.valid)
     truth_s, truth_lane = recording["true_time_near_s"][vehicles], recording["true_lane"][vehicles]
     late_s = np.abs(kept.crossing_s[:, None] - truth_s)
@@ -164,18 +166,18 @@ def match(recording: Recording, kept: Tracks) -> Ints:
 
 
 def _beyond(line: Floats, points: Floats) -> Floats:
-    """Signed distance from an image line, positive below it."""
+    """(P,) signed distance from an image line, positive below it."""
     return np.asarray((points @ line[:2] + line[2]) * np.sign(line[1]))
 
 
 def _lanes(lane_lines: Floats, points: Floats) -> Ints:
-    """Lane i lies between the lane lines i and i + 1, from left to right."""
+    """(P,) lane of each point. Lane i is between the lane lines i and i + 1, from left to right."""
     right_of = [(points @ line[:2] + line[2]) * np.sign(line[0]) > 0 for line in lane_lines]
     return np.asarray(np.sum(right_of, axis=0) - 1)
 
 
 def _meet(line: Floats, other: Floats) -> Floats:
-    """Where two image lines cross."""
+    """(2,) intersection of two image lines."""
     point = np.cross(line, other)
     return np.asarray(point[:2] / point[2])
 

@@ -1,13 +1,12 @@
-"""The whole pipeline: how many cameras at 25 frames a second it keeps up with, and how late it is then.
+"""Measure how many cameras at 25 frames a second the whole pipeline keeps up with, and how late it is under load.
 
     python -m benchmarks cameras --json
 
-Every camera films the demo's avenue in 1920x1080 H.264, encoded here; its segments are in memory. First as fast as it
-goes: `kept_up` is seconds of a camera a second, the number of cameras that can be watched. Then in real time with
-`--load` of that many: a segment comes when its last frame has been filmed, cameras one after another, through the
-engine's own mailbox; `late_s` is from then until all that the segment brought about is in the register, to which its
-length is to be added for its first frame. The footage is short and of another size than its site, so tracks are judged
-by nothing and no case arises: a case costs what `python -m benchmarks pipeline` says.
+Every camera sends the demo's avenue in 1920x1080 H.264 from memory. First the pipeline runs as fast as it can:
+`kept_up` is camera seconds per second, the number of cameras that it keeps up with. Then it runs in real time with
+`--load` times that number of cameras. A segment enters the engine's mailbox when its last frame is captured; `late_s`
+is the time from then until the pipeline has recorded the results of the segment. For the first frame of a segment, add
+the length of the segment. The footage is too short for a case; `python -m benchmarks pipeline` measures that cost.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.decode import recorded
+from benchmarks.decode import record_segment
 from benchmarks.machine import describe_machine
 from engine.app import logs
 from engine.app.stage_set import open_stages
@@ -47,8 +46,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="cameras", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--codec", default="h264")
     parser.add_argument("--batch", type=int, default=32 if has_driver() else 2, help="segments in a batch")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two parts")
-    parser.add_argument("--load", type=float, default=0.9)
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of each of the two parts")
+    parser.add_argument("--load", type=float, default=0.9, help="share of the cameras that the pipeline keeps up with")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="error")
@@ -57,8 +56,9 @@ def main(argv: list[str]) -> int:
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
-    segment = recorded(options.codec)
-    kept_up, runtime = _as_fast_as_it_goes(segment, options.batch, options.seconds)
+    """The result of both parts."""
+    segment = record_segment(options.codec)
+    kept_up, runtime = _measure_throughput(segment, options.batch, options.seconds)
     cameras = max(1, int(kept_up * options.load))
     return {
         "machine": describe_machine(),
@@ -69,7 +69,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
             "segment_s": _length_s(segment), "detect_fps": DETECT_FPS, "regions": 1, "batch": options.batch,
         },
         "kept_up": round(kept_up, 2),
-        "in_real_time": _in_real_time(segment, cameras, options.batch, options.seconds),
+        "in_real_time": _measure_lateness(segment, cameras, options.batch, options.seconds),
     }  # fmt: skip
 
 
@@ -83,14 +83,15 @@ def _length_s(segment: Segment) -> float:
     return len(segment.pts) / FPS
 
 
-def _filmed(segment: Segment, camera: int, number: int, began_s: float) -> Segment:
-    """The segment as this camera's `number`-th."""
+def _shift(segment: Segment, camera: int, number: int, began_s: float) -> Segment:
+    """The segment as the one with sequence number `number` of a camera."""
     captured_s = segment.captured_s - segment.began_s + began_s + number * _length_s(segment)
     return dataclasses.replace(segment, camera=camera, sequence=number, captured_s=captured_s, continues=number > 0)
 
 
 @contextmanager
-def _opened(cameras: int, batch: int, metrics: Metrics) -> Iterator[tuple[Stages, Pipeline]]:
+def _open_pipeline(cameras: int, batch: int, metrics: Metrics) -> Iterator[tuple[Stages, Pipeline]]:
+    """The stages and the pipeline of an engine with `cameras` cameras."""
     site = load_site(SITE)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -105,10 +106,10 @@ def _opened(cameras: int, batch: int, metrics: Metrics) -> Iterator[tuple[Stages
         yield stages, Pipeline(stages, config.camera_names, metrics)
 
 
-def _as_fast_as_it_goes(segment: Segment, batch: int, seconds: float) -> tuple[float, str]:
-    """Seconds of a camera a second, and what detected. The first batch warms up and does not count."""
+def _measure_throughput(segment: Segment, batch: int, seconds: float) -> tuple[float, str]:
+    """Camera seconds per second, and the runtime of the detector. The first batch warms up and does not count."""
     metrics = Metrics()
-    with _opened(batch, batch, metrics) as (stages, pipeline):
+    with _open_pipeline(batch, batch, metrics) as (stages, pipeline):
         ends: list[float] = []
 
         def batches() -> Iterator[list[Segment]]:
@@ -116,17 +117,18 @@ def _as_fast_as_it_goes(segment: Segment, batch: int, seconds: float) -> tuple[f
             for number in itertools.count():
                 if len(ends) > 1 and ends[-1] - ends[0] > seconds:
                     return
-                yield [_filmed(segment, camera, number, began_s) for camera in range(batch)]
+                yield [_shift(segment, camera, number, began_s) for camera in range(batch)]
 
         for _ in pipeline.overlapped(batches()):
-            ends.append(time.monotonic())  # noqa: PERF401 `batches` reads the list meanwhile
-        done = (len(ends) - 2) * batch * _length_s(segment)  # the last end is that of `finish`
+            ends.append(time.monotonic())  # noqa: PERF401 `batches` reads the list at the same time
+        done = (len(ends) - 2) * batch * _length_s(segment)  # the last item comes from the end of the stream
         return done / (ends[-2] - ends[0]), stages.detector.model.runtime
 
 
-def _in_real_time(segment: Segment, cameras: int, batch: int, seconds: float) -> dict[str, object]:
+def _measure_lateness(segment: Segment, cameras: int, batch: int, seconds: float) -> dict[str, object]:
+    """Seconds from the end of a segment to its results, with `cameras` cameras in real time."""
     metrics = Metrics()
-    with _opened(cameras, batch, metrics) as (_, pipeline):
+    with _open_pipeline(cameras, batch, metrics) as (_, pipeline):
         mailbox = Mailbox(8 * cameras, 4, metrics, lambda camera: f"camera{camera}")
         taken: list[list[Segment]] = []
         late_s: list[float] = []
@@ -149,11 +151,11 @@ def _batches(mailbox: Mailbox, batch: int, taken: list[list[Segment]]) -> Iterat
 
 
 def _feed(segment: Segment, cameras: int, seconds: float, mailbox: Mailbox) -> None:
-    """Every camera's segments when they are complete; cameras begin evenly spread over the length of a segment."""
+    """Put each segment when it is complete. The cameras start at even intervals within the length of a segment."""
     length_s, began_s = _length_s(segment), time.time()
     for number in range(max(1, int(seconds / length_s))):
         for camera in range(cameras):
-            one = _filmed(segment, camera, number, began_s + camera / cameras * length_s)
+            one = _shift(segment, camera, number, began_s + camera / cameras * length_s)
             time.sleep(max(0.0, one.ended_s - time.time()))
             mailbox.put(one)
     mailbox.close()

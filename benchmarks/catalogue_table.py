@@ -1,4 +1,4 @@
-"""The catalogue as a table for readers, in docs/rules.md."""
+"""Table of the catalogue in docs/rules.md."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PAGE = ROOT / "docs" / "rules.md"
 HEADER = ("kind", "judged", "article", "for", "sanction", "repeated", "outcome", "measured", "what proves it")
 
 
-def renewed(text: str) -> str:
-    """The page's text with the table made anew. Raises ValueError without the two marks."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return between(text, "catalogue", render(load_catalogue("kz")))
 
 
 def render(catalogue: Catalogue) -> str:
-    """The whole catalogue in Markdown: a line a part, in the order of the file."""
+    """The catalogue in Markdown: one line for each part, in the order of the file."""
     lines = [_row(HEADER), _row(["---"] * len(HEADER))]
     lines += [_row(cells) for kind in catalogue.kinds for cells in _cells(kind)]
     return "\n".join([*_head(catalogue), "", *lines, "", *_limits(catalogue)]) + "\n"
@@ -34,7 +34,7 @@ def _head(catalogue: Catalogue) -> list[str]:
 
 
 def _cells(kind: Kind) -> list[list[str]]:
-    """The columns of every part; what belongs to the whole kind stands in its first line."""
+    """The cells of each part. Cells that describe the whole kind are in its first line only."""
     since = f" (from {kind.valid_from:%d %b %Y})" if kind.valid_from else ""
     first = [f"`{kind.kind}`{since}", _judged(kind.kind)]
     last = [kind.outcome, "yes" if kind.measured else "no", kind.proof]
@@ -45,7 +45,7 @@ def _cells(kind: Kind) -> list[list[str]]:
 
 
 def _judged(kind: str) -> str:
-    """What a kind needs besides a site to be judged: `yes` where nothing, `not yet` where nobody judges it."""
+    """What a kind needs besides a site; "yes" if it needs nothing else, "not yet" if no rule judges it."""
     rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
     if not rules:
         return "not yet"

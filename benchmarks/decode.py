@@ -1,17 +1,17 @@
-"""The decoder on a device against the leanest decoding of the same segments, and against the CPU's decoder.
+"""Compare the decoder on a device with bare decoding of the same segments, and with the CPU decoder.
 
-    python -m benchmarks decode --json > benchmarks/results/decode.json             on DALI's CPU backend
-    python -m benchmarks decode --device 0 --json > benchmarks/results/decode-NAME.json          on a GPU
+    python -m benchmarks decode --json > benchmarks/results/decode.json             DALI's CPU backend
+    python -m benchmarks decode --device 0 --json > benchmarks/results/decode-NAME.json          a GPU
 
-Recordings are made here, of the demo's avenue: 1920x1080 at 25 frames a second, a key frame every two seconds, in every
-codec that the device decodes. `seconds of a camera` a second of the clock are cameras that can be kept up with.
+The input is the demo's avenue in each codec of the device: 1920x1080, 25 frames a second, a key frame every 2 s.
+One camera second per second means that the decoder keeps up with one camera.
 
-whole    `DeviceDecoder`: remux, decode, cut, scale, normalise, hand over, with 8 frames a second looked at
-leanest  DALI decoding the same containers to one frame each and nothing else: what no decoder that uses it can beat
-cpu      `CpuDecoder`, on as many threads as this process has cores
+whole    `DeviceDecoder`: remux, decode, cut, scale, normalise and hand over 8 frames a second
+leanest  DALI decodes the same containers to one frame each and does nothing else: the limit of a decoder that uses DALI
+cpu      `CpuDecoder`, one thread for each core of this process
 
-All of a row take turns in one run, after a round that is not counted, and each is given its best round. On the CPU
-backend look at CPU seconds, a busy machine disturbs those least; on a GPU at the clock.
+All entries of a row take turns in one run, after one round that does not count; the best round of each counts. Read CPU
+seconds on the CPU backend, because other processes disturb them least, and wall-clock seconds on a GPU.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ CONTAINERS = ("mp4", "matroska", "avi")
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="decode", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--device", default="cpu", help="index of a GPU, or cpu for DALI's own CPU backend")
-    parser.add_argument("--batches", default="", help="segments in a batch, comma-separated")
+    parser.add_argument("--device", default="cpu", help="index of a GPU, or cpu for DALI's CPU backend")
+    parser.add_argument("--batches", default="", help="sizes of a batch in segments, comma-separated")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", action="store_true")
@@ -80,10 +80,11 @@ def main(argv: list[str]) -> int:
 
 
 def measure(device: int | None, batches: Sequence[int], rounds: int, threads: int) -> dict[str, Any]:
+    """The result for every codec and size of a batch. `device`: index of a GPU, None for DALI's CPU backend."""
     codecs = ON_CPU if device is None else tuple(ENCODERS)
-    recordings = {codec: recorded(codec) for codec in codecs}
+    recordings = {codec: record_segment(codec) for codec in codecs}
     rows = [
-        {"codec": codec, "batch": size} | one_row(recordings[codec], size, device, rounds, threads)
+        {"codec": codec, "batch": size} | measure_row(recordings[codec], size, device, rounds, threads)
         for codec in codecs
         for size in batches
     ]
@@ -93,12 +94,13 @@ def measure(device: int | None, batches: Sequence[int], rounds: int, threads: in
         "parameters": {"size_px": SIZE_PX, "fps": FPS, "segment_s": SEGMENT_S, "detect_fps": DETECT_FPS,
                        "rounds": rounds, "threads": threads},
         "rows": rows,
-        "containers": {codec: containers(recordings[codec], device, rounds) for codec in codecs if codec in ON_CPU},
+        "containers": {codec: measure_containers(recordings[codec], device, rounds)
+                       for codec in codecs if codec in ON_CPU},
     }  # fmt: skip
 
 
-def recorded(codec: str) -> Segment:
-    """The first two seconds of the avenue as a camera of this kind sends them."""
+def record_segment(codec: str) -> Segment:
+    """The first SEGMENT_S seconds of the avenue, encoded as a camera with this codec sends them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "camera.mkv"
         _film(codec, path)
@@ -120,25 +122,28 @@ def _film(codec: str, path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def one_row(segment: Segment, size: int, device: int | None, rounds: int, threads: int) -> dict[str, Any]:
-    """Seconds of a camera a second, of the clock and of the CPU, and what of the leanest that is."""
+def measure_row(segment: Segment, size: int, device: int | None, rounds: int, threads: int) -> dict[str, Any]:
+    """Camera seconds per wall-clock second and per CPU second, and their share of bare decoding."""
     cameras = {index: CameraView(f"camera-{index}", DETECT_FPS) for index in range(size)}
     batch = [replace(segment, camera=index) for index in range(size)]
     model, metrics = find_card("ssd_mobilenet_v3_large").input, Metrics()
     sizes = PipelineConfig(batch_segments=size, decode_threads=threads)
     config = DecoderConfig(backend="dali", device="cpu" if device is None else device)
     clock = itertools.count()
-    with open_decoding(config, sizes, cameras, model, metrics) as decoding, closing(_cpu(cameras, model)) as cpu:
-        lean = Leanest(segment, size, device, threads)
+    with (
+        open_decoding(config, sizes, cameras, model, metrics) as decoding,
+        closing(_cpu_decoder(cameras, model)) as cpu,
+    ):
+        lean = BareDecoding(segment, size, device, threads)
         works: dict[str, Callable[[], Any]] = {
-            "whole": lambda: decoding.decoder.decode(_later(batch, next(clock))).pixels,
+            "whole": lambda: decoding.decoder.decode(_shift(batch, next(clock))).pixels,
             "leanest": lean.run,
-            "cpu": lambda: cpu.decode(_later(batch, next(clock))).pixels,
+            "cpu": lambda: cpu.decode(_shift(batch, next(clock))).pixels,
         }
-        spent = {name: _best(work, device, rounds) for name, work in works.items()}
+        spent = {name: _measure_best(work, device, rounds) for name, work in works.items()}
     seconds = size * SEGMENT_S
     return {
-        "fell_back": _fell_back(metrics),
+        "fell_back": _count_fallbacks(metrics),
         "camera_s_per_s": {name: round(seconds / clock_s, 2) for name, (clock_s, _) in spent.items()},
         "camera_s_per_cpu_s": {name: round(seconds / cpu_s, 2) for name, (_, cpu_s) in spent.items()},
         "of_leanest": round(spent["leanest"][0] / spent["whole"][0], 3),
@@ -146,33 +151,35 @@ def one_row(segment: Segment, size: int, device: int | None, rounds: int, thread
     }
 
 
-def _fell_back(metrics: Metrics) -> float:
-    """Segments that were not the device's, so that the row tells nothing of it."""
+def _count_fallbacks(metrics: Metrics) -> float:
+    """Number of segments that the CPU decoded instead of the device. The row is valid only if it is 0."""
     return sum(one.value for found in metrics.fallbacks.collect() for one in found.samples if "_total" in one.name)
 
 
-def _cpu(cameras: Mapping[int, CameraView], model: ModelInput) -> CpuDecoder:
+def _cpu_decoder(cameras: Mapping[int, CameraView], model: ModelInput) -> CpuDecoder:
     return CpuDecoder(cameras, model, Metrics(), os.cpu_count() or 1)
 
 
-def _later(batch: Sequence[Segment], number: int) -> list[Segment]:
-    """As if it had been filmed so many segments later: the schedule of a camera goes on."""
+def _shift(batch: Sequence[Segment], number: int) -> list[Segment]:
+    """The batch, captured `number` segments later, so that the schedule of a camera continues."""
     return [replace(segment, captured_s=segment.captured_s + number * SEGMENT_S) for segment in batch]
 
 
-class Leanest:
-    """DALI decoding the batch to one frame of each segment, out of containers that are there already."""
+class BareDecoding:
+    """DALI decodes the batch to one frame of each segment, from containers in memory."""
 
     def __init__(self, segment: Segment, size: int, device: int | None, threads: int) -> None:
         self._container = [np.frombuffer(remux.to_mp4([segment]), np.uint8)] * size
         self._frames = [np.array([len(segment.pts) - 1], np.int32)] * size
-        self._pipe = decoding_alone(size, device, threads)
+        self._pipe = build_pipeline(size, device, threads)
 
     def run(self) -> Any:
+        """Decode the batch once. Returns the frames, as DALI's tensor list."""
         return self._pipe.run(container=self._container, frames=self._frames)
 
 
-def decoding_alone(size: int, device: int | None, threads: int) -> Pipeline:
+def build_pipeline(size: int, device: int | None, threads: int) -> Pipeline:
+    """A DALI pipeline that only decodes: containers and frame numbers in, frames out."""
     pipe = Pipeline(batch_size=size, num_threads=threads, device_id=device, prefetch_queue_depth=1)
     with pipe:
         container = fn.external_source(name="container", dtype=types.UINT8, ndim=1)
@@ -183,13 +190,13 @@ def decoding_alone(size: int, device: int | None, threads: int) -> Pipeline:
     return pipe
 
 
-def _best(work: Callable[[], Any], device: int | None, rounds: int) -> tuple[float, float]:
-    """Seconds of the clock and of the CPU of the best of some rounds, after one that is not counted."""
-    spent = [_spent(work, device) for _ in range(rounds + 1)][1:]
+def _measure_best(work: Callable[[], Any], device: int | None, rounds: int) -> tuple[float, float]:
+    """Wall-clock and CPU seconds of the best round, after one round that does not count."""
+    spent = [_measure_once(work, device) for _ in range(rounds + 1)][1:]
     return min(clock_s for clock_s, _ in spent), min(cpu_s for _, cpu_s in spent)
 
 
-def _spent(work: Callable[[], Any], device: int | None) -> tuple[float, float]:
+def _measure_once(work: Callable[[], Any], device: int | None) -> tuple[float, float]:
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     made = work()
     if device is not None:
@@ -199,24 +206,22 @@ def _spent(work: Callable[[], Any], device: int | None) -> tuple[float, float]:
     return spent
 
 
-def containers(segment: Segment, device: int | None, rounds: int) -> dict[str, Any]:
-    """Milliseconds of the CPU to write a segment's container, and for DALI to open and index it and decode a frame.
-
-    Each is written by the same few lines, with the stream described by a container that is there already.
-    """
+def measure_containers(segment: Segment, device: int | None, rounds: int) -> dict[str, Any]:
+    """CPU milliseconds to write a segment into each container, and for DALI to open it, index it and decode a frame."""
     found = {}
-    pipe, first = decoding_alone(1, device, 1), [np.zeros(1, np.int32)]
+    pipe, first = build_pipeline(1, device, 1), [np.zeros(1, np.int32)]
     with av.open(io.BytesIO(remux.to_mp4([segment]))) as source:
         described = source.streams.video[0]
         for form in CONTAINERS:
-            data = [np.frombuffer(contained(segment, described, form), np.uint8)]
-            _, write_s = _best(partial(contained, segment, described, form), None, 3 * rounds)
-            _, open_s = _best(partial(pipe.run, container=data, frames=first), device, 3 * rounds)
+            data = [np.frombuffer(write_container(segment, described, form), np.uint8)]
+            _, write_s = _measure_best(partial(write_container, segment, described, form), None, 3 * rounds)
+            _, open_s = _measure_best(partial(pipe.run, container=data, frames=first), device, 3 * rounds)
             found[form] = {"write_ms": round(1e3 * write_s, 2), "open_and_first_frame_ms": round(1e3 * open_s, 2)}
     return found
 
 
-def contained(segment: Segment, described: av.VideoStream, form: str) -> bytes:
+def write_container(segment: Segment, described: av.VideoStream, form: str) -> bytes:
+    """Write the packets of a segment into a container of format `form`, with the stream parameters of `described`."""
     content = io.BytesIO()
     with av.open(content, "w", format=form) as container:
         stream = container.add_stream_from_template(described)
@@ -235,4 +240,4 @@ def table(result: dict[str, Any]) -> str:
         f"{row['camera_s_per_s']['leanest']:g} | {100 * row['of_leanest']:.0f} % |\n"
         for row in result["rows"]
     )
-    return f"| codec | batch | cameras | leanest | of it |\n|---|---:|---:|---:|---:|\n{rows}"
+    return f"| codec | batch | cameras | bare decoding | share of it |\n|---|---:|---:|---:|---:|\n{rows}"

@@ -1,4 +1,4 @@
-"""The table of docs/gpu.md, from the committed result."""
+"""Table of docs/gpu.md, from the committed result of `decode`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from benchmarks import pages
 PAGE = pages.ROOT / "docs" / "gpu.md"
 
 
-def renewed(text: str) -> str:
-    """The page's text with the table made anew. Raises ValueError without the two marks."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return pages.between(text, "decode", table(pages.result("decode")))
 
 
 def table(result: dict[str, Any]) -> str:
-    """A Markdown table of the rows, and a sentence on what was measured where."""
+    """A Markdown table of the rows, and a sentence that says what was measured and on which machine."""
     rows = "".join(f"| {row['codec']} | {row['batch']} | {_cells(row)} |\n" for row in result["rows"])
     machine, parameters = result["machine"], result["parameters"]
     return (
-        "| codec | batch | seconds of a camera per CPU s | leanest | of it | the CPU's decoder |\n"
+        "| codec | batch | camera seconds per CPU s | bare decoding | share of it | CPU decoder |\n"
         f"|---|---:|---:|---:|---:|---:|\n{rows}\n"
         f"{result['device']} on {machine['cores']} cores of {machine['processor']}, best of {parameters['rounds']}. "
         "CPU ms to write a segment's container and for DALI to open it and decode one frame: "

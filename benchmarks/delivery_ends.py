@@ -1,6 +1,6 @@
-"""The processes of the delivery benchmark: a service over a register, a bare gRPC server, and those who listen.
+"""Processes of the delivery benchmark: the service over a ledger, a bare gRPC server, and clients.
 
-Each is the target of a process of its own and takes orders over a pipe: (verb, arguments...) in, one answer out.
+Each runs in its own process and takes orders over a pipe: it receives (verb, arguments...) and sends one answer.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from rig.serving import World
 
 METHOD = "/qyran.v1.ViolationService/WatchViolations"
 DIFFERENT = 1000
-"""Cases that differ in more than their id: the bare server's messages go round."""
+"""Number of different messages of the bare server; it repeats them."""
 STREAMS = 1000
 PATIENCE_S = 10.0
 
 
-class Peer:
-    """A process that takes orders, seen from the other end of its pipe."""
+class WorkerProcess:
+    """The other end of the pipe to a process that takes orders."""
 
     def __init__(self, orders: Any) -> None:
         self._orders = orders
@@ -50,20 +50,20 @@ class Peer:
         return self.hear()
 
     def hear(self) -> Any:
-        """What it says next."""
+        """Wait for the next message of the process."""
         return self._orders.recv()
 
 
 @contextmanager
-def process(target: Callable[..., None], *arguments: object) -> Iterator[Peer]:
-    """A process that takes orders, and ends when nobody gives any more."""
+def start_process(target: Callable[..., None], *arguments: object) -> Iterator[WorkerProcess]:
+    """Start a process that takes orders. It ends when the context ends."""
     context = get_context("spawn")
     here, there = context.Pipe()
     child = context.Process(target=target, args=(there, *arguments))
     child.start()
     there.close()
     try:
-        yield Peer(here)
+        yield WorkerProcess(here)
     finally:
         here.close()
         child.join(PATIENCE_S)
@@ -79,8 +79,8 @@ WAY = tuple(
 )
 
 
-def cases(count: int, first: int = 0) -> Iterator[Case]:
-    """Cases with documents of the usual size, 7 KB, each with an id of its own."""
+def make_cases(count: int, first: int = 0) -> Iterator[Case]:
+    """Cases with unique ids and documents of the usual size, 7 KB."""
     template = doc.encode(make_document(0, trajectory=WAY, files=FILES)).replace(b"gate-000000", b"gate-%08d")
     for number in range(first, first + count):
         name = f"gate-{number:08d}"
@@ -88,8 +88,8 @@ def cases(count: int, first: int = 0) -> Iterator[Case]:
 
 
 def fill(ledger: SqlLedger, count: int, batch: int, first: int = 0) -> float:
-    """Append so many cases in transactions of `batch`; the seconds that took, without the making of the cases."""
-    made, spent_s = cases(count, first), 0.0
+    """Append `count` cases in transactions of `batch`. Returns the seconds in append, without making the cases."""
+    made, spent_s = make_cases(count, first), 0.0
     while some := list(islice(made, batch)):
         began_s = time.perf_counter()
         ledger.append(some)
@@ -98,7 +98,7 @@ def fill(ledger: SqlLedger, count: int, batch: int, first: int = 0) -> float:
 
 
 def serve_ledger(orders: Connection, folder: Path) -> None:
-    """Qyran's service over the register in `folder`, which it also appends to, as the engine does."""
+    """Serve the ledger in `folder` with Qyran's service, and append to it as the engine does."""
     logs.configure(level="error")
     world = World(folder, heartbeat_s=5.0, limits=LimitsConfig(burst=STREAMS, streams=STREAMS))
     answers: dict[str, Callable[..., Any]] = {
@@ -112,14 +112,14 @@ def serve_ledger(orders: Connection, folder: Path) -> None:
 
 def _append_evenly(ledger: SqlLedger, count: int, rate: float, first: int) -> None:
     began_s = time.monotonic()
-    for number, case in enumerate(cases(count, first)):
+    for number, case in enumerate(make_cases(count, first)):
         time.sleep(max(0.0, began_s + number / rate - time.monotonic()))
         ledger.append([case])
 
 
 def serve_bare(orders: Connection, count: int) -> None:
-    """The limit: grpc.aio sends messages that lie serialised in memory, and does nothing else."""
-    entries = (Entry(number, time.time(), case) for number, case in enumerate(cases(min(count, DIFFERENT)), 1))
+    """Send serialised messages from memory with grpc.aio and do nothing else: the limit of a service."""
+    entries = (Entry(number, time.time(), case) for number, case in enumerate(make_cases(min(count, DIFFERENT)), 1))
     messages = (pb.WatchViolationsResponse(entry=wire.entry_to_message(entry)) for entry in entries)
     asyncio.run(_serve_bare(orders, [message.SerializeToString() for message in messages], count))
 
@@ -139,7 +139,7 @@ async def _serve_bare(orders: Connection, messages: Sequence[bytes], count: int)
 
 
 def listen(orders: Connection) -> None:
-    """Clients of either server, each with a connection of its own."""
+    """Clients of either server, each with its own connection."""
     answers: dict[str, Callable[..., Any]] = {
         "read": lambda address, clients, entries: asyncio.run(_read(address, clients, entries)),
         "follow": lambda *order: asyncio.run(_follow(orders, *order)),
@@ -149,16 +149,16 @@ def listen(orders: Connection) -> None:
 
 
 async def _read(address: str, clients: int, entries: int) -> float:
-    """Seconds until every client has had so many entries, from the first of the register on."""
-    async with _Watches(address, clients) as watches:
+    """Seconds until each client has received the first `entries` entries."""
+    async with _Connections(address, clients) as watches:
         began_s = time.monotonic()
         await asyncio.gather(*(_take(call, entries) for call in watches.open(0)))
         return time.monotonic() - began_s
 
 
 async def _follow(orders: Connection, address: str, clients: int, after: int, entries: int) -> list[float]:
-    """Of every entry that is appended from now on, for every client: seconds since it was recorded. Says when ready."""
-    async with _Watches(address, clients) as watches:
+    """Send "ready", then return the delay of each new entry at each client, in seconds since it was recorded."""
+    async with _Connections(address, clients) as watches:
         calls = watches.open(after)
         await asyncio.gather(*(_heartbeat(call) for call in calls))
         orders.send("ready")
@@ -167,15 +167,15 @@ async def _follow(orders: Connection, address: str, clients: int, after: int, en
 
 
 async def _idle(orders: Connection, address: str, clients: int, after: int) -> None:
-    """Watch from the register's end on, and wait for one more order."""
-    async with _Watches(address, clients) as watches:
+    """Send "ready", watch without new entries, and wait for one more order."""
+    async with _Connections(address, clients) as watches:
         await asyncio.gather(*(_heartbeat(call) for call in watches.open(after)))
         orders.send("ready")
         await asyncio.to_thread(orders.recv)
 
 
 async def _take(call: Any, entries: int) -> list[float]:
-    """Delays of the next so many entries, in seconds since each was recorded."""
+    """Delays of the next `entries` entries, in seconds since each was recorded."""
     delays: list[float] = []
     while (message := await call.read()) is not EOF:
         if message.HasField("entry"):
@@ -188,23 +188,24 @@ async def _take(call: Any, entries: int) -> list[float]:
 
 
 async def _heartbeat(call: Any) -> None:
-    """Read up to the first heartbeat: everything that was there before has come."""
+    """Read up to the first heartbeat; it comes after all earlier entries."""
     while not (await call.read()).HasField("heartbeat"):
         pass
 
 
-class _Watches:
-    """Connections of clients that share nothing."""
+class _Connections:
+    """One connection for each client, without shared subchannels."""
 
     def __init__(self, address: str, clients: int) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]
         self._channels = [grpc.aio.insecure_channel(address, options=options) for _ in range(clients)]
 
     def open(self, after: int) -> list[Any]:
+        """Start one watch on each connection, for entries with a sequence above `after`."""
         request = pb.WatchViolationsRequest(after_sequence=after)
         return [pb_grpc.ViolationServiceStub(channel).WatchViolations(request) for channel in self._channels]
 
-    async def __aenter__(self) -> _Watches:
+    async def __aenter__(self) -> _Connections:
         await asyncio.gather(*(channel.channel_ready() for channel in self._channels))
         return self
 
@@ -219,7 +220,7 @@ def percentiles_ms(delays_s: Sequence[float]) -> dict[str, float]:
 
 
 def _obey(orders: Connection, answers: dict[str, Callable[..., Any]]) -> None:
-    """Answer orders until the other end is gone."""
+    """Answer orders until the other end closes the pipe."""
     while True:
         try:
             verb, *arguments = orders.recv()

@@ -1,14 +1,13 @@
-"""The detector's pictures a second against the size of the batch, and against the bare network.
+"""Measure the detector's pictures per second by batch size, and compare them with the bare network.
 
     python -m benchmarks detect --json
 
-bare       the network alone, batch after batch, the pictures lying where it reads them: what no detector on it can beat
-detect     `DeviceDetector`: pictures copied in, network, head, merging, boxes copied out
-no graphs  the same two without CUDA graphs
+bare       the network alone, with its pictures already on the device: the limit of a detector with this network
+detect     `DeviceDetector`: copy pictures in, run network, head and merging, copy boxes out
+no graphs  both without CUDA graphs
 
-All of a row take turns in one run, after a round that does not count, and each is given its best round. On a machine
-without a GPU the network is ONNX Runtime's on the CPU, behind the same detector: it shows what the head and the merging
-cost there, and that this script runs.
+All entries of a row take turns in one run, after one round that does not count; the best round of each counts. Without
+a GPU, ONNX Runtime runs the network on the CPU behind the same detector: that shows the cost of head and merging.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--card", default="ssd_mobilenet_v3_large")
     parser.add_argument("--precision", default="fp16")
     parser.add_argument("--most", type=int, default=0, help="largest batch; default: 64 on a GPU, 4 on the CPU")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of one round")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="error")
@@ -51,6 +50,7 @@ def main(argv: list[str]) -> int:
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
+    """The result for every size of a batch."""
     card, gpu = find_card(options.card), torch.cuda.is_available()
     most = options.most or (64 if gpu else 4)
     networks = _plan_networks(card, options.precision, most) if gpu else {"cpu": _cpu_network(card, most)}
@@ -88,7 +88,7 @@ def _plan_networks(card: ModelCard, precision: str, most: int) -> dict[str, Netw
 def _row(
     card: ModelCard, size: int, networks: dict[str, Network], detectors: dict[str, DeviceDetector], seconds: float
 ) -> dict[str, object]:
-    """Pictures a second of everything, taking turns."""
+    """Pictures per second of each network and each detector, measured in turns."""
     batch = _batch(card, size, networks[next(iter(networks))].pictures.device)
     works: dict[str, Callable[[], object]] = {}
     for name, network in networks.items():
@@ -104,7 +104,7 @@ def _row(
 
 
 def _times(work: Callable[[], object], seconds: float) -> float:
-    """Calls a second."""
+    """Calls per second."""
     began_s, calls = time.perf_counter(), 0
     while not calls or time.perf_counter() - began_s < seconds:
         work()
@@ -119,7 +119,7 @@ def _bare(network: Network, size: int) -> None:
 
 
 def _batch(card: ModelCard, size: int, device: torch.device) -> FrameBatch:
-    """Pictures of the demo's streets on the device, each a frame of its own."""
+    """`size` pictures of the demo's streets on the device, each in its own frame."""
     found = reference_frames(card, DEMO[:1])[0]
     pick = np.arange(size) % len(found.frame)
     frames = found.frames

@@ -1,10 +1,10 @@
-"""CPU cost of a case and what it is spent on, on the demo's avenue clip.
+"""Measure the CPU cost of a case by part, on the demo's avenue clip.
 
     python -m benchmarks evidence --json
 
-The clip is played through the engine once, which finds its violations; then each of them is proved again under a
-profiler that counts the CPU seconds of the whole process. `added` is what drawings, plan, report, signature and chain
-cost beyond the stills, the clip and the document.
+The engine plays the clip once and finds its violations. Then the evidence of each violation is built again under a
+profiler that counts the CPU seconds of the whole process. `added` is the cost of drawings, plan, report, signature and
+chain, on top of stills, clip and document.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def main(argv: list[str]) -> int:
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Prove the clip's violations `rounds` times, each time in an empty folder, after one round that warms up."""
+    """Build the evidence of the clip `rounds` times, each time in an empty folder, after one round that warms up."""
     profile = cProfile.Profile(time.process_time)
     with tempfile.TemporaryDirectory() as scratch:
         new_key(Path(scratch) / "key.pem")
-        violations, segments = found_violations(Path(scratch))
+        violations, segments = find_violations(Path(scratch))
         for played in range(rounds + 1):
-            prove_all(Path(scratch) / str(played), violations, segments, profile if played else cProfile.Profile())
+            build_all(Path(scratch) / str(played), violations, segments, profile if played else cProfile.Profile())
     return {
         "machine": describe_machine(),
         "parameters": {"rounds": rounds, "clip": CLIP},
@@ -86,15 +86,16 @@ def measure(rounds: int) -> dict[str, Any]:
     }
 
 
-def configured(scratch: Path, state: Path) -> EngineConfig:
+def make_config(scratch: Path, state: Path) -> EngineConfig:
+    """Configuration with the clip as the only camera, and the signing key in `scratch`."""
     return EngineConfig(
         cameras=(recorded(CLIP),), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem")
     )
 
 
-def found_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
-    """What the engine finds in the clip, and the clip."""
-    config, metrics = configured(scratch, scratch / "found"), Metrics()
+def find_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
+    """The violations that the engine finds in the clip, and the segments of the clip."""
+    config, metrics = make_config(scratch, scratch / "found"), Metrics()
     found: list[Violation] = []
     with closing(SqlLedger(scratch / "ledger.db")) as ledger:
         sites = [load_site(camera.site) for camera in config.cameras]
@@ -109,11 +110,11 @@ def found_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
     return found, segments
 
 
-def prove_all(
+def build_all(
     state: Path, violations: Sequence[Violation], segments: Sequence[Segment], profile: cProfile.Profile
 ) -> None:
-    """Every violation, the recording complete."""
-    config = configured(state.parent, state)
+    """Build the evidence of all violations from the whole recording, under `profile`."""
+    config = make_config(state.parent, state)
     with closing(SqlLedger(state / "ledger.db")) as ledger:
         sites = [load_site(camera.site) for camera in config.cameras]
         with open_stages(config, sites, ledger, Metrics()) as stages:
@@ -126,7 +127,7 @@ def prove_all(
 
 
 def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
-    """CPU milliseconds a case, by part; the rest is what no part accounts for."""
+    """CPU milliseconds a case, in all and by part."""
     spent = {part: 1e3 * cumulative_s(stats, function) / cases for part, function in PARTS.items()}
     whole = (
         1e3 * sum(cumulative_s(stats, verb) for verb in (FileEvidenceBuilder.prove, FileEvidenceBuilder.close)) / cases
@@ -143,7 +144,7 @@ def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
 
 
 def cumulative_s(stats: pstats.Stats, function: Callable[..., Any]) -> float:
-    """With everything that it calls."""
+    """CPU seconds of a function and its callees; 0 if it was not called."""
     assert isinstance(function, FunctionType)
     code = function.__code__
     rows: dict[tuple[str, int, str], tuple[Any, ...]] = stats.stats  # type: ignore[attr-defined]
@@ -151,13 +152,13 @@ def cumulative_s(stats: pstats.Stats, function: Callable[..., Any]) -> float:
     return float(found[3]) if found else 0.0
 
 
-def renewed(text: str) -> str:
-    """The page's text with its table made anew. Raises ValueError where a mark is missing."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return between(text, "evidence", table(result("evidence")))
 
 
 def table(found: dict[str, Any]) -> str:
-    """A Markdown table and a sentence on what was measured where."""
+    """A Markdown table, and a sentence that says what was measured and on which machine."""
     rows = "".join(f"| {part} | {value:.1f} |\n" for part, value in found["parts"].items())
     machine, whole_ms, share = found["machine"], found["cpu_ms_per_case"], found["added_share"]
     return (

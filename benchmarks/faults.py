@@ -1,9 +1,9 @@
-"""The fault suite at length: what is injected, how often, what is lost and doubled, how long it takes to go on.
+"""Inject faults many times; count lost and doubled cases, and measure the time to recover.
 
     python -m benchmarks faults --json
 
-The scenarios (`rig/faults/scenarios.py`) run many times over; `make test` runs them a few times each. The result
-of record makes the table of docs/reliability.md.
+The scenarios are in `rig/faults/scenarios.py`; `make test` runs each of them a few times. The committed result makes
+the table of docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PAGE = ROOT / "docs" / "reliability.md"
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"some of {', '.join(SCENARIOS)}; all by default")
-    parser.add_argument("--short", action="store_true", help="as often as the tests do")
+    parser.add_argument("names", nargs="*", help=f"from {', '.join(SCENARIOS)}; default: all")
+    parser.add_argument("--short", action="store_true", help="run each scenario as often as the tests do")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="critical")
@@ -36,24 +36,25 @@ def main(argv: list[str]) -> int:
 
 
 def inject(name: str, short: bool) -> dict[str, Any]:
+    """Run one scenario in an empty folder. Returns its counts and times."""
     scenario, few, many = SCENARIOS[name]
     with tempfile.TemporaryDirectory(prefix="qyran-faults-") as folder:
         return asdict(scenario(Path(folder), few if short else many))
 
 
-def renewed(text: str) -> str:
-    """The page's text with its table made anew. Raises ValueError where a mark is missing."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return between(text, "faults", table(result("faults")))
 
 
 def table(found: dict[str, Any]) -> str:
-    """A Markdown table, a line a fault."""
+    """A Markdown table, one line a fault."""
     rows = "".join(_row(row) for row in found["faults"].values())
     return f"| injected | times | cases | lost | doubled | longest recovery |\n|---|---:|---:|---:|---:|---:|\n{rows}"
 
 
 def _row(row: dict[str, Any]) -> str:
-    recovery = "nothing stood still" if row["recovery_s"] is None else f"{row['recovery_s']:.1f} s"
+    recovery = "no interruption" if row["recovery_s"] is None else f"{row['recovery_s']:.1f} s"
     return (
         f"| {row['injected']} | {row['times']} | {row['appended']} | {row['lost']} | {row['doubled']} | {recovery} |\n"
     )

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in one go: its packages, its tests, its benchmarks.
+# Install the GPU packages, run the GPU tests and run the GPU benchmarks.
 #
-#   benchmarks/gpu.sh [FOLDER]      FOLDER: wheels to install from, where the machine reaches no package index
+#   benchmarks/gpu.sh [FOLDER]      FOLDER: wheels to install from if the machine has no access to a package index
 #
-# Results go to benchmarks/results/gpu/, named after the card. Set QYRAN_DATA for the parity on real videos. Run it from a
-# checkout on a machine with a driver of 580 or newer; it makes a virtual environment of its own in .venv-gpu.
+# Results go to benchmarks/results/gpu/, named after the card. Set QYRAN_DATA to run parity on real videos. Run the script
+# from a checkout, on a machine with driver 580 or newer. It creates a virtual environment in .venv-gpu.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,9 +19,9 @@ nvidia-smi --query-gpu=name,driver_version,compute_cap --format=csv
 
 "${pip[@]}" --editable '.[test,gpu]'
 case $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1) in
-    9.0 | 10.*) "${pip[@]}" 'tensorrt-cu13>=10.13' ;; # Hopper and Blackwell servers: TensorRT for RTX does not know them
+    9.0 | 10.*) "${pip[@]}" 'tensorrt-cu13>=10.13' ;; # TensorRT for RTX does not support Hopper and Blackwell servers
 esac
-"${pip[@]}" --force-reinstall --no-deps onnxruntime-gpu # in the place of onnxruntime: the two share their files
+"${pip[@]}" --force-reinstall --no-deps onnxruntime-gpu # replaces onnxruntime: both packages install the same files
 "$run" -c 'import torch; assert torch.cuda.is_available(), f"torch {torch.__version__} sees no GPU"'
 
 export QYRAN_REQUIRE_GPU=1

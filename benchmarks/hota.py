@@ -1,8 +1,8 @@
 """HOTA of tracking results (Luiten et al., IJCV 2021) on the car sequences of KITTI.
 
-Car and Van with occlusion 0 or 1 are scored. Everything else that is marked is ignored: per frame all marked boxes are
-matched to the results (largest sum of IoU, IoU >= 0.5), and results that fell on an ignored box are left out with it.
-DetA, AssA and HOTA are means over the IoU thresholds 0.05 ... 0.95; sequences are pooled by their counts.
+Car and Van with occlusion 0 or 1 are scored. All other annotated boxes are ignored: in each frame, all annotated boxes
+are matched to the results (largest sum of IoU, IoU >= 0.5), and a result on an ignored box is removed with the box.
+DetA, AssA and HOTA are means over the IoU thresholds 0.05 ... 0.95. Counts of several sequences are summed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.mot import Result
+from benchmarks.mot import TrackingResult
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,19 +28,22 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """The marked boxes of a sequence."""
+class MarkedBoxes:
+    """The annotated boxes of a sequence."""
 
     frame: Ints
     """(G,) i8: from 0."""
     identity: Ints
+    """(G,) i8"""
     xyxy_px: Floats
+    """(G, 4) f8"""
     scored: NDArray[np.bool_]
+    """(G,) False for an ignored box."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What is summed over sequences; each (19,) f8, by threshold."""
+    """Counts by IoU threshold, each (19,) f8. They are summed over sequences."""
 
     hits: Floats
     misses: Floats
@@ -64,11 +67,11 @@ class Counts:
         return {name: round(100 * float(value.mean()), 3) for name, value in values.items()}
 
 
-def read_truth(file: Path) -> Truth:
-    """frame, id, x, y, w, h, flag, class, occlusion."""
+def read_truth(file: Path) -> MarkedBoxes:
+    """Read a file of lines `frame, id, x, y, w, h, flag, class, occlusion`."""
     rows = [line.split(",") for line in file.read_text().splitlines() if line.strip()]
     box = np.array([row[2:6] for row in rows], np.float64).reshape(-1, 4)
-    return Truth(
+    return MarkedBoxes(
         np.array([int(row[0]) - 1 for row in rows], np.int64),
         np.array([int(row[1]) for row in rows], np.int64),
         np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1),
@@ -92,7 +95,7 @@ class _Frame:
     iou: Floats
 
 
-def count(truth: Truth, result: Result) -> Counts:
+def count(truth: MarkedBoxes, result: TrackingResult) -> Counts:
     """The counts of one sequence."""
     _, true = np.unique(truth.identity, return_inverse=True)
     _, found = np.unique(result.identity, return_inverse=True)
@@ -110,20 +113,20 @@ def count(truth: Truth, result: Result) -> Counts:
     return Counts(hits, true_count.sum() - hits, found_count.sum() - hits, association)
 
 
-def _frame(truth: Truth, true: NDArray[Any], result: Result, found: NDArray[Any], at: int) -> _Frame:
-    """One frame without what is ignored."""
-    marked, told = np.flatnonzero(truth.frame == at), np.flatnonzero(result.frame == at)
-    iou = overlaps(truth.xyxy_px[marked], result.xyxy_px[told])
+def _frame(truth: MarkedBoxes, true: NDArray[Any], result: TrackingResult, found: NDArray[Any], at: int) -> _Frame:
+    """One frame without the ignored boxes and the results on them."""
+    annotated, tracked = np.flatnonzero(truth.frame == at), np.flatnonzero(result.frame == at)
+    iou = overlaps(truth.xyxy_px[annotated], result.xyxy_px[tracked])
     close = np.where(iou >= IGNORE_IOU - TINY, iou, 0)
     rows, columns = linear_sum_assignment(-close)
-    on_ignored = (close[rows, columns] > 0) & ~truth.scored[marked[rows]]
-    kept = np.delete(np.arange(len(told)), columns[on_ignored])
-    scored = truth.scored[marked]
-    return _Frame(true[marked[scored]], found[told[kept]], iou[scored][:, kept])
+    on_ignored = (close[rows, columns] > 0) & ~truth.scored[annotated[rows]]
+    kept = np.delete(np.arange(len(tracked)), columns[on_ignored])
+    scored = truth.scored[annotated]
+    return _Frame(true[annotated[scored]], found[tracked[kept]], iou[scored][:, kept])
 
 
 def _alignment(frames: list[_Frame], shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
-    """How well every pair of identities could fit over the whole sequence, and how often each occurs."""
+    """Alignment score of each pair of identities over the whole sequence, and the number of frames of each identity."""
     potential, true_count, found_count = np.zeros(shape), np.zeros(shape[0]), np.zeros(shape[1])
     for frame in frames:
         union = frame.iou.sum(axis=0) + frame.iou.sum(axis=1)[:, None] - frame.iou

@@ -9,7 +9,7 @@ from benchmarks import pages
 PAGE = pages.ROOT / "docs" / "kernels.md"
 
 
-def renewed(text: str) -> str:
+def renew(text: str) -> str:
     """The page's text with a new table. Raises ValueError if a mark is missing."""
     return pages.between(text, "kernels", table(pages.result("kernels")))
 

@@ -1,7 +1,6 @@
-"""The tables of kinds, tests and traffic in docs/rules.md.
+"""Tables of kinds, mutants and simulated traffic in docs/rules.md.
 
-From the catalogue, the scenes of `tests/support/world_kinds.py` and the committed results of `python -m benchmarks mutations`
-and `python -m benchmarks traffic`.
+They come from the scenes of `tests/support/world_kinds.py` and from the committed results of `mutations` and `traffic`.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from benchmarks import pages
 from engine.rules import load_catalogue
 
 PAGE = pages.ROOT / "docs" / "rules.md"
-HEADER = ("kind", "the innocent twin, from boxes to the register", "tests of the rule", "faults noticed")
 
 
-def renewed(text: str) -> str:
-    """The page's text with both tables made anew. Raises ValueError without their marks."""
-    text = pages.between(text, "kinds", table(pages.result("mutations")))
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
+    text = pages.between(text, "kinds", table())
+    text = pages.between(text, "mutations", mutation_table(pages.result("mutations")))
     return pages.between(text, "traffic", traffic_table(pages.result("traffic")))
 
 
 def traffic_table(result: dict[str, Any]) -> str:
-    """What became of simulated offenders by kind, and of those who kept to the law."""
+    """A sentence on the lawful traffic, and a Markdown table of the offenders by kind."""
     lines = [_row(("kind", "offenders", "found", "cases", "precision", "recall")), _row(["---"] + ["---:"] * 5)]
     for kind, row in result["planted"]["kinds"].items():
         counts = (str(row[name]) for name in ("offenders", "found", "cases", "precision", "recall"))
@@ -38,33 +37,28 @@ def traffic_table(result: dict[str, Any]) -> str:
     return "\n".join([said, "", *lines]) + "\n"
 
 
-def table(result: dict[str, Any]) -> str:
-    """A Markdown table of the kinds that have twins or faults, in the catalogue's order, and the faults one by one."""
+def table() -> str:
+    """A Markdown table of the kinds with an innocent twin, in the order of the catalogue."""
     scenes = importlib.import_module("tests.support.world_kinds").WORLD
-    mutants = result["mutants"]
-    kinds = [k.kind for k in load_catalogue("kz").kinds if any(k.kind == s.kind for s in scenes)]
-    lines = [_row(HEADER), _row(["---"] * len(HEADER)), *(_row(_cells(kind, scenes, mutants)) for kind in kinds)]
-    faults = [_row(("kind", "fault put in", "first test that failed")), _row(["---"] * 3)]
-    faults += [
-        _row((f"`{m['kind']}`", m["fault"], f"`{m['killed_by']}`" if m["killed_by"] else "none")) for m in mutants
-    ]
-    return "\n".join([*lines, "", _total(result), "", *faults]) + "\n"
+    kinds = [k.kind for k in load_catalogue("kz").kinds if any(k.kind == scene.kind for scene in scenes)]
+    facts = {kind: "; ".join(f"{one.name}: {one.fact}" for one in scenes if one.kind == kind) for kind in kinds}
+    lines = [_row(("kind", "the innocent twin, from boxes to the register")), _row(["---"] * 2)]
+    return "\n".join([*lines, *(_row((f"`{kind}`", fact)) for kind, fact in facts.items())]) + "\n"
 
 
-def _cells(kind: str, scenes: Iterable[Any], mutants: Iterable[dict[str, Any]]) -> list[str]:
-    own = [mutant for mutant in mutants if mutant["kind"] == kind]
-    files = sorted({test for mutant in own for test in mutant["tests"]})
-    facts = [f"{scene.name}: {scene.fact}" for scene in scenes if scene.kind == kind]
-    noticed = f"{sum(1 for mutant in own if mutant['killed_by'])} of {len(own)}"
-    return [f"`{kind}`", "; ".join(facts), ", ".join(f"`{file}`" for file in files), noticed]
-
-
-def _total(result: dict[str, Any]) -> str:
-    total, machine = result["total"], result["machine"]
-    return (
-        f"Of {total['faults']} faults put into the rules one at a time the tests noticed {total['killed']} "
-        f"(`python -m benchmarks mutations --json`, Python {machine['python']})."
+def mutation_table(result: dict[str, Any]) -> str:
+    """A Markdown table of the mutants that the tests noticed, one line a file, and their total."""
+    lines = [_row(("file", "tests", "mutants", "noticed")), _row(["---"] * 2 + ["---:"] * 2)]
+    for name, row in result["kinds"].items():
+        tests = f"`{row['tests'][0]}`" if len(row["tests"]) == 1 else "all tests of rules"
+        lines.append(_row((f"`{name}.py`", tests, str(row["mutants"]), str(row["killed"]))))
+    mutants, killed = (sum(row[name] for row in result["kinds"].values()) for name in ("mutants", "killed"))
+    sample = f" --sample {result['sample']} --seed {result['seed']}" if result["sample"] else ""
+    total = (
+        f"The tests noticed {killed} of {mutants} mutants (`python -m benchmarks mutations{sample}`, "
+        f"Python {result['machine']['python']}). `benchmarks/results/mutations.json` lists the survivors."
     )
+    return "\n".join([*lines, "", total]) + "\n"
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a result was measured on."""
+"""Description of the machine that a result was measured on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGES = ("numpy", "numba", "onnxruntime", "av", "grpcio")
 
 
 def describe_machine() -> dict[str, object]:
-    """Processor, cores that this process may use, Python and the packages that matter for speed."""
+    """Processor, number of cores that this process may use, versions of Python and of the packages that matter."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),

@@ -1,9 +1,9 @@
-"""Pages whose tables are made from the committed results, and of what they describe.
+"""Write the tables of the documentation from the committed results.
 
     python -m benchmarks pages [NAME ...]
 
-What stands between two marks is made anew. A module that writes into a page has its path, `PAGE`, and `renewed`, which
-gives the page's text with the module's tables made anew; where it draws pictures for the page, too, `draw`.
+A table is the text between two marks of a page. A module that writes tables has `PAGE`, the path of the page, and
+`renew(text)`, which returns the text of the page with new tables. If it also draws pictures, it has `draw()`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ WRITERS = (
     "readme",
     "track_table",
 )
-"""The modules that write; all by default."""
+"""Modules that write tables. All of them run by default."""
 
 
 def main(argv: list[str]) -> int:
-    """Rewrite the pages in place; 2 for a name that writes none."""
-    if strange := sorted(set(argv) - set(WRITERS)):
-        print(f"pages: {', '.join(strange)} writes no page; these do: {', '.join(WRITERS)}")
+    """Rewrite the pages in place. Returns 2 for a name that is not in WRITERS."""
+    if unknown := sorted(set(argv) - set(WRITERS)):
+        print(f"pages: {', '.join(unknown)} writes no page; these do: {', '.join(WRITERS)}")
         return 2
     for name in argv or WRITERS:
         write(importlib.import_module(f"benchmarks.{name}"))
@@ -42,9 +42,9 @@ def main(argv: list[str]) -> int:
 
 
 def write(writer: Any) -> None:
-    """Bring one writer's page up to date."""
+    """Rewrite the page of one module."""
     page: Path = writer.PAGE
-    page.write_text(writer.renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(writer.renew(page.read_text(encoding="utf-8")), encoding="utf-8")
     if hasattr(writer, "draw"):
         writer.draw()
 
@@ -56,7 +56,7 @@ def result(name: str) -> dict[str, Any]:
 
 
 def between(text: str, name: str, table: str) -> str:
-    """The text with `table` between its marks of that name. Raises ValueError where a mark is missing."""
+    """The text with `table` between the marks `name`. Raises ValueError if a mark is missing."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     before, first, rest = text.partition(begin)
     _, last, after = rest.partition(end)

@@ -1,10 +1,10 @@
-"""Does this machine's detector find what the CPU's finds, on real videos?
+"""Compare the detections of this machine with those of the CPU reference, on real videos.
 
     python -m benchmarks parity --data DIR --json
 
-Every video of DIR/videos is decoded and detected twice: by the decoder and detector that `auto` chooses here, and by
-libavcodec and ONNX Runtime. A box counts where its score is sure (`engine.detect.agreement`); pictures differ by how
-the decoders scale them, so what both see is not the same to the last grey level, and the bounds are those of int8.
+Each video of DIR/videos runs twice: through the decoder and detector that `auto` selects on this machine, and through
+libavcodec and ONNX Runtime. A box counts if its score is sure (`engine.detect.agreement`). The two decoders scale
+pictures differently, so the inputs differ by a few grey levels; the bounds are those of int8.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FPS = 4.0
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="parity", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("QYRAN_DATA", "")))
-    parser.add_argument("--segments", type=int, default=10**6, help="of every video, at the most")
+    parser.add_argument("--segments", type=int, default=10**6, help="at most N segments of each video", metavar="N")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="error")
@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
 
 
 def measure(videos: Path, segments: int) -> dict[str, object]:
+    """Agreement by video, over at most `segments` segments of each."""
     card, metrics = find_card("ssd_mobilenet_v3_large"), Metrics()
     here = open_detector(card, DetectorConfig(), metrics)
     reference = open_detector(card, DetectorConfig(runtime="onnx"), metrics)
@@ -55,7 +56,7 @@ def measure(videos: Path, segments: int) -> dict[str, object]:
 
 
 def _video(path: Path, segments: int, here: Detector, reference: Detector, metrics: Metrics) -> Agreement:
-    """The boxes of one video, segment by segment."""
+    """Agreement of the boxes of one video."""
     card = find_card("ssd_mobilenet_v3_large")
     camera = CameraConfig(name="parity", url=str(path), site=path)
     source = FileSource(0, camera, metrics, start_s=0.0, realtime=False)

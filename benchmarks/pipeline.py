@@ -1,10 +1,10 @@
-"""CPU cost of every stage, per frame that is looked at, on the demo's avenue clip.
+"""Measure the CPU cost of each stage per analysed frame, on the demo's avenue clip.
 
     python -m benchmarks pipeline --json
 
-The stages run one after the other in one process, so CPU time is the process's own. Inside `decode` the part that is
-libavcodec's, and inside `detect` the part that is ONNX Runtime's, are measured in the same run by doing only that part
-with the same input; the rest is Qyran's own.
+The stages run one after another in one process, and CPU time is that of the process. The same run also measures the
+parts of libavcodec in `decode` and of ONNX Runtime in `detect`: it repeats only that part with the same input. The rest
+is Qyran's own code.
 """
 
 from __future__ import annotations
@@ -49,19 +49,21 @@ START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 
 @dataclass(slots=True)
 class Costs:
-    """CPU seconds by what they were spent on."""
+    """CPU seconds by stage or library."""
 
     spent_s: dict[str, float] = field(default_factory=dict)
     frames: int = 0
     cases: int = 0
 
-    def of(self, what: str, work: Callable[[], Made]) -> Made:
+    def charge(self, what: str, work: Callable[[], Made]) -> Made:
+        """Call `work` and add its CPU seconds to `what`. Returns the result of `work`."""
         began_s = time.process_time()
         made = work()
         self.spent_s[what] = self.spent_s.get(what, 0.0) + time.process_time() - began_s
         return made
 
     def per_frame_ms(self, what: str) -> float:
+        """CPU milliseconds of `what` per analysed frame."""
         return 1e3 * self.spent_s[what] / self.frames
 
 
@@ -78,13 +80,13 @@ def main(argv: list[str]) -> int:
 
 
 def measure(rounds: int, detect_fps: float) -> dict[str, object]:
-    """Play the clip `rounds` times as one long recording, after one round in which kernels compile."""
+    """Play the clip `rounds` times as one recording, after one round in which the kernels compile."""
     costs = Costs()
     camera = msgspec.structs.replace(recorded(CLIP), detect_fps=detect_fps)
     with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
         with open_stages(config, [load_site(camera.site)], ledger, metrics) as stages:
-            bench = Bench(stages, Schedule(detect_fps), Network(find_card(config.detector.card)))
+            bench = StageCosts(stages, Schedule(detect_fps), BareNetwork(find_card(config.detector.card)))
             for played in range(rounds + 1):
                 for segment in recording(camera, metrics, played):
                     bench.step(segment, costs if played else Costs())
@@ -92,12 +94,12 @@ def measure(rounds: int, detect_fps: float) -> dict[str, object]:
 
 
 def recording(camera: CameraConfig, metrics: Metrics, played: int) -> Iterable[Segment]:
-    """The clip as if it were filmed a minute after it was filmed the last time."""
+    """The clip, captured `played` minutes after START_S."""
     return FileSource(0, camera, metrics, start_s=START_S + 60.0 * played, realtime=False).read()
 
 
-class Network:
-    """The bare network of a card, on as many threads as the detector: what the detector cannot do without."""
+class BareNetwork:
+    """The network of a model card without the detector, on the same number of threads."""
 
     def __init__(self, card: ModelCard) -> None:
         options = onnxruntime.SessionOptions()
@@ -107,48 +109,50 @@ class Network:
         self._pool = ThreadPoolExecutor(os.cpu_count())
 
     def rows(self, batch: FrameBatch) -> list[NDArray[Any]]:
-        """Every region's picture as a batch of one."""
+        """The picture of each region as a batch of one."""
         pixels = batch.pixels if self._card.input.layout == "nchw" else batch.pixels.transpose(0, 2, 3, 1)
         return [np.ascontiguousarray(row)[None] for row in pixels]
 
     def run(self, pictures: list[NDArray[Any]]) -> None:
+        """Run the network once for each picture."""
         for _ in self._pool.map(lambda picture: self._session.run(None, {self._card.input.name: picture}), pictures):
             pass
 
 
 @dataclass(slots=True)
-class Bench:
-    """The stages, and a schedule that chooses the frames that the decoder chooses."""
+class StageCosts:
+    """The stages, and a schedule that selects the same frames as the decoder."""
 
     stages: Stages
     schedule: Schedule
-    network: Network
+    network: BareNetwork
 
     def step(self, segment: Segment, costs: Costs) -> None:
+        """Run all stages on one segment and add their costs."""
         stages = self.stages
         stages.evidence_builder.keep(segment)
-        batch = costs.of("decode", lambda: stages.decoder.decode([segment]))
+        batch = costs.charge("decode", lambda: stages.decoder.decode([segment]))
         self._alone(segment, batch, costs)
-        detections = costs.of("detect", lambda: stages.detector.detect(batch))
-        tracks = costs.of("track", lambda: stages.tracker.track(detections))
-        motion = costs.of("measure", lambda: stages.speedometer.measure(tracks))
-        violations = costs.of("judge", lambda: stages.rulebook.judge(motion))
-        named = costs.of("investigate", lambda: stages.identifier.identify(violations))
-        cases = costs.of("prove", lambda: stages.evidence_builder.prove(named))
-        costs.of("append", lambda: stages.ledger.append(cases))
+        detections = costs.charge("detect", lambda: stages.detector.detect(batch))
+        tracks = costs.charge("track", lambda: stages.tracker.track(detections))
+        motion = costs.charge("measure", lambda: stages.speedometer.measure(tracks))
+        violations = costs.charge("judge", lambda: stages.rulebook.judge(motion))
+        named = costs.charge("investigate", lambda: stages.identifier.identify(violations))
+        cases = costs.charge("prove", lambda: stages.evidence_builder.prove(named))
+        costs.charge("append", lambda: stages.ledger.append(cases))
         costs.frames += len(batch.frames)
         costs.cases += len(cases)
 
     def _alone(self, segment: Segment, batch: FrameBatch, costs: Costs) -> None:
-        """Only libavcodec, then only the network, on what the stages are given."""
+        """Run only libavcodec, then only the network, on the input of the stages."""
         wanted = self.schedule.choose(segment.captured_s)
-        costs.of("libavcodec", lambda: sum(1 for _ in decoded(segment, wanted)))
+        costs.charge("libavcodec", lambda: sum(1 for _ in decoded(segment, wanted)))
         inputs = self.network.rows(batch)
-        costs.of("onnxruntime", lambda: self.network.run(inputs))
+        costs.charge("onnxruntime", lambda: self.network.run(inputs))
 
 
 def report(costs: Costs, parameters: dict[str, object]) -> dict[str, object]:
-    """Milliseconds of CPU per frame looked at; what a case costs is told by itself, since cases are rare elsewhere."""
+    """CPU milliseconds per analysed frame. The cost of a case is separate, because cases are rare on a real road."""
     stages = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
     whole_s = sum(costs.spent_s[stage] for stage in stages)
     libraries_s = costs.spent_s["libavcodec"] + costs.spent_s["onnxruntime"]
@@ -165,4 +169,5 @@ def report(costs: Costs, parameters: dict[str, object]) -> dict[str, object]:
 
 
 def table(result: dict[str, object]) -> str:
+    """The costs per frame as text."""
     return json.dumps(result["cpu_ms_per_frame"], indent=2)

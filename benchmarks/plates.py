@@ -1,15 +1,15 @@
-"""Reading of number plates on photos whose text is known.
+"""Read number plates on photos with known texts, and count the correct readings.
 
     python -m benchmarks plates --data DIR [--json] [--reliability]
 
-Reads every folder below DIR that holds NAME.jpg beside NAME.txt, a line of `file x y width height TEXT` with tabs; each
-folder is a set. The reader gets the whole photo as the vehicle, as it would get the cut of a vehicle from a frame; the
-box is truth and only says whether the plate was found where it is. `exact`, `within_one` (one character changed, added
-or dropped at the most) and `none` (nothing read) are shares from 0 to 1 of the photos; `exact` compares the texts as
-they stand, letter O and digit 0 included. `exact_but_twins` takes O for 0 and I for 1, which some labels do too.
+Each folder below DIR with NAME.jpg and NAME.txt (one line `file x y width height TEXT`, with tabs) is a set. The reader
+gets the whole photo as the vehicle. The true box is used only to check the place of the reading. `exact`, `within_one`
+(at most one character changed, added or missing) and `none` (nothing read) are shares of the photos, from 0 to 1.
+`exact` distinguishes the letter O from the digit 0; `exact_but_twins` does not distinguish O from 0 and I from 1,
+because some labels do not.
 
---reliability reads every photo made worse besides, fits the curve of `engine.identify.plates.confidence` to the readings, and
-compares what it says of photos that were left out of its fit with the share that was right.
+--reliability also reads degraded versions of the photos, fits the curve of `engine.identify.plates.confidence` to the readings,
+and compares the stated confidence with the share of correct readings on photos that are not in the fit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchmarks import pages
 from benchmarks.machine import describe_machine
-from benchmarks.plates_reliability import reliability
+from benchmarks.plates_reliability import measure_reliability
 from engine.identify.plates import load_forms
 from engine.identify.plates.network import TextNetworks
 from engine.identify.plates.reader import TextPlateReader
@@ -39,30 +39,32 @@ PAGE = pages.ROOT / "docs" / "plates.md"
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo and what is true of its plate."""
+    """A photo, and the true box and text of its plate."""
 
     path: Path
     xyxy_px: BoxPx
     text: str
 
     def load(self) -> Image.Image:
+        """Read the photo as RGB."""
         return Image.open(self.path).convert("RGB")
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What came of a photo."""
+class PhotoReading:
+    """The reading of a photo; `sighting` is None if nothing was read."""
 
     photo: Photo
     sighting: PlateSighting | None
 
     @property
     def text(self) -> str:
+        """The text that was read; empty if nothing was read."""
         return self.sighting.plate.text if self.sighting else ""
 
     @property
     def located(self) -> bool:
-        """Does the box that was read hold the middle of the true one?"""
+        """True if the box of the reading contains the centre of the true box."""
         if self.sighting is None:
             return False
         left, top, right, bottom = self.sighting.xyxy_px
@@ -71,7 +73,7 @@ class Read:
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmark; 2 if there is no data."""
+    """Run the benchmark. Returns 2 if there is no data."""
     options = _parse(argv)
     try:
         sets = find_sets(options.data)
@@ -84,12 +86,13 @@ def main(argv: list[str]) -> int:
 
 
 def run(sets: dict[str, list[Photo]], *, with_reliability: bool = False) -> dict[str, Any]:
-    """Read all sets, in one process."""
+    """Read all sets, in one process. Returns the whole result."""
     networks, forms = TextNetworks(), load_forms()
     reader = TextPlateReader(networks, forms)
     began_s = time.process_time()
     found = {
-        name: [Read(photo, reader.read([view(photo.load())])) for photo in photos] for name, photos in sets.items()
+        name: [PhotoReading(photo, reader.read([view(photo.load())])) for photo in photos]
+        for name, photos in sets.items()
     }
     spent_s = time.process_time() - began_s
     everything = [one for reads in found.values() for one in reads]
@@ -101,7 +104,7 @@ def run(sets: dict[str, list[Photo]], *, with_reliability: bool = False) -> dict
     }
     if with_reliability:
         photos = [photo for each in sets.values() for photo in each]
-        report["reliability"] = reliability(((photo.load(), photo.text) for photo in photos), networks, forms)
+        report["reliability"] = measure_reliability(((photo.load(), photo.text) for photo in photos), networks, forms)
     return report
 
 
@@ -110,20 +113,20 @@ def view(image: Image.Image) -> VehicleView:
     return VehicleView(0.0, np.asarray(image), (0.0, 0.0, float(image.width), float(image.height)))
 
 
-def figures(reads: Sequence[Read]) -> dict[str, float]:
-    """Shares of the photos."""
+def figures(reads: Sequence[PhotoReading]) -> dict[str, float]:
+    """Number of photos, and the shares of correct readings."""
     return {
         "n": len(reads),
         "exact": _share(one.text == one.photo.text for one in reads),
-        "exact_but_twins": _share(untwinned(one.text) == untwinned(one.photo.text) for one in reads),
+        "exact_but_twins": _share(merge_twins(one.text) == merge_twins(one.photo.text) for one in reads),
         "within_one": _share(distance(one.text, one.photo.text) <= 1 for one in reads),
         "none": _share(not one.text for one in reads),
         "located": _share(one.located for one in reads),
     }
 
 
-def untwinned(text: str) -> str:
-    """The text with the letters that plates draw like digits as those."""
+def merge_twins(text: str) -> str:
+    """The text with O as 0 and I as 1: plates draw these letters like the digits."""
     return text.replace("O", "0").replace("I", "1")
 
 
@@ -132,13 +135,13 @@ def _share(holds: Iterable[bool]) -> float:
 
 
 def find_sets(data: Path) -> dict[str, list[Photo]]:
-    """The photos by folder, named relative to `data`; raises ValueError where there is none, or a line is broken."""
+    """Photos by folder, relative to `data`. Raises ValueError if there are no photos or a line is malformed."""
     sets: dict[str, list[Photo]] = {}
     for path in sorted(data.rglob("*.txt")):
         if path.with_suffix(".jpg").is_file():
             sets.setdefault(str(path.parent.relative_to(data)), []).append(_photo(path))
     if not sets:
-        raise ValueError(f"{data}: no folder with NAME.jpg beside NAME.txt")
+        raise ValueError(f"{data}: no folder with NAME.jpg and NAME.txt")
     return sets
 
 
@@ -156,7 +159,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks plates")
     parser.add_argument("--data", type=Path, default=Path(), help="folder with */NAME.jpg and NAME.txt")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--reliability", action="store_true", help="fit the confidence and say how far it holds")
+    parser.add_argument("--reliability", action="store_true", help="fit the confidence and check it")
     return parser.parse_args(argv)
 
 
@@ -165,7 +168,7 @@ def _text(report: dict[str, Any]) -> str:
 
 
 def table(report: dict[str, Any]) -> Iterator[str]:
-    """The figures in Markdown, a line a set."""
+    """The figures in Markdown, one line a set."""
     columns = ("n", "exact", "exact_but_twins", "within_one", "none", "located")
     yield "| set | " + " | ".join(column.replace("_", " ") for column in columns) + " |"
     yield "|---|" + "---:|" * len(columns)
@@ -174,8 +177,8 @@ def table(report: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
-def renewed(text: str) -> str:
-    """The page's text with its tables made anew. Raises ValueError where a mark is missing."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     report = pages.result("plates")
     machine = report["machine"]
     cost = f"\n{report['cpu_s_per_photo']:.2f} s of CPU a photo, on a core of {machine['processor']}.\n"
@@ -184,8 +187,8 @@ def renewed(text: str) -> str:
 
 
 def bins(found: Sequence[dict[str, float]]) -> Iterator[str]:
-    """What was said, and what was right, in Markdown."""
-    yield "| confidence | readings | said, mean | right |"
+    """Stated confidence and share of correct readings in Markdown, one line a bin."""
+    yield "| confidence | readings | stated, mean | correct |"
     yield "|---|---:|---:|---:|"
     for one in found:
         yield f"| {one['from']:g} to {one['to']:g} | {one['n']} | {one['said']:.2f} | {one['right']:.2f} |"

@@ -1,4 +1,4 @@
-"""Is a plate that is said to be right with 95 % right in 95 of 100 cases? Photos as they are, and made worse."""
+"""Calibration of the confidence of plate readings, on photos and on degraded versions of them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from engine.types import Flags, Floats, VehicleView
 
 BINS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 1.0)
 PENALTY = 2e-4
-"""Of the squared weights, by reading: few photos must not make a curve as steep as a step."""
+"""Weight of the squared weights in the loss. It keeps the curve from becoming a step if there are few photos."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A reading, as the curve sees it."""
+class ReadingFeatures:
+    """Features of one reading, and whether the reading is correct."""
 
     photo: int
     features: tuple[float, ...]
     right: bool
 
 
-def reliability(photos: Iterable[tuple[Image.Image, str]], networks: TextNetworks, forms: PlateForms) -> dict[str, Any]:
-    """The curve fitted to all readings, and by its word on photos left out of the fit how often a reading was right."""
+def measure_reliability(
+    photos: Iterable[tuple[Image.Image, str]], networks: TextNetworks, forms: PlateForms
+) -> dict[str, Any]:
+    """The curve fitted to all readings, and bins of stated confidence and correct readings on photos not in the fit."""
     reader = TextPlateReader(networks, forms)
-    shown: list[Shown] = []
+    shown: list[ReadingFeatures] = []
     names: list[str] = []
     for number, (image, text) in enumerate(photos):
-        for worsen in WORSE.values():
-            picture = np.asarray(worsen(image))
+        for degrade in DEGRADATIONS.values():
+            picture = np.asarray(degrade(image))
             size = (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
             outcome = reader.ballot([VehicleView(0.0, picture, size)])
             if outcome is None:
@@ -47,12 +49,12 @@ def reliability(photos: Iterable[tuple[Image.Image, str]], networks: TextNetwork
             fit = forms.fit(outcome.glyphs)
             seen = features(outcome, fits=fit.known)
             names = list(seen)
-            shown.append(Shown(number, tuple(seen.values()), _plain(fit.text) == _plain(text)))
+            shown.append(ReadingFeatures(number, tuple(seen.values()), _plain(fit.text) == _plain(text)))
     return {"readings": len(shown), "curve": dict(zip(names, _rounded(_fit(shown)), strict=True)), "bins": _bins(shown)}
 
 
-def _bins(shown: list[Shown]) -> list[dict[str, float]]:
-    """By what was said of a photo by the curve fitted to the others."""
+def _bins(shown: list[ReadingFeatures]) -> list[dict[str, float]]:
+    """Bins by the confidence that the curve fitted to all other photos states."""
     said = np.zeros(len(shown))
     right = np.array([one.right for one in shown])
     photo = np.array([one.photo for one in shown])
@@ -68,8 +70,8 @@ def _bin(low: float, high: float, said: Floats, right: Flags) -> dict[str, float
     return {"from": low, "to": high, "n": int(chosen.sum()), "said": mean[0], "right": mean[1]}
 
 
-def _fit(shown: list[Shown]) -> Floats:
-    """Logistic regression: the weights that make the outcomes likeliest."""
+def _fit(shown: list[ReadingFeatures]) -> Floats:
+    """Weights of a logistic regression with maximum likelihood."""
     given = np.array([one.features for one in shown])
     sign = np.where([one.right for one in shown], 1.0, -1.0)
 
@@ -88,31 +90,31 @@ def _rounded(values: Floats) -> list[float]:
 
 
 def _plain(text: str) -> str:
-    """O is 0 and I is 1: some labels do not tell them apart either."""
+    """The text with O as 0 and I as 1: some labels do not distinguish them."""
     return text.replace("O", "0").replace("I", "1")
 
 
-def _scaled(image: Image.Image, share: float) -> Image.Image:
+def _scale(image: Image.Image, share: float) -> Image.Image:
     return image.resize((max(8, int(image.width * share)), max(8, int(image.height * share))), Image.Resampling.LANCZOS)
 
 
-def _noisy(image: Image.Image, light: float, sigma: float) -> Image.Image:
+def _add_noise(image: Image.Image, light: float, sigma: float) -> Image.Image:
     noise = np.random.default_rng(3).normal(0, sigma, (image.height, image.width, 1))
     return Image.fromarray((np.asarray(image, np.float64) * light + noise).clip(0, 255).astype(np.uint8))
 
 
-def _pressed(image: Image.Image, quality: int) -> Image.Image:
+def _compress(image: Image.Image, quality: int) -> Image.Image:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality)
     return Image.open(stream).convert("RGB")
 
 
-WORSE: dict[str, Callable[[Image.Image], Image.Image]] = {
+DEGRADATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "as it is": lambda image: image,
-    "half as large": lambda image: _scaled(image, 0.5),
-    "a third": lambda image: _scaled(image, 0.36),
-    "small, JPEG 40": lambda image: _pressed(_scaled(image, 0.45), 40),
+    "half as large": lambda image: _scale(image, 0.5),
+    "a third": lambda image: _scale(image, 0.36),
+    "small, JPEG 40": lambda image: _compress(_scale(image, 0.45), 40),
     "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(2.0)),
-    "noisy": lambda image: _noisy(_scaled(image, 0.6), 1.0, 25),
-    "dark": lambda image: _noisy(image, 0.2, 8),
+    "noisy": lambda image: _add_noise(_scale(image, 0.6), 1.0, 25),
+    "dark": lambda image: _add_noise(image, 0.2, 8),
 }

@@ -1,4 +1,4 @@
-"""The measured tables of the README, from the committed results."""
+"""Tables of README.md, from the committed results of `pipeline` and `world`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SHOWN = {
 }
 
 
-def renewed(text: str) -> str:
-    """The README's text with its tables made anew from the results. Raises ValueError where a mark is missing."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     text = between(text, "costs", costs(result("pipeline")))
     text = between(text, "world", world(result("world")))
     return between(text, "plates", plates(result("world")["plates_by_width_px"]))
 
 
 def world(found: dict[str, Any]) -> str:
-    """A Markdown table of what the whole engine makes of every clip."""
+    """A Markdown table of the results of the whole engine, one line a clip."""
     rows = "".join(_clip(name, score) for name, score in [*found["clips"].items(), ("**total**", found["total"])])
     return (
         "| clip | offences | found | cases | wrong | owners named | wrong | speeds | mean error km/h | p95 | worst "
-        "| 95 % holds | HOTA |\n"
+        "| 95 % coverage | HOTA |\n"
         f"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n{rows}\n"
     )
 
@@ -41,15 +41,15 @@ def _clip(name: str, score: dict[str, Any]) -> str:
     errors = " | ".join(_or_dash(score[key], ".2f") for key in ("speed_mean_kmh", "speed_p95_kmh", "speed_worst_kmh"))
     owners = f"{score['owners_named']} | {score['owners_misnamed']}"
     counts = f"{score['offences']} | {found} | {score['cases']} | {wrong} | {owners} | {score['speeds']}"
-    held = _or_dash(score["coverage_95"], ".0%")
-    return f"| {name} | {counts} | {errors} | {held} | {score['hota']:.1f} |\n"
+    coverage = _or_dash(score["coverage_95"], ".0%")
+    return f"| {name} | {counts} | {errors} | {coverage} | {score['hota']:.1f} |\n"
 
 
 def plates(found: dict[str, dict[str, float]]) -> str:
-    """A Markdown table of how plates are read in single frames, by their width in the picture."""
+    """A Markdown table of plate readings in single frames, by the width of the plate in the picture."""
     rows = "".join(_band(band, read) for band, read in found.items())
     return (
-        "| plate, px wide | looks | every character right | at most one wrong | nothing read |\n"
+        "| plate width, px | readings | every character right | at most one wrong | nothing read |\n"
         f"|---|---:|---:|---:|---:|\n{rows}\n"
     )
 
@@ -64,15 +64,15 @@ def _or_dash(value: float | None, form: str) -> str:
 
 
 def costs(found: dict[str, Any]) -> str:
-    """A Markdown table and a sentence on what was measured where."""
+    """A Markdown table, and a sentence that says what was measured and on which machine."""
     machine, parameters, spent = found["machine"], found["parameters"], found["cpu_ms_per_frame"]
     rows = "".join(f"| {title} | {spent[what]:.2f} |\n" for what, title in SHOWN.items())
     return (
-        "| stage | CPU ms per frame looked at |\n|---|---:|\n"
+        "| stage | CPU ms per analysed frame |\n|---|---:|\n"
         f"{rows}\n"
         f"A case costs {found['cpu_ms_per_case']:.0f} ms more (second look, plate, stills, drawings, clip, disk). "
         f"Outside libavcodec and ONNX Runtime the hot path spends {100 * found['share_outside_libraries']:.1f} %. "
         f"Measured on {machine['cores']} cores of {machine['processor']}, the demo's avenue clip (1280x720 H.264), "
-        f"{parameters['detect_fps']:g} frames a second looked at in {parameters['regions']} regions, "
+        f"{parameters['detect_fps']:g} frames a second analysed in {parameters['regions']} regions, "
         f"{found['frames']} frames: `python -m benchmarks pipeline --json`.\n"
     )

@@ -1,4 +1,4 @@
-"""What is true of a rendered clip, asked by capture time, and how tracks compare with it."""
+"""Ground truth of a rendered clip, by capture time."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from engine.types import Phase
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 """Capture time of every clip's first frame."""
 SAME_IOU = 0.4
-"""A box is the vehicle's that it overlaps most, by at least this much."""
+"""Smallest IoU of a box with its vehicle. A box belongs to the vehicle with the largest IoU."""
 LEAST_VISIBLE, LEAST_SIDE_PX = 0.5, 24.0
-"""A vehicle that is less visible or smaller, in a frame, need not be tracked there."""
+"""In frames where a vehicle is less visible or smaller than this, it does not count for tracking."""
 Box = Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
-    """A clip's truth file."""
+class ClipTruth:
+    """The truth file of a clip."""
 
     document: dict[str, Any]
 
     @classmethod
-    def of(cls, file: Path) -> Truth:
+    def of(cls, file: Path) -> ClipTruth:
+        """Read a truth file."""
         return cls(json.loads(file.read_text()))
 
     def frame_at(self, captured_s: float) -> int:
-        """The frame's number, by the clip's rate."""
+        """Number of the frame at a capture time."""
         return round((captured_s - START_S) * float(self.document["fps"]))
 
     def vehicles_at(self, captured_s: float) -> list[dict[str, Any]]:
+        """The true vehicles in the frame at a capture time; empty outside the clip."""
         frames, index = self.document["frames"], self.frame_at(captured_s)
         return list(frames[index]["vehicles"]) if 0 <= index < len(frames) else []
 
     def vehicle_of(self, box: Box, captured_s: float) -> str | None:
-        """The vehicle (and lap) that the box overlaps most; None where that is too little."""
+        """Name and lap of the vehicle with the largest IoU; None if the IoU is below SAME_IOU."""
         vehicles = self.vehicles_at(captured_s)
         best = max(vehicles, key=lambda vehicle: iou(box, vehicle["xyxy_px"]), default=None)
         if best is None or iou(box, best["xyxy_px"]) < SAME_IOU:
@@ -51,18 +53,18 @@ class Truth:
         return key_of(best)
 
     def plate_of(self, vehicle: str) -> str:
-        """Its text without spaces; empty for nobody."""
+        """Text of the vehicle's plate, without spaces; empty for an unknown vehicle."""
         texts = {row["name"]: row["plate"] for row in self.document["vehicles"]}
         return str(texts.get(vehicle, "")).replace(" ", "")
 
     def mean_speed_mps(self, vehicle: str, began_s: float, ended_s: float) -> float:
-        """Over the frames from `began_s` to `ended_s`; nan where it is in none of them."""
+        """Mean speed over the frames from `began_s` to `ended_s`; nan if the vehicle is in none of them."""
         span = np.arange(began_s, ended_s + 1e-6, 1 / self.document["fps"])
         speeds = [row["speed_mps"] for at_s in span for row in self.vehicles_at(at_s) if key_of(row) == vehicle]
         return float(np.mean(speeds)) if speeds else float("nan")
 
     def reports(self) -> Iterator[Report]:
-        """What the scene's controller says of the signals that no lamp tells: one report at the end of the clip."""
+        """One report of all signal phases at the end of the clip; no report for a clip without signals."""
         signals, length_s = self.document["signals"], self.document["duration_s"]
         changes = tuple(
             Change(signal["name"], Phase[phase["lamp"].upper()], START_S + phase["from_s"])
@@ -74,7 +76,7 @@ class Truth:
 
     @property
     def offences(self) -> set[tuple[str, str]]:
-        """(kind, vehicle) of what can be seen whole in the clip."""
+        """(kind, vehicle) of each offence that is complete in the clip."""
         length_s = self.document["duration_s"]
         return {
             (offence["kind"], offence["vehicle"])
@@ -82,11 +84,11 @@ class Truth:
             if offence["began_s"] >= 0 and offence["ended_s"] <= length_s
         }
 
-    def marked(self, captured_s: Sequence[float]) -> hota.Truth:
-        """The boxes of the frames that were looked at; what is small or mostly hidden is ignored, not scored."""
+    def marked(self, captured_s: Sequence[float]) -> hota.MarkedBoxes:
+        """The true boxes of the analysed frames. Small and mostly hidden vehicles are not scored."""
         rows = [(self.frame_at(at_s), row) for at_s in captured_s for row in self.vehicles_at(at_s)]
         numbers = {name: number for number, name in enumerate(sorted({key_of(row) for _, row in rows}))}
-        return hota.Truth(
+        return hota.MarkedBoxes(
             np.array([frame for frame, _ in rows], np.int64),
             np.array([numbers[key_of(row)] for _, row in rows], np.int64),
             np.array([row["xyxy_px"] for _, row in rows], np.float64).reshape(-1, 4),
@@ -95,7 +97,7 @@ class Truth:
 
 
 def key_of(vehicle: dict[str, Any]) -> str:
-    """Name and lap: a vehicle that comes by twice is two."""
+    """Name and lap: each passage of a vehicle has its own key."""
     return f"{vehicle['name']}#{vehicle['lap']}"
 
 

@@ -1,8 +1,9 @@
-"""Speed on real tracks against light gates: BrnoCompSpeed, calibrated from its survey, measured by our kernels.
+"""Measure speeds on the real tracks of BrnoCompSpeed, and compare them with its light gates.
 
     python -m benchmarks speed --data DIR --json
 
-Nothing here sees a true speed before the errors are taken. The constants are the same for every file.
+The calibration comes from the survey of the data set; the kernels measure. The true speeds are read only to compute the
+errors. The constants are the same for every file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import brnocompspeed
-from benchmarks.brnocompspeed import Flags, Floats, Ints, Recording, Tracks
+from benchmarks.brnocompspeed import Flags, Floats, Ints, KeptTracks, SurveyedRecording
 from benchmarks.machine import describe_machine
 from engine.types import KMH
 from kernels.ground import onto_road, speed_by_homography, to_ground
@@ -28,24 +29,24 @@ COVERED = 1.96
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class SpeedParameters:
     """Every constant, the same for all files."""
 
     readout_s: float = 0.013
-    """A rolling shutter reads the last row of the picture so much later than the first."""
+    """Time from the first to the last row of the picture in a rolling shutter."""
     clearance_m: float = 0.2
     clearance_sigma_m: float = 0.05
     overhang_m: float = 0.5
     noise_px: float = 0.5
     wobble_m: float = 0.15
     view_sigma: float = 0.006
-    """Standard uncertainty, as a share, of what detector and view do to a speed beyond the above."""
+    """Relative standard uncertainty of a speed, from detector and view, on top of the parts above."""
     published_sigma: float = 0.01
-    """The same for the published calibration, which states no uncertainty."""
+    """The same with the published calibration, which states no uncertainty."""
     fewest_inliers: float = 0.8
     shortest_m: float = 15.0
     shortest_share: float = 0.86
-    """Of the way between the first and the last measurement line."""
+    """Smallest share of the road between the first and the last measurement line."""
     widest_sway_m: float = 0.5
     longest_gap_s: float = 0.1
     widest_scatter: float = 1.0
@@ -54,8 +55,8 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """A camera as the kernels read it."""
+class CameraCalibration:
+    """Calibration of a camera, as input of the kernels."""
 
     image_to_ground: Floats
     covariance: Floats
@@ -64,15 +65,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
-    """What came out of one recording."""
+class SpeedErrors:
+    """Errors and stated uncertainties of one recording."""
 
     true: int
     matched: int
     error_kmh: Floats
     sigma_kmh: Floats
     parts_kmh: Floats
-    """(4, M) the standard uncertainties that make up `sigma_kmh`, in the order of `PARTS`."""
+    """(4, M) parts of `sigma_kmh` in the order of `PARTS`, as standard uncertainties."""
 
 
 PARTS = ("scatter of the track", "calibration", "clearance", "view and detector")
@@ -85,23 +86,23 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.data is None:
         parser.error("--data, or the environment variable QYRAN_DATA, must name the folder of the recordings")
-    result = evaluate(brnocompspeed.load(Path(options.data)), Parameters())
+    result = evaluate(brnocompspeed.load(Path(options.data)), SpeedParameters())
     print(json.dumps(result, indent=2) if options.json else table(result))
     return 0
 
 
-def evaluate(recordings: list[Recording], parameters: Parameters) -> dict[str, Any]:
-    """Calibrate and measure every recording; the whole result."""
-    kept = [(recording, *_kept(recording)) for recording in recordings]
-    surveyed = [_surveyed(recording, parameters) for recording in recordings]
+def evaluate(recordings: list[SurveyedRecording], parameters: SpeedParameters) -> dict[str, Any]:
+    """Calibrate and measure every recording. Returns the whole result."""
+    kept = [(recording, *_select(recording)) for recording in recordings]
+    surveyed = [_calibrate(recording, parameters) for recording in recordings]
     published = [_published(recording, parameters) for recording in recordings]
     outcomes = run(kept, surveyed, parameters)
-    blind = {name: run(kept, surveyed, replace(parameters, **change)) for name, change in WITHOUT.items()}
+    uncorrected = {name: run(kept, surveyed, replace(parameters, **change)) for name, change in WITHOUT.items()}
     return {
         "files": {recording.name: summary([outcome]) for recording, outcome in zip(recordings, outcomes, strict=True)},
         "total": summary(outcomes),
         "published_calibration": summary(run(kept, published, parameters)),
-        "without": {name: summary(without) for name, without in blind.items()},
+        "without": {name: summary(outcomes) for name, outcomes in uncorrected.items()},
         "error_budget": budget(outcomes),
         "parameters": asdict(parameters),
         "machine": describe_machine(),
@@ -113,34 +114,38 @@ WITHOUT: dict[str, dict[str, float]] = {
     "bumper and tyre": {"clearance_m": 0.0},
     "both": {"readout_s": 0.0, "clearance_m": 0.0},
 }
-"""What the errors are when something is not taken account of."""
+"""Changes of the parameters that switch off a correction."""
 
 
-def _kept(recording: Recording) -> tuple[Tracks, Ints]:
-    kept = brnocompspeed.tracks(recording)
+def _select(recording: SurveyedRecording) -> tuple[KeptTracks, Ints]:
+    kept = brnocompspeed.select_tracks(recording)
     return kept, brnocompspeed.match(recording, kept)
 
 
-def run(kept: list[tuple[Recording, Tracks, Ints]], views: list[View], parameters: Parameters) -> list[Outcome]:
-    """Measure every recording through its view."""
+def run(
+    kept: list[tuple[SurveyedRecording, KeptTracks, Ints]], views: list[CameraCalibration], parameters: SpeedParameters
+) -> list[SpeedErrors]:
+    """Measure every recording with its calibration."""
     return [
         compare(recording, vehicle, *measure(view, tracks, parameters))
         for (recording, tracks, vehicle), view in zip(kept, views, strict=True)
     ]
 
 
-def _surveyed(recording: Recording, parameters: Parameters) -> View:
-    fit = brnocompspeed.calibrated(recording)
-    return View(fit.image_to_ground, fit.homography_covariance, fit.camera.position_m, parameters.view_sigma)
+def _calibrate(recording: SurveyedRecording, parameters: SpeedParameters) -> CameraCalibration:
+    fit = brnocompspeed.calibrate_survey(recording)
+    return CameraCalibration(
+        fit.image_to_ground, fit.homography_covariance, fit.camera.position_m, parameters.view_sigma
+    )
 
 
-def _published(recording: Recording, parameters: Parameters) -> View:
-    image_to_ground, camera_m = brnocompspeed.published(recording)
-    return View(image_to_ground, np.zeros((9, 9)), camera_m, parameters.published_sigma)
+def _published(recording: SurveyedRecording, parameters: SpeedParameters) -> CameraCalibration:
+    image_to_ground, camera_m = brnocompspeed.published_calibration(recording)
+    return CameraCalibration(image_to_ground, np.zeros((9, 9)), camera_m, parameters.published_sigma)
 
 
-def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, Floats, Flags]:
-    """(N,) speed in km/h, (4, N) the parts of its standard uncertainty, (N,) whether it counts as measured."""
+def measure(view: CameraCalibration, kept: KeptTracks, parameters: SpeedParameters) -> tuple[Floats, Floats, Flags]:
+    """(N,) speed in km/h, (4, N) parts of its standard uncertainty, (N,) True if it counts as measured."""
     points, count = len(kept.t_s), len(kept.offset) - 1
     row = np.zeros(points, np.int32)
     position_m, jacobian, by_clearance = np.empty((points, 2)), np.empty((points, 2, 2)), np.empty((points, 2))
@@ -168,15 +173,15 @@ def measure(view: View, kept: Tracks, parameters: Parameters) -> tuple[Floats, F
     return KMH * fit.speed_mps, KMH * parts_mps, _measured(fit, _shortest_m(view, kept, parameters), parameters)
 
 
-def _shortest_m(view: View, kept: Tracks, parameters: Parameters) -> float:
-    """The shortest way that counts, of the way between the first and the last measurement line."""
+def _shortest_m(view: CameraCalibration, kept: KeptTracks, parameters: SpeedParameters) -> float:
+    """The shortest track that counts, in metres."""
     ends_m, jacobian = np.empty((2, 2)), np.empty((2, 2, 2))
     to_ground(view.image_to_ground[None], np.zeros(2, np.int32), kept.stretch_px, ends_m, jacobian)
     return max(parameters.shortest_m, parameters.shortest_share * float(np.linalg.norm(ends_m[1] - ends_m[0])))
 
 
-def _measured(fit: Fits, shortest_m: float, parameters: Parameters) -> Flags:
-    """(N,) whether the track supports a speed."""
+def _measured(fit: Fits, shortest_m: float, parameters: SpeedParameters) -> Flags:
+    """(N,) True if the track is good enough for a speed."""
     return np.asarray(
         (fit.inliers >= parameters.fewest_inliers)
         & (fit.length_m >= shortest_m)
@@ -188,16 +193,20 @@ def _measured(fit: Fits, shortest_m: float, parameters: Parameters) -> Flags:
     )
 
 
-def compare(recording: Recording, vehicle: Ints, speed_kmh: Floats, parts_kmh: Floats, measured: Flags) -> Outcome:
+def compare(
+    recording: SurveyedRecording, vehicle: Ints, speed_kmh: Floats, parts_kmh: Floats, measured: Flags
+) -> SpeedErrors:
     """Errors of the measured tracks that belong to a true vehicle."""
-    told = measured & (vehicle >= 0)
-    error_kmh = speed_kmh[told] - recording["true_speed_kmh"][vehicle[told]]
-    sigma_kmh = np.sqrt((parts_kmh[:, told] ** 2).sum(axis=0))
-    return Outcome(int(recording.valid.sum()), int((vehicle >= 0).sum()), error_kmh, sigma_kmh, parts_kmh[:, told])
+    counted = measured & (vehicle >= 0)
+    error_kmh = speed_kmh[counted] - recording["true_speed_kmh"][vehicle[counted]]
+    sigma_kmh = np.sqrt((parts_kmh[:, counted] ** 2).sum(axis=0))
+    return SpeedErrors(
+        int(recording.valid.sum()), int((vehicle >= 0).sum()), error_kmh, sigma_kmh, parts_kmh[:, counted]
+    )
 
 
-def budget(outcomes: list[Outcome]) -> dict[str, dict[str, float]]:
-    """What was stated, part by part, against what was found: the error common to a file, and the spread within it."""
+def budget(outcomes: list[SpeedErrors]) -> dict[str, dict[str, float]]:
+    """Stated uncertainties by part, and the found errors: common to a file, and the spread within a file."""
     stated = np.sqrt(np.mean(np.concatenate([o.parts_kmh for o in outcomes], axis=1) ** 2, axis=1))
     common = np.array([np.median(o.error_kmh) for o in outcomes])
     spread = [1.4826 * np.median(np.abs(o.error_kmh - c)) for o, c in zip(outcomes, common, strict=True)]
@@ -210,8 +219,8 @@ def budget(outcomes: list[Outcome]) -> dict[str, dict[str, float]]:
     }
 
 
-def summary(outcomes: list[Outcome]) -> dict[str, float]:
-    """The figures of one or more recordings taken together."""
+def summary(outcomes: list[SpeedErrors]) -> dict[str, float]:
+    """The figures of one or more recordings together."""
     error = np.concatenate([outcome.error_kmh for outcome in outcomes])
     sigma = np.concatenate([outcome.sigma_kmh for outcome in outcomes])
     true, matched = sum(o.true for o in outcomes), sum(o.matched for o in outcomes)

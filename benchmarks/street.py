@@ -1,8 +1,8 @@
-"""A street for the traffic simulator: its network, its traffic, and the site that a camera over it has.
+"""A street for the traffic simulator: its network, its traffic, and the site of a camera above it.
 
-Northbound (away from the camera) a bus lane, two lanes and a shoulder; southbound two lanes. Coordinates are metres, x
-right, y away from the camera. Offenders drive on edges of their own that lie over the street: the simulator knows no
-wrong way, but it drives one that is a way of its own.
+Northbound (away from the camera) there are a bus lane, two lanes and a shoulder; southbound two lanes. Coordinates are
+in metres: x to the right, y away from the camera. Offenders drive on their own edges on top of the street, because the
+simulator does not drive against the direction of an edge.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ LINE_X = 3.5
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What a type of the simulator looks like."""
+class VehicleShape:
+    """Class and size of a vehicle type of the simulator."""
 
     class_id: VehicleClass
     size_m: tuple[float, float, float]
@@ -44,14 +44,14 @@ class Body:
 
 
 BODIES = {
-    "car": Body(VehicleClass.CAR, (1.8, 4.5, 1.5)),
-    "van": Body(VehicleClass.CAR, (2.0, 5.3, 2.0)),
-    "lorry": Body(VehicleClass.TRUCK, (2.5, 9.0, 3.6)),
-    "bus": Body(VehicleClass.BUS, (2.5, 11.5, 3.2)),
-    "motorcycle": Body(VehicleClass.MOTORCYCLE, (0.8, 2.1, 1.5)),
+    "car": VehicleShape(VehicleClass.CAR, (1.8, 4.5, 1.5)),
+    "van": VehicleShape(VehicleClass.CAR, (2.0, 5.3, 2.0)),
+    "lorry": VehicleShape(VehicleClass.TRUCK, (2.5, 9.0, 3.6)),
+    "bus": VehicleShape(VehicleClass.BUS, (2.5, 11.5, 3.2)),
+    "motorcycle": VehicleShape(VehicleClass.MOTORCYCLE, (0.8, 2.1, 1.5)),
 }
 _LAWFUL = {"car": 0.72, "van": 0.1, "lorry": 0.1, "motorcycle": 0.08}
-"""Shares of the traffic; buses have a flow of their own."""
+"""Shares of the traffic. Buses have their own flow."""
 _OFFENDERS: dict[str, tuple[str, float, str]] = {
     "speeding": ("up", 25.0, 'departLane="2"'),
     "wrong_way": ("against", 11.0, ""),
@@ -61,9 +61,9 @@ _OFFENDERS: dict[str, tuple[str, float, str]] = {
     "shoulder_or_sidewalk": ("shoulder", 12.0, ""),
     "illegal_stop": ("kerb", 10.0, ""),
 }
-"""Route, speed (m/s) and what else the simulator must know, by kind."""
+"""Route, speed (m/s) and further attributes for the simulator, by kind."""
 KINDS = tuple(_OFFENDERS)
-"""What offenders are planted for; an offender is called by his kind and a number."""
+"""Kinds of offenders. The name of an offender is its kind and a number."""
 
 
 def _along(x: float, name: str, start: str, end: str, *shape: tuple[float, float]) -> str:
@@ -104,7 +104,7 @@ def _nodes() -> str:
     return "<nodes>" + "".join(f'<node id="{n}" x="{x}" y="{y}" type="priority"/>' for n, x, y in main) + "</nodes>"
 
 
-def network(folder: Path) -> tuple[Path, Path]:
+def write_network(folder: Path) -> tuple[Path, Path]:
     """Write the nodes and edges for netconvert."""
     nodes, edges = folder / "street.nod.xml", folder / "street.edg.xml"
     nodes.write_text(_nodes(), encoding="utf-8")
@@ -112,8 +112,8 @@ def network(folder: Path) -> tuple[Path, Path]:
     return nodes, edges
 
 
-def demand(folder: Path, seconds: int, per_hour: int, offenders: int) -> Path:
-    """Write the traffic: law-abiding at `per_hour` a direction, and so many offenders of every kind, spread evenly."""
+def write_demand(folder: Path, seconds: int, per_hour: int, offenders: int) -> Path:
+    """Write the traffic: `per_hour` lawful vehicles a direction, and `offenders` of each kind at even intervals."""
     lines = [_type(name, body) for name, body in BODIES.items()]
     lines += ['<route id="up" edges="up0 up1 up2"/>', '<route id="down" edges="down"/>']
     lines += [f'<route id="{r}" edges="{r}"/>' for r in ("against", "other", "bus", "shoulder", "kerb", "weave")]
@@ -128,7 +128,7 @@ def demand(folder: Path, seconds: int, per_hour: int, offenders: int) -> Path:
     return path
 
 
-def _type(name: str, body: Body) -> str:
+def _type(name: str, body: VehicleShape) -> str:
     width, length, _ = body.size_m
     kind = "bus" if name == "bus" else "motorcycle" if name == "motorcycle" else "passenger"
     fastest = 13.5 if name in ("lorry", "bus") else 30
@@ -146,9 +146,9 @@ def _flow(name: str, kind: str, route: str, seconds: int, per_hour: float) -> st
 
 
 def _planted(kind: str, number: int, seconds: int, offenders: int) -> tuple[float, str]:
-    """When an offender departs, and the simulator's word for him.
+    """Departure of an offender in seconds, and its element for the simulator.
 
-    Who stands is no company for the others: passing what stands is allowed. They have the second half of the time.
+    Standing offenders come in the second half of the time: passing a standing vehicle excuses other offences.
     """
     route, mps, extra = _OFFENDERS[kind]
     moving = [name for name in _OFFENDERS if name != "illegal_stop"]
@@ -171,7 +171,7 @@ def _pixels(*points_m: tuple[float, float]) -> tuple[tuple[float, float], ...]:
 
 
 def site() -> Site:
-    """What an operator would draw over the street."""
+    """The site that an operator would draw for the street."""
     near, far = 16.0, 62.0
     return Site(
         name="street",
@@ -217,7 +217,7 @@ def _rules() -> tuple[AnyRule, ...]:
 
 
 def corners(front_m: Floats, heading: Floats, size_m: Floats) -> Floats:
-    """(V, 8, 3): the cuboids of vehicles whose fronts are at (V, 2), headed along (V, 2), of width, length, height."""
+    """(V, 8, 3) corners of vehicles with fronts (V, 2), headings (V, 2), and (V, 3) widths, lengths and heights, m."""
     width, length, height = size_m.T
     side = np.stack([-heading[:, 1], heading[:, 0]], axis=1)
     found = [
@@ -230,6 +230,6 @@ def corners(front_m: Floats, heading: Floats, size_m: Floats) -> Floats:
 
 
 def heading_of(angle_deg: Floats) -> Floats:
-    """(V, 2) unit vectors; the simulator counts degrees clockwise from north."""
+    """(V, 2) unit vectors of (V,) angles, in degrees clockwise from north."""
     radians = np.radians(angle_deg)
     return np.stack([np.sin(radians), np.cos(radians)], axis=1)

@@ -1,4 +1,4 @@
-"""What a camera over the simulated street is sent: the simulator's vehicles as boxes, with a detector's errors."""
+"""Boxes of the simulator's vehicles in a camera above the street, with the errors of a detector."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from kernels.overlap import occluded_share
 FPS = 8
 NOISE_PX = 1.0
 WANDER = 0.015
-"""Standard deviation of the lower edge's wander, as a share of the box's height."""
+"""Standard deviation of the slow error of the lower edge, as a share of the height of the box."""
 WANDER_S = 0.5
 LOST = 0.05
 HIDDEN = 0.6
-"""A box of which a nearer one covers this share is not found."""
+"""A box is not found if a nearer box covers at least this share of it."""
 SEEN_M = (8.0, 90.0)
-"""The stretch of the street that is looked at."""
+"""Part of the street in view, by y in metres."""
 SMALLEST_PX = 8.0
 
 
 class SimulatorError(Exception):
-    """The simulator refused its input."""
+    """The simulator rejected its input."""
 
 
 @dataclass(frozen=True, slots=True)
-class Street:
-    """What one camera is sent: boxes of vehicles, ordered by frame."""
+class SimulatedBoxes:
+    """Boxes of vehicles in one camera, ordered by frame."""
 
     frames: int
     frame: Ints32
@@ -47,22 +47,22 @@ class Street:
     class_id: Ints32
     names: list[str]
     speed_mps: dict[str, float]
-    """Mean speed of every vehicle where it is measured."""
+    """Mean speed of each vehicle in view."""
 
 
-def simulated(seed: int, seconds: int, per_hour: int, planted_each: int) -> Street:
-    """Let the simulator drive, and see it from the camera."""
+def simulate(seed: int, seconds: int, per_hour: int, planted_each: int) -> SimulatedBoxes:
+    """Run the simulator and project its vehicles into the camera."""
     with tempfile.TemporaryDirectory() as folder:
-        return _seen(_driven(Path(folder), seed, seconds, per_hour, planted_each), seconds)
+        return _project(_drive(Path(folder), seed, seconds, per_hour, planted_each), seconds)
 
 
-def _driven(folder: Path, seed: int, seconds: int, per_hour: int, planted_each: int) -> Path:
-    """Floating-car data of a run. Raises SimulatorError with what the simulator said."""
-    import sumo  # of the `traffic` extra
+def _drive(folder: Path, seed: int, seconds: int, per_hour: int, planted_each: int) -> Path:
+    """Run the simulator. Returns the file of floating-car data. Raises SimulatorError with the simulator's output."""
+    import sumo  # from the extra `traffic`
 
     binaries, net, out = Path(sumo.SUMO_HOME) / "bin", folder / "street.net.xml", folder / "fcd.xml"
-    nodes, edges = street.network(folder)
-    routes = street.demand(folder, seconds, per_hour, planted_each)
+    nodes, edges = street.write_network(folder)
+    routes = street.write_demand(folder, seconds, per_hour, planted_each)
     _run(binaries / "netconvert", "-n", nodes, "-e", edges, "-o", net, "--offset.disable-normalization")
     _run(
         *(binaries / "sumo", "-n", net, "-r", routes, "--fcd-output", out, "--fcd-output.attributes", "x,y,angle,type"),
@@ -78,7 +78,7 @@ def _run(*command: object) -> None:
         raise SimulatorError(f"{command[0]}: {done.stderr or done.stdout}")
 
 
-def _seen(fcd: Path, seconds: int) -> Street:
+def _project(fcd: Path, seconds: int) -> SimulatedBoxes:
     frame, names, types, place = _rows(fcd)
     known: dict[str, int] = {}
     vehicle = np.array([known.setdefault(name, len(known)) for name in names], np.int64)
@@ -90,7 +90,7 @@ def _seen(fcd: Path, seconds: int) -> Street:
     ahead = (depth.reshape(-1, 8) > 1.0).all(axis=1)
     boxes = np.concatenate([pixels.min(axis=1), pixels.max(axis=1)], axis=1)
     shown = ahead & _in_picture(boxes)
-    return Street(
+    return SimulatedBoxes(
         frames=seconds * FPS,
         frame=frame[shown],
         xyxy_px=boxes[shown],
@@ -102,7 +102,7 @@ def _seen(fcd: Path, seconds: int) -> Street:
 
 
 def _rows(fcd: Path) -> tuple[Ints32, list[str], list[str], Floats]:
-    """Frame, name, type and (x, y, angle) of every vehicle on the stretch, frame by frame."""
+    """Frame, name, type and (x, y, angle) of each vehicle in SEEN_M, ordered by frame."""
     frame, names, types, place = [], [], [], []
     for _, element in ET.iterparse(fcd):
         if element.tag == "timestep":
@@ -125,7 +125,7 @@ def _in_picture(boxes: Floats) -> Flags:
 
 
 def _speeds(frame: Ints32, place: Floats, vehicle: Ints, names: Sequence[str]) -> dict[str, float]:
-    """Mean speed of every vehicle between the first and the last time that it was seen."""
+    """Mean speed of each vehicle between its first and its last box, m/s."""
     order = np.lexsort((frame, vehicle))
     first = np.flatnonzero(np.r_[True, np.diff(vehicle[order]) != 0])
     last = np.r_[first[1:], len(order)] - 1
@@ -136,10 +136,10 @@ def _speeds(frame: Ints32, place: Floats, vehicle: Ints, names: Sequence[str]) -
 
 
 @dataclass(slots=True)
-class Eyes:
-    """A detector before one camera: noise, wander and losses on the true boxes."""
+class NoisyDetector:
+    """A simulated detector of one camera: adds noise and slow errors to the true boxes, and loses some of them."""
 
-    street: Street
+    street: SimulatedBoxes
     rng: np.random.Generator
     boxes: Floats = field(init=False)
     found: Flags = field(init=False)
@@ -155,12 +155,12 @@ class Eyes:
         self.found = whole & (hidden < HIDDEN) & (self.rng.random(len(hidden)) >= LOST)
 
     def rows(self, begin: int, count: int) -> Ints:
-        """Rows of the boxes that are found in the frames from `begin` on."""
+        """Rows of the boxes that are found in the frames `begin` to `begin + count - 1`."""
         first, last = np.searchsorted(self.street.frame, [begin, begin + count])
         return np.asarray(np.flatnonzero(self.found[first:last]) + first)
 
     def _wander(self) -> Floats:
-        """(D,) an Ornstein-Uhlenbeck process a vehicle, of unit variance times `WANDER`."""
+        """(D,) an Ornstein-Uhlenbeck process for each vehicle, with standard deviation WANDER."""
         order = np.lexsort((self.street.frame, self.street.vehicle))
         keep = np.exp(-1 / (FPS * WANDER_S))
         pushes = self.rng.normal(0, np.sqrt(1 - keep**2), len(order))

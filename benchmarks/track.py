@@ -1,12 +1,12 @@
-"""Accuracy and speed of the tracker on detections in MOTChallenge text files.
+"""Measure accuracy and speed of the tracker on detections in MOTChallenge text files.
 
     python -m benchmarks track --data DIR --out RESULTS [--peers] [--json]
 
-DIR holds NNNN/det.txt (frame, -1, x, y, w, h, score), and NNNN/gt.txt where HOTA is wanted. Every sequence is a camera;
-all of them are tracked together, in batches of --batch-s seconds as they come from cameras whose key frames are that
-far apart. RESULTS/NNNN.txt is written, and with --peers RESULTS/<peer>/NNNN.txt. CPU seconds are the process's own, of
-the calls to the tracker alone, the best of --repeat runs; the same for one camera that sees 100 vehicles at once, and
-the share of a core that 300 cameras of 30 vehicles at 12.5 Hz take.
+DIR contains NNNN/det.txt (frame, -1, x, y, w, h, score), and NNNN/gt.txt for HOTA. Each sequence is a camera. All
+cameras are tracked together in batches of --batch-s seconds, as if their key frames were that far apart. The command
+writes RESULTS/NNNN.txt, and with --peers RESULTS/<tracker>/NNNN.txt. CPU seconds are those of the process in calls to
+the tracker, the best of --repeat runs. The same is measured for one camera with 100 vehicles in each frame; `load` is
+the share of a core for 300 cameras with 30 vehicles each at 12.5 Hz.
 """
 
 from __future__ import annotations
@@ -23,22 +23,29 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.hota import Truth, count, read_truth
+from benchmarks.hota import MarkedBoxes, count, read_truth
 from benchmarks.machine import describe_machine
-from benchmarks.mot import MARGIN_MIDPOINT, MARGIN_SCALE, Result, Sequence, read_sequences, write_result
+from benchmarks.mot import (
+    MARGIN_MIDPOINT,
+    MARGIN_SCALE,
+    DetectionSequence,
+    TrackingResult,
+    read_sequences,
+    write_result,
+)
 from benchmarks.track_peers import PEERS, run_peer
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import Detections, Frames, Tracks, VehicleClass
 
 PICTURE_PX = (1242, 375)
-"""Of KITTI; the files do not say."""
+"""Picture size of KITTI; the files do not contain it."""
 CROWD = 100
-"""Vehicles in every frame of the crowd."""
+"""Number of vehicles in each frame of the crowd."""
 LOAD = {"cameras": 300, "vehicles": 30, "rate_hz": 12.5, "batch_s": 2.0}
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmark; 2 if the data is missing or broken."""
+    """Run the benchmark. Returns 2 if the data is missing or malformed."""
     options = _parse(argv)
     try:
         sequences = read_sequences(options.data)
@@ -55,15 +62,17 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks track")
     parser.add_argument("--data", type=Path, required=True, help="folder with NNNN/det.txt")
     parser.add_argument("--out", type=Path, required=True, help="folder for NNNN.txt")
-    parser.add_argument("--peers", action="store_true", help="run the published trackers too")
+    parser.add_argument("--peers", action="store_true", help="also run the published trackers")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rate-hz", type=float, default=10.0, help="frames a second of the sequences (default 10)")
     parser.add_argument("--batch-s", type=float, default=2.0, help="seconds of every camera in a batch (default 2)")
-    parser.add_argument("--repeat", type=int, default=3, help="timed runs, of which the best counts (default 3)")
+    parser.add_argument("--repeat", type=int, default=3, help="number of timed runs; the best counts (default 3)")
     return parser.parse_args(argv)
 
 
-def _report(options: argparse.Namespace, sequences: list[Sequence], truths: list[Truth | None]) -> dict[str, Any]:
+def _report(
+    options: argparse.Namespace, sequences: list[DetectionSequence], truths: list[MarkedBoxes | None]
+) -> dict[str, Any]:
     work = {"frames": sum(one.frames for one in sequences), "detections": sum(len(one.frame) for one in sequences)}
     crowd = _crowd(options.rate_hz)
     results, spent_s = _run_qyran(options, sequences)
@@ -98,7 +107,9 @@ def _report(options: argparse.Namespace, sequences: list[Sequence], truths: list
     }
 
 
-def _row(work: dict[str, int], results: list[Result], truths: list[Truth | None], spent_s: float) -> dict[str, Any]:
+def _row(
+    work: dict[str, int], results: list[TrackingResult], truths: list[MarkedBoxes | None], spent_s: float
+) -> dict[str, Any]:
     speed = {
         "cpu_s": round(spent_s, 5),
         "frames_per_cpu_s": round(work["frames"] / spent_s),
@@ -110,33 +121,33 @@ def _row(work: dict[str, int], results: list[Result], truths: list[Truth | None]
     return speed | reduce(add, counts).summary()
 
 
-def _truth(file: Path) -> Truth | None:
+def _truth(file: Path) -> MarkedBoxes | None:
     return read_truth(file) if file.is_file() else None
 
 
-def _write(folder: Path, sequences: list[Sequence], results: list[Result]) -> None:
+def _write(folder: Path, sequences: list[DetectionSequence], results: list[TrackingResult]) -> None:
     for sequence, result in zip(sequences, results, strict=True):
         write_result(folder / f"{sequence.name}.txt", result)
 
 
-def _run_qyran(options: argparse.Namespace, sequences: list[Sequence]) -> tuple[list[Result], float]:
-    """The results, and the CPU seconds of the best run; the first one, which compiles, is not timed."""
+def _run_qyran(options: argparse.Namespace, sequences: list[DetectionSequence]) -> tuple[list[TrackingResult], float]:
+    """The results, and the CPU seconds of the best run. The first run compiles and does not count."""
     length = max(1, round(options.batch_s * options.rate_hz))
     longest = max(one.frames for one in sequences)
     batches = [_batch(sequences, begin, begin + length, options.rate_hz) for begin in range(0, longest, length)]
-    told, _ = _timed(KalmanTracker(), batches)
-    spent_s = min(_timed(KalmanTracker(), batches)[1] for _ in range(options.repeat))
-    return [_of_camera(told, camera, options.rate_hz) for camera in range(len(sequences))], spent_s
+    tracked, _ = _run_timed(KalmanTracker(), batches)
+    spent_s = min(_run_timed(KalmanTracker(), batches)[1] for _ in range(options.repeat))
+    return [_of_camera(tracked, camera, options.rate_hz) for camera in range(len(sequences))], spent_s
 
 
-def _timed(tracker: KalmanTracker, batches: Iterable[Detections]) -> tuple[list[Tracks], float]:
+def _run_timed(tracker: KalmanTracker, batches: Iterable[Detections]) -> tuple[list[Tracks], float]:
     began_s = time.process_time()
-    told = [tracker.track(batch) for batch in batches]
-    return told, time.process_time() - began_s
+    tracked = [tracker.track(batch) for batch in batches]
+    return tracked, time.process_time() - began_s
 
 
-def _batch(sequences: list[Sequence], begin: int, end: int, rate_hz: float) -> Detections:
-    """Frames begin to end - 1 of every sequence; the sequence's place is its camera."""
+def _batch(sequences: list[DetectionSequence], begin: int, end: int, rate_hz: float) -> Detections:
+    """Frames `begin` to `end - 1` of each sequence. The index of a sequence is its camera."""
     parts = [(one, slice(*np.searchsorted(one.frame, (begin, end)))) for one in sequences]
     counts = [max(0, min(end, one.frames) - begin) for one in sequences]
     offset = np.cumsum([0, *counts])
@@ -160,9 +171,9 @@ def _frames(camera: Any, captured_s: Any, size_px: tuple[int, int]) -> Frames:
     )
 
 
-def _of_camera(told: list[Tracks], camera: int, rate_hz: float) -> Result:
-    mine = [(tracks, tracks.camera == camera) for tracks in told]
-    return Result(
+def _of_camera(tracked: list[Tracks], camera: int, rate_hz: float) -> TrackingResult:
+    mine = [(tracks, tracks.camera == camera) for tracks in tracked]
+    return TrackingResult(
         np.concatenate([np.rint(tracks.captured_s[rows] * rate_hz) for tracks, rows in mine]).astype(np.int64),
         np.concatenate([tracks.track[rows] for tracks, rows in mine]),
         np.concatenate([tracks.xyxy_px[rows] for tracks, rows in mine]).astype(np.float64),
@@ -170,28 +181,30 @@ def _of_camera(told: list[Tracks], camera: int, rate_hz: float) -> Result:
     )
 
 
-def _crowd(rate_hz: float) -> Sequence:
-    """Rows of vehicles that drive slowly, seen with noise of a pixel."""
+def _crowd(rate_hz: float) -> DetectionSequence:
+    """Rows of slow vehicles, with noise of one pixel."""
     frames = 200
     frame, vehicle = np.divmod(np.arange(frames * CROWD), CROWD)
     corner = np.stack([60.0 * (vehicle % 20), 70.0 * (vehicle // 20)], axis=1)
     corner[:, 0] += 2.0 * frame / rate_hz
     corner += np.random.default_rng(0).normal(0, 1, corner.shape)
-    return Sequence("crowd", frames, frame, np.concatenate([corner, corner + 45.0], axis=1), np.full(len(frame), 0.9))
+    return DetectionSequence(
+        "crowd", frames, frame, np.concatenate([corner, corner + 45.0], axis=1), np.full(len(frame), 0.9)
+    )
 
 
 def _load(repeat: int) -> dict[str, float]:
-    """Share of one core that a whole district of cameras takes."""
+    """Share of one core for LOAD."""
     tracker, began_s = KalmanTracker(), 0.0
     spent_s = []
     for _ in range(repeat + 1):
-        spent_s.append(_timed(tracker, [_district(began_s)])[1])
+        spent_s.append(_run_timed(tracker, [_district(began_s)])[1])
         began_s += LOAD["batch_s"]
     return LOAD | {"cores": round(min(spent_s[1:]) / LOAD["batch_s"], 4)}
 
 
 def _district(began_s: float) -> Detections:
-    """One batch of LOAD: vehicles on lanes, seen with noise of a pixel."""
+    """One batch of LOAD: vehicles in lanes, with noise of one pixel."""
     cameras, vehicles = int(LOAD["cameras"]), int(LOAD["vehicles"])
     length = int(LOAD["rate_hz"] * LOAD["batch_s"])
     captured_s = np.tile(began_s + np.arange(length) / LOAD["rate_hz"], cameras)

@@ -1,4 +1,4 @@
-"""The table of docs/accuracy-tracking.md, from the committed result."""
+"""Table of docs/accuracy-tracking.md, from the committed result of `track`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from benchmarks import pages
 PAGE = pages.ROOT / "docs" / "accuracy-tracking.md"
 
 
-def renewed(text: str) -> str:
-    """The page's text with the table made anew. Raises ValueError without the two marks."""
+def renew(text: str) -> str:
+    """The page's text with new tables. Raises ValueError if a mark is missing."""
     return pages.between(text, "track", table(pages.result("track")))
 
 
 def table(report: dict[str, Any]) -> str:
-    """A Markdown table of the trackers that ran, and a sentence on what was measured where."""
+    """A Markdown table of the trackers that ran, and a sentence that says what was measured and on which machine."""
     ran = {name: row for name, row in report["trackers"].items() if "missing" not in row}
     rows = "".join(
         f"| {name} {row.get('version', '')} | {row['HOTA']:.2f} | {row['DetA']:.2f} | {row['AssA']:.2f} "

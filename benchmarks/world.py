@@ -1,16 +1,15 @@
-"""The whole engine against rendered footage with exact truth.
+"""Run the whole engine on rendered clips and compare its results with the exact truth.
 
-    python -m benchmarks world --json
+    python -m benchmarks world [--clips NAME ...] --json
 
-Every clip of the demo that has a site and a truth file is played through the engine as it stands. A track is given to
-the true vehicle that most of its boxes overlap (IoU of at least 0.4). A speed counts when the engine states it as
-measured; its error is against the true mean speed over the very stretch that the engine names; the coverage is the
-share of truths within 1.96 stated standard uncertainties. HOTA (Luiten et al., IJCV 2021) compares all tracks with the
-vehicles that are at least half visible and 24 px large. A case is right when the truth holds an offence of that kind
-of that vehicle; an offence is found when there is a case of it. A case names an owner when its plate was read with the
-confidence that the configuration asks for. Plates are read by themselves besides, in the clip that shows them large
-enough (`world_plates`).
---models compares the public detectors of `benchmarks/cards` whose files are in the folder.
+The engine plays every clip of the demo with a site and a truth file. A track belongs to the true vehicle that most of
+its boxes overlap (IoU of at least 0.4). A speed counts if the engine states it as measured; its error is the difference
+from the true mean speed over the same time. The coverage is the share of true speeds within 1.96 stated standard
+uncertainties. HOTA (Luiten et al., IJCV 2021) compares all tracks with the vehicles that are at least half visible and
+24 px large. A case is right if the truth contains an offence of that kind by that vehicle; an offence is found if there
+is a case for it. A case names an owner if the confidence of its plate is at least that of the configuration.
+`world_plates` also reads plates in single frames of the clip that shows them large enough. --models compares the public
+detectors of `benchmarks/cards` whose files are in the folder.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ import numpy as np
 
 from benchmarks import hota
 from benchmarks.machine import describe_machine
-from benchmarks.mot import Result
-from benchmarks.rendered import SAME_IOU, START_S, Truth
-from benchmarks.world_plates import plates_by_width
+from benchmarks.mot import TrackingResult
+from benchmarks.rendered import SAME_IOU, START_S, ClipTruth
+from benchmarks.world_plates import read_plates_by_width
 from engine.app import logs
 from engine.app.stage_set import open_stages
 from engine.config import CameraConfig, DetectorConfig, EngineConfig
@@ -49,26 +48,26 @@ from engine.types import KMH, Entry, Measurable, Motion
 
 CARDS = Path(__file__).parent / "cards"
 CLOSE_UP = "plates"
-"""The clip whose plates are there to be read; in the others they are small, and some letters filled wrongly."""
+"""The clip with readable plates. In other clips the plates are small, and the fill of some letters is wrong."""
 NOTHING = hota.Counts(*np.zeros((4, len(hota.THRESHOLDS))))
 
 
 @dataclass(slots=True)
 class Observer:
-    """Hears the motion of every batch; knows at the end which track was whom, and how fast it was said to be."""
+    """Collects the motion of each batch: the boxes and the speed of each track, and the true vehicle of each box."""
 
-    truth: Truth
+    truth: ClipTruth
     votes: dict[int, Counter[str | None]] = field(default_factory=dict)
     speeds: dict[int, tuple[float, float, float, float]] = field(default_factory=dict)
-    """(speed, sigma, began, ended) by track."""
-    looked_s: list[float] = field(default_factory=list)
+    """(speed m/s, sigma m/s, began s, ended s) by track."""
+    analysed_s: list[float] = field(default_factory=list)
     """Capture times of the frames."""
     seen: list[tuple[int, int, list[float]]] = field(default_factory=list)
-    """(frame, track, box) of every sighting."""
+    """(frame, track, box) of each sighting."""
 
     def __call__(self, motion: Motion) -> None:
         tracks = motion.tracks
-        self.looked_s += tracks.frames.captured_s.tolist()
+        self.analysed_s += tracks.frames.captured_s.tolist()
         for track, box, captured_s in zip(tracks.track, tracks.xyxy_px, tracks.captured_s, strict=True):
             vehicle = self.truth.vehicle_of(box.tolist(), float(captured_s))
             self.seen.append((self.truth.frame_at(float(captured_s)), int(track), box.tolist()))
@@ -79,7 +78,7 @@ class Observer:
             self.speeds[int(speeds.track[row])] = tuple(map(float, stated))  # type: ignore[assignment]
 
     def errors(self) -> list[tuple[float, float]]:
-        """(error, sigma) in km/h of every measured track that is a vehicle of the truth."""
+        """(error, sigma) in km/h of each measured track that belongs to a true vehicle."""
         found = []
         for track, (speed_mps, sigma_mps, began_s, ended_s) in self.speeds.items():
             vehicle = self.votes[track].most_common(1)[0][0]
@@ -89,20 +88,20 @@ class Observer:
         return [pair for pair in found if np.isfinite(pair[0])]
 
     def tracking(self) -> hota.Counts:
-        """How the tracks compare with the true ways of the vehicles, in the frames that were looked at."""
+        """HOTA counts of the tracks, in the analysed frames."""
         frame, identity, boxes = zip(*self.seen, strict=True) if self.seen else ((), (), ())
-        told = Result(
+        tracked = TrackingResult(
             np.array(frame, np.int64),
             np.array(identity, np.int64),
             np.array(boxes, np.float64).reshape(-1, 4),
             np.ones(len(frame)),
         )
-        return hota.count(self.truth.marked(self.looked_s), told)
+        return hota.count(self.truth.marked(self.analysed_s), tracked)
 
 
 @dataclass(slots=True)
 class Score:
-    """What one clip, or all of them, came to."""
+    """Counts and errors of one clip or of several clips."""
 
     right: int = 0
     wrong: int = 0
@@ -126,6 +125,7 @@ class Score:
         )
 
     def as_dict(self) -> dict[str, float | int | None]:
+        """Figures for the result; None if there is nothing to compute a figure from."""
         errors, sigmas = np.array(self.errors).reshape(-1, 2).T
         off = np.abs(errors)
         some = len(off) > 0
@@ -148,13 +148,13 @@ class Score:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="world", description=__doc__)
-    parser.add_argument("clips", nargs="*", help="names of clips; all of them by default")
-    parser.add_argument("--card", default="ssd_mobilenet_v3_large", help="model card: a shipped name or a file")
-    parser.add_argument("--models", type=Path, help="folder of the public detectors to compare (benchmarks/cards)")
+    parser.add_argument("--clips", nargs="+", metavar="NAME", help="names of clips; default: all")
+    parser.add_argument("--card", default="ssd_mobilenet_v3_large", help="model card: a name or a file")
+    parser.add_argument("--models", type=Path, help="folder with the model files of public detectors")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
     logs.configure(level="warning")
-    cameras = [camera for camera in filmed_cameras() if not options.clips or camera.name in options.clips]
+    cameras = [camera for camera in filmed_cameras() if options.clips is None or camera.name in options.clips]
     clips = {camera.name: play(camera, options.card) for camera in cameras}
     result = {
         "machine": describe_machine(),
@@ -172,7 +172,7 @@ def main(argv: list[str]) -> int:
 
 
 def public_cards(models: Path) -> Iterator[tuple[str, str]]:
-    """Name and card file of every public detector whose model is in the folder."""
+    """Name and card file of each public detector with a model file in `models`."""
     with tempfile.TemporaryDirectory() as folder:
         for card in sorted(CARDS.glob("*.toml")):
             model = load_card(card).file.name
@@ -182,21 +182,23 @@ def public_cards(models: Path) -> Iterator[tuple[str, str]]:
 
 
 def filmed_cameras() -> list[CameraConfig]:
-    """The demo's cameras whose own clip has a truth."""
+    """The cameras of the demo with a truth file."""
     return [recorded(camera.name) for camera in city_config("", Path()).cameras if truth_file(camera.name).exists()]
 
 
 def plates_of(clip: str) -> dict[str, dict[str, float]]:
-    return plates_by_width(FOOTAGE / f"{clip}.mp4", json.loads(truth_file(clip).read_text()))
+    """The readings of plates in single frames of a clip, by band of widths."""
+    return read_plates_by_width(FOOTAGE / f"{clip}.mp4", json.loads(truth_file(clip).read_text()))
 
 
 def truth_file(clip: str) -> Path:
+    """Path of the truth file of a clip."""
     return FOOTAGE / f"{clip}.truth.json"
 
 
 def play(camera: CameraConfig, card: str) -> Score:
-    """The clip through the whole engine, and how its cases and speeds compare with the truth."""
-    truth = Truth.of(truth_file(camera.name))
+    """Play the clip of a camera through the whole engine, and compare the results with its truth."""
+    truth = ClipTruth.of(truth_file(camera.name))
     observer, metrics = Observer(truth), Metrics()
     with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config = EngineConfig(cameras=(camera,), state=Path(state), detector=DetectorConfig(card=card))
@@ -211,10 +213,11 @@ def play(camera: CameraConfig, card: str) -> Score:
     return score(entries, truth, observer, config.plates.least_confidence)
 
 
-def score(entries: Sequence[Entry], truth: Truth, observer: Observer, least_confidence: float) -> Score:
+def score(entries: Sequence[Entry], truth: ClipTruth, observer: Observer, least_confidence: float) -> Score:
+    """Compare the cases, speeds and tracks of one clip with its truth."""
     accused = [(entry.case.kind, vehicle_of(entry, truth)) for entry in entries]
     right = [one for one in accused if one in truth.offences]
-    plates = [surely_read(entry, least_confidence) for entry in entries]
+    plates = [confident_plate(entry, least_confidence) for entry in entries]
     owners = [(plate, truth.plate_of(vehicle)) for plate, (_, vehicle) in zip(plates, accused, strict=True) if plate]
     return Score(
         right=len(set(right)),
@@ -228,14 +231,14 @@ def score(entries: Sequence[Entry], truth: Truth, observer: Observer, least_conf
     )
 
 
-def surely_read(entry: Entry, least_confidence: float) -> str:
-    """The plate of the case; empty where it was not read, or not surely enough to name an owner."""
+def confident_plate(entry: Entry, least_confidence: float) -> str:
+    """The plate of the case; empty if it was not read, or its confidence is too low to name an owner."""
     plate = msgspec.json.decode(entry.case.document).get("plate")
     return str(plate["text"]) if plate and plate["confidence"] >= least_confidence else ""
 
 
-def vehicle_of(entry: Entry, truth: Truth) -> str:
-    """Name of the vehicle that the case's trajectory follows; `nobody` where it follows none."""
+def vehicle_of(entry: Entry, truth: ClipTruth) -> str:
+    """Name of the true vehicle on the trajectory of the case; "nobody" if there is none."""
     votes: Counter[str] = Counter()
     for point in msgspec.json.decode(entry.case.document)["trajectory"]:
         captured_s = datetime.fromisoformat(point["captured"]).timestamp()

@@ -1,4 +1,4 @@
-"""The benchmarks that a GPU machine runs, run here on the CPU as far as it goes."""
+"""The benchmarks of a GPU machine, on the CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from benchmarks import cameras, detect, parity
 
 
-def test_the_detector_is_held_against_the_bare_network_at_every_batch() -> None:
+def test_detect_compares_the_detector_with_the_bare_network_at_every_batch() -> None:
     options = argparse.Namespace(card="ssd_mobilenet_v3_large", precision="fp16", most=2, seconds=0.01)
     found = detect.measure(options)
     assert [row["batch"] for row in found["batches"]] == [1, 2]  # type: ignore[attr-defined]
@@ -20,7 +20,7 @@ def test_the_detector_is_held_against_the_bare_network_at_every_batch() -> None:
         )
 
 
-def test_cameras_are_kept_up_with_and_nothing_is_dropped() -> None:
+def test_cameras_drops_no_segment_under_load() -> None:
     found = cameras.measure(argparse.Namespace(codec="vp9", batch=1, seconds=0.1, load=0.1))
     assert found["kept_up"] > 0  # type: ignore[operator]
     live = found["in_real_time"]
@@ -29,7 +29,7 @@ def test_cameras_are_kept_up_with_and_nothing_is_dropped() -> None:
 
 
 @pytest.mark.data
-def test_the_detector_of_this_machine_agrees_with_the_cpus(data: Path) -> None:
+def test_parity_finds_the_same_boxes_as_the_cpu(data: Path) -> None:
     found = parity.measure(data / "videos", segments=1)
     assert set(found["videos"]) == {"street.mp4", "highway_side.mp4", "junction_cyclist.mp4"}  # type: ignore[call-overload]
     for numbers in found["videos"].values():  # type: ignore[attr-defined]

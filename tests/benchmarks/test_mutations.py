@@ -1,68 +1,93 @@
-"""The list of faults: every one can be put in, every judged kind has some, and a fault that nobody notices is told."""
+"""The mutation check: the mutator, on small sources, and the count of survivors, on a small tree."""
 
 from __future__ import annotations
 
-import dataclasses
+import ast
 from pathlib import Path
 
 import pytest
 
-from benchmarks import mutations, pages
-from engine.rules.kinds import judged_kinds
-
-MUTANTS = mutations.load()
+from benchmarks import mutations
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: f"{one.kind}: {one.fault}".replace(" ", "-"))
-def test_a_fault_can_be_put_in(mutant: mutations.Mutant) -> None:
-    sound = (pages.ROOT / mutant.file).read_text(encoding="utf-8")
-    broken = mutant.applied(sound)
-    assert broken != sound
-    compile(broken, mutant.file, "exec")
-    assert all((pages.ROOT / test).is_file() for test in mutant.tests)
+@pytest.mark.parametrize(
+    ("source", "changed"),
+    [
+        ("x = a < b", {"x = a >= b"}),
+        ("x = a == b is c", {"x = a != b is c", "x = a == b is not c"}),
+        ("x = a and b", {"x = a or b"}),
+        ("x = not a", {"x = a"}),
+        ("x = -a * b", {"x = +a * b", "x = -a / b"}),
+        ("x += a", {"x -= a"}),
+        ("x = 60.0", {"x = 121.0"}),
+        ("x = True", {"x = False"}),
+        ("x = min(a)", {"x = max(a)"}),
+        ("if a:\n    raise b", {"pass"}),
+        ("if a:\n    b()", set()),
+        ("if a:\n    raise b\nelse:\n    c()", set()),
+        ("x = f'{a + 1}'", set()),
+        ("x = zip(a, strict=True)", set()),
+        ("match a:\n    case -1:\n        b()", set()),
+        ("@d(k=True)\nclass A(B, k=1):\n    x: C[2] = a", set()),
+        ("@d(1)\ndef f(x: a < b) -> a < b:\n    'Text.'", set()),
+    ],
+)
+def test_mutate_makes_one_change_at_a_time(source: str, changed: set[str]) -> None:
+    assert {mutant.source.strip() for mutant in mutations.mutate(source)} == changed
 
 
-def test_a_place_that_is_not_there_or_not_alone_is_refused() -> None:
-    mutant = mutations.Mutant("speeding", "none", "a.py", "x", "y", ())
-    for text in ("abc", "x = x"):
-        with pytest.raises(mutations.MutantError, match="not once"):
-            mutant.applied(text)
+def test_mutate_names_the_line_and_the_change() -> None:
+    source = "def f(a):\n    if a > 1:\n        return None\n    return a\n"
+    assert [mutant.change for mutant in mutations.mutate(source)] == [
+        "2: if a > 1: -> pass",
+        "2: a > 1 -> a <= 1",
+        "2: a > 1 -> a > 3",
+    ]
 
 
-def test_every_judged_kind_has_faults() -> None:
-    assert {mutant.kind for mutant in MUTANTS} >= judged_kinds()
+@pytest.mark.parametrize("path", mutations.list_files(), ids=lambda path: path.stem)
+def test_every_kind_has_tests_and_mutants_that_parse(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    unchanged = ast.unparse(ast.parse(source)) + "\n"
+    for mutant in mutations.mutate(source):
+        compile(mutant.source, mutant.change, "exec")
+        assert mutant.source != unchanged
+    assert mutations.find_tests(path.stem)
 
 
-def test_a_noticed_fault_names_the_test_and_an_unnoticed_one_none(tmp_path: Path) -> None:
+def test_a_kind_is_tested_by_the_file_of_its_name_and_a_shared_module_by_all_rules(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "rules").mkdir(parents=True)
+    every = [
+        "tests/rules/test_bus_lane.py",
+        "tests/rules/test_turn.py",
+        "tests/test_rules_u_turn.py",
+        "tests/test_gpu.py",
+    ]
+    for name in every:
+        (tmp_path / name).touch()
+    assert mutations.find_tests("bus_lane", tmp_path) == every[:1]
+    assert mutations.find_tests("shared", tmp_path) == every[:3]
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> Path:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_rule.py").write_text(
+        "import rule\n\n\ndef test_limit():\n    assert rule.LIMIT == 60\n"
+    )
     (tmp_path / "rule.py").write_text("LIMIT = 60\nUNUSED = 1\n")
-    (tmp_path / "test_rule.py").write_text("import rule\n\n\ndef test_limit():\n    assert rule.LIMIT == 60\n")
-    faults = [("60", "50"), ("UNUSED = 1", "UNUSED = 2")]
-    mutants = [mutations.Mutant("speeding", "one", "rule.py", old, new, ("test_rule.py",)) for old, new in faults]
-    noticed, unnoticed = mutations.tried(tmp_path, mutants)
-    assert (noticed["killed_by"], unnoticed["killed_by"]) == ("test_limit", None)
-    assert (tmp_path / "rule.py").read_text() == "LIMIT = 60\nUNUSED = 1\n"
+    return tmp_path / "rule.py"
 
 
-def test_a_row_is_known_again_until_its_fault_its_file_or_its_tests_change(tmp_path: Path) -> None:
-    for name in ("rule.py", "test_rule.py"):
-        (tmp_path / name).write_text("x = 1\n")
-    mutant = mutations.Mutant("speeding", "one", "rule.py", "1", "2", ("test_rule.py",))
-    before = mutations.digest(mutant, tmp_path)
-    assert mutations.digest(mutant, tmp_path) == before
-    assert mutations.digest(dataclasses.replace(mutant, new="3"), tmp_path) != before
-    for name in ("rule.py", "test_rule.py"):
-        (tmp_path / name).write_text("x = 1  # other\n")
-        assert mutations.digest(mutant, tmp_path) != before
-        before = mutations.digest(mutant, tmp_path)
+def test_measure_reports_survivors_and_restores_the_file(rule: Path) -> None:
+    found = mutations.measure(rule, rule.parent, sample=None, seed=0)
+    tests, survivors = ["tests/test_rule.py"], ["2: UNUSED = 1 -> UNUSED = 3"]
+    assert found == {"tests": tests, "mutants": 2, "killed": 1, "survivors": survivors}
+    assert rule.read_text() == "LIMIT = 60\nUNUSED = 1\n"
+    assert mutations.measure(rule, rule.parent, sample=1, seed=0)["mutants"] == 1
 
 
-def test_tests_that_fail_without_a_fault_prove_nothing(tmp_path: Path) -> None:
-    (tmp_path / "test_rule.py").write_text("def test_limit():\n    assert False\n")
-    with pytest.raises(mutations.MutantError, match="do not pass as they are"):
-        mutations.require_passing(tmp_path, ["test_rule.py"])
-
-
-def test_the_committed_result_notices_every_fault_of_the_list() -> None:
-    rows = pages.result("mutations")["mutants"]
-    assert [(row["kind"], row["fault"]) for row in rows] == [(one.kind, one.fault) for one in MUTANTS]
-    assert all(row["killed_by"] for row in rows)
+def test_measure_refuses_tests_that_fail_on_the_unchanged_file(rule: Path) -> None:
+    rule.write_text("LIMIT = 50\n")
+    with pytest.raises(mutations.MutationError, match="do not pass on the unchanged file"):
+        mutations.measure(rule, rule.parent, sample=None, seed=0)

@@ -1,4 +1,4 @@
-"""What stands between two marks of a page is what the committed results say, and nobody else's words."""
+"""The tables between the marks of a page come from the committed results."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ def marked() -> list[Path]:
 
 
 @pytest.mark.parametrize("page", marked(), ids=lambda page: page.name)
-def test_every_table_of_a_page_is_made_from_the_committed_results(page: Path) -> None:
-    """Emptied first, so that a table that nobody writes is noticed, too."""
+def test_pages_have_the_tables_of_the_committed_results(page: Path) -> None:
+    """The test empties the tables first, so that a table without a writer fails."""
     text = page.read_text(encoding="utf-8")
     made = TABLE.sub(r"\1\3", text)
     assert made != text
     for writer in WRITERS:
-        made = writer.renewed(made) if page == writer.PAGE else made
+        made = writer.renew(made) if page == writer.PAGE else made
     assert made == text, "run: python -m benchmarks pages"
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.__name__)
-def test_a_page_without_marks_is_refused(writer: Any) -> None:
+def test_renew_refuses_a_page_without_marks(writer: Any) -> None:
     with pytest.raises(ValueError, match="is missing"):
-        writer.renewed("# A page\n")
+        writer.renew("# A page\n")
 
 
-def test_half_a_pair_of_marks_is_refused() -> None:
+def test_between_refuses_a_single_mark() -> None:
     with pytest.raises(ValueError, match="is missing"):
         pages.between("text <!-- kernels:end -->", "kernels", "table")
     with pytest.raises(ValueError, match="is missing"):
         pages.between("text <!-- kernels:begin -->", "kernels", "table")
 
 
-def test_pages_are_written_in_place(tmp_path: Path) -> None:
+def test_write_replaces_the_table_in_place(tmp_path: Path) -> None:
     class Writer:
         PAGE = tmp_path / "page.md"
 
         @staticmethod
-        def renewed(text: str) -> str:
+        def renew(text: str) -> str:
             return pages.between(text, "here", "new\n")
 
     Writer.PAGE.write_text("# Page\n<!-- here:begin -->\nold\n<!-- here:end -->\n", encoding="utf-8")
@@ -57,6 +57,6 @@ def test_pages_are_written_in_place(tmp_path: Path) -> None:
     assert Writer.PAGE.read_text(encoding="utf-8") == "# Page\n<!-- here:begin -->\nnew\n<!-- here:end -->\n"
 
 
-def test_a_name_that_writes_no_page_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_refuses_a_module_that_writes_no_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert pages.main(["decode"]) == 2
     assert "decode writes no page" in capsys.readouterr().out

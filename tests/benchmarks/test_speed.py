@@ -1,4 +1,4 @@
-"""The speed benchmark on a recording made here, whose every number is known, and on the real ones where they are."""
+"""The speed benchmark on a synthetic recording with known speeds, and on the real recordings if they are present."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def through(one: tuple[float, float], other: tuple[float, float]) -> np.ndarray:
 
 
 def recording(folder: Path, *, vehicles: int = 30, noise_px: float = 0.5) -> Path:
-    """Two lanes of 4 m, vehicles at 50 to 110 km/h, seen by a rolling shutter; one true vehicle nobody tracked."""
+    """Two lanes of 4 m, vehicles at 50 to 110 km/h, seen by a rolling shutter; one true vehicle has no track."""
     rng = np.random.default_rng(0)
-    parameters = speed.Parameters()
+    parameters = speed.SpeedParameters()
     rows, truth = [], []
     for k in range(vehicles):
         lane, kmh = k % 2, rng.uniform(50, 110)
@@ -73,8 +73,8 @@ def recording(folder: Path, *, vehicles: int = 30, noise_px: float = 0.5) -> Pat
     return folder
 
 
-def _lowest(x_m: float, y_m: float, parameters: speed.Parameters) -> np.ndarray:
-    """Image of the lowest visible point of a vehicle whose bumper is at a place."""
+def _lowest(x_m: float, y_m: float, parameters: speed.SpeedParameters) -> np.ndarray:
+    """(2,) image of the lowest visible point of a vehicle with its bumper at (x_m, y_m)."""
     distance = np.hypot(x_m, y_m)
     bumper = distance * parameters.clearance_m / (8.0 - parameters.clearance_m)
     return seen(*(np.array([x_m, y_m]) * (1.0 + min(bumper, parameters.overhang_m) / distance)))
@@ -85,8 +85,8 @@ def _published_scale() -> float:
     return float(8.0 / (down[:2] @ np.array([960.5, 540.5]) + 10.0))
 
 
-def test_known_vehicles_come_out_with_their_speeds(tmp_path: Path) -> None:
-    result = speed.evaluate(brnocompspeed.load(recording(tmp_path)), speed.Parameters())
+def test_evaluate_measures_the_known_speeds(tmp_path: Path) -> None:
+    result = speed.evaluate(brnocompspeed.load(recording(tmp_path)), speed.SpeedParameters())
     total = result["total"]
     assert (total["true"], total["matched"], total["measured"]) == (31, 30, 30)
     assert total["worst_kmh"] < 0.6
@@ -96,38 +96,38 @@ def test_known_vehicles_come_out_with_their_speeds(tmp_path: Path) -> None:
     assert set(result["files"]) == {"session0_test"}
 
 
-def test_a_rolling_shutter_that_is_not_known_of_shows_as_a_bias(tmp_path: Path) -> None:
+def test_evaluate_is_biased_without_the_rolling_shutter(tmp_path: Path) -> None:
     recordings = brnocompspeed.load(recording(tmp_path))
-    blind = speed.evaluate(recordings, speed.Parameters(readout_s=0.0))["total"]
+    blind = speed.evaluate(recordings, speed.SpeedParameters(readout_s=0.0))["total"]
     assert blind["bias_kmh"] > 0.4
 
 
-def test_a_track_that_leaves_its_lanes_is_not_kept(tmp_path: Path) -> None:
+def test_select_tracks_drops_a_track_that_leaves_its_lanes(tmp_path: Path) -> None:
     (whole,) = brnocompspeed.load(recording(tmp_path, vehicles=4))
-    assert len(brnocompspeed.tracks(whole).lane) == 4
+    assert len(brnocompspeed.select_tracks(whole).lane) == 4
     foot_px = np.array(whole.data["foot_px"])
     first = np.flatnonzero(whole.data["track_id"] == 0)
     foot_px[first[30], 0] = 20.0
-    strayed = brnocompspeed.Recording("strayed", {**whole.data, "foot_px": foot_px})
-    assert len(brnocompspeed.tracks(strayed).lane) == 3
+    strayed = brnocompspeed.SurveyedRecording("strayed", {**whole.data, "foot_px": foot_px})
+    assert len(brnocompspeed.select_tracks(strayed).lane) == 3
 
 
-def test_a_vehicle_is_given_to_one_track_only(tmp_path: Path) -> None:
+def test_match_gives_a_vehicle_to_one_track_only(tmp_path: Path) -> None:
     (whole,) = brnocompspeed.load(recording(tmp_path, vehicles=4))
     again = {key: np.concatenate([whole.data[key], whole.data[key]]) for key in ("frame", "foot_px")}
-    twice = brnocompspeed.Recording(
+    twice = brnocompspeed.SurveyedRecording(
         "twice", {**whole.data, **again, "track_id": np.concatenate([whole["track_id"], whole["track_id"] + 100])}
     )
-    vehicle = brnocompspeed.match(twice, brnocompspeed.tracks(twice))
+    vehicle = brnocompspeed.match(twice, brnocompspeed.select_tracks(twice))
     assert sorted(vehicle[vehicle >= 0].tolist()) == [0, 1, 2, 3]
 
 
-def test_without_recordings_it_says_so(tmp_path: Path) -> None:
+def test_load_refuses_a_folder_without_recordings(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no \*\.npz"):
         brnocompspeed.load(tmp_path)
 
 
-def test_the_dispatcher_knows_its_benchmarks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_runs_a_benchmark_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "speed" in names()
     assert main(["nothing"]) == 2
     assert main(["speed", "--data", str(recording(tmp_path, vehicles=4)), "--json"]) == 0
@@ -136,11 +136,11 @@ def test_the_dispatcher_knows_its_benchmarks(tmp_path: Path, capsys: pytest.Capt
 
 
 @pytest.mark.data
-def test_real_recordings_are_measured_as_well_as_promised() -> None:
+def test_errors_on_real_recordings_are_within_the_stated_bounds() -> None:
     folder = os.environ.get("QYRAN_DATA")
     if not folder:
         pytest.skip("QYRAN_DATA does not name the evaluation data")
-    result = speed.evaluate(brnocompspeed.load(Path(folder)), speed.Parameters())["total"]
+    result = speed.evaluate(brnocompspeed.load(Path(folder)), speed.SpeedParameters())["total"]
     assert result["mean_kmh"] <= 0.45
     assert result["median_kmh"] <= 0.35
     assert result["p95_kmh"] <= 1.1

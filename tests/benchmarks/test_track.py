@@ -1,4 +1,4 @@
-"""The tracker's benchmark: reads and writes MOTChallenge text, scores what it wrote."""
+"""The tracker benchmark: reads and writes MOTChallenge text files, and computes HOTA."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks import track
 from benchmarks.hota import count, read_truth
-from benchmarks.mot import Result, read_sequences
+from benchmarks.mot import TrackingResult, read_sequences
 
 
 def sequence(folder: Path, name: str, margins: bool = False) -> None:
-    """Two cars side by side for 30 frames, found perfectly."""
+    """Write two cars side by side for 30 frames, with perfect detections."""
     (folder / name).mkdir(parents=True)
     rows = [(k, car, 100 + 300 * car + 4 * k) for k in range(1, 31) for car in (0, 1)]
     score = 9.5 if margins else 0.97
@@ -24,7 +24,7 @@ def sequence(folder: Path, name: str, margins: bool = False) -> None:
     (folder / name / "gt.txt").write_text("\n".join(marked))
 
 
-def test_perfect_detections_score_hundred_and_are_written_as_they_came(
+def test_perfect_detections_score_100_and_are_written_unchanged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sequence(tmp_path / "data", "0000")
@@ -39,7 +39,7 @@ def test_perfect_detections_score_hundred_and_are_written_as_they_came(
     assert written[0, [0, 2, 3, 4, 5]].tolist() == [1, 104, 150, 80, 50]
 
 
-def test_without_truth_there_is_speed_and_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_result_without_truth_has_speed_and_no_hota(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sequence(tmp_path / "data", "0000")
     (tmp_path / "data" / "0000" / "gt.txt").unlink()
     assert (
@@ -51,7 +51,7 @@ def test_without_truth_there_is_speed_and_no_score(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize("content", [None, "", "1,-1,nan,0,1,1,0.5", "1,-1,a,0,1,1,0.5", "0,-1,0,0,1,1,0.5"])
-def test_missing_or_broken_files_are_named(
+def test_main_names_a_missing_or_malformed_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
 ) -> None:
     if content is not None:
@@ -61,21 +61,23 @@ def test_missing_or_broken_files_are_named(
     assert ("0007" if content is not None else "no NNNN/det.txt") in capsys.readouterr().out
 
 
-def test_margins_become_scores(tmp_path: Path) -> None:
+def test_read_sequences_converts_margins_to_scores(tmp_path: Path) -> None:
     sequence(tmp_path, "0000", margins=True)
     (one,) = read_sequences(tmp_path)
     assert one.score == pytest.approx(np.full(60, 0.98857), abs=1e-4)
 
 
-def test_a_swap_costs_association_and_an_alarm_costs_detection(tmp_path: Path) -> None:
+def test_a_swap_lowers_association_and_a_miss_lowers_detection(tmp_path: Path) -> None:
     sequence(tmp_path, "0000")
     truth = read_truth(tmp_path / "0000" / "gt.txt")
     swapped = np.where(truth.frame < 15, truth.identity, 1 - truth.identity)
-    half = count(truth, Result(truth.frame, swapped, truth.xyxy_px, np.ones(60))).summary()
+    half = count(truth, TrackingResult(truth.frame, swapped, truth.xyxy_px, np.ones(60))).summary()
     assert half["DetA"] == 100
     assert half["AssA"] == pytest.approx(100 / 3, abs=0.01)
     kept = truth.frame < 15
-    missed = count(truth, Result(truth.frame[kept], truth.identity[kept], truth.xyxy_px[kept], np.ones(30))).summary()
+    missed = count(
+        truth, TrackingResult(truth.frame[kept], truth.identity[kept], truth.xyxy_px[kept], np.ones(30))
+    ).summary()
     assert missed["DetA"] == 50
 
 

@@ -1,4 +1,4 @@
-"""Which plates the world benchmark reads, and how their readings are counted."""
+"""The world benchmark: the plates that it reads, and the count of their readings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.rendered import Truth
-from benchmarks.world import surely_read
-from benchmarks.world_plates import LOOKS, figures, looks
+from benchmarks.rendered import ClipTruth
+from benchmarks.world import confident_plate
+from benchmarks.world_plates import MOST_VIEWS, choose_views, figures
 from engine.types import Case, Entry
 
 
 def clip(*widths_px: float, visible: float = 1.0) -> dict[str, Any]:
-    """One vehicle whose plate has a width a frame; 0: its plate is not to be seen."""
+    """One vehicle with the width of its plate in each frame; 0: the plate is not visible."""
 
     def row(width_px: float) -> dict[str, Any]:
         plate = {"width_px": width_px} if width_px else None
@@ -31,22 +31,22 @@ def entry(plate: dict[str, Any] | None) -> Entry:
     return Entry(1, 0.0, Case("id", "cam", "speeding", 0.0, document, (), "folder"))
 
 
-def test_a_vehicle_is_looked_at_in_a_few_frames_a_band_from_the_first_to_the_last() -> None:
-    found = list(looks(clip(52, 53, 54, 55, 56, 64)))
-    assert [(band, look.frame) for band, look in found] == [
+def test_choose_views_takes_a_few_frames_of_each_band_from_the_first_to_the_last() -> None:
+    found = list(choose_views(clip(52, 53, 54, 55, 56, 64)))
+    assert [(band, view.frame) for band, view in found] == [
         *[("50-60", frame) for frame in (0, 2, 4)],
         ("60-70", 5),
     ]
-    assert LOOKS == 3
-    assert {look.text for _, look in found} == {"908ZKA01"}
+    assert MOST_VIEWS == 3
+    assert {view.text for _, view in found} == {"908ZKA01"}
 
 
-def test_a_plate_that_is_hidden_or_too_small_is_not_looked_at() -> None:
-    assert list(looks(clip(0, 12, 39))) == []
-    assert list(looks(clip(80, visible=0.9))) == []
+def test_choose_views_skips_a_hidden_or_small_plate() -> None:
+    assert list(choose_views(clip(0, 12, 39))) == []
+    assert list(choose_views(clip(80, visible=0.9))) == []
 
 
-def test_readings_are_counted_by_how_near_they_are() -> None:
+def test_figures_count_readings_by_their_distance_from_the_truth() -> None:
     found = figures([("908ZKA01", said) for said in ("908ZKA01", "908ZKA07", "90BZKA07", "")])
     assert found == {"n": 4, "exact": 0.25, "within_one": 0.5, "none": 0.25}
 
@@ -59,11 +59,11 @@ def test_readings_are_counted_by_how_near_they_are() -> None:
         (None, ""),
     ],
 )
-def test_a_case_names_an_owner_only_where_its_plate_was_surely_read(plate: dict[str, Any] | None, named: str) -> None:
-    assert surely_read(entry(plate), least_confidence=0.9) == named
+def test_a_case_names_an_owner_only_if_its_plate_is_confident(plate: dict[str, Any] | None, named: str) -> None:
+    assert confident_plate(entry(plate), least_confidence=0.9) == named
 
 
-def test_the_truth_knows_a_plate_by_the_name_of_its_vehicle() -> None:
-    truth = Truth(clip(52))
+def test_clip_truth_finds_a_plate_by_the_name_of_its_vehicle() -> None:
+    truth = ClipTruth(clip(52))
     assert truth.plate_of("a") == "908ZKA01"
     assert truth.plate_of("nobody") == ""

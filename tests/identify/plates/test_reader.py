@@ -112,9 +112,9 @@ def test_without_rapidocr_the_error_says_what_to_install(monkeypatch: pytest.Mon
 @needs_networks
 @pytest.mark.skipif(not DATA, reason="QYRAN_DATA is not set: plates are read on drawn pictures only")
 def test_real_plates_are_read(reader: TextPlateReader):
-    from benchmarks.plates import Read, figures, find_sets, view
+    from benchmarks.plates import PhotoReading, figures, find_sets, view
 
     photos = find_sets(Path(DATA or "") / "plates")["eu"][10:20]
-    shares = figures([Read(photo, reader.read([view(photo.load())])) for photo in photos])
+    shares = figures([PhotoReading(photo, reader.read([view(photo.load())])) for photo in photos])
     assert shares["exact"] >= 0.7
     assert shares["located"] >= 0.9

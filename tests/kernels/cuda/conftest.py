@@ -1,5 +1,5 @@
-"""These tests run in Numba's CUDA simulator, in a process that `tests/kernels/test_cuda_simulator.py` starts, and on a GPU with
-`pytest -m gpu`. Any other run skips them."""
+"""These tests run in Numba's CUDA simulator, in a process that `tests/kernels/test_cuda_simulator.py` starts, and
+on a GPU with `pytest -m gpu`. Any other run skips them."""
 
 from __future__ import annotations
 
