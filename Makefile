@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 demo: $(VENV)/demo.stamp  ## a simulated city of RTSP cameras, judged live
 	$(BIN)/qyran demo
 
-test: $(VENV)/test.stamp  ## every test that can run on this machine
-	$(BIN)/python -m pytest $(PYTEST)
+test: $(VENV)/test.stamp  ## every test that can run on this machine, two files at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST)
 
 lint: $(VENV)/test.stamp  ## formatter, linter, types, layers
 	$(BIN)/ruff format --check .

@@ -69,8 +69,8 @@ class TrackerParameters:
 class KalmanTracker:
     """Two-stage association with a Kalman filter in seconds (`kernels.track`), implementing `stages.Tracker`.
 
-    What it says of a camera is a function of that camera's frames alone, to the last bit. Identities are the camera's
-    index and a count of its own, so they too are the same with whomever it shares a batch.
+    What it says of a camera is a function of that camera's frames alone, on one machine to the last bit. Identities are
+    the camera's index and a count of its own, so they too are the same with whomever it shares a batch.
 
     A track is reported once it is believed. Its earlier sightings in the same batch are reported with it; those of
     earlier batches, which have gone out already, are not. Boxes are the detections' own, never the filter's.

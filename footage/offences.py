@@ -23,12 +23,8 @@ _LEAST_OVER_KMH = 10.0
 
 def offences(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body]) -> list[Offence]:
     """All offences of the scene, by decisive instant. Raises ValueError unless they are those the scene expects."""
-    found = [
-        offence
-        for vehicle in scene.vehicle
-        for judge in _JUDGES
-        for offence in judge(scene, way(vehicle, movers[vehicle.name], bodies[vehicle.body]))
-    ]
+    ways = [way(vehicle, movers[vehicle.name], bodies[vehicle.body]) for vehicle in scene.vehicle]
+    found = [offence for one in ways for judge in _JUDGES for offence in judge(scene, one)]
     meant, really = ({(x.kind, x.vehicle) for x in group} for group in (scene.expected, found))
     if meant != really:
         raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from footage.camera import transform
+from footage.camera import stated, transform
 from footage.scene import Lamp, Line, Scene, Signal, Zone
 from footage.signals import LAMPS, LENS_M, faces, lamp_centre_m
 
@@ -79,15 +79,14 @@ def _calibration(scene: Scene, variant: Variant) -> str:
     if measured is None:
         raise ValueError(f"{scene.name}: no zone of the kind `measured`")
     scale = np.diag([variant.length_scale, variant.length_scale, 1.0])
-    rows = (scale @ scene.lens.image_to_ground).tolist()
     x, y, height = scene.camera.position_m
     values = _pairs(
         id=f"{scene.name}-1",
-        image_to_ground=rows,
+        image_to_ground=stated(scale @ scene.lens.image_to_ground),
         residual_m=0.01,
         relative_sigma=0.002,
         area_px=_pixels(scene, measured.polygon_m),
-        camera_m=[x * variant.length_scale, y * variant.length_scale, height],
+        camera_m=[round(x * variant.length_scale, 6), round(y * variant.length_scale, 6), height],
     )
     return f"[calibration]\nmade = 2026-01-01T00:00:00+05:00\nexpires = {variant.expires}\n{values}"
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from footage.bodies import Body
-from footage.camera import Camera, transform
+from footage.camera import Camera, stated, transform
 from footage.motion import Mover, Pose
 from footage.offences import offences
 from footage.people import body as person_body
@@ -43,7 +43,7 @@ def truth(scene: Scene, bodies: dict[str, Body]) -> Json:
         "duration_s": scene.duration_s,
         "loops": True,
         "light": {"weather": scene.light.weather, "road": scene.light.road},
-        "camera": _camera(scene),
+        "camera": camera(scene),
         "limits_kmh": scene.limits_kmh,
         "zones": [_zone(scene.lens, zone) for zone in scene.zone],
         "lines": [_line(scene.lens, line) for line in scene.line],
@@ -59,7 +59,8 @@ def vehicles(scene: Scene, bodies: dict[str, Body]) -> list[Json]:
     return [_vehicle(vehicle, bodies[vehicle.body]) for vehicle in scene.vehicle]
 
 
-def _camera(scene: Scene) -> Json:
+def camera(scene: Scene) -> Json:
+    """The camera and its homographies."""
     lens = scene.lens
     return {
         "width_px": lens.width_px,
@@ -68,12 +69,12 @@ def _camera(scene: Scene) -> Json:
         "target_m": lens.target_m,
         "focal_length_mm": lens.focal_length_mm,
         "sensor_width_mm": lens.sensor_width_mm,
-        "focal_length_px": lens.focal_length_px,
+        "focal_length_px": round(lens.focal_length_px, 6),
         "principal_point_px": [lens.width_px / 2, lens.height_px / 2],
         "distortion": None,
-        "world_to_camera": lens.world_to_camera.tolist(),
-        "image_to_ground": lens.image_to_ground.tolist(),
-        "ground_to_image": lens.ground_to_image.tolist(),
+        "world_to_camera": stated(lens.world_to_camera),
+        "image_to_ground": stated(lens.image_to_ground),
+        "ground_to_image": stated(lens.ground_to_image),
     }
 
 

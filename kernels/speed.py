@@ -9,7 +9,8 @@ of the slope therefore sums over all pairs of points (`kernels.line.correlation_
 
 `momentary_velocity` is the ordinary least-squares line over the last moments before a point.
 
-A track depends on its own points only: alone or among thousands, its result is the same to the last bit.
+A track depends on its own points only: alone or among thousands, its result is the same to the last bit
+on one machine.
 `fit_speed_at` fits one track; a GPU thread of `kernels.cuda` calls it for one track after the other.
 """
 

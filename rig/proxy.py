@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
+
+LAST_S = 0.1
+"""Time for the last bytes to be read before a cut: gRPC drops what it has not handed on when a connection ends."""
 
 
 class Proxy:
@@ -41,6 +45,7 @@ class Proxy:
         try:
             while data := source.recv(4096):
                 if budget is not None and (budget := budget - len(data)) < 0:
+                    time.sleep(LAST_S)
                     break
                 target.sendall(data)
         except OSError:

@@ -14,14 +14,14 @@ from qyran.v1 import violation_service_pb2_grpc as case_grpc
 from engine.access import AuditLog
 from engine.config import ServiceConfig
 from engine.errors import NoCamera
-from engine.ledger import Consumers, Decisions, SqlLedger, Tokens
+from engine.ledger import Consumers, Decisions, SqlLedger, Token, Tokens
 from engine.metrics import Metrics
 from engine.serve import CaseRecords, Security, Service
 from engine.serve.cameras import Cameras
 from engine.signals import SignalBook
 from engine.site import Site
 
-HEARTBEAT_S = 0.3
+HEARTBEAT_S, LOOK_S = 0.3, 0.05
 
 
 class NoCameras:
@@ -53,6 +53,13 @@ class World:
         database = self.ledger.database
         self.records = CaseRecords(self.ledger, Consumers(database), Decisions(database), self.evidence, serial)
         self.tokens = Tokens(database)
+        self.looks, read_all = 0, self.tokens.all
+
+        def count_looks() -> Sequence[Token]:
+            self.looks += 1
+            return read_all()
+
+        self.tokens.all = count_looks  # type: ignore[method-assign]
         self.metrics = Metrics()
         self.cameras = cameras or NoCameras()
         names = {index: site.name for index, site in (sites or {}).items()}
@@ -67,9 +74,14 @@ class World:
     def start(self) -> None:
         security = Security(self.tokens, AuditLog(self.folder / "audit"))
         config = ServiceConfig(**self._config)  # type: ignore[arg-type]
-        self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics)  # type: ignore[arg-type]
+        self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics, LOOK_S)  # type: ignore[arg-type]
         self.service.start()
         self.address = self._config["listen"] = self.service.address
+
+    def let_know(self) -> None:
+        """Wait until the service knows the tokens as they stand now: a look that begins from now on has ended."""
+        known = self.looks + 2
+        assert eventually(lambda: self.looks >= known), "the service does not look at the tokens"
 
     def stop(self) -> None:
         self.service.stop(grace_s=0.1)

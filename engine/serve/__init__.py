@@ -49,7 +49,7 @@ log = structlog.get_logger()
 READERS = 4
 """Threads that read the disk for all clients."""
 LOOK_S = 1.0
-"""How soon a token that was made or revoked is known."""
+"""How soon a token that was made or revoked is known, unless `Service` is told otherwise."""
 SERVICE = pb.DESCRIPTOR.services_by_name["ViolationService"].full_name
 CAMERA_SERVICE = camera_pb.DESCRIPTOR.services_by_name["CameraService"].full_name
 SIGNAL_SERVICE = signal_pb.DESCRIPTOR.services_by_name["SignalService"].full_name
@@ -74,13 +74,14 @@ class Service:
         security: Security,
         config: ServiceConfig,
         metrics: Metrics,
+        look_s: float = LOOK_S,
     ) -> None:
         """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
         self._host = _checked_host(config)
         self._certificates = Certificates(config.tls, metrics) if config.tls else None
         self._directory = CallerDirectory(encrypted=config.tls is not None)
         self._records, self._cameras, self._signals, self._security = records, cameras, signals, security
-        self._config, self._metrics = config, metrics
+        self._config, self._metrics, self._look_s = config, metrics, look_s
         self._stop = threading.Event()
         self._bound: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._grace_s = 0.0
@@ -144,7 +145,7 @@ class Service:
                 log.error("tokens cannot be read, those known stay", error=str(error))
             except Exception:
                 log.exception("tokens could not be read, those known stay")
-            await feed.pause(LOOK_S)
+            await feed.pause(self._look_s)
 
     async def _listen(self, server: grpc.aio.Server) -> int:
         listen = self._config.listen

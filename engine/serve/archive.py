@@ -7,18 +7,15 @@ a client which catches up a million entries would hand it to and fro with the on
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from multiprocessing import connection, get_context, parent_process
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from engine.errors import LedgerError
 from engine.ledger import Filter, SqlLedger
 from engine.serve.serialized import EntryRun, read_run
-
-_opened: list[SqlLedger] = []
-"""In the process: the register."""
 
 
 class Archive:
@@ -26,38 +23,53 @@ class Archive:
 
     def __init__(self, where: Path | str) -> None:
         self._where = where
-        self._pool: ProcessPoolExecutor | None = None
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="service archive")
+        self._pipe: Connection[Any, Any] | None = None
 
     async def read_run(self, after: int, limit: int, wanted: Filter) -> EntryRun:
         """`sealing.read_run`. Raises LedgerError, also where the process died; the next call starts another."""
-        self._pool = self._pool or ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=_open, initargs=(self._where,)
-        )
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _read_run, after, limit, wanted)
-        except BrokenExecutor as error:
-            self.close()
-            raise LedgerError("the process that reads for those who lag has died") from error
+        return await asyncio.get_running_loop().run_in_executor(self._asking, self._ask, after, limit, wanted)
 
     def close(self) -> None:
-        """End the process."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        """End the process once it has answered."""
+        self._asking.submit(self._hang_up)
+
+    def _ask(self, *question: object) -> EntryRun:
+        """A pipe of our own, not a process pool: a pool waits for ever for a process that dies while it answers."""
+        self._pipe = self._pipe or self._started()
+        try:
+            self._pipe.send(question)
+            answer: EntryRun | LedgerError = self._pipe.recv()
+        except (OSError, EOFError) as error:
+            self._hang_up()
+            raise LedgerError("the process that reads for those who lag has died") from error
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer
+
+    def _started(self) -> Connection[Any, Any]:
+        context = get_context("spawn")
+        ours, theirs = context.Pipe()
+        context.Process(target=_answer, args=(self._where, theirs), daemon=True).start()
+        theirs.close()
+        return ours
+
+    def _hang_up(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
 
 
-def _open(where: Path | str) -> None:
-    _opened.append(SqlLedger(where))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed closes nothing: without this its child would wait for orders for ever."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(0)
-
-
-def _read_run(after: int, limit: int, wanted: Filter) -> EntryRun:
-    return read_run(_opened[0], after, limit, wanted)
+def _answer(where: Path | str, pipe: Connection[Any, Any]) -> None:
+    """In the process: answer until the pipe is closed, which the end of the parent does as well."""
+    ledger = SqlLedger(where)
+    while True:
+        try:
+            question = pipe.recv()
+            try:
+                answer: EntryRun | LedgerError = read_run(ledger, *question)
+            except LedgerError as error:
+                answer = error
+            pipe.send(answer)
+        except (OSError, EOFError):
+            return

@@ -56,7 +56,7 @@ def test_a_network_that_breaks_again_and_again_loses_and_doubles_nothing(world: 
         assert await take(client.watch(), 300) == list(range(1, 301))
 
     world.ledger.append([make_case(n) for n in range(300)])
-    proxy = Proxy(world.address, cut_after=150_000)
+    proxy = Proxy(world.address, cut_after=100_000)
     run(proxy.address, work)
     assert proxy.connections > 3
     proxy.close()

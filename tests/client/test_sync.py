@@ -72,7 +72,7 @@ def test_a_watch_comes_back_by_itself_when_the_service_was_away(world: World, cl
 
 def test_a_network_that_breaks_again_and_again_loses_and_doubles_nothing(world: World):
     world.ledger.append([make_case(n) for n in range(300)])
-    proxy = Proxy(world.address, cut_after=150_000)
+    proxy = Proxy(world.address, cut_after=100_000)
     with QyranClient(proxy.address) as client:
         got = take(client.watch(), 300)
     assert got == list(range(1, 301))

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engine.decode.model_input import ModelInput
 from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates
 from engine.detect.merge import merged
 from engine.types import Clock, Detections, FrameBatch, Frames, VehicleClass
+
+pytestmark = pytest.mark.numeric
 
 CAR, TRUCK, PERSON, BICYCLE = VehicleClass.CAR, VehicleClass.TRUCK, VehicleClass.PERSON, VehicleClass.BICYCLE
 CARD = ModelCard(

@@ -20,6 +20,8 @@ from engine.site.signals import Lamp
 from engine.types import Measurement, Sighting
 from rig.evidence_bench import SITE
 
+pytestmark = pytest.mark.numeric
+
 SITES = Path(__file__).resolve().parents[2] / "engine" / "tools" / "demo" / "sites"
 SVG = "{http://www.w3.org/2000/svg}"
 SQUARE = ((40.0, 40.0), (280.0, 40.0), (280.0, 160.0), (40.0, 160.0))
@@ -92,7 +94,7 @@ def test_points_of_the_image_lie_on_the_road_where_the_homography_puts_them():
     scaled = calibration(image_to_ground=((0.1, 0.0, 1.0), (0.0, 0.2, 0.0), (0.0, 0.0, 1.0)))
     points = on_road(scaled, [(10.0, 10.0), (20.0, 5.0)])
     assert points is not None
-    assert points.tolist() == [[2.0, 2.0], [3.0, 1.0]]
+    np.testing.assert_allclose(points, [[2.0, 2.0], [3.0, 1.0]], rtol=1e-12)
 
 
 def test_what_reaches_the_horizon_is_not_on_the_road():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ from footage.motion import Mover, Pose, Route, SpeedProfile
 from footage.offences import offences
 from footage.states import lamp_at, states
 from footage.ways import runs
+
+pytestmark = pytest.mark.numeric
 
 ROOT = Path(__file__).parents[2]
 SCENES = sorted((ROOT / "footage" / "scenes").glob("*.toml"))
@@ -60,6 +64,26 @@ def vehicle(name: str, body: str = "sedan", **more: object) -> str:
 
 def expected(kind: str, name: str) -> str:
     return f'\n[[expected]]\nkind = "{kind}"\nvehicle = "{name}"\n'
+
+
+def assert_alike(one: object, other: object, steps: Mapping[str, float] | None = None, at: str = "") -> None:
+    """The documents are equal; numbers within 1e-10, or the given step for keys that end so.
+
+    Processors differ in the last bits, and a number on the edge may be rounded to either side.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys(), at
+        for key in one:
+            assert_alike(one[key], other[key], steps, key)
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        assert len(one) == len(other), at
+        for pair in zip(one, other, strict=True):
+            assert_alike(*pair, steps, at)
+    elif isinstance(one, float) and isinstance(other, float):
+        step = next((step for end, step in (steps or {}).items() if at.endswith(end)), 0.0)
+        assert one == pytest.approx(other, rel=1e-10, abs=max(1.01 * step, 1e-15)), at
+    else:
+        assert one == other, at
 
 
 def parsed(folder: Path, text: str) -> scene.Scene:
@@ -186,7 +210,7 @@ def test_the_site_of_a_scene_is_one_the_engine_takes(path: Path, tmp_path: Path)
         assert made.image_size_px == (film.camera.width_px, film.camera.height_px)
     shipped = ROOT / "engine" / "tools" / "demo" / "sites" / f"{film.name}.toml"
     if shipped.exists():
-        assert shipped.read_text(encoding="utf-8") == sites.site(film)
+        assert_alike(tomllib.loads(shipped.read_text(encoding="utf-8")), tomllib.loads(sites.site(film)), {"_px": 0.1})
 
 
 def test_an_unknown_key_is_refused_with_file_and_place(tmp_path: Path) -> None:
@@ -337,7 +361,7 @@ def test_a_shadow_beside_a_vehicle_says_nothing_of_where_it_ends() -> None:
 def test_a_shipped_clip_comes_from_its_scene(clip: Path) -> None:
     document = json.loads(clip.with_suffix(".truth.json").read_bytes())
     film = scene.load(ROOT / "footage" / "scenes" / f"{clip.stem}.toml")
-    assert document["camera"]["image_to_ground"] == film.lens.image_to_ground.tolist()
-    assert document["vehicles"] == truth.vehicles(film, BODIES)
+    assert_alike(document["camera"], truth.camera(film))
+    assert_alike(document["vehicles"], truth.vehicles(film, BODIES))
     found = [offence.as_dict() for offence in offences(film, film.movers(), BODIES)]
-    assert document["violations"] == found
+    assert_alike(document["violations"], found, {"_s": 0.01})

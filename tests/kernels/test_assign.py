@@ -14,6 +14,8 @@ from kernels import assign as kernel
 from kernels.assign import FREE, Edges
 from kernels.reference import assign as twin
 
+pytestmark = pytest.mark.numeric
+
 
 def problem(cost: NDArray[Any], allowed: NDArray[np.bool_]) -> Edges:
     first = np.concatenate([[0], allowed.sum(axis=1).cumsum()]).astype(np.int32)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from kernels import Floats, kalman
 from kernels.reference import kalman as twin
 
+pytestmark = pytest.mark.numeric
+
 FINITE = st.floats(-1e3, 1e3)
 BOX = np.array([100.0, 50.0, 40.0, 30.0])
 

@@ -11,6 +11,8 @@ from kernels import letterbox as kernel
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
 from kernels.reference import letterbox as twin
 
+pytestmark = pytest.mark.numeric
+
 PLAIN = Colour(
     np.array([[1, 0, 1.4], [1, -0.34, -0.71], [1, 1.77, 0]], np.float32),
     np.array([-179.2, 134.4, -226.6], np.float32),

@@ -11,6 +11,7 @@ from kernels import overlap as kernel
 from kernels.overlap import SuppressionLimits
 from kernels.reference import overlap as twin
 
+pytestmark = pytest.mark.numeric
 LIMITS = SuppressionLimits(0.5, 0.7)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import path
 from kernels.reference import path as twin
+
+pytestmark = pytest.mark.numeric
 
 
 def simplify(position_m: np.ndarray, tolerance_m: float) -> list[int]:
@@ -25,7 +28,7 @@ def test_the_polyline_is_as_long_as_the_path() -> None:
     line = np.stack([np.linspace(0, 40, 161), np.zeros(161)], axis=1)
     found = simplify(line, 2.0)
     assert len(found) == 21
-    assert np.hypot(*np.diff(line[found], axis=0).T).sum() == 40.0
+    assert np.hypot(*np.diff(line[found], axis=0).T).sum() == pytest.approx(40.0)
 
 
 def test_a_path_there_and_back_keeps_both_directions() -> None:

@@ -16,6 +16,7 @@ from kernels.assign import FREE
 from kernels.reference import track as twin
 from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable
 
+pytestmark = pytest.mark.numeric
 PARAMETERS = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(TrackerParameters()).items()})
 CAPACITY = 64
 

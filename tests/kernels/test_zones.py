@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from kernels import zones
 from kernels.reference import zones as twin
 
+pytestmark = pytest.mark.numeric
+
 SQUARE = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]
 
 

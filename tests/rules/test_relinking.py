@@ -9,6 +9,8 @@ from engine.rules.relinking import predecessor
 from engine.rules.track_history import TrackHistory, row_dtype
 from tests.support.road import KMH, SPEEDING, WRONG_WAY, Vehicle, Way, judged, site, straight
 
+pytestmark = pytest.mark.numeric
+
 BOTH = site(SPEEDING, WRONG_WAY)
 
 

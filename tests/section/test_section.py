@@ -33,6 +33,8 @@ from engine.site import Limit
 from engine.types import Clock, Sighting, VehicleClass, Violation
 from engine.types.document import moment
 
+pytestmark = pytest.mark.numeric
+
 KZ = load_catalogue("kz")
 NAMES = {3: "km-12", 7: "km-17", 9: "km-21"}
 T0 = 1_781_000_000.0

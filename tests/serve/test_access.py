@@ -47,16 +47,6 @@ def fresh(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def let_know(world: World) -> None:
-    """Until the service has looked at the tokens again."""
-    marker = world.tokens.new("marker", Role.VIEWER, EVERYTHING)
-    for _ in range(15):
-        time.sleep(0.3)
-        if code_of(world, marker) is grpc.StatusCode.OK:
-            return
-    raise AssertionError("the service does not look at the tokens")
-
-
 def code_of(world: World, token: str) -> grpc.StatusCode:
     """What a call with the token comes to."""
     return attempt(world.stub.ListCases, pb.ListCasesRequest(), bearer(token))[0]
@@ -95,7 +85,7 @@ def test_every_call_of_every_service_is_in_the_matrix_and_nothing_else_is():
 @pytest.fixture(scope="module")
 def tokens(world: World) -> dict[Role, str]:
     made = {role: world.tokens.new(role.value, role, EVERYTHING) for role in Role}
-    let_know(world)
+    world.let_know()
     return made
 
 
@@ -153,7 +143,7 @@ def test_a_call_that_is_not_in_the_matrix_is_refused(world: World, tokens: dict[
 def test_a_token_opens_while_it_is_valid(fresh: World):
     good = fresh.tokens.new("ours", Role.REGISTER, EVERYTHING)
     expired = fresh.tokens.new("old", Role.REGISTER, EVERYTHING, expires_s=time.time() - 1)
-    let_know(fresh)
+    fresh.let_know()
     assert code_of(fresh, good) is grpc.StatusCode.OK
     for bad in (
         expired,
@@ -169,14 +159,14 @@ def test_a_token_opens_while_it_is_valid(fresh: World):
 
 def test_a_secret_of_another_token_opens_nothing(fresh: World):
     one, other = (fresh.tokens.new(name, Role.VIEWER, EVERYTHING) for name in ("one", "other"))
-    let_know(fresh)
+    fresh.let_know()
     mixed = "_".join([*one.split("_")[:2], other.split("_", 2)[2]])
     assert code_of(fresh, mixed) is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_a_revoked_token_opens_nothing_and_its_running_watch_ends(fresh: World):
     token = fresh.tokens.new("ours", Role.REGISTER, EVERYTHING)
-    let_know(fresh)
+    fresh.let_know()
     stream = fresh.stub.WatchViolations(pb.WatchViolationsRequest(), metadata=bearer(token))
     assert next(stream).HasField("heartbeat")
     fresh.tokens.revoke(token.split("_")[1])
@@ -188,7 +178,7 @@ def test_a_revoked_token_opens_nothing_and_its_running_watch_ends(fresh: World):
 
 def test_an_expiring_token_ends_its_running_watch(fresh: World):
     token = fresh.tokens.new("ours", Role.VIEWER, EVERYTHING, expires_s=time.time() + 3)
-    let_know(fresh)
+    fresh.let_know()
     stream = fresh.stub.WatchViolations(pb.WatchViolationsRequest(), metadata=bearer(token))
     with pytest.raises(grpc.RpcError, match="expired"):
         list(stream)
@@ -205,10 +195,10 @@ def test_the_database_holds_no_secret(fresh: World):
 def test_without_security_this_machine_is_admin_until_the_first_token_is_made(fresh: World):
     assert attempt(fresh.stub.ListCases, pb.ListCasesRequest())[0] is grpc.StatusCode.OK
     token = fresh.tokens.new("ours", Role.ADMIN, EVERYTHING)
-    let_know(fresh)
+    fresh.let_know()
     assert attempt(fresh.stub.ListCases, pb.ListCasesRequest())[0] is grpc.StatusCode.UNAUTHENTICATED
     fresh.tokens.revoke(token.split("_")[1])
-    time.sleep(1.5)
+    fresh.let_know()
     assert attempt(fresh.stub.ListCases, pb.ListCasesRequest())[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -242,7 +232,7 @@ def test_without_security_nobody_comes_in_from_another_machine(tmp_path: Path):
 )
 def test_a_token_sees_what_its_scope_allows(world: World, tokens, scope: Scope, asked: pb.EntryFilter, seen: list[int]):
     metadata = bearer(world.tokens.new("scoped", Role.REGISTER, scope))
-    let_know(world)
+    world.let_know()
     listed = world.stub.ListCases(pb.ListCasesRequest(filter=asked), metadata=metadata)
     assert [entry.sequence for entry in listed.entries] == seen
     watched = []
@@ -255,7 +245,7 @@ def test_a_token_sees_what_its_scope_allows(world: World, tokens, scope: Scope, 
 
 def test_what_lies_beyond_a_scope_is_as_if_it_did_not_exist(world: World, tokens):
     metadata = bearer(world.tokens.new("scoped", Role.REGISTER, Scope(cameras=("b",))))
-    let_know(world)
+    world.let_know()
     report = pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED)
     for call, request in (
         (world.stub.GetCase, pb.GetCaseRequest(case_id="gate-000010")),
@@ -322,7 +312,7 @@ def test_too_many_streams_at_once_are_refused_until_one_ends(tmp_path: Path):
 
 def test_a_guesser_is_slowed_down(fresh: World):
     fresh.tokens.new("ours", Role.ADMIN, EVERYTHING)
-    let_know(fresh)
+    fresh.let_know()
     codes = [code_of(fresh, "qyran_00_guess") for _ in range(40)]
     assert codes[0] is grpc.StatusCode.UNAUTHENTICATED
     assert codes[-1] is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -340,7 +330,7 @@ def silent(world: World, metadata: object, timeout_s: float = 10.0) -> grpc.Stat
 
 def test_who_may_not_call_is_told_so_before_a_request_is_read(fresh: World):
     controller = fresh.tokens.new("box", Role.CONTROLLER, EVERYTHING)
-    let_know(fresh)
+    fresh.let_know()
     assert silent(fresh, bearer("qyran_00_guess")) is grpc.StatusCode.UNAUTHENTICATED
     assert silent(fresh, bearer(controller)) is grpc.StatusCode.PERMISSION_DENIED
 

@@ -67,7 +67,7 @@ def test_the_process_ends_with_the_service(world: World) -> None:
 
 
 ORPHAN = """
-import asyncio, os, signal, sys
+import asyncio, multiprocessing, os, signal, sys
 from pathlib import Path
 from engine.ledger import EVERYTHING
 from engine.serve.archive import Archive
@@ -75,7 +75,7 @@ from engine.serve.archive import Archive
 async def main():
     archive = Archive(Path(sys.argv[1]))
     await archive.read_run(0, 10, EVERYTHING)
-    print(next(iter(archive._pool._processes)), flush=True)
+    print(multiprocessing.active_children()[0].pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == "__main__":

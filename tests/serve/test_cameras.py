@@ -23,7 +23,7 @@ from engine.ledger import CameraVersions, SqlLedger
 from engine.rules import load_catalogue
 from rig.serving import World
 from tests.app.test_cameras import SITE, config
-from tests.serve.test_access import attempt, bearer, let_know
+from tests.serve.test_access import attempt, bearer
 
 AREA_SITE = SITE.replace("[place]\n", '[place]\narea = "medeu"\n', 1)
 
@@ -122,7 +122,7 @@ def test_a_camera_that_cannot_be_read_can_be_removed(broken: World):
 
 def test_a_camera_that_cannot_be_read_lies_beyond_every_area(broken: World):
     metadata = bearer(broken.tokens.new("scoped", Role.ADMIN, Scope(areas=("medeu",))))
-    let_know(broken)
+    broken.let_know()
     for call, request in (
         (broken.camera_stub.GetCamera, pb.GetCameraRequest(name="second")),
         (broken.camera_stub.RemoveCamera, pb.RemoveCameraRequest(name="second", version=1)),
@@ -208,7 +208,7 @@ def test_a_camera_that_is_not_there_is_not_found(world: World, call: str):
 def test_a_scope_bounds_the_cameras_that_are_seen(world: World, scope: Scope, seen: Sequence[str]):
     world.camera_stub.AddCamera(wanted(site=AREA_SITE))
     metadata = bearer(world.tokens.new("viewer", Role.VIEWER, scope))
-    let_know(world)
+    world.let_know()
     listed = world.camera_stub.ListCameras(pb.ListCamerasRequest(), metadata=metadata).cameras
     assert [camera.name for camera in listed] == seen
     for name in {"first", "second"} - set(seen):
@@ -238,7 +238,7 @@ def scoped(world: World) -> Iterator[Callable[[Scope], tuple[tuple[str, str], ..
 
     def admin(scope: Scope) -> tuple[tuple[str, str], ...]:
         metadata = bearer(world.tokens.new("scoped", Role.ADMIN, scope))
-        let_know(world)
+        world.let_know()
         return metadata
 
     yield admin

@@ -16,7 +16,7 @@ from engine.access import EVERYTHING, Role
 from engine.ledger import consumers, decisions
 from rig.examples import make_case
 from rig.serving import World, eventually
-from tests.serve.test_access import bearer, let_know
+from tests.serve.test_access import bearer
 
 CASE = "gate-000001"
 END_OF_TIME = Timestamp(seconds=2**63 - 1)
@@ -85,7 +85,7 @@ def test_how_far_a_consumer_lags_is_a_metric(world: World):
 
 def test_a_cursor_belongs_to_the_credential_that_made_it(world: World):
     mine, other = (bearer(world.tokens.new(name, Role.REGISTER, EVERYTHING)) for name in ("mine", "other"))
-    let_know(world)
+    world.let_know()
     assert acknowledge(world, 4, metadata=mine) == 4
     request = pb.AcknowledgeRequest(consumer="astana", sequence=9)
     assert refused(world.stub.Acknowledge, request, other)[0] == "PERMISSION_DENIED"

@@ -16,7 +16,7 @@ from engine import wire
 from engine.access import Role, Scope
 from engine.types import Clock, Phase
 from rig.serving import World, eventually
-from tests.serve.test_access import bearer, let_know
+from tests.serve.test_access import bearer
 from tests.support.junction import JUNCTION, RED_LIGHT, junction, runner
 from tests.support.road import NOON_S, Vehicle, judged
 
@@ -159,7 +159,7 @@ def test_what_a_controller_tells_makes_the_case(world: World, phase: int, kinds:
 )
 def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope: Scope, taken: bool) -> None:
     metadata = bearer(world.tokens.new("box", Role.CONTROLLER, scope))
-    let_know(world)
+    world.let_know()
     try:
         world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
         world.signal_stub.GetSignalController(pb.GetSignalControllerRequest(controller="c"), metadata=metadata)
@@ -171,7 +171,7 @@ def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope:
 def test_a_controller_that_a_camera_beyond_the_scope_goes_by_lies_beyond_it_too(world: World) -> None:
     world.signals.admit(1, "beside", JUNCTION)
     metadata = bearer(world.tokens.new("box", Role.CONTROLLER, Scope(cameras=(JUNCTION.name,))))
-    let_know(world)
+    world.let_know()
     with pytest.raises(grpc.RpcError, match="no site names a controller 'c'"):
         world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
     world.signals.release(1)

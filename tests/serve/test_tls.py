@@ -49,7 +49,7 @@ def world(tmp_path: Path, pki: Pki) -> Iterator[World]:
     world = World(tmp_path, tls=pki.config(clients=True))
     world.ledger.append([make_case(1)])
     world.tokens.new_certificate("registry", Role.REGISTER, EVERYTHING)
-    time.sleep(1.2)
+    world.let_know()
     yield world
     world.close()
 
@@ -68,7 +68,7 @@ def test_a_certificate_that_stands_for_nothing_needs_a_token(world: World, pki: 
     with pytest.raises(CallRefused, match="'stranger' stands for no role"):
         first(world, pki.tls("stranger"))
     token = world.tokens.new("ours", Role.VIEWER, EVERYTHING)
-    time.sleep(1.2)
+    world.let_know()
     assert first(world, pki.tls("stranger"), token) == 1
 
 
@@ -76,7 +76,7 @@ def test_a_certificate_that_was_revoked_opens_nothing(world: World, pki: Pki):
     tls = pki.tls("registry")
     assert first(world, tls) == 1
     world.tokens.revoke(world.tokens.all()[0].id)
-    time.sleep(1.2)
+    world.let_know()
     with pytest.raises(CallRefused, match="UNAUTHENTICATED"):
         first(world, tls)
 
@@ -107,7 +107,7 @@ def test_encryption_alone_lets_nobody_in_without_a_token(tmp_path: Path, pki: Pk
         first(world, pki.tls())
     token = world.tokens.new("ours", Role.VIEWER, EVERYTHING)
     world.ledger.append([make_case(1)])
-    time.sleep(1.2)
+    world.let_know()
     assert first(world, pki.tls(), token) == 1
     world.close()
 

@@ -10,6 +10,8 @@ from PIL import Image
 from engine.errors import ConfigError
 from engine.site import IllegalStopRule, SpeedingRule, WrongWayRule, load_site
 
+pytestmark = pytest.mark.numeric
+
 SITE = """
 name = "abay-12"
 image_size_px = [1280, 720]

@@ -27,6 +27,8 @@ from engine.tools.calibrate import (
 )
 from kernels.ground import to_ground
 
+pytestmark = pytest.mark.numeric
+
 SIZE = (1920, 1080)
 CENTRE = (960.0, 540.0)
 Place = tuple[float, float]

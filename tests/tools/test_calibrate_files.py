@@ -14,6 +14,8 @@ from engine.site import Calibration
 from engine.tools.calibrate import RoadCamera
 from engine.tools.calibrate.files import Survey, load_survey, site_calibration, site_section
 
+pytestmark = pytest.mark.numeric
+
 MADE = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 
 

@@ -1,6 +1,6 @@
 """The report of a case: one page that a judge can read and print, in every language that there are words of.
 
-It is made of `case.json` and nothing else, so the same document gives the same bytes, whoever makes it and when. The
+It is made of `case.json` and nothing else, and only formats its numbers: the same document gives the same bytes. The
 pictures are the files beside it; `embedded` puts them into the page where it has to travel alone.
 """
 

@@ -30,6 +30,8 @@ from tests.support.road import (
     straight,
 )
 
+pytestmark = pytest.mark.numeric
+
 LANE = Zone(name="lane", polygon_px=area(2.5, 14, 6, 90))
 ENTRY = Zone(name="entry", polygon_px=area(2.5, 14, 6, 60))
 SIDE_STREET = Zone(name="side-street", polygon_px=area(6.5, 60, 16, 80))

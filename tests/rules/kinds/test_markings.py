@@ -13,6 +13,8 @@ from engine.site.rules import MarkingRule
 from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import KZ, NOON_S, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 
+pytestmark = pytest.mark.numeric
+
 SOLID = MarkingRule(name="solid", zone="road", sign="solid_line", line="solid")
 MIDDLE = Line(name="solid", from_px=project(0, 22), to_px=project(0, 70))
 """Away from the camera: what is right of it in the picture is right of the road."""

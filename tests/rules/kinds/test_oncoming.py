@@ -14,6 +14,8 @@ from engine.site.rules import OncomingLaneRule, OvertakingRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import KZ, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 
+pytestmark = pytest.mark.numeric
+
 ONCOMING = Zone(name="oncoming", polygon_px=area(-6, 14, -0.3, 110))
 OWN = Zone(name="own", polygon_px=area(0.3, 14, 6, 110))
 NO_ONCOMING = OncomingLaneRule(name="keep-right", zone="oncoming", direction_px=(project(-3, 60), project(-3, 30)))

@@ -37,6 +37,8 @@ from tests.support.junction import (
 )
 from tests.support.road import KMH, KZ, LORRY_M, NOON_S, Drive, Vehicle, Way, judged, still, straight
 
+pytestmark = pytest.mark.numeric
+
 # -- red_light
 
 

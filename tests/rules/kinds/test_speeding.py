@@ -30,6 +30,8 @@ from tests.support.road import (
     straight,
 )
 
+pytestmark = pytest.mark.numeric
+
 LATE = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 

@@ -10,6 +10,8 @@ from engine.site import Site
 from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import NO_PARKING, NO_STOPPING, NOON_S, Vehicle, Way, judged, site, still, straight
 
+pytestmark = pytest.mark.numeric
+
 NO_STOP = site(NO_STOPPING)
 NO_PARK = site(NO_PARKING)
 

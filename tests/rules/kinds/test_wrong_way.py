@@ -12,6 +12,8 @@ from engine.site import Site
 from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import KMH, KZ, NOON_S, WRONG_WAY, Drive, Vehicle, Way, judged, project, site, still, straight
 
+pytestmark = pytest.mark.numeric
+
 ONE_WAY = site(WRONG_WAY)
 """The arrow points away from the camera."""
 

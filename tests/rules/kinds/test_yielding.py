@@ -10,6 +10,8 @@ from engine.site.rules import YieldRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import KMH, NOON_S, ROAD, Vehicle, Walker, Way, area, judged, site, straight, walking
 
+pytestmark = pytest.mark.numeric
+
 ZEBRA = Zone(name="zebra", polygon_px=area(-6, 30, 6, 34))
 YIELD = YieldRule(name="zebra", zone="zebra")
 HERE = site(YIELD, zones=(ROAD, ZEBRA))

@@ -17,6 +17,8 @@ from engine.site import Calibration
 from engine.tools.commands.calibrate import CalibrationRequest, solve
 from engine.tools.demo.city import FOOTAGE
 
+pytestmark = pytest.mark.numeric
+
 CORNERS_M = [(x, y) for y in (18.0, 28.0, 40.0, 60.0) for x in (-7.0, 0.0, 7.0)]
 
 
