@@ -34,7 +34,7 @@ from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.mailbox import Mailbox
-from engine.site import load_site
+from engine.rules import load_site
 from engine.types import Segment
 
 SITE = Path(__file__).parent.parent / "engine" / "tools" / "demo" / "sites" / "avenue.toml"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from benchmarks.pages import ROOT, between
 from engine.rules.catalogue import Catalogue, Kind, Part, load_catalogue
-from engine.rules.kinds import JUDGES
-from engine.site.looks import ClassifierRule, RegistryRule, SectionEndRule
+from engine.rules.kinds import rule_kinds
+from engine.rules.kinds.average_speed import SectionEndRule
+from engine.rules.second_look import ClassifierRule, RegistryRule
 
 PAGE = ROOT / "docs" / "rules.md"
 HEADER = ("kind", "judged", "article", "for", "sanction", "repeated", "outcome", "measured", "what proves it")
@@ -46,11 +47,11 @@ def _cells(kind: Kind) -> list[list[str]]:
 
 def _judged(kind: str) -> str:
     """What a kind needs besides a site; "yes" if it needs nothing else, "not yet" if no rule judges it."""
-    rules = [rule for rule in JUDGES if str(rule.__struct_config__.tag) == kind]
-    if not rules:
+    if kind not in rule_kinds():
         return "not yet"
+    rule = rule_kinds()[kind].rule
     words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
-    return next((said for base, said in words.items() if issubclass(rules[0], base)), "yes")
+    return next((said for base, said in words.items() if issubclass(rule, base)), "yes")
 
 
 def _part(part: Part) -> list[str]:

@@ -38,7 +38,7 @@ from engine.ingest.remux import to_mp4
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.demo.city import recorded
 from engine.types import Segment, Violation
 
@@ -104,9 +104,9 @@ def find_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
             segments = list(source.read())
             pipeline = Pipeline(stages, config.camera_names, metrics)
             for segment in segments:
-                found += pipeline.see(pipeline.decode([segment]))
+                found += pipeline.see(pipeline.decode([segment])).violations
             stages.tracker.forget(0)
-            found += pipeline.see(pipeline.decode(()))
+            found += pipeline.see(pipeline.decode(())).violations
     return found, segments
 
 

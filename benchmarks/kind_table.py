@@ -1,6 +1,6 @@
 """Tables of kinds, mutants and simulated traffic in docs/rules.md.
 
-They come from the scenes of `tests/support/world_kinds.py` and from the committed results of `mutations` and `traffic`.
+They come from the twins in `tests/rules/kinds` and from the committed results of `mutations` and `traffic`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from engine.ingest import FileSource
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Stages
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.demo.city import recorded
 from engine.types import FrameBatch, Segment
 
@@ -136,8 +136,8 @@ class StageCosts:
         detections = costs.charge("detect", lambda: stages.detector.detect(batch))
         tracks = costs.charge("track", lambda: stages.tracker.track(detections))
         motion = costs.charge("measure", lambda: stages.speedometer.measure(tracks))
-        violations = costs.charge("judge", lambda: stages.rulebook.judge(motion))
-        named = costs.charge("investigate", lambda: stages.identifier.identify(violations))
+        findings = costs.charge("judge", lambda: stages.rulebook.judge(motion))
+        named = costs.charge("investigate", lambda: stages.identifier.identify(findings))
         cases = costs.charge("prove", lambda: stages.evidence_builder.prove(named))
         costs.charge("append", lambda: stages.ledger.append(cases))
         costs.frames += len(batch.frames)

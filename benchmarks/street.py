@@ -13,17 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.site import Calibration, Certificate, Limit, Line, Place, Site, Zone
-from engine.site.rules import (
-    AnyRule,
-    BusLaneRule,
-    IllegalStopRule,
-    MarkingRule,
-    OncomingLaneRule,
-    ShoulderRule,
-    SpeedingRule,
-    WrongWayRule,
-)
+from engine.rules.kinds.bus_lane import BusLaneRule
+from engine.rules.kinds.illegal_stop import IllegalStopRule
+from engine.rules.kinds.oncoming_lane import OncomingLaneRule
+from engine.rules.kinds.shoulder_or_sidewalk import ShoulderRule
+from engine.rules.kinds.sign_or_marking import MarkingRule
+from engine.rules.kinds.speeding import SpeedingRule
+from engine.rules.kinds.wrong_way import WrongWayRule
+from engine.site import Calibration, Certificate, Limit, Line, Place, Rule, Site, Zone
 from engine.types import Floats, VehicleClass
 from footage.camera import Camera, transform
 
@@ -203,7 +200,7 @@ def site() -> Site:
     )
 
 
-def _rules() -> tuple[AnyRule, ...]:
+def _rules() -> tuple[Rule, ...]:
     north, south = _pixels((0, 25), (0, 45)), _pixels((0, 45), (0, 25))
     return (
         SpeedingRule(name="limit", zone="street", tolerance_kmh=1.0),

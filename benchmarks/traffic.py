@@ -122,7 +122,7 @@ def judge(streets: Sequence[SimulatedBoxes]) -> list[tuple[str, Vehicle]]:
         detections, vehicle = _batch(detectors, begin)
         tracks = tracker.track(detections)
         _vote(votes, detections, vehicle, tracks, streets)
-        violations += book.judge(speedometer.measure(tracks))
+        violations += book.judge(speedometer.measure(tracks)).violations
     return [(case.kind, votes[case.track].most_common(1)[0][0]) for case in violations]
 
 

@@ -41,8 +41,8 @@ from engine.ingest import FileSource
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
+from engine.rules import load_site
 from engine.signals import SignalBook
-from engine.site import load_site
 from engine.tools.demo.city import FOOTAGE, city_config, recorded
 from engine.types import KMH, Entry, Measurable, Motion
 

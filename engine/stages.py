@@ -14,6 +14,7 @@ from engine.types import (
     Case,
     Detections,
     Entry,
+    Findings,
     FrameBatch,
     ModelRecord,
     Motion,
@@ -93,8 +94,8 @@ class Speedometer(Protocol):
 
 
 class Rulebook(Protocol):
-    def judge(self, motion: Motion) -> Sequence[Violation]:
-        """The offences that this batch completes. One offence is told once."""
+    def judge(self, motion: Motion) -> Findings:
+        """The findings that this batch completes. Each is returned once."""
 
 
 class PlateReader(Protocol):
@@ -110,8 +111,9 @@ class VehicleRegistry(Protocol):
 
 
 class Identifier(Protocol):
-    def identify(self, violations: Sequence[Violation]) -> Sequence[Violation]:
-        """The violations with the plates of their vehicles; what the second look refutes is dropped, and counted."""
+    def identify(self, findings: Findings) -> Sequence[Violation]:
+        """The violations with the plates of their vehicles; suspicions that are not confirmed are dropped and
+        counted."""
 
 
 class EvidenceBuilder(Protocol):

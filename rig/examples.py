@@ -11,7 +11,18 @@ from pathlib import Path
 import av
 import numpy as np
 
-from engine.types import Bytes8, Case, Clock, EvidenceFile, Measurement, Segment, Sighting, VehicleClass, Violation
+from engine.types import (
+    Bytes8,
+    Case,
+    Clock,
+    EvidenceFile,
+    Measurement,
+    Outcome,
+    Segment,
+    Sighting,
+    VehicleClass,
+    Violation,
+)
 from engine.types import document as doc
 from rig.videos import FPS, cut
 
@@ -102,9 +113,21 @@ def make_violation(decisive_s: float, *, measured: bool = True, camera: int = 0,
             for i, at_s in enumerate(times_s)
         ),
         instants={"first": times_s[0], "last": times_s[-1]},
-        measurement=Measurement(25.0, 0.2, 60.0, 0.0, 87, times_s[0], times_s[-1], 50.0) if measured else None,
+        measurement=Measurement(
+            speed_mps=25.0,
+            sigma_mps=0.2,
+            coverage_factor=3.0,
+            limit_kmh=60.0,
+            tolerance_kmh=0.0,
+            enforced_kmh=87,
+            began_s=times_s[0],
+            ended_s=times_s[-1],
+            length_m=50.0,
+        )
+        if measured
+        else None,
         article="592 p.1",
-        outcome="fine",
+        outcome=Outcome.FINE,
         reasons=("Enforced 87 km/h where 60 are allowed.",),
         clock=Clock.SYNCHRONISED,
         catalogue_version="kz-2026.1",

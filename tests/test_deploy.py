@@ -13,7 +13,7 @@ from benchmarks.__main__ import names
 from engine.config import EngineConfig, load_config, tomlfile
 from engine.gpu.share import Share, parse_share
 from engine.metrics import Metrics
-from engine.site import load_site
+from engine.rules import load_site
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 

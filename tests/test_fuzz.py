@@ -23,9 +23,8 @@ from engine.decode.model_input import ModelInput
 from engine.errors import QyranError
 from engine.evidence import verify_case
 from engine.metrics import Metrics
-from engine.rules import load_catalogue
+from engine.rules import load_catalogue, load_site
 from engine.serve.permissions import MATRIX
-from engine.site import load_site
 from engine.tools.demo.city import CITY, SITES
 from engine.types import document
 from rig.examples import make_case, make_document, make_footage

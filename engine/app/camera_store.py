@@ -21,7 +21,8 @@ from engine.config import CameraConfig, EngineConfig, redact
 from engine.config.tomlfile import expand, variables_in
 from engine.errors import CalibrationError, ConfigError, LedgerError, NoCamera, OutOfDate, QyranError, RecordConflict
 from engine.ledger import CameraChange, CameraVersion, CameraVersions
-from engine.site import Site, load_site, parse_site
+from engine.rules import load_site, parse_site
+from engine.site import Site
 
 log = structlog.get_logger()
 

@@ -26,13 +26,14 @@ from engine.ledger import Filter, SqlLedger
 from engine.metrics import Metrics
 from engine.rules import Catalogue
 from engine.rules.evaluator import kind_name
+from engine.rules.kinds.average_speed import SectionEndRule
+from engine.rules.second_look import LookRule
 from engine.section import Section, SectionControl, load_sections, require
 from engine.section.control import Shoot
 from engine.section.verdict import KIND as SECTION_KIND
 from engine.site import Site
-from engine.site.looks import LookRule, SectionEndRule
 from engine.stages import FrameFetcher, Ledger, VehicleRegistry
-from engine.types import Violation, document
+from engine.types import SectionCrossing, document
 
 log = structlog.get_logger()
 
@@ -99,9 +100,10 @@ def open_section_control(path: Path, around: IdentificationContext) -> SectionCo
     if not sections:
         return None
 
-    def line_of(crossing: Violation) -> str:
-        rules = around.site_of(crossing.camera).rules
-        return next((r.line for r in rules if isinstance(r, SectionEndRule) and r.name == crossing.rule), "")
+    def line_of(crossing: SectionCrossing) -> str:
+        seen = crossing.violation
+        rules = around.site_of(seen.camera).rules
+        return next((r.line for r in rules if isinstance(r, SectionEndRule) and r.name == seen.rule), "")
 
     return SectionControl(
         sections, around.names, around.catalogue, line_of, around.reached_s, around.shoot, around.metrics

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 from engine.evidence.keys import SigningKey
 from engine.evidence.plate import plate_record
+from engine.rules.enforcement import stated_speed_kmh, stated_uncertainty_kmh
 from engine.site import Calibration, Certificate, Site
-from engine.types import KMH, EvidenceFile, Measurement, ModelRecord, Sighting, Violation
+from engine.types import EvidenceFile, Measurement, ModelRecord, Outcome, Sighting, Violation
 from engine.types import document as doc
 from engine.types.document import moment
-
-COVERAGE_FACTOR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +93,15 @@ def speed_lines(violation: Violation) -> Sequence[str]:
         return ()
     speed = _speed(violation.measurement)
     return (
-        f"{speed.speed_kmh:.1f} km/h +/- {speed.expanded_uncertainty_kmh:.1f} (k = {COVERAGE_FACTOR:g})",
+        f"{speed.speed_kmh:.1f} km/h +/- {speed.expanded_uncertainty_kmh:.1f} (k = {speed.coverage_factor:g})",
         f"limit {speed.limit_kmh:g} km/h, enforced {speed.enforced_kmh} km/h",
     )
 
 
-def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[Outcome, tuple[str, ...]]:
     """What was proposed; an officer's matter where the evidence is incomplete."""
-    if incomplete and violation.is_decided:
-        return "officer", (*violation.reasons, "The evidence is incomplete: an officer has to decide.")
+    if incomplete and violation.outcome.is_decided:
+        return Outcome.OFFICER, (*violation.reasons, "The evidence is incomplete: an officer has to decide.")
     return violation.outcome, violation.reasons
 
 
@@ -133,11 +131,10 @@ def _where(scene: CameraSite) -> doc.PlaceRecord:
 
 def _speed(measured: Measurement) -> doc.SpeedRecord:
     """Rounded to 0.01 km/h, the uncertainty upwards: the statement never promises more than was found."""
-    uncertainty_kmh = COVERAGE_FACTOR * measured.sigma_mps * KMH
     return doc.SpeedRecord(
-        speed_kmh=round(measured.speed_mps * KMH, 2),
-        expanded_uncertainty_kmh=math.ceil(uncertainty_kmh * 100) / 100,
-        coverage_factor=COVERAGE_FACTOR,
+        speed_kmh=stated_speed_kmh(measured),
+        expanded_uncertainty_kmh=stated_uncertainty_kmh(measured),
+        coverage_factor=measured.coverage_factor,
         limit_kmh=measured.limit_kmh,
         tolerance_kmh=measured.tolerance_kmh,
         enforced_kmh=measured.enforced_kmh,

@@ -16,11 +16,19 @@ from engine.identify.confirmation import Confirmation, Seen, Verdict
 from engine.identify.owner import Identification, with_owner
 from engine.identify.views import views
 from engine.metrics import Metrics
-from engine.site import Site
-from engine.site.looks import LookRule
-from engine.site.rules import Rule
+from engine.rules.second_look import LookRule
+from engine.site import Rule, Site
 from engine.stages import FrameFetcher, PlateReader
-from engine.types import PlateSighting, Segment, VehicleView, Violation
+from engine.types import (
+    Findings,
+    PlateSighting,
+    RuleFinding,
+    SectionCrossing,
+    Segment,
+    Suspicion,
+    VehicleView,
+    Violation,
+)
 
 log = structlog.get_logger()
 
@@ -32,14 +40,10 @@ UNREAD = "No plate could be read"
 NO_READER = "No plate reader is installed"
 
 
-SECTION = "section"
-"""What confirms one end of a drive: the other end."""
-
-
 class Sections(Protocol):
     """Those who put both ends of a drive together (`engine.section.SectionControl`)."""
 
-    def take(self, crossing: Violation, sighting: PlateSighting) -> None: ...
+    def take(self, found: SectionCrossing, sighting: PlateSighting) -> None: ...
 
     def settle(self) -> Sequence[Violation]: ...
 
@@ -81,34 +85,37 @@ class VehicleIdentifier:
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
         """By track, surely read plates only."""
 
-    def identify(self, violations: Sequence[Violation]) -> Sequence[Violation]:
-        """The violations with their plates, in their order; what the second look refutes is dropped, and counted."""
-        found = [told for violation in violations for told in self._inquire(violation)]
+    def identify(self, findings: Findings) -> Sequence[Violation]:
+        """The violations with their plates, in their order; suspicions that are not confirmed are dropped and
+        counted."""
+        found = [violation for finding in findings.found for violation in self._look_at(finding)]
         drives = self._sections.settle() if self._sections else []
         return [*found, *(with_owner(drive, drive.plate, self._rules) for drive in drives)]
 
-    def _inquire(self, violation: Violation) -> Iterator[Violation]:
-        if violation.confirm and not self._may_look(violation):
+    def _look_at(self, finding: RuleFinding) -> Iterator[Violation]:
+        violation = finding if isinstance(finding, Violation) else finding.violation
+        if violation is not finding and not self._may_look(violation):
             return
         sighting = self._remembered(violation) or self._identify(violation)
         if self._is_exempt(violation, sighting):
             self._drop(violation, "exempt_plate")
             return
-        if violation.confirm == SECTION:
-            self._hand_over(violation, sighting)
+        if isinstance(finding, SectionCrossing):
+            self._hand_over(finding, sighting)
             return
-        confirmed = self._confirmed(violation, sighting) if violation.confirm else violation
+        confirmed = self._confirmed(violation, sighting) if isinstance(finding, Suspicion) else violation
         if confirmed is not None:
             unread = UNREAD if self._looks.reader else NO_READER
             yield with_owner(confirmed, sighting, self._rules, unread)
 
-    def _hand_over(self, crossing: Violation, sighting: PlateSighting | None) -> None:
-        """To the sections, who know of the other end."""
+    def _hand_over(self, found: SectionCrossing, sighting: PlateSighting | None) -> None:
+        """Pass the crossing to the section control, which knows the other end."""
+        crossing = found.violation
         if sighting is None or self._sections is None:
             self._drop(crossing, "plate_unread" if sighting is None else "no_means")
             return
         try:
-            self._sections.take(crossing, sighting)
+            self._sections.take(found, sighting)
         except Exception as error:  # noqa: BLE001 - as in `_identify`: a drive less is measured
             log.error("crossing not taken", camera=self._names[crossing.camera], error=str(error))
             self._drop(crossing, "failed")
@@ -137,7 +144,7 @@ class VehicleIdentifier:
             self._drop(violation, verdict.says)
             return None
         self._metrics.violations.labels(self._names[violation.camera], violation.kind, violation.outcome).inc()
-        return replace(violation, confirm="", reasons=(*violation.reasons, verdict.says))
+        return replace(violation, reasons=(*violation.reasons, verdict.says))
 
     def _rule(self, violation: Violation) -> Rule | None:
         """The site's rule that was broken; None where the site has changed since."""

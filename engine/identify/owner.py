@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from engine.errors import ConfigError
-from engine.types import Plate, PlateSighting, Violation
+from engine.types import Outcome, Plate, PlateSighting, Violation
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ def with_owner(
         violation,
         plate=sighting,
         marks=(STOLEN,) if stolen else (),
-        outcome="officer" if obstacles and violation.is_decided else violation.outcome,
+        outcome=Outcome.OFFICER if obstacles and violation.outcome.is_decided else violation.outcome,
         reasons=(*violation.reasons, *obstacles),
     )
 

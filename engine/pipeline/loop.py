@@ -32,13 +32,13 @@ from engine.types import (
     Case,
     Detections,
     Entry,
+    Findings,
     FrameBatch,
     Ints,
     Ints32,
     Motion,
     Segment,
     Tracks,
-    Violation,
 )
 
 log = structlog.get_logger()
@@ -135,8 +135,8 @@ class Pipeline:
         self._count_frames(batch)
         return DecodedBatch(batch, moved)
 
-    def see(self, decoded: DecodedBatch) -> Sequence[Violation]:
-        """From pixels to violations."""
+    def see(self, decoded: DecodedBatch) -> Findings:
+        """From pixels to findings."""
         self._forget_the_silent(decoded.batch)
         self._stages.speedometer.suspend(decoded.moved)
         self._stages.speedometer.pause(self._storage.lasts)
@@ -144,15 +144,15 @@ class Pipeline:
         detections = self._detect(decoded.batch)
         tracks = self._track(detections)
         motion = self._measure(tracks)
-        violations = self._judge(motion)
-        self._count(detections, tracks, violations)
+        findings = self._judge(motion)
+        self._count(detections, tracks, findings)
         if self._watch:
             self._watch(motion)
-        return violations
+        return findings
 
-    def settle(self, violations: Sequence[Violation]) -> Sequence[Entry]:
-        """From violations to entries of the register; what the register cannot take now is tried again next time."""
-        self._unrecorded += self._prove(self._identify(violations))
+    def settle(self, findings: Findings) -> Sequence[Entry]:
+        """From findings to entries of the register; what the register cannot take now is tried again next time."""
+        self._unrecorded += self._prove(self._identify(findings))
         return self._record()
 
     # -- many batches
@@ -176,9 +176,9 @@ class Pipeline:
             return
         with (
             closing(prefetch(map(self.decode, batches), depth=1, name="decode")) as decoded,
-            closing(prefetch(map(self.see, decoded), depth=1, name="see")) as violations,
+            closing(prefetch(map(self.see, decoded), depth=1, name="see")) as findings,
         ):
-            yield from map(self.settle, violations)
+            yield from map(self.settle, findings)
 
     def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
         """The steps, then what still waits. Where the GPU is lost on the way, what was seen until then is settled all
@@ -268,14 +268,14 @@ class Pipeline:
         for camera, name in self._present(batch.frames.camera):
             self._metrics.frames.labels(name).inc(int((batch.frames.camera == camera).sum()))
 
-    def _count(self, detections: Detections, tracks: Tracks, violations: Sequence[Violation]) -> None:
+    def _count(self, detections: Detections, tracks: Tracks, findings: Findings) -> None:
         of_camera = detections.frames.camera[detections.frame]
         for camera, name in self._present(of_camera):
             self._metrics.detections.labels(name).inc(int((of_camera == camera).sum()))
         ended = tracks.ended >> TRACK_BITS
         for camera, name in self._present(ended):
             self._metrics.tracks.labels(name).inc(int((ended == camera).sum()))
-        for violation in (one for one in violations if not one.confirm):
+        for violation in findings.violations:
             name = self._cameras[violation.camera]
             self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
 

@@ -1,4 +1,4 @@
-"""A batch of motion as the rules take it: what may be judged, vehicle by vehicle, with the zones that a foot is in."""
+"""Splits a batch of motion by vehicle, leaves out frames that may not be judged, and adds the zones of every foot."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from engine.site import Site
 from engine.types import Flags, Frames, Ints, Ints32, Measurable, Motion, Speeds
 
 Unjudged = Callable[[int, str, int], None]
-"""Told of frames that are not judged: camera, reason (`picture_size` or `site_not_valid`), how many."""
+"""Called with camera, reason (`picture_size` or `site_not_valid`) and number of the frames that are not judged."""
 
 
 class Batches:
-    """The sites of all cameras as tables, and the cutting of batches by them. Keeps nothing of a batch."""
+    """The sites of all cameras as tables, by which batches are split. Keeps nothing of a batch."""
 
     def __init__(self, sites: Mapping[int, Site]) -> None:
         known = list(sites.values())
@@ -28,7 +28,7 @@ class Batches:
         self.dtype = row_dtype(self._zones.width)
 
     def runs(self, motion: Motion, unjudged: Unjudged) -> Iterator[tuple[int, int, Rows]]:
-        """Camera, track and its sightings in time order, of every track that was seen in a frame that may be judged."""
+        """Camera, track and sightings in time order, for every track in a frame that may be judged."""
         tracks, group = motion.tracks, self._group(motion.tracks.frames)
         judged = self._judged(motion.tracks.frames, group, unjudged)
         chosen = np.flatnonzero(judged[tracks.frame])
@@ -39,14 +39,14 @@ class Batches:
             yield int(camera[begin]), int(track[begin]), rows[begin:end]
 
     def _group(self, frames: Frames) -> Ints32:
-        """(F,) i4: which site every frame belongs to; -1 for none."""
+        """(F,) i4: index of the site of every frame; -1 if its camera has none."""
         if not len(self._camera):
             return np.full(len(frames), -1, np.int32)
         at = np.searchsorted(self._camera, frames.camera).clip(max=len(self._camera) - 1)
         return np.where(self._camera[at] == frames.camera, at, -1).astype(np.int32)
 
     def _judged(self, frames: Frames, group: Ints32, unjudged: Unjudged) -> Flags:
-        """(F,) whether a frame has the size and the time of its site."""
+        """(F,) bool: the frame has the size of its site and lies within its dates."""
         if not len(self._camera):
             return np.zeros(len(frames), np.bool_)
         known = group >= 0
@@ -68,7 +68,7 @@ class Batches:
 
 
 def readings(speeds: Speeds) -> dict[int, SpeedReading]:
-    """The speedometer's word by track."""
+    """The speedometer's results by track."""
     return {
         int(track): SpeedReading(
             float(v), float(sigma), Measurable(int(why)), float(began), float(ended), float(length)
@@ -99,7 +99,7 @@ def _span(site: Site) -> tuple[float, float]:
 
 
 def _stretches(track: Ints) -> Iterator[tuple[int, int]]:
-    """Where the runs of equal values begin and end."""
+    """First and last + 1 row of every run of equal values."""
     if len(track):
         borders = [0, *(np.flatnonzero(np.diff(track)) + 1).tolist(), len(track)]
         yield from pairwise(borders)

@@ -1,7 +1,7 @@
-"""The rule catalogue: which kinds of violation the law names, by which article, with which sanction, since when.
+"""The rule catalogue: the kinds of violation that the law names, with article, sanction and dates.
 
-A catalogue is data (`catalogues/*.toml`), versioned and dated; what applies to an event is selected by the event's
-time. Another country brings another file. Kinds that no rule judges yet may stand in it.
+A catalogue is data (`catalogues/*.toml`), versioned and dated; the time of an event selects what applies to it. Another
+country has another file. A catalogue may hold kinds that no rule evaluates yet.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from msgspec import Meta
 from engine.config import Name, Positive, Review, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site import Aware, ClassName
+from engine.types import Outcome
 
-Outcome = Literal["fine", "warning", "officer"]
 Fact = Literal["article", "part", "sanction"]
 WITHDRAWN = "The licence may be withdrawn for this: an officer decides, never a machine."
 CLASSIFIED = "A classifier decided what is to be seen: an officer reviews it."
@@ -31,13 +31,13 @@ MOTOR_VEHICLES: tuple[ClassName, ...] = ("car", "truck", "bus", "motorcycle")
 
 
 def in_force(valid_from: dt.datetime | None, valid_to: dt.datetime | None, at_s: float) -> bool:
-    """Does the span hold the instant (Unix seconds)? It begins with `valid_from` and ends just before `valid_to`."""
+    """True if the span holds the instant (Unix seconds). It includes `valid_from` and excludes `valid_to`."""
     began = valid_from is None or valid_from.timestamp() <= at_s
     return began and (valid_to is None or at_s < valid_to.timestamp())
 
 
 class Unit(Strict, frozen=True):
-    """What sanctions are counted in."""
+    """The unit of fines."""
 
     name: str
     title: str
@@ -46,7 +46,7 @@ class Unit(Strict, frozen=True):
 
 
 class UsualLimit(Strict, frozen=True):
-    """A speed limit that the law sets where no sign does; for whoever writes a site file."""
+    """A speed limit that the law sets without a sign; a help for writing site files."""
 
     place: str
     classes: tuple[ClassName, ...]
@@ -59,32 +59,32 @@ class Part(Strict, frozen=True):
 
     article: str
     variant: str = ""
-    """What a site's rule calls this part by; empty: the ordinary one."""
+    """The name by which a site's rule selects this part; empty: the ordinary part."""
     over_at_least_kmh: Positive | None = None
     """A tier: holds from this excess on, the value itself included."""
     over_above_kmh: Positive | None = None
     """A tier: holds above this excess, the value itself excluded."""
     units: Positive | None = None
-    """The fine in units; None where there is none, or none is known."""
+    """The fine in units; None if there is no fine, or it is not known."""
     sanction: str = ""
-    """The sanction in words where it is not, or not only, a fine."""
+    """The sanction in words, if it is not only a fine."""
     repeat_units: Positive | None = None
-    """The fine for a repetition within the catalogue's `repeat_within_days`; whether it is one, a register knows."""
+    """The fine for a repetition within the catalogue's `repeat_within_days`; the register decides whether it is one."""
     repeat_article: str = ""
     withdraws_licence: bool = False
-    """The licence is withdrawn, or may be: an officer's matter, whatever the configuration says."""
+    """The licence is or may be withdrawn: an officer decides, whatever the configuration says."""
     unverified: tuple[Fact, ...] = ()
-    """What no published source confirmed."""
+    """Facts that no published source confirmed."""
 
     def reached_by(self, over_kmh: float) -> bool:
-        """Is the excess over the limit large enough for this tier?"""
+        """True if the excess over the limit is large enough for this tier."""
         if self.over_above_kmh is not None:
             return over_kmh > self.over_above_kmh
         return self.over_at_least_kmh is not None and over_kmh >= self.over_at_least_kmh
 
     @property
     def begins_kmh(self) -> float | None:
-        """Where the tier begins; None for a part that is no tier."""
+        """Excess at which the tier begins; None for a part that is no tier."""
         return self.over_at_least_kmh if self.over_above_kmh is None else self.over_above_kmh
 
 
@@ -94,17 +94,17 @@ class Kind(Strict, frozen=True):
     kind: Name
     title: str
     outcome: Outcome
-    """What is proposed where nothing speaks against it; `load_catalogue` makes it `officer` where one reviews."""
+    """The ordinary proposal; `load_catalogue` sets it to `officer` if an officer reviews the kind."""
     proof: str
     parts: Annotated[tuple[Part, ...], Meta(min_length=1)]
     measured: bool = False
-    """Rests on a measurement: never issued without a valid certificate and calibration."""
+    """Based on a measurement: no fine without a valid certificate and calibration."""
     classifier: bool = False
-    """Rests on what a classifier says of a picture."""
+    """Based on a classifier's result for a picture."""
     review: Review | None = None
-    """Who decides; None: an officer where a classifier does, nobody else where not."""
+    """Who decides; None: an officer if `classifier`, else nobody."""
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=1)] = MOTOR_VEHICLES
-    """Who can be accused of it; a site's rule may name others. Vehicles only: nobody on foot can be."""
+    """Classes that the kind applies to; a site's rule may name others. Never pedestrians."""
     at_least_s: Positive | None = None
     """Of standing: a shorter halt is another kind."""
     at_most_s: Positive | None = None
@@ -119,7 +119,9 @@ class Kind(Strict, frozen=True):
             raise ValueError(f"kind {self.kind}: tiers must rise from part to part, and all parts be tiers or none")
         if any(part.over_at_least_kmh is not None and part.over_above_kmh is not None for part in self.parts):
             raise ValueError(f"kind {self.kind}: a tier holds from a value on or above it, not both")
-        if self.withdraws_licence and self.outcome != "officer":
+        if self.outcome is Outcome.INDICATION:
+            raise ValueError(f"kind {self.kind}: an indication is not an outcome of the law")
+        if self.withdraws_licence and self.outcome is not Outcome.OFFICER:
             raise ValueError(f"kind {self.kind}: where the licence is withdrawn the outcome is an officer's")
         variants = [part.variant for part in self.parts]
         if not tiers and len(set(variants)) < len(variants):
@@ -127,11 +129,12 @@ class Kind(Strict, frozen=True):
 
     @property
     def withdraws_licence(self) -> bool:
+        """True if any part withdraws the licence."""
         return any(part.withdraws_licence for part in self.parts)
 
     @property
     def review_reason(self) -> str:
-        """Why an officer reviews every case of this kind; empty where that is not so."""
+        """Why an officer reviews every case of this kind; empty if no officer does."""
         if self.withdraws_licence:
             return WITHDRAWN
         if self.review == "officer" or (self.classifier and self.review is None):
@@ -139,24 +142,24 @@ class Kind(Strict, frozen=True):
         return ""
 
     def reviewed(self, review: Review | None) -> Kind:
-        """The kind as it is judged where `review` is configured. Raises ConfigError where that cannot be."""
-        if review == "automatic" and self.outcome == "officer":
+        """The kind with a configured `review`. Raises ConfigError if the law does not allow it."""
+        if review == "automatic" and self.outcome is Outcome.OFFICER:
             raise ConfigError(f"{self.kind} cannot be automatic: all that the law leaves is an officer's decision")
         kind = msgspec.structs.replace(self, review=review or self.review)
-        return msgspec.structs.replace(kind, outcome="officer") if kind.review_reason else kind
+        return msgspec.structs.replace(kind, outcome=Outcome.OFFICER) if kind.review_reason else kind
 
     def tier(self, over_kmh: float) -> Part | None:
-        """The part for this excess over the limit; None where it is no offence."""
+        """The part for this excess over the limit; None if it is no offence."""
         reached = [part for part in self.parts if part.reached_by(over_kmh)]
         return reached[-1] if reached else None
 
     def part(self, variant: str = "") -> Part | None:
-        """The part that a site's rule calls `variant`."""
+        """The part that a site's rule selects by `variant`; None if there is no such part."""
         return next((part for part in self.parts if part.variant == variant), None)
 
 
 class Owner(Strict, frozen=True):
-    """Who answers for what a vehicle did when nobody saw the driver."""
+    """The law on the owner's liability if the driver is unknown."""
 
     article: str
     says: dict[str, str]
@@ -181,11 +184,11 @@ class Catalogue(Strict, frozen=True):
     def __post_init__(self) -> None:
         for place, first in enumerate(self.kinds):
             for second in self.kinds[place + 1 :]:
-                if first.kind == second.kind and _overlap(first, second):
+                if first.kind == second.kind and _overlap(_span(first), _span(second)):
                     raise ValueError(f"kind {first.kind} stands there twice for the same time")
 
     def kind(self, name: str, at_s: float) -> Kind | None:
-        """The kind as the law in force at `at_s` (Unix seconds) has it; None where it has none."""
+        """The kind in force at `at_s` (Unix seconds); None if there is none."""
         if not in_force(self.valid_from, self.valid_to, at_s):
             return None
         found = (kind for kind in self.kinds if kind.kind == name)
@@ -193,20 +196,21 @@ class Catalogue(Strict, frozen=True):
 
     def versions(self, name: str, valid_from: dt.datetime, valid_to: dt.datetime | None) -> tuple[Kind, ...]:
         """Every version of the kind that is in force at some time between the two."""
-        if not _meet((self.valid_from, self.valid_to), (valid_from, valid_to)):
+        if not _overlap((self.valid_from, self.valid_to), (valid_from, valid_to)):
             return ()
-        return tuple(
-            kind
-            for kind in self.kinds
-            if kind.kind == name and _meet((kind.valid_from, kind.valid_to), (valid_from, valid_to))
-        )
+        asked = (valid_from, valid_to)
+        return tuple(kind for kind in self.kinds if kind.kind == name and _overlap(_span(kind), asked))
 
 
 Span = tuple[dt.datetime | None, dt.datetime | None]
 
 
-def _meet(first: Span, second: Span) -> bool:
-    """Do two spans of time have an instant in common? None is open."""
+def _span(kind: Kind) -> Span:
+    return kind.valid_from, kind.valid_to
+
+
+def _overlap(first: Span, second: Span) -> bool:
+    """True if two spans of time have an instant in common; None is an open end."""
     return _before(first[0], second[1]) and _before(second[0], first[1])
 
 
@@ -214,15 +218,12 @@ def _before(begin: dt.datetime | None, end: dt.datetime | None) -> bool:
     return begin is None or end is None or begin < end
 
 
-def _overlap(first: Kind, second: Kind) -> bool:
-    return _meet((first.valid_from, first.valid_to), (second.valid_from, second.valid_to))
-
-
 def load_catalogue(name_or_path: str | Path, review: Mapping[str, Review] = MappingProxyType({})) -> Catalogue:
-    """Read a shipped catalogue by name (`kz`), or a file by a path that ends in `.toml`; `review` by kind goes before
-    what the catalogue says of who decides.
+    """Read a shipped catalogue by name (`kz`), or a file by a path that ends in `.toml`.
 
-    Raises ConfigError that names the file and the place in it, or a kind whose review cannot be like that.
+    review   by kind; overrides the catalogue's `review`
+
+    Raises ConfigError with the file and the place in it, or with a kind that does not allow its review.
     """
     catalogue = _read(name_or_path)
     if unknown := review.keys() - {kind.kind for kind in catalogue.kinds}:
@@ -241,11 +242,11 @@ def _read(name_or_path: str | Path) -> Catalogue:
 
 
 def shipped_catalogues() -> list[str]:
-    """Names of the catalogues that come with the program."""
+    """Names of the catalogues in the package."""
     folder = resources.files("engine.rules") / "catalogues"
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml"))
 
 
 def accusable(kind: Kind, named: tuple[ClassName, ...]) -> frozenset[str]:
-    """The classes that a rule may accuse: those it names, else those of its kind."""
+    """The classes that a rule applies to: those that it names, else those of its kind."""
     return frozenset(named or kind.classes)

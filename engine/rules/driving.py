@@ -1,4 +1,4 @@
-"""Driving in an area for a distance and a time: what bus lanes, shoulders, entries and closed parts of a road ask."""
+"""Driving in an area over a distance and for a time: for bus lanes, shoulders, no entry, closed parts of a road."""
 
 from __future__ import annotations
 
@@ -7,36 +7,54 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.config import Positive
 from engine.rules.evaluator import CameraContext
-from engine.rules.passage import came_in_s
 from engine.rules.path import Path, RoadPlane, moved_by_its_height, stays
+from engine.rules.zones import came_in_s
+from engine.site import Rule
 from engine.types import Floats
 
 FEWEST = 5
 """Sightings that make a stay."""
 OUTSIDE = 2
-"""So many sightings outside before it, and the vehicle was seen to come in."""
+"""With this many sightings outside before the stay, the vehicle was seen to come in."""
 LEFT = 3
-"""So many sightings outside after it, and the vehicle has left."""
+"""With this many sightings outside after the stay, the vehicle has left."""
+
+
+class LaneRule(Rule, frozen=True, kw_only=True):
+    """A rule against driving in an area."""
+
+    at_least_m: Positive = 20.0
+    """An offence only over at least this distance driven in the zone,"""
+    at_least_s: Positive = 1.5
+    """and for at least this time."""
+    open_zones: tuple[str, ...] = ()
+    """Parts of the zone in which driving is allowed: dashed entries, accesses to premises. They do not count."""
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return (self.zone, *self.open_zones)
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
     """A vehicle's uninterrupted stay in an area."""
 
-    way: Path
-    """Inside."""
+    path: Path
+    """Inside the area."""
     driven_m: Floats
-    """(P,) f8: driven in the area by every sighting."""
+    """(P,) f8: distance driven in the area up to every sighting."""
     entered_s: float
-    """When it came in, between two frames; the first sighting where it was not seen to."""
+    """When it came in, between two frames; the first sighting if that was not seen."""
     came: bool
-    """It was seen outside before."""
+    """It was seen outside the area before."""
     after: Path
-    """Since the stay."""
+    """After the stay."""
 
     @property
     def left(self) -> bool:
+        """True if the vehicle was seen outside the area afterwards."""
         return len(self.after) >= LEFT
 
     def instants(self, proved_s: float) -> dict[str, float]:
@@ -44,28 +62,28 @@ class Stay:
         return {"entry": self.entered_s, "proved": proved_s}
 
     def proved_s(self, at_least_m: float, at_least_s: float) -> float | None:
-        """When both had been reached; None where they were not, or where the box moved less than a box's errors do."""
-        since_s = self.way.captured_s - self.way.captured_s[0]
+        """When both were reached; None if they were not, or if the box moved by no more than its errors."""
+        since_s = self.path.captured_s - self.path.captured_s[0]
         reached = np.flatnonzero((self.driven_m >= at_least_m) & (since_s >= at_least_s))
-        moved = (row for row in reached.tolist() if moved_by_its_height(self.way.rows[: row + 1]))
+        moved = (row for row in reached.tolist() if moved_by_its_height(self.path.rows[: row + 1]))
         row = next(moved, None)
-        return None if row is None else float(self.way.captured_s[row])
+        return None if row is None else float(self.path.captured_s[row])
 
 
 def stays_in(
-    scene: CameraContext, ground: RoadPlane, way: Path, zone: str, open_zones: Sequence[str] = ()
+    context: CameraContext, ground: RoadPlane, path: Path, zone: str, open_zones: Sequence[str] = ()
 ) -> Iterator[Stay]:
-    """Every stay of the way in a zone, less those parts of the zone that are open to it."""
-    within = scene.inside(way.rows, zone)
+    """Every stay of the path in a zone without its open parts."""
+    within = context.inside(path.rows, zone)
     for name in open_zones:
-        within = within & ~scene.inside(way.rows, name)
+        within = within & ~context.inside(path.rows, name)
     for first, last in stays(within):
         if last - first + 1 >= FEWEST:
-            part = way.part(first, last)
+            part = path.part(first, last)
             yield Stay(
-                way=part,
+                path=part,
                 driven_m=ground.driven_m(part),
-                entered_s=came_in_s(scene, way, zone, first),
+                entered_s=came_in_s(context, path, zone, first),
                 came=first >= OUTSIDE,
-                after=way.part(last + 1, len(way)),
+                after=path.part(last + 1, len(path)),
             )

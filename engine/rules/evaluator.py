@@ -1,16 +1,16 @@
-"""What every kind of violation has in common: how a rule watches a vehicle, and what it says when it finds an offence.
+"""What all kinds of violation share: how a rule follows a vehicle, and what it returns when it finds an offence.
 
-A kind is a file of its own with a judge (one rule of one site, made ready once) that gives every vehicle a watch (the
-little that must be remembered of that vehicle for that rule). A watch is born and dies with its vehicle's trail. It
-reads the trail, the scene (the other vehicles, the site, the law) and the answers of the kernels; it changes nothing
-but itself and the scene's memory of who stands where.
+A kind has an evaluator (one rule of one site, made ready once) that gives every track a state (what the rule must
+remember of that track). A state lives as long as its track. It reads the track's history, the context (the site, the
+law, the other vehicles of the camera) and what the kernels compute; it changes only itself and the context's places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,15 +22,16 @@ from engine.rules.pedestrians import Pedestrians
 from engine.rules.places import OccupiedPlaces
 from engine.rules.relinking import LONGEST_GAP_S
 from engine.rules.track_history import Rows, TrackHistory
-from engine.site import Calibration, Rule, Site
-from engine.types import Flags, Floats, Measurement, Phase, Sighting
+from engine.site import Calibration, Line, Rule, Site
+from engine.types import Flags, Floats, Measurement, Outcome, Phase, RuleFinding, Sighting, Violation
 
 UNVERIFIED = "Not confirmed by any published source: the {facts} of {article}."
+R = TypeVar("R", bound=Rule)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Offence:
-    """What a watch found."""
+    """What a rule found of one vehicle."""
 
     kind: Kind
     part: Part
@@ -38,50 +39,85 @@ class Offence:
     ended_s: float
     decisive_s: float
     instants: Mapping[str, float]
-    outcome: str
+    outcome: Outcome
     reasons: tuple[str, ...]
     measurement: Measurement | None = None
     earlier: tuple[Sighting, ...] = ()
-    """Sightings of the same vehicle from before its track was lost and found again."""
-    confirm: str = ""
-    """What a second look has to confirm it by; empty: nothing, it is proved."""
+    """Sightings of the same vehicle under an earlier track."""
 
 
 class TrackState(Protocol):
-    """One rule's eye on one vehicle."""
+    """What one rule remembers of one track."""
 
-    def look(self, trail: TrackHistory, fresh: Rows) -> Offence | None:
-        """The vehicle was seen again: `fresh` are the new sightings whose times can be trusted; may be empty."""
+    def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
+        """The track has new sightings; `fresh` are those of them whose times can be trusted, possibly none."""
 
-    def end(self, trail: TrackHistory) -> Offence | None:
-        """Nothing more will be seen of the vehicle."""
+    def end(self, history: TrackHistory) -> Offence | None:
+        """The track has ended."""
 
 
-class RuleEvaluator(Protocol):
-    """One rule of one site."""
+class RuleEvaluator(ABC, Generic[R]):
+    """One rule of one site. Raises ConfigError for a rule that can never be evaluated on this site."""
 
-    @property
-    def rule(self) -> Rule: ...
+    needs_certificate: ClassVar[bool] = False
+    """True if the kind gives indications only while the site has no valid verification certificate."""
 
-    def watch(self) -> TrackState:
-        """A watch for a vehicle that has just appeared."""
+    def __init__(self, context: CameraContext, rule: R) -> None:
+        self.context = context
+        self.rule = rule
+        self.rule_context = RuleContext.of(context, rule)
+
+    @abstractmethod
+    def new_state(self) -> TrackState:
+        """The state of a track that has just begun."""
+
+    def as_finding(self, violation: Violation) -> RuleFinding:
+        """An offence of this rule as the rulebook returns it: a violation, unless more is needed to prove it."""
+        return violation
+
+    def doubts(self) -> Iterable[str]:
+        """What is doubtful about the rule on this site, one sentence each (`qyran check`)."""
+        return ()
+
+
+class StatelessEvaluator(RuleEvaluator[R]):
+    """A rule that needs only the history of a track: the evaluator itself is the state of every track."""
+
+    def new_state(self) -> TrackState:
+        return self
+
+    @abstractmethod
+    def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
+        """See `TrackState`."""
+
+    def end(self, history: TrackHistory) -> Offence | None:
+        """Nothing is left to find: `update` has seen the last sightings."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleKind(Generic[R]):
+    """A kind of violation: the struct of its rules in a site file, and its evaluator."""
+
+    rule: type[R]
+    evaluator: Callable[[CameraContext, R], RuleEvaluator[R]]
 
 
 class Phases(Protocol):
     """What signals showed: `engine.signals.SignalBook`."""
 
     def at(self, camera: int, signal: str, at_s: float) -> Phase:
-        """What the signal surely showed at an instant; UNKNOWN where nobody can tell."""
+        """The phase that the signal showed at an instant; UNKNOWN if it is not certain."""
 
     def since_s(
         self, camera: int, signals: Sequence[str], phases: Collection[Phase], began_s: float, ended_s: float
     ) -> float | None:
-        """Since when one of the phases has surely been shown without a break up to `ended_s`; None unless it was from
-        `began_s` on."""
+        """Since when one of the phases was certainly shown without a break up to `ended_s`; None unless it was shown
+        from `began_s` on."""
 
 
 class NoSignals:
-    """Nobody knows anything of any signal."""
+    """No phase of any signal is known."""
 
     def at(self, camera: int, signal: str, at_s: float) -> Phase:
         return Phase.UNKNOWN
@@ -94,71 +130,84 @@ class NoSignals:
 
 @dataclass(slots=True)
 class CameraContext:
-    """One camera: its site, the law, and the vehicles that are in the picture now."""
+    """One camera: its site, the law, and the vehicles and pedestrians in its picture."""
 
     camera: int
     site: Site
     catalogue: Catalogue
     signals: Phases = field(default_factory=NoSignals)
-    zone: ZoneInfo = field(init=False)
+    timezone: ZoneInfo = field(init=False)
     columns: dict[str, int] = field(init=False)
-    """Zone name to its column of `inside`."""
-    trails: dict[int, TrackHistory] = field(init=False, default_factory=dict)
+    """Column of `inside` by the zone's name."""
+    histories: dict[int, TrackHistory] = field(init=False, default_factory=dict)
+    """Of the vehicles in the picture, by track."""
     departed: list[TrackHistory] = field(init=False, default_factory=list)
-    """Of the vehicles that were in the picture a moment ago."""
+    """Of the tracks that ended a moment ago."""
     places: OccupiedPlaces = field(init=False, default_factory=OccupiedPlaces)
-    crowd: Pedestrians = field(init=False, default_factory=Pedestrians)
+    pedestrians: Pedestrians = field(init=False, default_factory=Pedestrians)
 
     def __post_init__(self) -> None:
-        self.zone = ZoneInfo(self.site.place.timezone)
+        self.timezone = ZoneInfo(self.site.place.timezone)
         self.columns = {zone.name: column for column, zone in enumerate(self.site.zones)}
 
     def forget(self, now_s: float) -> None:
         """Drop what is too old to be of use."""
-        self.departed = [t for t in self.departed if now_s - t.rows["captured_s"][-1] <= LONGEST_GAP_S]
+        self.departed = [h for h in self.departed if now_s - h.rows["captured_s"][-1] <= LONGEST_GAP_S]
         self.places.forget(now_s)
-        self.crowd.forget(now_s)
+        self.pedestrians.forget(now_s)
+
+    def others(self, history: TrackHistory) -> Iterator[TrackHistory]:
+        """The other vehicles in the picture, and those whose tracks ended a moment ago."""
+        return (other for other in (*self.histories.values(), *self.departed) if other.track != history.track)
 
     def inside(self, rows: Rows, zone: str) -> Flags:
-        """(P,) whether the foot point is in the zone."""
+        """(P,) bool: the foot point is in the zone."""
         return np.asarray(rows["inside"][:, self.columns[zone]])
 
-    def hold(self, hours: Hours, *instants_s: float) -> bool:
-        """Do the hours hold at all the instants, by the clock of the place?"""
-        return all(hours.hold(local_minute(at_s, self.zone)) for at_s in instants_s)
+    def line(self, name: str) -> Line:
+        """The site's line of that name."""
+        return next(line for line in self.site.lines if line.name == name)
+
+    def in_hours(self, hours: Hours, *instants_s: float) -> bool:
+        """True if all instants lie within the hours, by the local clock of the site."""
+        return all(hours.hold(local_minute(at_s, self.timezone)) for at_s in instants_s)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """A rule of a site together with what the catalogue says of its kind."""
+    """A rule of a site together with the catalogue's entry of its kind."""
 
-    scene: CameraContext
+    context: CameraContext
     rule: Rule
-    name: str
-    """Of the kind."""
+    kind_name: str
     hours: Hours
 
     @classmethod
-    def of(cls, scene: CameraContext, rule: Rule) -> RuleContext:
-        return cls(scene, rule, kind_name(rule), parse_hours(rule.hours))
+    def of(cls, context: CameraContext, rule: Rule) -> RuleContext:
+        return cls(context, rule, kind_name(rule), parse_hours(rule.hours))
 
     def kind(self, at_s: float) -> Kind | None:
-        """The kind as it is in force at the instant, if it is."""
-        return self.scene.catalogue.kind(self.name, at_s)
+        """The kind as it is in force at the instant; None if it is not."""
+        return self.context.catalogue.kind(self.kind_name, at_s)
 
-    def accuses(self, trail: TrackHistory, kind: Kind) -> bool:
-        """Is the vehicle, whatever it may plausibly be, one that the rule is about?"""
-        return trail.plausible <= accusable(kind, self.rule.classes)
+    def versions(self) -> tuple[Kind, ...]:
+        """Every version of the kind that is in force while the site is valid."""
+        return self.context.catalogue.versions(self.kind_name, self.context.site.valid_from, self.context.site.valid_to)
 
-    def charge(self, trail: TrackHistory, began_s: float, ended_s: float) -> Breach | None:
-        """What a vehicle may be accused of for what it did between two instants; None where class, hours or law
-        do not let it be.
+    def applies_to(self, history: TrackHistory, kind: Kind) -> bool:
+        """True if the rule applies to every class that the vehicle may have."""
+        return history.plausible <= accusable(kind, self.rule.classes)
+
+    def breach(self, history: TrackHistory, began_s: float, ended_s: float) -> Breach | None:
+        """The part of the law that the vehicle broke between two instants.
+
+        None if the class, the hours or the dates of the law exclude it, or if the kind was reported already.
         """
         kind = self.kind(ended_s)
         part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or self.name in trail.told or not self.accuses(trail, kind):
+        if kind is None or part is None or self.kind_name in history.reported or not self.applies_to(history, kind):
             return None
-        return Breach(kind, part, began_s, ended_s) if self.scene.hold(self.hours, began_s, ended_s) else None
+        return Breach(kind, part, began_s, ended_s) if self.context.in_hours(self.hours, began_s, ended_s) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +220,14 @@ class Breach:
     ended_s: float
 
     def offence(
-        self, decisive_s: float, instants: Mapping[str, float], *reasons: str, outcome: str | None = None
+        self,
+        decisive_s: float,
+        instants: Mapping[str, float],
+        *reasons: str,
+        outcome: Outcome | None = None,
+        measurement: Measurement | None = None,
     ) -> Offence:
-        """The offence, for the catalogue's outcome unless another one is given."""
+        """The offence, with the catalogue's outcome unless another one is given."""
         return Offence(
             kind=self.kind,
             part=self.part,
@@ -182,29 +236,30 @@ class Breach:
             decisive_s=decisive_s,
             instants=instants,
             outcome=outcome or self.kind.outcome,
-            reasons=(*reasons, *doubts(self.part)),
+            reasons=(*reasons, *unverified(self.part)),
+            measurement=measurement,
         )
 
 
-def require_calibration(scene: CameraContext, rule: Rule) -> Calibration:
-    """The site's calibration, for a rule that measures on the road. Raises ConfigError where there is none."""
-    if scene.site.calibration is None:
-        raise ConfigError(f"site {scene.site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
-    return scene.site.calibration
+def require_calibration(context: CameraContext, rule: Rule) -> Calibration:
+    """The site's calibration, for a rule that measures on the road. Raises ConfigError if there is none."""
+    if context.site.calibration is None:
+        raise ConfigError(f"site {context.site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
+    return context.site.calibration
 
 
-def image_to_ground(scene: CameraContext, rule: Rule) -> Floats:
-    """(3, 3) f8: the site's homography, any scale and sign. Raises ConfigError where there is none."""
-    return np.array(require_calibration(scene, rule).image_to_ground, np.float64)
+def image_to_ground(context: CameraContext, rule: Rule) -> Floats:
+    """(3, 3) f8: the site's homography, any scale and sign. Raises ConfigError if there is none."""
+    return np.array(require_calibration(context, rule).image_to_ground, np.float64)
 
 
 def kind_name(rule: Rule) -> str:
-    """The catalogue's key of the rule's kind."""
+    """The catalogue's name of the rule's kind."""
     return str(type(rule).__struct_config__.tag)
 
 
-def doubts(part: Part) -> tuple[str, ...]:
-    """What must be said of a part of the law that is not fully verified."""
+def unverified(part: Part) -> tuple[str, ...]:
+    """The reason that a case must state if its part of the law is not fully verified; else empty."""
     if not part.unverified:
         return ()
     return (UNVERIFIED.format(facts=" and ".join(part.unverified), article=part.article or "this kind"),)

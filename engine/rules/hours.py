@@ -11,13 +11,13 @@ _DAY_MIN = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """From one minute of the day up to, but not including, another; past midnight where the end comes first."""
+    """From one minute of the day up to, but not including, another; past midnight if the end comes first."""
 
     begin_min: int
     end_min: int
 
     def hold(self, minute: float) -> bool:
-        """Does the local minute of the day (0 <= minute < 1440) lie within?"""
+        """True if the local minute of the day (0 <= minute < 1440) lies within the hours."""
         if self.begin_min < self.end_min:
             return self.begin_min <= minute < self.end_min
         return minute >= self.begin_min or minute < self.end_min
@@ -27,7 +27,7 @@ ALWAYS = Hours(0, _DAY_MIN)
 
 
 def parse_hours(text: str) -> Hours:
-    """`HH:MM-HH:MM` (24:00 is the end of the day); empty: always. The site file's pattern lets nothing else through.
+    """`HH:MM-HH:MM` (24:00 is the end of the day); empty: always. The site file's pattern allows nothing else.
 
     Equal ends are the whole day.
     """

@@ -1,8 +1,8 @@
-"""Who stands where: a vehicle that is lost from sight and found again is one vehicle, and one offence one case.
+"""Where vehicles stand: a vehicle that is lost from sight and found again is one vehicle, and its stay one offence.
 
-A tracker gives up a vehicle that something hides for longer than a second or so; when it shows again it has another
-identity. What has been told of a place is kept by the place, until the vehicle is seen to leave it, or nothing has been
-seen standing there for long.
+A tracker ends the track of a vehicle that is hidden for longer than about a second; when the vehicle shows again, it
+has a new identity. So a reported stay is remembered by its place, until the vehicle is seen to leave, or nothing has
+been seen standing there for long.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from engine.types import Sighting
 
 SAME_M = 2.0
-"""Nearer than this, two feet on the road are of one vehicle: no two vehicles park nearer."""
+"""Two foot points nearer than this belong to one vehicle: no two vehicles park nearer."""
 SAME_IOU = 0.5
-"""So are two boxes that overlap more than this."""
+"""So do two boxes that overlap by more than this."""
 LEFT_M = 10.0
-"""A vehicle that was accused and is farther away than this has left; it may be accused of standing anew."""
+"""A reported vehicle that is farther away than this has left; standing may be reported again."""
 REUNITE_S = 20.0
-"""Standing goes on over a time out of sight up to this, if box and place both fit."""
+"""A stand continues over a time out of sight up to this, if box and position both fit."""
 FORGET_S = 600.0
 """A place where nothing stood for longer than this is forgotten."""
 MOST_PLACES = 64
@@ -39,7 +39,7 @@ class OccupiedPlace:
     since_s: float
     seen_s: float
     halt: Sighting
-    """The vehicle when it came to stand."""
+    """The vehicle when it came to a stand."""
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -53,23 +53,23 @@ def overlap(a: Box, b: Box) -> float:
 
 @dataclass(slots=True)
 class OccupiedPlaces:
-    """The memory of one camera."""
+    """The places of one camera; at most `MOST_PLACES` of each sort."""
 
-    told: list[OccupiedPlace] = field(default_factory=list)
-    """Where a vehicle stands that has been accused of it."""
+    reported: list[OccupiedPlace] = field(default_factory=list)
+    """Where a vehicle stands that was reported."""
     lost: list[OccupiedPlace] = field(default_factory=list)
     """Where a vehicle stood when its track ended."""
 
-    def tell(self, place: OccupiedPlace) -> None:
-        """The vehicle that stands there has been accused."""
-        self.told = [*self.told[1 - MOST_PLACES :], place]
+    def report(self, place: OccupiedPlace) -> None:
+        """Remember that the vehicle at this place was reported."""
+        self.reported = [*self.reported[1 - MOST_PLACES :], place]
 
     def lose(self, place: OccupiedPlace) -> None:
-        """The track of a vehicle that stands there has ended."""
+        """Remember where a vehicle stood when its track ended."""
         self.lost = [*self.lost[1 - MOST_PLACES :], place]
 
-    def found(self, rule: str, box: Box, position: Point, since_s: float) -> OccupiedPlace | None:
-        """What was lost where a vehicle is first seen standing at `since_s`; it is not lost any more."""
+    def take_lost(self, rule: str, box: Box, position: Point, since_s: float) -> OccupiedPlace | None:
+        """The lost vehicle that is first seen standing here again at `since_s`, removed from `lost`; None if new."""
         for place in self.lost:
             near = math.dist(place.position_m, position) <= SAME_M and overlap(place.xyxy_px, box) >= SAME_IOU
             if place.rule == rule and near and place.seen_s <= since_s:
@@ -78,21 +78,21 @@ class OccupiedPlaces:
         return None
 
     def of_track(self, track: int) -> OccupiedPlace | None:
-        """Where this track has been accused of standing."""
-        return next((place for place in self.told if place.track == track), None)
+        """The place where this track was reported."""
+        return next((place for place in self.reported if place.track == track), None)
 
-    def accused(self, box: Box, position: Point) -> OccupiedPlace | None:
-        """The accused vehicle whose place this is."""
-        for place in self.told:
+    def reported_at(self, box: Box, position: Point) -> OccupiedPlace | None:
+        """The place of a reported vehicle that this box or position belongs to."""
+        for place in self.reported:
             if math.dist(place.position_m, position) <= SAME_M or overlap(place.xyxy_px, box) >= SAME_IOU:
                 return place
         return None
 
     def leave(self, place: OccupiedPlace) -> None:
-        """The accused vehicle was seen to leave."""
-        self.told.remove(place)
+        """The reported vehicle was seen to leave."""
+        self.reported.remove(place)
 
     def forget(self, now_s: float) -> None:
         """Drop what is too old to be of use."""
-        self.told = [place for place in self.told if now_s - place.seen_s <= FORGET_S]
+        self.reported = [place for place in self.reported if now_s - place.seen_s <= FORGET_S]
         self.lost = [place for place in self.lost if now_s - place.seen_s <= REUNITE_S]

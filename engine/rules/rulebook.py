@@ -1,25 +1,22 @@
-"""The rulebook: motion of all cameras in, violations out. It knows the order of things, and no kind in particular."""
+"""The rulebook: motion of all cameras in, findings out. It applies the rules and knows no kind in particular."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
 from engine.rules.batch import Batches, Unjudged, latest, readings
 from engine.rules.catalogue import Catalogue
-from engine.rules.check import require
+from engine.rules.check import evaluators
 from engine.rules.evaluator import CameraContext, NoSignals, Offence, Phases, RuleEvaluator, TrackState
-from engine.rules.kinds import judge_of
-from engine.rules.pedestrians import people
+from engine.rules.pedestrians import pedestrians_of
 from engine.rules.relinking import predecessor
-from engine.rules.sightings import MOST_SIGHTINGS, chosen
-from engine.rules.track_history import Rows, TrackHistory
+from engine.rules.track_history import Rows, TrackHistory, choose_sightings
 from engine.site import Site
-from engine.types import Clock, Motion, Violation
-
-__all__ = ["MOST_SIGHTINGS", "SiteRulebook"]
+from engine.types import Clock, Findings, Motion, Outcome, RuleFinding, Violation
 
 log = structlog.get_logger()
 
@@ -28,25 +25,25 @@ log = structlog.get_logger()
 class _CameraRules:
     """A camera with rules."""
 
-    scene: CameraContext
-    judges: list[RuleEvaluator]
+    context: CameraContext
+    evaluators: list[RuleEvaluator[Any]]
     logged: set[str] = field(default_factory=set)
-    """Reasons for not judging its frames that were logged already."""
+    """Logged reasons for not judging its frames."""
 
 
 @dataclass(slots=True)
 class _Vehicle:
-    """A vehicle, and the watches that its camera's rules keep on it."""
+    """A vehicle, and the states that its camera's rules keep of it."""
 
     camera: _CameraRules
-    trail: TrackHistory
-    watches: list[tuple[RuleEvaluator, TrackState]]
+    history: TrackHistory
+    states: list[tuple[RuleEvaluator[Any], TrackState]]
 
 
 class SiteRulebook:
-    """`stages.Rulebook` over one site a camera.
+    """`stages.Rulebook` with one site per camera.
 
-    What it says of a camera depends on that camera alone. A kind is told of a vehicle once; of standing, once a stay.
+    The findings of a camera depend on that camera alone. A kind is reported once per vehicle; standing, once per stay.
     A frame is judged while the site is valid, in the picture size that the site was drawn on.
     """
 
@@ -59,10 +56,11 @@ class SiteRulebook:
         signals: Phases | None = None,
         unjudged: Unjudged | None = None,
     ) -> None:
-        """`sites` and `names` by camera index; `signals` tells phases (without, no signal is known), `unjudged` counts
-        the frames that are not judged.
+        """Raises ConfigError for a rule that can never be evaluated.
 
-        Raises ConfigError for a rule that can never be judged (`check.require`).
+        sites, names   by camera index
+        signals        phases of the signals; without it no phase is known
+        unjudged       is called for frames that are not judged
         """
         self._catalogue = catalogue
         self._names = names
@@ -74,118 +72,119 @@ class SiteRulebook:
         self._vehicles: dict[int, _Vehicle] = {}
 
     def admit(self, camera: int, site: Site) -> None:
-        """Take on one more camera, its index above all others'; between two batches. Raises ConfigError."""
+        """Add a camera, its index above all others; between two batches. Raises ConfigError."""
         if site.rules:
             self._cameras[camera] = self._open(camera, site)
-            self._retable()
+            self._rebuild_tables()
 
     def release(self, camera: int) -> None:
-        """Forget a camera whose tracks have all ended; between two batches."""
+        """Remove a camera whose tracks have all ended; between two batches."""
         if self._cameras.pop(camera, None):
-            self._retable()
+            self._rebuild_tables()
 
-    def _retable(self) -> None:
-        self._batches = Batches({camera: home.scene.site for camera, home in self._cameras.items()})
+    def _rebuild_tables(self) -> None:
+        self._batches = Batches({camera: rules.context.site for camera, rules in self._cameras.items()})
         for vehicle in self._vehicles.values():
-            vehicle.trail.refit(self._batches.dtype)
+            vehicle.history.refit(self._batches.dtype)
 
     def _open(self, camera: int, site: Site) -> _CameraRules:
-        require(site, self._catalogue)
-        scene = CameraContext(camera, site, self._catalogue, self._signals)
-        return _CameraRules(scene, [judge_of(scene, rule) for rule in site.rules])
+        context = CameraContext(camera, site, self._catalogue, self._signals)
+        return _CameraRules(context, evaluators(context))
 
-    def judge(self, motion: Motion) -> Sequence[Violation]:
-        """The offences that this batch completes, by camera and instant. One offence is told once."""
-        found: list[Violation] = []
-        self._meet(motion)
+    def judge(self, motion: Motion) -> Findings:
+        """The findings that this batch completes, by camera, instant and track. Each is returned once."""
+        found: list[RuleFinding] = []
+        for camera, people in pedestrians_of(motion):
+            if camera in self._cameras:
+                self._cameras[camera].context.pedestrians.add(people)
         for vehicle, fresh in list(self._follow(motion)):
-            found += self._look(vehicle, fresh)
+            found += self._update(vehicle, fresh)
         for track in motion.tracks.ended.tolist():
             found += self._end(track)
         for camera, now_s in latest(motion.tracks.frames).items():
             if camera in self._cameras:
-                self._cameras[camera].scene.forget(now_s)
-        return sorted(found, key=lambda violation: (violation.camera, violation.decisive_s, violation.track))
-
-    def _meet(self, motion: Motion) -> None:
-        """Let every scene know where people are."""
-        for camera, some in people(motion):
-            if camera in self._cameras:
-                self._cameras[camera].scene.crowd.meet(some)
+                self._cameras[camera].context.forget(now_s)
+        return Findings(tuple(sorted(found, key=_order)))
 
     def _follow(self, motion: Motion) -> Iterator[tuple[_Vehicle, Rows]]:
-        """Lengthen the trails by the batch's sightings; the vehicles, each with what may be judged by its time."""
-        said = readings(motion.speeds)
+        """Extend the histories by the batch; every vehicle with those of its new sightings whose times can be
+        trusted."""
+        measured = readings(motion.speeds)
         for camera, track, run in self._batches.runs(motion, self._unjudged):
             vehicle = self._vehicles.get(track) or self._appear(camera, track, run)
-            vehicle.trail.reading = said.get(track, vehicle.trail.reading)
-            yield vehicle, vehicle.trail.extend(run)
+            vehicle.history.reading = measured.get(track, vehicle.history.reading)
+            yield vehicle, vehicle.history.extend(run)
 
     def _appear(self, camera: int, track: int, run: Rows) -> _Vehicle:
-        """A vehicle with a watch of every rule; it may be one that was lost from sight a moment ago."""
-        home, trail = self._cameras[camera], TrackHistory(track, self._batches.dtype)
-        scene = home.scene
-        before = predecessor(run[0], (*scene.trails.values(), *scene.departed))
+        """A new track with a state for every rule; it may continue a vehicle that was lost from sight a moment ago."""
+        rules, history = self._cameras[camera], TrackHistory(track, self._batches.dtype)
+        before = predecessor(run[0], rules.context.others(history))
         if before is not None:
-            trail.succeed(before)
-        scene.trails[track] = trail
-        self._vehicles[track] = _Vehicle(home, trail, [(judge, judge.watch()) for judge in home.judges])
+            history.succeed(before)
+        rules.context.histories[track] = history
+        self._vehicles[track] = _Vehicle(rules, history, [(one, one.new_state()) for one in rules.evaluators])
         return self._vehicles[track]
 
-    def _look(self, vehicle: _Vehicle, fresh: Rows) -> Iterator[Violation]:
-        """Let every rule look at a vehicle; the others' trails reach as far as its own."""
-        for judge, watch in vehicle.watches:
-            if (offence := watch.look(vehicle.trail, fresh)) is not None:
-                yield self._tell(vehicle, judge, offence)
+    def _update(self, vehicle: _Vehicle, fresh: Rows) -> Iterator[RuleFinding]:
+        """Update every rule's state; the histories of the other vehicles reach as far as this one."""
+        for evaluator, state in vehicle.states:
+            if (offence := state.update(vehicle.history, fresh)) is not None:
+                yield self._report(vehicle, evaluator, offence)
 
-    def _end(self, track: int) -> Iterator[Violation]:
-        """Ask every rule for a last word; the vehicle is forgotten."""
+    def _end(self, track: int) -> Iterator[RuleFinding]:
+        """End every rule's state of a track; the track is forgotten."""
         vehicle = self._vehicles.pop(track, None)
         if vehicle is None:
             return
-        for judge, watch in vehicle.watches:
-            if (offence := watch.end(vehicle.trail)) is not None:
-                yield self._tell(vehicle, judge, offence)
-        scene = vehicle.camera.scene
-        scene.departed.append(scene.trails.pop(track))
+        for evaluator, state in vehicle.states:
+            if (offence := state.end(vehicle.history)) is not None:
+                yield self._report(vehicle, evaluator, offence)
+        context = vehicle.camera.context
+        context.departed.append(context.histories.pop(track))
 
-    def _tell(self, vehicle: _Vehicle, judge: RuleEvaluator, offence: Offence) -> Violation:
-        """Write the offence down, and that it was told."""
-        trail = vehicle.trail
-        trail.told.add(offence.kind.kind)
+    def _report(self, vehicle: _Vehicle, evaluator: RuleEvaluator[Any], offence: Offence) -> RuleFinding:
+        """Write the offence down, and mark its kind as reported."""
+        history = vehicle.history
+        history.reported.add(offence.kind.kind)
         instants = (offence.began_s, offence.ended_s, *offence.instants.values())
-        rows = trail.around(min(instants), max(instants))
-        return Violation(
-            kind=offence.kind.kind,
-            rule=judge.rule.name,
-            camera=vehicle.camera.scene.camera,
-            track=trail.track,
-            class_id=trail.class_id,
-            began_s=offence.began_s,
-            ended_s=offence.ended_s,
-            decisive_s=offence.decisive_s,
-            sightings=chosen(rows, instants, offence.earlier),
-            instants=dict(offence.instants),
-            measurement=offence.measurement,
-            article=offence.part.article,
-            outcome=offence.outcome,
-            reasons=(*offence.reasons, *_review(offence)),
-            clock=Clock(int(rows["clock"].max())),
-            catalogue_version=self._catalogue.version,
-            confirm=offence.confirm,
+        rows = history.around(min(instants), max(instants))
+        return evaluator.as_finding(
+            Violation(
+                kind=offence.kind.kind,
+                rule=evaluator.rule.name,
+                camera=vehicle.camera.context.camera,
+                track=history.track,
+                class_id=history.class_id,
+                began_s=offence.began_s,
+                ended_s=offence.ended_s,
+                decisive_s=offence.decisive_s,
+                sightings=choose_sightings(rows, instants, offence.earlier),
+                instants=dict(offence.instants),
+                measurement=offence.measurement,
+                article=offence.part.article,
+                outcome=offence.outcome,
+                reasons=(*offence.reasons, *_review(offence)),
+                clock=Clock(int(rows["clock"].max())),
+                catalogue_version=self._catalogue.version,
+            )
         )
 
     def _unjudged(self, camera: int, reason: str, frames: int) -> None:
-        """Count frames that are not judged; log the reason once a camera."""
+        """Count frames that are not judged; log each reason once per camera."""
         if self._count is not None:
             self._count(camera, reason, frames)
-        home = self._cameras[camera]
-        if reason not in home.logged:
-            home.logged.add(reason)
+        rules = self._cameras[camera]
+        if reason not in rules.logged:
+            rules.logged.add(reason)
             log.warning("frames not judged", camera=self._names.get(camera, camera), reason=reason)
 
 
+def _order(finding: RuleFinding) -> tuple[int, float, int]:
+    violation = finding if isinstance(finding, Violation) else finding.violation
+    return violation.camera, violation.decisive_s, violation.track
+
+
 def _review(offence: Offence) -> tuple[str, ...]:
-    """Why an officer decides, where that is so of every case of the kind."""
+    """Why an officer decides every case of the kind; empty if no officer does."""
     reason = offence.kind.review_reason
-    return (reason,) if reason and offence.outcome == "officer" else ()
+    return (reason,) if reason and offence.outcome is Outcome.OFFICER else ()

@@ -1,7 +1,7 @@
 """Section control: the mean speed of a vehicle between two cameras, from a surveyed length and two clocks.
 
-`file` is what is known of a section, `passage` what a camera saw, `meter` which two passages are one vehicle's, `speed`
-the measurement and its uncertainty, `verdict` what the law says of it.
+`file` is the section file, `crossing` what one camera saw, `matcher` finds which two crossings belong to one vehicle,
+`speed` is the measurement with its uncertainty, `verdict` applies the law, `control` runs them in the engine.
 """
 
 from engine.section.control import SectionControl

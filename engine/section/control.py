@@ -1,4 +1,4 @@
-"""Where the plates of both ends come together: crossings in, proved drives out."""
+"""Matches the crossings of both ends of the sections: crossings in, violations out."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from engine.section.crossing import Crossing, crossing_sigma_s
 from engine.section.file import Section
 from engine.section.matcher import PassageMatcher
 from engine.section.speed import SectionSpeed
-from engine.section.verdict import violation as judged
-from engine.types import PlateSighting, SectionProof, Sighting, Violation
+from engine.section.verdict import violation
+from engine.types import PlateSighting, SectionCrossing, SectionProof, Sighting, Violation
 
 log = structlog.get_logger()
 
 FOOT_SIGMA_M = 0.5
 """Standard uncertainty of the foot point along the road: a third of a car's overhang."""
 SPAN_S = 1.0
-"""The speed over the line is that of the sightings so near to it."""
+"""The speed over the line is that of the sightings at most this far from the crossing."""
 LAG_S = 45.0
-"""A vehicle is told so long after its crossing at the latest: mailbox, tracks that end, and the reading of plates."""
+"""Latest arrival of a crossing here after it happened: mailbox, end of the track, reading of the plate."""
 SILENT_S = 60.0
-"""A camera that is so far behind the others has nothing to tell, and holds nobody back."""
+"""A camera that is farther behind the others is not waited for."""
 MOST_BYTES = 256 * 1024 * 1024
-"""Stills kept of vehicles that are under way; of the oldest beyond this only the measurement is left."""
+"""Stills kept of vehicles between two ends; beyond this the oldest are dropped."""
 
 Shoot = Callable[[Violation], Mapping[str, bytes]]
-"""Stills of a crossing, by name: `overview.jpg`, `vehicle.jpg`, `plate.jpg`, as far as they can be had."""
+"""Makes the stills of a crossing, content by name: `overview.jpg`, `vehicle.jpg`, `plate.jpg`, if available."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is kept of a crossing until its drive is settled."""
+    """Plate and stills of a crossing, until its drive is settled."""
 
     sighting: PlateSighting
     files: Mapping[str, bytes]
@@ -50,16 +50,20 @@ class SectionControl:
         sections: Sequence[Section],
         names: Mapping[int, str],
         catalogue: Catalogue,
-        line_of: Callable[[Violation], str],
+        line_of: Callable[[SectionCrossing], str],
         reached_s: Callable[[int], float],
         shoot: Shoot,
         metrics: Metrics,
         *,
         lag_s: float = LAG_S,
     ) -> None:
-        """`names` by camera index; `line_of` names the line that was crossed; `reached_s` is the capture time that a
-        camera's recording has come to. Raises ConfigError where a section names a camera that is not among them."""
-        self._meter = PassageMatcher(sections, names)
+        """Raises ConfigError if a section names an unknown camera.
+
+        names       by camera index
+        line_of     name of the line that was crossed
+        reached_s   capture time that a camera's recording has reached
+        """
+        self._matcher = PassageMatcher(sections, names)
         self._names = dict(names)
         ends = {end.camera for section in sections for end in (section.entry, section.exit)}
         self._cameras = [camera for camera, name in names.items() if name in ends]
@@ -70,110 +74,112 @@ class SectionControl:
         self._metrics = metrics
         self._lag_s = lag_s
         self._longest_s = max(section.longest_s for section in sections)
-        self._passages: list[Crossing] = []
+        self._crossings: list[Crossing] = []
         self._kept: dict[Crossing, _Kept] = {}
 
-    def take(self, crossing: Violation, sighting: PlateSighting) -> None:
-        """A vehicle crossed a line, and its plate was read. Raises LookupError for a camera that joined later."""
-        if crossing.camera not in self._names:
+    def take(self, found: SectionCrossing, sighting: PlateSighting) -> None:
+        """Add a crossing whose plate was read. Raises LookupError for a camera that was added after the start."""
+        seen = found.violation
+        if seen.camera not in self._names:
             raise LookupError("the camera joined after the start: its sections are measured from the next start on")
-        passage = passage_of(crossing, sighting, self._line_of(crossing))
-        if passage is None:
-            log.info("crossing not timed", camera=self._names[crossing.camera], at_s=crossing.decisive_s)
+        crossing = crossing_of(found, sighting, self._line_of(found))
+        if crossing is None:
+            log.info("crossing not timed", camera=self._names[seen.camera], at_s=seen.decisive_s)
             return
-        self._passages.append(passage)
-        self._kept[passage] = _Kept(sighting, self._shoot(replace(crossing, plate=sighting, confirm="")))
+        self._crossings.append(crossing)
+        self._kept[crossing] = _Kept(sighting, self._shoot(replace(seen, plate=sighting)))
         self._bound()
 
     def settle(self) -> Sequence[Violation]:
-        """The offences of the drives of which everything is known by now."""
+        """The violations of the drives whose crossings are all known by now."""
         if not self._cameras:
             return []
         now_s = self._now_s()
-        rows = self._meter.measure(self._passages, now_s)
-        self._passages.clear()
-        found = [told for row in rows if (told := self._told(row)) is not None]
+        rows = self._matcher.measure(self._crossings, now_s)
+        self._crossings.clear()
+        found = [offence for row in rows if (offence := self._violation(row)) is not None]
         self._forget(now_s)
         return found
 
     def _now_s(self) -> float:
-        """Every crossing before this instant has been taken, at every camera that is not silent."""
+        """Every crossing before this instant has been taken, at every camera that is not too far behind."""
         reached = [self._reached_s(camera) for camera in self._cameras]
         return max(min(reached), max(reached) - SILENT_S) - self._lag_s
 
-    def _told(self, row: SectionSpeed) -> Violation | None:
+    def _violation(self, row: SectionSpeed) -> Violation | None:
         self._metrics.section_drives.labels(row.section.name, row.finding.value).inc()
-        offence = judged(row, self._catalogue)
+        offence = violation(row, self._catalogue)
         if offence is None or row.entry is None or row.exit is None:
             return None
         files = {f"entry-{name}": content for name, content in self._files(row.entry).items()} | self._files(row.exit)
         kept = self._kept.get(row.exit)
         return replace(offence, plate=kept.sighting if kept else None, section=proof(row.section, files))
 
-    def _files(self, passage: Crossing) -> dict[str, bytes]:
-        kept = self._kept.get(passage)
+    def _files(self, crossing: Crossing) -> dict[str, bytes]:
+        kept = self._kept.get(crossing)
         return dict(kept.files) if kept else {}
 
     def _forget(self, now_s: float) -> None:
-        """Let go of what can be no part of a drive any more."""
+        """Drop what can no longer belong to a drive."""
         if math.isfinite(now_s):
             oldest_s = now_s - 2 * self._longest_s
-            self._kept = {passage: kept for passage, kept in self._kept.items() if passage.captured_s >= oldest_s}
+            self._kept = {crossing: kept for crossing, kept in self._kept.items() if crossing.captured_s >= oldest_s}
 
     def _bound(self) -> None:
-        """Keep no more stills than there is room for."""
+        """Drop the oldest stills beyond `MOST_BYTES`."""
         held = sum(_size(kept) for kept in self._kept.values())
-        for passage in list(self._kept):
+        for crossing in list(self._kept):
             if held <= MOST_BYTES:
                 return
-            held -= _size(self._kept[passage])
-            self._kept[passage] = _Kept(self._kept[passage].sighting, {})
+            held -= _size(self._kept[crossing])
+            self._kept[crossing] = _Kept(self._kept[crossing].sighting, {})
 
 
 def _size(kept: _Kept) -> int:
     return sum(map(len, kept.files.values()))
 
 
-def passage_of(crossing: Violation, sighting: PlateSighting, line: str) -> Crossing | None:
-    """The crossing as the meter takes it; None where nobody can say how surely it was timed."""
-    at_s = crossing.decisive_s
-    around = [seen for seen in crossing.sightings if abs(seen.captured_s - at_s) <= SPAN_S]
-    speed_mps, interval_s = _speed_mps(around), _interval_s(crossing.sightings, at_s)
+def crossing_of(found: SectionCrossing, sighting: PlateSighting, line: str) -> Crossing | None:
+    """The crossing as the matcher takes it; None if the uncertainty of its time cannot be stated."""
+    seen = found.violation
+    at_s = seen.decisive_s
+    around = [one for one in seen.sightings if abs(one.captured_s - at_s) <= SPAN_S]
+    speed_mps, interval_s = _speed_mps(around), _interval_s(seen.sightings, at_s)
     if speed_mps is None or interval_s is None:
         return None
     return Crossing(
-        camera=crossing.camera,
+        camera=seen.camera,
         line=line,
-        track=crossing.track,
+        track=seen.track,
         plate=sighting.plate.text,
         plate_confidence=sighting.plate.confidence,
         captured_s=at_s,
         sigma_s=crossing_sigma_s(interval_s, FOOT_SIGMA_M, speed_mps),
-        clock=crossing.clock,
-        class_id=crossing.class_id,
+        clock=seen.clock,
+        class_id=seen.class_id,
         sightings=tuple(around),
     )
 
 
 def _speed_mps(around: Sequence[Sighting]) -> float | None:
-    """Mean speed from the first to the last of the sightings that stand on the ground."""
+    """Mean speed from the first to the last sighting with a position; None if it cannot be stated."""
     placed = [(seen.captured_s, seen.position_m) for seen in around if seen.position_m is not None]
     if len(placed) < 2:
         return None
     (first_s, first), (last_s, last) = placed[0], placed[-1]
-    way_m = math.dist(first, last)
-    return way_m / (last_s - first_s) if way_m > 0 else None
+    moved_m = math.dist(first, last)
+    return moved_m / (last_s - first_s) if moved_m > 0 else None
 
 
 def _interval_s(sightings: Sequence[Sighting], at_s: float) -> float | None:
-    """Between the sightings on both sides of an instant; None where it does not lie between two."""
+    """Time between the sightings on both sides of an instant; None if it does not lie between two."""
     before = [seen.captured_s for seen in sightings if seen.captured_s <= at_s]
     after = [seen.captured_s for seen in sightings if seen.captured_s > at_s]
     return after[0] - before[-1] if before and after else None
 
 
 def proof(section: Section, files: Mapping[str, bytes]) -> SectionProof:
-    """What a case says of the section; a drive is only measured with a certificate."""
+    """The section as a case states it. The section has a certificate: no drive is measured without one."""
     paper = section.certificate
     assert paper is not None
     return SectionProof(

@@ -1,7 +1,7 @@
-"""The section file: where a section begins and ends, how long it is, and by what right a speed on it may be stated.
+"""The section file: the ends of a section, its length, and the papers by which a speed on it may be stated.
 
-A file holds `[[sections]]`. Whoever surveyed the section and verified both clocks states their standard uncertainties
-here: none of them has a default.
+A file holds `[[sections]]`. It states the standard uncertainties of the survey and of both clocks; they have no
+default.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from engine.site import Aware, Certificate, ClassName, Limit
 from engine.types import KMH, Clock
 
 WIDEST_LENGTH_SHARE = 0.01
-"""A length that is less certain than this share of itself was not surveyed."""
+"""A length whose standard uncertainty is a larger share was not surveyed."""
 
 
 class End(Strict, frozen=True):
     """Where a section begins or ends: a line on the road that a camera sees."""
 
     camera: Name
-    """As the engine's configuration calls it."""
+    """Name in the engine's configuration."""
     line: Name
-    """As the camera's site calls it; tells the carriageways of one picture apart."""
+    """Name in the camera's site; it distinguishes the carriageways of one picture."""
 
 
 class ClockTrust(Strict, frozen=True):
-    """How far the UTC of either camera can be trusted while its clock is in one state."""
+    """Uncertainty of the UTC of either camera while its clock is in one state."""
 
     sigma_s: Positive
     """Standard uncertainty of UTC, the camera's delay included."""
     common_sigma_s: Annotated[float, Meta(ge=0)] = 0.0
-    """The part of it that both cameras owe to one source, and that therefore cancels (JCGM 100:2008, F.1.2.3)."""
+    """The part of it that comes from one source of both cameras and therefore cancels (JCGM 100:2008, F.1.2.3)."""
 
     def __post_init__(self) -> None:
         _require_finite("clock", self.sigma_s, self.common_sigma_s)
@@ -50,14 +50,14 @@ class ClockTrust(Strict, frozen=True):
 
 
 class Clocks(Strict, frozen=True):
-    """By the state of a clock. In a state that is not named nothing is measured; an unstable clock cannot be named."""
+    """Trust by the state of the clock. Nothing is measured in a state that is not stated, or with an unstable clock."""
 
     synchronised: ClockTrust | None = None
     arrival: ClockTrust | None = None
     declared: ClockTrust | None = None
 
     def of(self, clock: Clock) -> ClockTrust | None:
-        """What is stated of the state; None where nothing is, and for an unstable clock always."""
+        """Trust in a state of the clock; None if it is not stated, and always for an unstable clock."""
         stated = {Clock.SYNCHRONISED: self.synchronised, Clock.ARRIVAL: self.arrival, Clock.DECLARED: self.declared}
         return stated.get(clock)
 
@@ -69,11 +69,11 @@ class Section(Strict, frozen=True):
     entry: End
     exit: End
     length_m: Positive
-    """Surveyed length from line to line of the *shortest* way that a vehicle can take: the speed is a lower bound."""
+    """Surveyed length from line to line of the *shortest* possible path: the speed is a lower bound."""
     length_sigma_m: Positive
     """Standard uncertainty of the length."""
     straight_out_of_town: bool
-    """Straight and out of town, as the law asks of sections that are fined; elsewhere there are indications only."""
+    """The law requires it for fines; other sections give indications only."""
     timezone: str
     """IANA name; the hours of the limits are local."""
     clocks: Clocks
@@ -82,19 +82,19 @@ class Section(Strict, frozen=True):
     valid_from: Aware
     valid_to: Aware | None = None
     certificate: Certificate | None = None
-    """Of the section: it attests length and clocks, so without one no speed is stated at all."""
+    """Of the section: it certifies length and clocks; without it no speed is stated."""
     classes: tuple[ClassName, ...] = ()
-    """Empty: every class that the kind is about."""
+    """Empty: every class that the catalogue names for the kind."""
     tolerance_kmh: Annotated[float, Meta(ge=0)] = 0.0
-    """Taken off the measured speed before 3 sigma are, in favour of the driver."""
+    """Subtracted from the measured speed besides the expanded uncertainty, in favour of the driver."""
     slowest_kmh: Positive = 30.0
     """A vehicle that took longer than at this speed is not matched."""
     fastest_kmh: Positive = 300.0
-    """A vehicle that was faster than this is two vehicles with one plate."""
+    """A faster drive is two vehicles with one plate."""
     least_confidence: Fraction01 = 0.9
     """Of the plate, at both ends."""
     widest_share: Annotated[float, Meta(gt=0, le=0.02)] = 0.01
-    """A standard uncertainty above this share of the speed is no measurement."""
+    """No speed is stated with a standard uncertainty above this share of it."""
 
     def __post_init__(self) -> None:
         for flaw in self._flaws():
@@ -111,7 +111,7 @@ class Section(Strict, frozen=True):
         return self.length_m / (self.fastest_kmh / KMH)
 
     def _flaws(self) -> Iterator[str]:
-        """What contradicts itself, one sentence each."""
+        """Contradictions, one sentence each."""
         _require_finite(f"section {self.name}", self.length_m, self.length_sigma_m, self.tolerance_kmh)
         _require_finite(f"section {self.name}", self.slowest_kmh, self.fastest_kmh, *(x.kmh for x in self.limits))
         if self.entry.camera == self.exit.camera:
@@ -151,7 +151,7 @@ class Sections(Strict, frozen=True):
         for first, second in combinations(self.sections, 2):
             if first.name == second.name:
                 raise ValueError(f"two sections are called {first.name!r}")
-            if _share_an_end(first, second) and _meet(first, second):
+            if _share_an_end(first, second) and _overlap(first, second):
                 raise ValueError(
                     f"sections {first.name!r} and {second.name!r} share an entry or an exit at the same time: "
                     "one drive would be punished twice"
@@ -159,12 +159,12 @@ class Sections(Strict, frozen=True):
 
 
 def _share_an_end(first: Section, second: Section) -> bool:
-    """One that ends where the other begins follows it; one that begins where the other does overlaps it."""
+    """True if both begin, or both end, at the same line; a section that begins where the other ends only follows it."""
     return first.entry == second.entry or first.exit == second.exit
 
 
-def _meet(first: Section, second: Section) -> bool:
-    """Are both valid at some instant?"""
+def _overlap(first: Section, second: Section) -> bool:
+    """True if both are valid at some instant."""
     return _before(first.valid_from, second.valid_to) and _before(second.valid_from, first.valid_to)
 
 
@@ -181,7 +181,7 @@ def _is_zone(name: str) -> bool:
 
 
 def _require_finite(what: str, *values: float) -> None:
-    """TOML knows `nan` and `inf`; no length or speed is either."""
+    """Raise ValueError for `nan` and `inf`, which TOML allows."""
     if not all(math.isfinite(value) for value in values):
         raise ValueError(f"{what}: a value is not a finite number")
 

@@ -1,12 +1,11 @@
-"""Which two passages are one vehicle's drive: each the only candidate of the other, or none at all.
+"""Finds which two crossings are one drive: each must be the only candidate of the other.
 
 An exit is a candidate of an entry, and the entry of the exit, if it comes after it within the longest travel time and
-their plates are equal but for at most one misread character. A drive is measured if the two have no other candidate and
-their plates are equal; whatever has two candidates, or is one of two, is ambiguous and never guessed. So that no
-candidate is overlooked, a passage is settled only when the longest travel time after it has gone by.
+their plates differ by at most one misread character. A drive is measured if the two have no other candidate and their
+plates are equal; a crossing with two candidates, or that is one of two, is ambiguous and never guessed. So that no
+candidate is missed, a crossing is settled only when the longest travel time after it is over.
 
-What is said is a function of the set of passages, not of the order in which they came, as long as each comes before
-its time is reached.
+The result depends on the set of crossings, not on their order, if each comes before its time is reached.
 """
 
 from __future__ import annotations
@@ -23,114 +22,114 @@ from engine.section.file import End, Section
 from engine.section.speed import Measured, SectionSpeed, section_speed
 
 MOST_HELD = 8192
-"""Passages held at either end of a section: more than a road brings in two of the longest travel times."""
+"""Crossings held at either end of a section: more than a road has within two longest travel times."""
 SPARE_S = 1.0
-"""Passages are held a little longer than they can be candidates."""
+"""Crossings are held a little longer than they can be candidates."""
 
 _captured_s = attrgetter("captured_s")
 
 
 class PassageMatcher:
-    """All sections. Passive and not thread-safe; remembers two of the longest travel times of a section, no more."""
+    """All sections. Passive and not thread-safe; remembers at most two longest travel times of a section."""
 
     def __init__(self, sections: Iterable[Section], names: Mapping[int, str], *, most_held: int = MOST_HELD) -> None:
-        """`names` by camera index. Raises ConfigError where a section names a camera that is not among them."""
+        """`names` by camera index. Raises ConfigError if a section names an unknown camera."""
         index = {name: camera for camera, name in names.items()}
         self._matchers = [_Matcher(section, most_held) for section in sections]
-        self._ends: dict[tuple[int, str], list[_Gate]] = {}
+        self._ends: dict[tuple[int, str], list[_HeldCrossings]] = {}
         for matcher in self._matchers:
-            for end, gate in ((matcher.section.entry, matcher.entry), (matcher.section.exit, matcher.exit)):
-                self._ends.setdefault(_key(matcher.section, end, index), []).append(gate)
+            for end, held in ((matcher.section.entry, matcher.entry), (matcher.section.exit, matcher.exit)):
+                self._ends.setdefault(_key(matcher.section, end, index), []).append(held)
 
     @property
     def held(self) -> int:
-        """Passages that are held now."""
-        return sum(len(gate.passages) for gates in self._ends.values() for gate in gates)
+        """Number of crossings that are held now."""
+        return sum(len(end.crossings) for ends in self._ends.values() for end in ends)
 
-    def measure(self, passages: Iterable[Crossing], reached_s: float) -> list[SectionSpeed]:
-        """Take passages in, in any order; say what became of those that can be settled, by section and time.
+    def measure(self, crossings: Iterable[Crossing], reached_s: float) -> list[SectionSpeed]:
+        """Add crossings, in any order; returns the results of those that can be settled, by section and time.
 
-        reached_s  every passage captured before this instant (Unix seconds UTC) has been given by now, at every camera;
-                   an earlier one that comes after all is LATE. `math.inf` is the end. Never goes back.
+        reached_s  every crossing captured before this instant (Unix seconds UTC) has been given by now, at every
+        camera; an earlier one that comes later is LATE. `math.inf` is the end. Never decreases.
 
-        Every passage of a section is in exactly one row, once; one that was given before is ignored. A passage of a
-        line that no section begins or ends at is ignored. Raises ValueError where `reached_s` is nan.
+        Every crossing of a section is in exactly one row; one that was given before is ignored. A crossing of a line
+        that is no end of a section is ignored. Raises ValueError if `reached_s` is nan.
         """
         if math.isnan(reached_s):
             raise ValueError("reached_s is not a number")
         rows = [
             row
-            for passage in passages
-            for gate in self._ends.get((passage.camera, passage.line), ())
-            if (row := gate.add(passage)) is not None
+            for crossing in crossings
+            for end in self._ends.get((crossing.camera, crossing.line), ())
+            if (row := end.add(crossing)) is not None
         ]
         for matcher in self._matchers:
             rows += matcher.settle(reached_s)
         return sorted(rows, key=lambda row: (row.section.name, _decided_s(row)))
 
 
-class _Gate:
-    """The passages at one end of a section, by time; those that are told stay as candidates of others."""
+class _HeldCrossings:
+    """The crossings at one end of a section, by time; settled ones stay as candidates of others."""
 
     def __init__(self, section: Section, most: int, *, enters: bool) -> None:
         self.section = section
-        self.passages: list[Crossing] = []
+        self.crossings: list[Crossing] = []
         self.missed_s: tuple[float, float] | None = None
-        """First and last instant of the passages that there was no room for."""
+        """First and last instant of the crossings that were dropped for lack of room."""
         self._open: list[Crossing] = []
-        """Those that nothing was said of yet, by time."""
+        """Those without a result yet, by time."""
         self._most = most
         self._enters = enters
         self._reached_s = -math.inf
 
-    def add(self, passage: Crossing) -> SectionSpeed | None:
-        """Hold a passage; a row where it is matched no more. One that is held already is ignored."""
-        at_s = passage.captured_s
-        if passage in self.between(at_s, math.nextafter(at_s, math.inf)):
+    def add(self, crossing: Crossing) -> SectionSpeed | None:
+        """Hold a crossing; returns a row if it will not be matched. One that is held already is ignored."""
+        at_s = crossing.captured_s
+        if crossing in self.between(at_s, math.nextafter(at_s, math.inf)):
             return None
-        if len(self.passages) >= self._most:
+        if len(self.crossings) >= self._most:
             first_s, last_s = self.missed_s or (at_s, at_s)
             self.missed_s = min(first_s, at_s), max(last_s, at_s)
-            return self.alone(Measured.OVERFLOW, passage)
-        insort(self.passages, passage, key=_captured_s)
+            return self.alone(Measured.OVERFLOW, crossing)
+        insort(self.crossings, crossing, key=_captured_s)
         if at_s < self._reached_s:
-            return self.alone(Measured.LATE, passage)
-        insort(self._open, passage, key=_captured_s)
+            return self.alone(Measured.LATE, crossing)
+        insort(self._open, crossing, key=_captured_s)
         return None
 
-    def alone(self, finding: Measured, passage: Crossing) -> SectionSpeed:
-        """The row of a passage that was not matched."""
-        return SectionSpeed(self.section, finding, *((passage, None) if self._enters else (None, passage)))
+    def alone(self, finding: Measured, crossing: Crossing) -> SectionSpeed:
+        """The row of a crossing that was not matched."""
+        return SectionSpeed(self.section, finding, *((crossing, None) if self._enters else (None, crossing)))
 
     def between(self, began_s: float, before_s: float) -> Sequence[Crossing]:
-        """The passages of a time that begins with `began_s` and ends just before `before_s`."""
-        return self.passages[_first(self.passages, began_s) : _first(self.passages, before_s)]
+        """The crossings from `began_s` (included) to `before_s` (excluded)."""
+        return self.crossings[_first(self.crossings, began_s) : _first(self.crossings, before_s)]
 
     def missed_between(self, began_s: float, ended_s: float) -> bool:
-        """May a passage of that time be missing?"""
+        """True if a crossing of that time may have been dropped."""
         return self.missed_s is not None and self.missed_s[0] <= ended_s and began_s <= self.missed_s[1]
 
     def reach(self, reached_s: float) -> float:
-        """All earlier passages have been given. Returns the instant that was reached so far."""
+        """All earlier crossings have been given. Returns the instant reached so far."""
         self._reached_s = max(self._reached_s, reached_s)
         return self._reached_s
 
     def take(self, before_s: float) -> list[Crossing]:
-        """The open passages of an earlier time; they are open no more."""
+        """Remove and return the open crossings of an earlier time."""
         count = _first(self._open, before_s)
         taken, self._open = self._open[:count], self._open[count:]
         return taken
 
-    def tell(self, passage: Crossing) -> bool:
-        """Something is said of the passage: it is open no more. False where it was not."""
-        if passage not in self._open:
+    def close(self, crossing: Crossing) -> bool:
+        """Remove the crossing from the open ones. False if it was not open."""
+        if crossing not in self._open:
             return False
-        self._open.remove(passage)
+        self._open.remove(crossing)
         return True
 
     def forget(self, before_s: float) -> None:
-        """Drop what can be no candidate any more."""
-        del self.passages[: _first(self.passages, before_s)]
+        """Drop crossings that can no longer be candidates."""
+        del self.crossings[: _first(self.crossings, before_s)]
         if self.missed_s is not None and self.missed_s[1] < before_s:
             self.missed_s = None
 
@@ -140,37 +139,37 @@ class _Matcher:
 
     def __init__(self, section: Section, most_held: int) -> None:
         self.section = section
-        self.entry = _Gate(section, most_held, enters=True)
-        self.exit = _Gate(section, most_held, enters=False)
+        self.entry = _HeldCrossings(section, most_held, enters=True)
+        self.exit = _HeldCrossings(section, most_held, enters=False)
 
     def settle(self, reached_s: float) -> Iterator[SectionSpeed]:
-        """Say what became of every passage that can get no candidate any more, then forget the oldest."""
+        """The results of all crossings that can get no more candidates; then forget the oldest."""
         longest_s = self.section.longest_s
-        closed_s = min(gate.reach(reached_s) for gate in (self.entry, self.exit)) - longest_s
+        closed_s = min(end.reach(reached_s) for end in (self.entry, self.exit)) - longest_s
         yield from [self._of_entry(entry) for entry in self.entry.take(closed_s)]
         yield from [self._of_exit(exit_) for exit_ in self.exit.take(closed_s)]
-        for gate in (self.entry, self.exit):
-            gate.forget(closed_s - longest_s - SPARE_S)
+        for end in (self.entry, self.exit):
+            end.forget(closed_s - longest_s - SPARE_S)
 
     def _of_entry(self, entry: Crossing) -> SectionSpeed:
         exits = self._exits_of(entry)
         if not exits:
             return self.entry.alone(self._unmatched(entry), entry)
-        if len(exits) > 1 or len(self._entries_of(exits[0])) > 1 or not self.exit.tell(exits[0]):
+        if len(exits) > 1 or len(self._entries_of(exits[0])) > 1 or not self.exit.close(exits[0]):
             return self.entry.alone(Measured.AMBIGUOUS, entry)
         if self._may_miss(entry.captured_s, exits[0].captured_s):
             return SectionSpeed(self.section, Measured.OVERFLOW, entry, exits[0])
         return section_speed(self.section, entry, exits[0])
 
     def _of_exit(self, exit_: Crossing) -> SectionSpeed:
-        """Nothing was said of it with its entry: it has none, or not one alone."""
+        """An exit without a result from an entry: it has no entry, or more than one."""
         finding = Measured.AMBIGUOUS if self._entries_of(exit_) else self._unmatched(exit_)
         return self.exit.alone(finding, exit_)
 
     def _exits_of(self, entry: Crossing) -> list[Crossing]:
-        """The candidates of an entry, two at the most: more say no more.
+        """At most two candidates of an entry: more would not change the result.
 
-        The comparison is written as in `_entries_of`, so that rounding cannot part the two.
+        The comparison is the same as in `_entries_of`, so that both round alike.
         """
         from_s, longest_s = entry.captured_s, self.section.longest_s
         nearby = self.exit.between(from_s, from_s + longest_s + SPARE_S)
@@ -178,25 +177,25 @@ class _Matcher:
         return list(islice((exit_ for exit_ in in_time if one_misread_apart(entry.plate, exit_.plate)), 2))
 
     def _entries_of(self, exit_: Crossing) -> list[Crossing]:
-        """The candidates of an exit, two at the most."""
+        """At most two candidates of an exit."""
         nearby = self.entry.between(exit_.captured_s - self.section.longest_s, exit_.captured_s)
         return list(islice((entry for entry in nearby if one_misread_apart(entry.plate, exit_.plate)), 2))
 
-    def _unmatched(self, passage: Crossing) -> Measured:
-        at_s = passage.captured_s
+    def _unmatched(self, crossing: Crossing) -> Measured:
+        at_s = crossing.captured_s
         return Measured.OVERFLOW if self._may_miss(at_s, at_s) else Measured.NO_MATCH
 
     def _may_miss(self, first_s: float, last_s: float) -> bool:
-        """May there be a candidate of passages of that time that there was no room for?"""
+        """True if a candidate of crossings of that time may have been dropped."""
         longest_s = self.section.longest_s
         return self.entry.missed_between(first_s - longest_s, last_s) or self.exit.missed_between(
             first_s, last_s + longest_s
         )
 
 
-def _first(passages: Sequence[Crossing], instant_s: float) -> int:
-    """Index of the first passage at or after an instant."""
-    return bisect_left(passages, instant_s, key=_captured_s)
+def _first(crossings: Sequence[Crossing], instant_s: float) -> int:
+    """Index of the first crossing at or after an instant."""
+    return bisect_left(crossings, instant_s, key=_captured_s)
 
 
 def _key(section: Section, end: End, index: Mapping[str, int]) -> tuple[int, str]:
@@ -206,6 +205,6 @@ def _key(section: Section, end: End, index: Mapping[str, int]) -> tuple[int, str
 
 
 def _decided_s(row: SectionSpeed) -> tuple[float, float]:
-    """Times of exit and entry, that of the other where one is missing."""
-    instants = [passage.captured_s for passage in (row.exit, row.entry) if passage is not None]
+    """Times of exit and entry; the time of the other if one is missing."""
+    instants = [crossing.captured_s for crossing in (row.exit, row.entry) if crossing is not None]
     return instants[0], instants[-1]

@@ -12,18 +12,18 @@ from engine.section.crossing import Crossing
 from engine.section.file import Section
 
 MAPPING_SIGMA_S = 0.25 / math.sqrt(3.0)
-"""Of the engine's own mapping of a stream's timestamps to UTC, at either end: while it calls a clock stable it lets the
-two differ by up to 0.25 s either way (rectangular, JCGM 100:2008, 4.3.7)."""
+"""Of the engine's mapping of a stream's timestamps to UTC, at either end: a clock counts as stable while the two differ
+by at most 0.25 s either way (rectangular, JCGM 100:2008, 4.3.7)."""
 
 
 class Measured(enum.StrEnum):
-    """Whether a mean speed may be stated, and if not, why."""
+    """Whether a mean speed may be stated, or why not."""
 
     MEASURED = "measured"
     NO_MATCH = "no_match"
     """The plate was not read at the other end within the longest travel time."""
     AMBIGUOUS = "ambiguous"
-    """More than one passage may be the vehicle's: the result could belong to another vehicle (OIML R 91)."""
+    """More than one crossing may be the vehicle's: the result could belong to another vehicle (OIML R 91)."""
     PLATE_DIFFERS = "plate_differs"
     """The only candidate's plate differs by one character."""
     PLATE_DOUBTFUL = "plate_doubtful"
@@ -35,26 +35,26 @@ class Measured(enum.StrEnum):
     NOT_CERTIFIED = "not_certified"
     """There is no verification certificate, or it was not in force for the whole drive."""
     CLOCK_UNTRUSTED = "clock_untrusted"
-    """A clock was unstable, or in a state of which the section states no uncertainty."""
+    """A clock was unstable, or in a state without a stated uncertainty."""
     TOO_FAST = "too_fast"
     """The travel time is too short for one vehicle."""
     UNCERTAIN = "uncertain"
-    """The uncertainty came out above the section's bound."""
+    """The uncertainty is above the section's bound."""
     LATE = "late"
-    """The passage came after its time had been settled; it counts as a candidate, but is matched no more."""
+    """The crossing came after its time was settled: it counts as a candidate, but is not matched."""
     OVERFLOW = "overflow"
-    """There were more passages than are held: a candidate may be missing."""
+    """There were more crossings than are held: a candidate may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SectionSpeed:
-    """What became of a passage, or of two that are one vehicle's drive."""
+    """The result for a crossing, or for two that are one drive."""
 
     section: Section
     finding: Measured
     entry: Crossing | None
     exit: Crossing | None
-    """At least one of the two; both where they were matched."""
+    """At least one of the two; both if they were matched."""
     speed_mps: float = math.nan
     """Mean speed; nan unless measured."""
     sigma_mps: float = math.nan
@@ -62,7 +62,7 @@ class SectionSpeed:
 
 
 def section_speed(section: Section, entry: Crossing, exit_: Crossing) -> SectionSpeed:
-    """Measure a drive whose two passages are each other's only candidate."""
+    """Measure a drive whose two crossings are each other's only candidate."""
     finding = _obstacle(section, entry, exit_)
     if finding is not None:
         return SectionSpeed(section, finding, entry, exit_)
@@ -75,7 +75,7 @@ def section_speed(section: Section, entry: Crossing, exit_: Crossing) -> Section
 
 
 def lasting_sigma_s(section: Section, entry: Crossing, exit_: Crossing) -> float:
-    """Standard uncertainty of the travel time; inf where a clock is not trusted.
+    """Standard uncertainty of the travel time; inf if a clock is not trusted.
 
     u2(dt) = u2(entry) + u2(exit) - 2 u(entry, exit) (JCGM 100:2008, 5.2.2). Two clocks in the same state owe the
     common part of their uncertainty to one source: its square is their covariance (F.1.2.3).
@@ -84,7 +84,8 @@ def lasting_sigma_s(section: Section, entry: Crossing, exit_: Crossing) -> float
     if first is None or last is None:
         return math.inf
     variance = sum(
-        passage.sigma_s**2 + MAPPING_SIGMA_S**2 + trust.sigma_s**2 for passage, trust in ((entry, first), (exit_, last))
+        crossing.sigma_s**2 + MAPPING_SIGMA_S**2 + trust.sigma_s**2
+        for crossing, trust in ((entry, first), (exit_, last))
     )
     common = first.common_sigma_s if entry.clock == exit_.clock else 0.0
     return math.sqrt(variance - 2.0 * common**2)
@@ -110,5 +111,5 @@ def _certified(section: Section, entry: Crossing, exit_: Crossing) -> bool:
 
 
 def _throughout(begin: dt.datetime, end: dt.datetime | None, entry: Crossing, exit_: Crossing) -> bool:
-    """In force at both ends of the drive, and so all the way."""
-    return all(in_force(begin, end, passage.captured_s) for passage in (entry, exit_))
+    """True if it was in force at both ends of the drive, and so all the time between."""
+    return all(in_force(begin, end, crossing.captured_s) for crossing in (entry, exit_))

@@ -1,4 +1,4 @@
-"""`average_speed`: what the law says of a measured drive."""
+"""`average_speed`: applies the law to a measured drive."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from zoneinfo import ZoneInfo
 
 from engine.errors import ConfigError
 from engine.rules.catalogue import Catalogue, Kind, Part, accusable
-from engine.rules.evaluator import doubts
-from engine.rules.hours import local_minute, parse_hours
-from engine.rules.kinds.speeding import COVERAGE, enforced_kmh
+from engine.rules.enforcement import SpeedLimits, account, measurement, most_lenient
+from engine.rules.evaluator import unverified
 from engine.section.crossing import Crossing
 from engine.section.file import Section
 from engine.section.speed import Measured, SectionSpeed
-from engine.types import KMH, Clock, Measurement, Violation
+from engine.types import Clock, Measurement, Outcome, Violation
 
 KIND = "average_speed"
 MINUTE_S = 60
@@ -29,7 +28,7 @@ class Drive(NamedTuple):
 
 
 def require(sections: Iterable[Section], catalogue: Catalogue) -> None:
-    """Raise ConfigError for a section that the law knows nothing of while it is valid."""
+    """Raise ConfigError for a section whose kind is not in the catalogue while it is valid."""
     for section in sections:
         if not catalogue.versions(KIND, section.valid_from, section.valid_to):
             raise ConfigError(
@@ -38,65 +37,51 @@ def require(sections: Iterable[Section], catalogue: Catalogue) -> None:
 
 
 def violation(row: SectionSpeed, catalogue: Catalogue) -> Violation | None:
-    """The offence that a drive proves; None where it proves none.
+    """The offence that a drive proves; None if it proves none.
 
-    Dated to the exit, and of the exit's camera and track: there the offence is complete. The sightings of the entry are
-    of the other camera's picture, named by the section.
+    It has the date, the camera and the track of the exit, where the offence is complete. The sightings of the entry are
+    in the picture of the other camera, which the section names.
     """
     if row.finding is not Measured.MEASURED or row.entry is None or row.exit is None:
         return None
     drive = Drive(row.section, row.entry, row.exit)
     kind = catalogue.kind(KIND, drive.exit.captured_s)
-    limit_kmh = most_lenient(drive)
-    if kind is None or limit_kmh is None or not _accuses(drive, kind):
+    limit_kmh = limit_of(drive)
+    if kind is None or limit_kmh is None or not _applies(drive, kind):
         return None
-    held = _measurement(row, drive, limit_kmh)
-    part = kind.tier(held.enforced_kmh - limit_kmh)
-    return None if part is None else _violation(drive, kind, part, held, catalogue.version)
-
-
-def most_lenient(drive: Drive) -> float | None:
-    """The highest limit, km/h, that the class had at any time of the drive; None where it had none for a while.
-
-    Hours change on the minute, so a look at every minute that the drive has touched sees every limit.
-    """
-    began_s, ended_s = drive.entry.captured_s, drive.exit.captured_s
-    full_s = range(int(began_s // MINUTE_S + 1) * MINUTE_S, int(ended_s // MINUTE_S + 1) * MINUTE_S, MINUTE_S)
-    limits = [_in_force(drive, at_s) for at_s in (began_s, *full_s, ended_s)]
-    known = [limit for limit in limits if limit is not None]
-    return max(known) if len(known) == len(limits) else None
-
-
-def _in_force(drive: Drive, at_s: float) -> float | None:
-    """The first limit that fits class and hour, km/h."""
-    minute, vehicle = local_minute(at_s, ZoneInfo(drive.section.timezone)), drive.exit.class_id.name.lower()
-    fitting = (
-        limit.kmh
-        for limit in drive.section.limits
-        if (not limit.classes or vehicle in limit.classes) and parse_hours(limit.hours).hold(minute)
-    )
-    return next(fitting, None)
-
-
-def _accuses(drive: Drive, kind: Kind) -> bool:
-    return drive.exit.class_id.name.lower() in accusable(kind, drive.section.classes)
-
-
-def _measurement(row: SectionSpeed, drive: Drive, limit_kmh: float) -> Measurement:
-    tolerance_kmh = drive.section.tolerance_kmh
-    return Measurement(
+    measured = measurement(
         speed_mps=row.speed_mps,
         sigma_mps=row.sigma_mps,
         limit_kmh=limit_kmh,
-        tolerance_kmh=tolerance_kmh,
-        enforced_kmh=enforced_kmh(row.speed_mps, row.sigma_mps, tolerance_kmh),
+        tolerance_kmh=drive.section.tolerance_kmh,
         began_s=drive.entry.captured_s,
         ended_s=drive.exit.captured_s,
         length_m=drive.section.length_m,
     )
+    part = kind.tier(measured.enforced_kmh - limit_kmh)
+    return None if part is None else _violation(drive, kind, part, measured, catalogue.version)
 
 
-def _violation(drive: Drive, kind: Kind, part: Part, held: Measurement, catalogue_version: str) -> Violation:
+def limit_of(drive: Drive) -> float | None:
+    """The most lenient limit for the class during the drive, km/h; None if there was none for some time.
+
+    Hours change on the minute, so one look at every minute of the drive finds every limit.
+    """
+    began_s, ended_s = drive.entry.captured_s, drive.exit.captured_s
+    full_s = range(int(began_s // MINUTE_S + 1) * MINUTE_S, int(ended_s // MINUTE_S + 1) * MINUTE_S, MINUTE_S)
+    limits, vehicle = SpeedLimits(drive.section.limits, ZoneInfo(drive.section.timezone)), _class(drive)
+    return most_lenient([limits.in_force(at_s, vehicle) for at_s in (began_s, *full_s, ended_s)])
+
+
+def _class(drive: Drive) -> str:
+    return drive.exit.class_id.name.lower()
+
+
+def _applies(drive: Drive, kind: Kind) -> bool:
+    return _class(drive) in accusable(kind, drive.section.classes)
+
+
+def _violation(drive: Drive, kind: Kind, part: Part, measured: Measurement, catalogue_version: str) -> Violation:
     obstacles = tuple(_obstacles(drive))
     return Violation(
         kind=kind.kind,
@@ -104,15 +89,15 @@ def _violation(drive: Drive, kind: Kind, part: Part, held: Measurement, catalogu
         camera=drive.exit.camera,
         track=drive.exit.track,
         class_id=drive.exit.class_id,
-        began_s=held.began_s,
-        ended_s=held.ended_s,
-        decisive_s=held.ended_s,
+        began_s=measured.began_s,
+        ended_s=measured.ended_s,
+        decisive_s=measured.ended_s,
         sightings=(*drive.entry.sightings, *drive.exit.sightings),
-        instants={"entry": held.began_s, "exit": held.ended_s},
-        measurement=held,
+        instants={"entry": measured.began_s, "exit": measured.ended_s},
+        measurement=measured,
         article=part.article,
-        outcome="indication" if obstacles else kind.outcome,
-        reasons=(_account(drive, held), *obstacles, *doubts(part)),
+        outcome=Outcome.INDICATION if obstacles else kind.outcome,
+        reasons=(_account(drive, measured), *obstacles, *unverified(part)),
         clock=max(drive.entry.clock, drive.exit.clock),
         catalogue_version=catalogue_version,
     )
@@ -126,12 +111,9 @@ def _obstacles(drive: Drive) -> Iterable[str]:
         yield "Indication only: the clocks of entry and exit were not both synchronised."
 
 
-def _account(drive: Drive, held: Measurement) -> str:
-    begin, end, lasting_s = drive.section.entry, drive.section.exit, held.ended_s - held.began_s
+def _account(drive: Drive, measured: Measurement) -> str:
+    begin, end, lasting_s = drive.section.entry, drive.section.exit, measured.ended_s - measured.began_s
     return (
         f"Plate {drive.exit.plate} from {begin.camera} ({begin.line}) to {end.camera} ({end.line}): "
-        f"{held.length_m:g} m in {lasting_s:.2f} s. "
-        f"Enforced {held.enforced_kmh} km/h = {held.speed_mps * KMH:.1f} measured - {held.tolerance_kmh:g} tolerance "
-        f"- {COVERAGE:g} x {held.sigma_mps * KMH:.2f} standard uncertainty, rounded down; "
-        f"limit {held.limit_kmh:g} km/h."
+        f"{measured.length_m:g} m in {lasting_s:.2f} s. {account(measured)}"
     )

@@ -1,4 +1,7 @@
-"""The site: what is known of one camera's place (`file`), and what it is watched for (`rules`, `signals`, `looks`)."""
+"""The site file of one camera: `file` holds the place and its geometry, `rule` what all rules share, `signals` lamps.
+
+`engine.rules.load_site` reads a site with the rules of all kinds.
+"""
 
 from engine.site.file import (
     Aware,
@@ -12,31 +15,16 @@ from engine.site.file import (
     Row3,
     Site,
     Zone,
-    load_site,
-    parse_site,
 )
-from engine.site.rules import (
-    AnyRule,
-    ClassName,
-    HoursText,
-    IllegalParkingRule,
-    IllegalStopRule,
-    PointPx,
-    Rule,
-    SpeedingRule,
-    WrongWayRule,
-)
+from engine.site.rule import ClassName, HoursText, PointPx, Rule
 from engine.site.signals import Lamp, Signal
 
 __all__ = [
-    "AnyRule",
     "Aware",
     "Calibration",
     "Certificate",
     "ClassName",
     "HoursText",
-    "IllegalParkingRule",
-    "IllegalStopRule",
     "Lamp",
     "LensBend",
     "Limit",
@@ -48,9 +36,5 @@ __all__ = [
     "Rule",
     "Signal",
     "Site",
-    "SpeedingRule",
-    "WrongWayRule",
     "Zone",
-    "load_site",
-    "parse_site",
 ]

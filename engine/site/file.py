@@ -1,16 +1,19 @@
 """The site file: what is known of one camera's place. Geometry is drawn in the image and measured on the ground.
 
-Image pixels are those of `image_size_px`, (0, 0) the outer corner of the first pixel. A camera that sends another size
-than that is not judged until its site is made anew.
+Image pixels are those of `image_size_px`; (0, 0) is the outer corner of the first pixel. Frames of another size are not
+judged until the site file is made again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
+import operator
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from types import GenericAlias
+from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -19,9 +22,8 @@ from PIL import Image
 
 from engine.config import Count, Name, Positive, Strict, tomlfile
 from engine.errors import ConfigError
-from engine.site.looks import AnyLookRule
-from engine.site.rules import AnyRule, ClassName, HoursText, PointPx
-from engine.site.signals import AnySignalRule, Lamp, Signal
+from engine.site.rule import ClassName, HoursText, PointPx, Rule
+from engine.site.signals import Lamp, Signal
 
 Polygon = Annotated[tuple[PointPx, ...], Meta(min_length=3)]
 Row3 = tuple[float, float, float]
@@ -37,9 +39,9 @@ class Place(Strict, frozen=True):
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     direction: str = ""
     area: Name | Literal[""] = ""
-    """District or other part of the city, for filters and for who may see what."""
+    """District or other part of the city: for filters and for access by area."""
     timezone: str = "Asia/Almaty"
-    """IANA name; hours of rules and dates in documents are local."""
+    """IANA name; the hours of rules and the dates in documents are local."""
 
     def __post_init__(self) -> None:
         try:
@@ -58,7 +60,7 @@ class LensBend(Strict, frozen=True):
 
 
 class Calibration(Strict, frozen=True):
-    """How image pixels become metres on the road, and how long that may be trusted."""
+    """Maps image pixels to metres on the road between two dates."""
 
     id: Name
     made: Aware
@@ -66,27 +68,27 @@ class Calibration(Strict, frozen=True):
     image_to_ground: tuple[Row3, Row3, Row3]
     """Homography of homogeneous columns: (x, y, w) on the ground = H (u, v, 1)."""
     residual_m: Annotated[float, Meta(ge=0)]
-    """Root mean square residual of the marks that it was made from."""
+    """Root mean square residual of the surveyed marks."""
     area_px: Polygon
-    """Where the calibration holds: no speed is stated outside."""
+    """Area in which the calibration holds; no speed is stated outside."""
     relative_sigma: Annotated[float, Meta(ge=0, le=0.2)] = 0.005
     """Standard uncertainty of lengths on the ground, as a share of the length."""
     covariance: Annotated[tuple[float, ...], Meta(min_length=81, max_length=81)] | None = None
     """Covariance of the homography's elements, 9 x 9 in row-major order."""
     camera_m: Row3 | None = None
-    """Where the camera hangs, on the ground's axes: x, y, and height above the road. With it the height of a vehicle's
-    lowest visible point is taken out of its position (`engine.measure.FootModel`)."""
+    """Position of the camera on the ground's axes: x, y, and height above the road. It is used to correct a vehicle's
+    position for the height of its lowest visible point (`engine.measure.FootModel`)."""
     lens: LensBend | None = None
-    """Distortion to be taken out of image points before `image_to_ground`; None: the lens draws straight."""
+    """Distortion to remove from image points before `image_to_ground`; None: the lens has no distortion."""
     readout_s: Annotated[float, Meta(ge=0, le=0.1)] = 0.0
-    """A rolling shutter reads the last row of a picture so much later than the first; 0 for a global shutter. From the
-    camera's data sheet: 13 ms left out cost 1 % of the speed."""
+    """Time from reading the first row of a picture to reading the last (rolling shutter), from the camera's data sheet;
+    0 for a global shutter. An omitted 13 ms costs 1 % of the speed."""
     still: Path | None = None
-    """The picture that it was made on, without traffic, relative to the site file: whether the camera has moved is told
-    against it (`engine.steady`); None: nobody notices."""
+    """The picture without traffic that the calibration was made on, relative to the site file. The drift monitor
+    compares the camera's view with it (`engine.measure.drift`); None: drift is not monitored."""
     most_drift_px: Positive | None = None
-    """Drift of the calibrated area's corners against the still beyond which nothing is measured, in pixels of the
-    picture; None: 0.2 % of its width."""
+    """Largest drift of the calibrated area's corners against the still at which speeds are measured, pixels; None: 0.2
+    % of the picture's width."""
 
     def __post_init__(self) -> None:
         if self.expires <= self.made:
@@ -123,7 +125,7 @@ class Line(Strict, frozen=True):
 
 
 class Limit(Strict, frozen=True):
-    """A speed limit; the first of the site's that fits vehicle, hour and zone is in force."""
+    """A speed limit. The first limit of the site that fits vehicle, hour and zone is in force."""
 
     kmh: Positive
     classes: tuple[ClassName, ...] = ()
@@ -147,7 +149,7 @@ class Site(Strict, frozen=True):
     lines: tuple[Line, ...] = ()
     signals: tuple[Signal, ...] = ()
     limits: tuple[Limit, ...] = ()
-    rules: tuple[AnyRule | AnySignalRule | AnyLookRule, ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     @property
     def lamps(self) -> tuple[Lamp, ...]:
@@ -171,7 +173,7 @@ class Site(Strict, frozen=True):
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:
-    """The names; raises ValueError where one stands there twice."""
+    """The names as a set. Raises ValueError if a name occurs twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -181,30 +183,41 @@ def _unique(what: str, names: Iterable[str]) -> set[str]:
 
 
 def _within(owner: str, lamp: Lamp, size_px: tuple[int, int]) -> None:
-    """Raises ValueError for a lens that is not wholly in the picture."""
+    """Raise ValueError for a lens that is not wholly in the picture."""
     for at, size in zip(lamp.centre_px, size_px, strict=True):
         if not lamp.radius_px <= at <= size - lamp.radius_px:
             raise ValueError(f"{owner} reaches out of the picture")
 
 
 def _known(owner: str, what: str, named: Iterable[str], there: set[str]) -> None:
-    """Raises ValueError where something is named that is not there."""
+    """Raise ValueError for a name that the site does not define."""
     for name in named:
         if name not in there:
             raise ValueError(f"{owner}: there is no {what} {name!r}")
 
 
-def load_site(path: Path) -> Site:
-    """Read a site file; raises ConfigError that names the file and the place in it."""
-    return _with_still(parse_site(tomlfile.read_text(path), source=str(path)), path)
+@functools.cache
+def _site_file(rules: tuple[type[Rule], ...]) -> type[Site]:
+    """The struct that a site file is read as: msgspec tells the rules apart by their tags, so it needs their union."""
+    union = GenericAlias(tuple, (functools.reduce(operator.or_, rules), ...))
+    made = msgspec.defstruct("Site", [("rules", union, ())], bases=(Site,), frozen=True, forbid_unknown_fields=True)
+    return cast("type[Site]", made)
 
 
-def parse_site(text: str, *, source: str, still: Path | None = None) -> Site:
-    """Read a site from its file's text; `source` is what an error calls it, `still` stands for the one that it names.
+def load_site(path: Path, rules: tuple[type[Rule], ...]) -> Site:
+    """Read a site file whose rules are of the given types. Raises ConfigError with the file and the place in it.
 
-    Raises ConfigError.
+    `engine.rules.load_site` passes the types of all kinds.
     """
-    site = tomlfile.parse(text, Site, source=source)
+    return _with_still(parse_site(tomlfile.read_text(path), rules, source=str(path)), path)
+
+
+def parse_site(text: str, rules: tuple[type[Rule], ...], *, source: str, still: Path | None = None) -> Site:
+    """Read a site from its file's text. Raises ConfigError with `source` and the place in it.
+
+    still   replaces the path of the still that the file names
+    """
+    site = tomlfile.parse(text, _site_file(rules), source=source)
     if still is None:
         return site
     if site.calibration is None or site.calibration.still is None:
@@ -214,7 +227,7 @@ def parse_site(text: str, *, source: str, still: Path | None = None) -> Site:
 
 
 def _with_still(site: Site, path: Path) -> Site:
-    """The site with its still's path made absolute; raises ConfigError where it is no picture of the site's size."""
+    """The site with an absolute path of its still. Raises ConfigError if the still is no picture of the site's size."""
     if site.calibration is None or site.calibration.still is None:
         return site
     still = (path.parent / site.calibration.still).resolve()

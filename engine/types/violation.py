@@ -1,4 +1,4 @@
-"""One offence: what the rules saw of it, and what the inquiry adds."""
+"""What the rules find: violations, and what may become one; with the plate that identification adds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,22 @@ from engine.types.stream import Clock
 
 SAME_FRAME_S = 0.02
 """Frames of one camera that are no farther apart than this are one and the same."""
-DECIDED = ("fine", "warning")
-"""Outcomes that need no officer."""
+
+
+class Outcome(enum.StrEnum):
+    """What is proposed for a violation."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    OFFICER = "officer"
+    """An officer decides."""
+    INDICATION = "indication"
+    """Of a measured kind: the measurement may not be used for a fine."""
+
+    @property
+    def is_decided(self) -> bool:
+        """True if the outcome needs no officer."""
+        return self in (Outcome.FINE, Outcome.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +40,19 @@ class Sighting:
     """On the ground; None without a valid calibration."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """A measured speed against a limit. Enforced = floor(measured - tolerance - 3 sigma), in km/h."""
+    """A measured speed against a limit; made by `engine.rules.enforcement.measurement`."""
 
     speed_mps: float
     sigma_mps: float
     """Combined standard uncertainty (k = 1)."""
+    coverage_factor: float
+    """k of the expanded uncertainty k * sigma (JCGM 100:2008, 6.2)."""
     limit_kmh: float
     tolerance_kmh: float
     enforced_kmh: int
-    """The speed that is held against the driver: the lower bound after tolerance and expanded uncertainty (k = 3)."""
+    """floor(measured - tolerance - k * sigma): the speed that is held against the driver."""
     began_s: float
     ended_s: float
     length_m: float
@@ -44,24 +60,25 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """The number plate of one vehicle, as several frames agree on it. A text is what was read, never what should be."""
+    """The number plate of one vehicle, as several frames agree on it. The text is what was read; it is never
+    corrected."""
 
     text: str
     """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
     country: str
-    """ISO 3166-1 alpha-2; empty where it is not known: a foreign plate is kept as it was read."""
+    """ISO 3166-1 alpha-2; empty if unknown. A foreign plate is kept as it was read."""
     region: str
-    """The country's own code, e.g. `02` for Almaty; empty where unknown."""
+    """The country's own code, e.g. `02` for Almaty; empty if unknown."""
     form: str
-    """Name of the grammar that the text fits, e.g. `private_2012`; empty where none does."""
+    """Name of the grammar that the text fits, e.g. `private_2012`; empty if it fits no grammar."""
     confidence: float
     """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
     alternatives: tuple[tuple[str, float], ...] = ()
     """Other texts with their share of the vote, the likeliest first."""
     notes: tuple[str, ...] = ()
-    """What was decided while reading, a sentence each: every character that the form resolved stands here."""
+    """Every character that the form resolved, one sentence each."""
     frames: int = 1
-    """Frames in which it was read."""
+    """Number of frames in which it was read."""
 
     def __post_init__(self) -> None:
         require(bool(self.text) and self.text == "".join(self.text.split()).upper(), f"plate {self.text!r}")
@@ -78,7 +95,7 @@ class Still:
     """(H, W, 3) u1."""
 
     def shows(self, instant_s: float) -> bool:
-        """Is it the frame of that instant? What was seen then stands elsewhere in a neighbour."""
+        """True if this is the frame of that instant. In a neighbouring frame the vehicle is at another place."""
         return abs(self.captured_s - instant_s) <= SAME_FRAME_S
 
 
@@ -96,28 +113,28 @@ class VehicleView:
 
 @dataclass(frozen=True, slots=True)
 class PlateSighting:
-    """A plate, and where it was seen best."""
+    """A plate, and the frame that shows it best."""
 
     plate: Plate
     captured_s: float
     """Capture time of the frame that shows it largest."""
     xyxy_px: BoxPx
-    """Where it stands in that frame."""
+    """Its box in that frame."""
 
 
 class Validity(enum.Enum):
-    """What a registry says of one paper of a vehicle at an instant."""
+    """State of one document of a vehicle in a registry, at an instant."""
 
     VALID = "valid"
     EXPIRED = "expired"
-    """Or never issued: the registry knows the vehicle, and that it has none."""
+    """Or never issued: the registry knows the vehicle and states that there is no such document."""
     UNKNOWN = "unknown"
-    """Not in the registry, too old an answer, or no answer: never convicts."""
+    """Not in the registry, the answer is too old, or there is no answer: never leads to a case."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryAnswer:
-    """A registry's answer; of an expired paper with the sentence that goes into a case, else with why not."""
+    """A registry's answer. `says` is the sentence for the case if the document has expired, else the reason."""
 
     validity: Validity
     says: str
@@ -125,7 +142,7 @@ class RegistryAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SectionProof:
-    """What proves a drive from one camera to another, besides its violation."""
+    """Proof of a drive from one camera to another."""
 
     section: str
     entry: tuple[str, str]
@@ -134,17 +151,17 @@ class SectionProof:
     length_m: float
     length_sigma_m: float
     certificate: tuple[str, float, float]
-    """Number, and from when to when it is in force, Unix seconds UTC."""
+    """Number, begin and end of its validity, Unix seconds UTC."""
     files: Mapping[str, bytes]
-    """Stills of both ends, made while their recordings were kept: content by name."""
+    """Stills of both ends, content by file name; made while the recordings were kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One offence of one vehicle, as the rules saw it and the inquiry named it, before any evidence is gathered."""
+    """One offence of one vehicle, before its evidence is made."""
 
     kind: str
-    """Key of the rule catalogue, e.g. `speeding`."""
+    """Name of the kind in the rule catalogue, e.g. `speeding`."""
     rule: str
     """Name of the site's rule that was broken."""
     camera: int
@@ -155,34 +172,69 @@ class Violation:
     ended_s: float
     """The latest instant that proves it."""
     decisive_s: float
-    """The instant the offence is dated to."""
+    """The instant that the offence is dated to."""
     sightings: tuple[Sighting, ...]
-    """The vehicle's way through the picture around the offence, ascending in time; at least one."""
+    """The vehicle's positions around the offence, ascending in time; at least one."""
     instants: Mapping[str, float]
-    """Named instants of proof, e.g. {"entry": ..., "fastest": ...}; each lies within the sightings."""
+    """Instants of proof by name, e.g. {"entry": ..., "exit": ...}; each lies within the sightings."""
     measurement: Measurement | None
-    """Of a measured kind; None for the others."""
+    """Of a measured kind; None for other kinds."""
     article: str
     """Article and part of the law, from the catalogue in force at `decisive_s`."""
-    outcome: str
-    """What is proposed: `fine`, `warning` or `officer`; `indication` where a measured kind may not be issued."""
+    outcome: Outcome
     reasons: tuple[str, ...]
-    """Why the outcome is what it is, one sentence each."""
+    """Reasons for the outcome, one sentence each."""
     clock: Clock
     catalogue_version: str
     plate: PlateSighting | None = None
-    """Of the vehicle, as the inquiry read it; None before that, and where none could be read."""
+    """Set by identification; None before it, and if no plate could be read."""
     marks: tuple[str, ...] = ()
-    """What the operator's lists say of the plate: `stolen`."""
+    """Marks from the operator's lists of plates: `stolen`."""
     section: SectionProof | None = None
-    """Of a drive between two cameras; None for everything that one camera saw."""
-    confirm: str = ""
-    """A mere suspicion until the inquiry confirms it by this: `registry`, `classifier` or `section`; empty: proved."""
+    """Of a drive between two cameras; None for what one camera saw."""
 
     def __post_init__(self) -> None:
         require(len(self.sightings) > 0, "a violation has at least one sighting")
 
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A vehicle that a second look (at a registry, or with a classifier) must confirm."""
+
+    violation: Violation
+    """The violation that it is if it is confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionCrossing:
+    """A vehicle crossed the line at one end of a section: half of a drive, no offence by itself."""
+
+    violation: Violation
+    """The crossing in the form of a violation, for its plate and stills; `decisive_s` is the instant of the
+    crossing."""
+
+
+RuleFinding = Violation | Suspicion | SectionCrossing
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the rules find in one batch."""
+
+    found: tuple[RuleFinding, ...] = ()
+    """By camera, instant and track."""
+
     @property
-    def is_decided(self) -> bool:
-        """Needs what is proposed no officer?"""
-        return self.outcome in DECIDED
+    def violations(self) -> list[Violation]:
+        """The proved offences."""
+        return [finding for finding in self.found if isinstance(finding, Violation)]
+
+    @property
+    def suspicions(self) -> list[Suspicion]:
+        """Suspicions that a second look must confirm."""
+        return [finding for finding in self.found if isinstance(finding, Suspicion)]
+
+    @property
+    def crossings(self) -> list[SectionCrossing]:
+        """Crossings of the lines at the ends of sections."""
+        return [finding for finding in self.found if isinstance(finding, SectionCrossing)]

@@ -17,7 +17,7 @@ from engine.ingest import FileSource
 from engine.ledger import Outbox, SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.commands.check import check_files
 from engine.tools.demo.city import SITES, city_config, recorded
 from engine.types import Entry

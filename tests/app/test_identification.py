@@ -20,9 +20,11 @@ from engine.identify.papers import import_csv
 from engine.identify.papers.snapshot import HEADER
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
+from engine.rules.kinds.average_speed import SectionEndRule
+from engine.rules.kinds.no_insurance import NoInsuranceRule
+from engine.rules.kinds.phone_use import PhoneUseRule
 from engine.site import Line, Site
-from engine.site.looks import NoInsuranceRule, PhoneUseRule, SectionEndRule
-from engine.types import document
+from engine.types import Findings, document
 from rig.examples import make_case, make_document
 from tests.support.networks import make_network
 from tests.support.road import KZ, project, site
@@ -88,7 +90,7 @@ def test_everything_that_a_configuration_names_is_opened(tmp_path: Path):
         open_identifier(everything, around(ledger, {0: GATE, 1: GATE})) as identifier,
     ):
         assert isinstance(identifier, VehicleIdentifier)
-        assert identifier.identify([]) == []
+        assert identifier.identify(Findings()) == []
 
 
 @pytest.mark.parametrize("sites", [{0: GATE}, {0: GATE, 1: site()}], ids=["paused", "another site"])
@@ -102,7 +104,7 @@ def test_a_section_whose_camera_is_paused_or_changed_keeps_no_engine_from_starti
             everything, replace(around(ledger, sites), names={n: f"km-1{n + 2}" for n in sites})
         ) as identifier,
     ):
-        assert identifier.identify([]) == []
+        assert identifier.identify(Findings()) == []
 
 
 def test_a_rule_without_its_means_is_refused():

@@ -82,7 +82,7 @@ def cases(
     rulebook = SiteRulebook({0: where}, {0: "cam"}, KZ)
     found: list[Violation] = []
     for detections in detected(vehicles, lasts_s + 5, noise_px, missed):
-        found += rulebook.judge(speedometer.measure(tracker.track(detections)))
+        found += rulebook.judge(speedometer.measure(tracker.track(detections))).violations
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.rules.kinds import judged_kinds
+from engine.rules.kinds import rule_kinds
 from tests.support.world import cases
 from tests.support.world_kinds import WORLD, Twins
 
@@ -36,4 +36,4 @@ def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
 
 def test_every_judged_kind_has_its_twins() -> None:
     """`average_speed` has two cameras, and a file of its own: tests/app/test_world_section.py."""
-    assert {one.kind for one in WORLD} == judged_kinds() - {"average_speed"}
+    assert {one.kind for one in WORLD} == rule_kinds().keys() - {"average_speed"}

@@ -20,11 +20,11 @@ from engine.measure import GroundSpeedometer
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
+from engine.rules.kinds.average_speed import SectionEndRule
 from engine.section import Section, SectionControl
 from engine.section.file import Clocks, ClockTrust, End
 from engine.signals import SignalBook
 from engine.site import Certificate, Limit, Line
-from engine.site.looks import SectionEndRule
 from engine.track import KalmanTracker
 from engine.types import Detections, Frames, Plate, document
 from rig.evidence_bench import nobody

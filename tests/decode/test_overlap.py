@@ -21,7 +21,7 @@ from engine.detect.onnx import verified
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
-from engine.site import load_site
+from engine.rules import load_site
 from engine.stages import Detector
 from engine.tools.demo.city import FOOTAGE, city_config
 from engine.types import Detections, Entry, FrameBatch, Segment

@@ -13,7 +13,7 @@ from PIL import Image
 from engine.config import EvidenceConfig
 from engine.decode.second_look import look
 from engine.evidence import Means, verify_case
-from engine.types import Plate, PlateSighting, Segment, document
+from engine.types import Outcome, Plate, PlateSighting, Segment, document
 from rig.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
 from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
 
@@ -232,7 +232,7 @@ def test_one_instant_that_cannot_be_shown_leaves_the_others(tmp_path: Path, foot
 def test_an_indication_stays_one_when_its_evidence_is_incomplete(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, Means(broken_look, nobody))
     bench.keep(footage)
-    (case,) = bench.evidence_builder.prove([replace(VIOLATION, outcome="indication")])
+    (case,) = bench.evidence_builder.prove([replace(VIOLATION, outcome=Outcome.INDICATION)])
     assert document.decode(case.document, source="").outcome == "indication"
 
 

@@ -14,10 +14,11 @@ from engine.evidence.overlay import CYAN, LIME, ORANGE, Overlay, drawn
 from engine.evidence.plan import HEIGHT, WIDTH, draw_plan
 from engine.evidence.ruled import Ruled, on_road, ruled_by
 from engine.evidence.stills import Image
-from engine.site import Calibration, LensBend, Line, Zone, load_site
-from engine.site.rules import WrongWayRule
+from engine.rules import enforcement, load_site
+from engine.rules.kinds.wrong_way import WrongWayRule
+from engine.site import Calibration, LensBend, Line, Zone
 from engine.site.signals import Lamp
-from engine.types import Measurement, Sighting
+from engine.types import Sighting
 from rig.evidence_bench import SITE
 
 pytestmark = pytest.mark.numeric
@@ -26,7 +27,9 @@ SITES = Path(__file__).resolve().parents[2] / "engine" / "tools" / "demo" / "sit
 SVG = "{http://www.w3.org/2000/svg}"
 SQUARE = ((40.0, 40.0), (280.0, 40.0), (280.0, 160.0), (40.0, 160.0))
 WAY = tuple(Sighting(100.0 + i / 4, (60.0 + 20 * i, 60.0, 100.0 + 20 * i, 100.0), (5.0 * i, 3.0)) for i in range(9))
-HELD = Measurement(20.0, 0.2, 60.0, 0.0, 69, 100.5, 101.5, 20.0)
+HELD = enforcement.measurement(
+    speed_mps=20.0, sigma_mps=0.2, limit_kmh=60.0, tolerance_kmh=0.0, began_s=100.5, ended_s=101.5, length_m=20.0
+)
 
 
 def near(image: Image.Image, colour: tuple[int, int, int], at: tuple[float, float]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.site import load_site
+from engine.rules import load_site
 from footage import bodies, scene, silhouette, sites, truth, verify
 from footage.camera import Camera, transform
 from footage.crops import Crop, blend, merged

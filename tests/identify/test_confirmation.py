@@ -17,9 +17,20 @@ from engine.identify.budget import Budget
 from engine.identify.classifier import OnnxClassifier
 from engine.identify.confirmation import ClassifierConfirmation, Confirmation, RegistryConfirmation, Seen, Verdict, cut
 from engine.metrics import Metrics
-from engine.site.looks import NoInsuranceRule, PhoneUseRule, SeatbeltRule
-from engine.site.rules import Rule
-from engine.types import Plate, PlateSighting, RegistryAnswer, Validity, VehicleView, Violation
+from engine.rules.kinds.no_insurance import NoInsuranceRule
+from engine.rules.kinds.phone_use import PhoneUseRule
+from engine.rules.kinds.seatbelt import SeatbeltRule
+from engine.site import Rule
+from engine.types import (
+    Findings,
+    Plate,
+    PlateSighting,
+    RegistryAnswer,
+    Suspicion,
+    Validity,
+    VehicleView,
+    Violation,
+)
 from rig.examples import EPOCH_S, make_footage, make_violation
 from tests.support.networks import make_network
 from tests.support.road import site
@@ -54,8 +65,8 @@ class Scores:
         return self.scores[: len(crops)]
 
 
-def suspicion(kind: str = "no_insurance", at_s: float = AT_S, track: int = 17, by: str = "registry") -> Violation:
-    return replace(make_violation(at_s, measured=False), kind=kind, rule="papers", track=track, confirm=by)
+def suspicion(kind: str = "no_insurance", at_s: float = AT_S, track: int = 17) -> Violation:
+    return replace(make_violation(at_s, measured=False), kind=kind, rule="papers", track=track)
 
 
 def seen(plate: Plate | None = PLATE, violation: Violation | None = None, frames: int = 8) -> Seen:
@@ -137,7 +148,7 @@ def inquire(
     looks = Looks(kept, look, ScriptedPlates(PLATE))
     return VehicleIdentifier(
         lambda camera: site(rule), {0: "cam"}, looks, RULES, metrics or Metrics(), confirm
-    ).identify(suspicions)
+    ).identify(Findings(tuple(map(Suspicion, suspicions))))
 
 
 INSURANCE = NoInsuranceRule(name="papers", zone="road", a_minute=2.0)
@@ -146,7 +157,7 @@ INSURANCE = NoInsuranceRule(name="papers", zone="road", a_minute=2.0)
 def test_a_confirmed_suspicion_is_a_violation_with_its_reason_and_is_counted():
     metrics = Metrics()
     (told,) = inquire(INSURANCE, {"no_insurance": asked()}, suspicion(), metrics=metrics)
-    assert (told.confirm, told.outcome) == ("", "fine")
+    assert told.outcome == "fine"
     assert told.reasons[-1] == "It had expired."
     assert metrics.violations.labels("cam", "no_insurance", "fine")._value.get() == 1
 
@@ -176,9 +187,7 @@ def test_whatever_breaks_in_the_look_accuses_nobody():
 
 def test_what_a_classifier_saw_stands_in_the_reasons():
     sees = ClassifierConfirmation(Scores(*[0.95] * 8), (0.0, 0.0, 1.0, 1.0), 0.9, 8, 5)
-    (told,) = inquire(
-        PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use", by="classifier")
-    )
+    (told,) = inquire(PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use"))
     assert "own sees it in 8 of 8 frames" in told.reasons[-1]
 
 

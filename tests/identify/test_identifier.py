@@ -13,7 +13,7 @@ from engine.errors import ConfigError, DecodeError
 from engine.identify import Identification, Looks, StolenList, VehicleIdentifier
 from engine.identify.views import largest, views
 from engine.metrics import Metrics
-from engine.types import Plate, PlateSighting, Segment, Sighting, VehicleView, Violation
+from engine.types import Findings, Outcome, Plate, PlateSighting, Segment, Sighting, VehicleView, Violation
 from rig.examples import EPOCH_S, SIZE_PX, make_footage, make_violation
 from tests.support.road import SPEEDING, site
 
@@ -64,7 +64,7 @@ def counted(metrics: Metrics, result: str) -> float:
 
 def test_a_surely_read_plate_of_the_country_names_the_owner():
     metrics = Metrics()
-    told = one(identifier(Reader(plate()), metrics=metrics).identify([make_violation(AT_S)]))
+    told = one(identifier(Reader(plate()), metrics=metrics).identify(Findings((make_violation(AT_S),))))
     assert told.plate is not None
     assert (told.plate.plate.text, told.outcome, told.marks) == ("123ABC02", "fine", ())
     assert counted(metrics, "read") == 1
@@ -81,7 +81,7 @@ def test_a_surely_read_plate_of_the_country_names_the_owner():
 )
 def test_any_other_plate_is_for_an_officer(read: Plate | None, says: str, result: str):
     metrics = Metrics()
-    told = one(identifier(Reader(read), metrics=metrics).identify([make_violation(AT_S)]))
+    told = one(identifier(Reader(read), metrics=metrics).identify(Findings((make_violation(AT_S),))))
     assert told.outcome == "officer"
     assert says in told.reasons[-1]
     assert counted(metrics, result) == 1
@@ -90,19 +90,19 @@ def test_any_other_plate_is_for_an_officer(read: Plate | None, says: str, result
 
 def test_without_a_reader_an_officer_identifies_every_vehicle():
     metrics = Metrics()
-    told = one(identifier(None, metrics=metrics).identify([make_violation(AT_S)]))
+    told = one(identifier(None, metrics=metrics).identify(Findings((make_violation(AT_S),))))
     assert (told.outcome, told.plate) == ("officer", None)
     assert "No plate reader is installed" in told.reasons[-1]
     assert counted(metrics, "no_reader") == 1
 
 
 def test_an_indication_stays_one():
-    violation = replace(make_violation(AT_S), outcome="indication")
-    assert one(identifier(Reader(None)).identify([violation])).outcome == "indication"
+    violation = replace(make_violation(AT_S), outcome=Outcome.INDICATION)
+    assert one(identifier(Reader(None)).identify(Findings((violation,)))).outcome == "indication"
 
 
 def test_a_stolen_vehicle_is_marked_and_not_fined():
-    told = one(identifier(Reader(plate()), stolen="123ABC02").identify([make_violation(AT_S)]))
+    told = one(identifier(Reader(plate()), stolen="123ABC02").identify(Findings((make_violation(AT_S),))))
     assert (told.outcome, told.marks) == ("officer", ("stolen",))
     assert "reported stolen" in told.reasons[-1]
 
@@ -110,28 +110,28 @@ def test_a_stolen_vehicle_is_marked_and_not_fined():
 def test_a_plate_that_the_rule_exempts_drops_the_violation_and_counts_it():
     metrics = Metrics()
     exempting = identifier(Reader(plate()), exempt=("123ABC02",), metrics=metrics)
-    assert exempting.identify([make_violation(AT_S)]) == []
+    assert exempting.identify(Findings((make_violation(AT_S),))) == []
     assert metrics.dropped_violations.labels("cam", "speeding", "exempt_plate")._value.get() == 1
 
 
 def test_a_doubtful_plate_and_another_rule_exempt_nobody():
     doubtful = identifier(Reader(plate(confidence=0.7)), exempt=("123ABC02",))
-    assert len(doubtful.identify([make_violation(AT_S)])) == 1
+    assert len(doubtful.identify(Findings((make_violation(AT_S),)))) == 1
     surely = identifier(Reader(plate()), exempt=("123ABC02",))
-    assert len(surely.identify([replace(make_violation(AT_S), rule="another")])) == 1
+    assert len(surely.identify(Findings((replace(make_violation(AT_S), rule="another"),)))) == 1
 
 
 def test_a_vehicle_that_breaks_two_rules_is_read_once_if_surely_and_again_if_not():
     for read, looks in ((plate(), 1), (plate(confidence=0.5), 2)):
         reader = Reader(read)
-        identifier(reader).identify([make_violation(AT_S), make_violation(AT_S, measured=False)])
+        identifier(reader).identify(Findings((make_violation(AT_S), make_violation(AT_S, measured=False))))
         assert len(reader.shown) == looks
 
 
 def test_a_plate_read_in_another_offence_of_the_vehicle_is_read_again():
     """Its frame is not in the recording of the later one."""
     reader = Reader(plate())
-    identifier(reader).identify([make_violation(EPOCH_S + 1.0), make_violation(EPOCH_S + 3.0 - 0.001)])
+    identifier(reader).identify(Findings((make_violation(EPOCH_S + 1.0), make_violation(EPOCH_S + 3.0 - 0.001))))
     first, second = reader.shown
     assert max(view.captured_s for view in first) <= min(view.captured_s for view in second) + 0.1
 
@@ -142,14 +142,14 @@ def test_whatever_breaks_in_the_look_costs_the_plate_and_not_the_violation():
             raise RuntimeError("the network is ill")
 
     metrics = Metrics()
-    told = one(identifier(Broken(), metrics=metrics).identify([make_violation(AT_S)]))  # type: ignore[arg-type]
+    told = one(identifier(Broken(), metrics=metrics).identify(Findings((make_violation(AT_S),))))  # type: ignore[arg-type]
     assert told.outcome == "officer"
     assert counted(metrics, "failed") == 1
 
 
 def test_the_reader_gets_whole_frames_in_which_the_vehicle_is_largest():
     reader = Reader(plate())
-    identifier(reader).identify([make_violation(AT_S)])
+    identifier(reader).identify(Findings((make_violation(AT_S),)))
     (shown,) = reader.shown
     assert 1 <= len(shown) <= 4
     assert all(view.rgb.shape == (SIZE_PX[1], SIZE_PX[0], 3) for view in shown)

@@ -21,7 +21,7 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.mailbox import Mailbox
 from engine.pipeline.runner import Runner
-from engine.site import load_site
+from engine.rules import load_site
 from engine.stages import Decoder
 from engine.tools.demo.city import recorded
 from engine.types import Case, Entry, FrameBatch, Segment

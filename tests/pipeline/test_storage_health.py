@@ -24,9 +24,9 @@ from engine.ledger import Retention, SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.storage_health import LASTS_S, StorageHealth
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.demo.city import recorded
-from engine.types import Case, Entry, Segment
+from engine.types import Case, Entry, Findings, Segment
 from rig.evidence_bench import store_example
 
 START_S = 1_780_000_000.0
@@ -187,7 +187,7 @@ def test_what_the_ledger_does_not_take_for_long_waits_on_the_disk_alone_and_is_a
         idle, telling = Mock(), SimpleNamespace(identify=list)
         stages = Stages(idle, idle, idle, idle, idle, idle, idle, telling, Evidence(cases), ledger)
         pipeline = Pipeline(stages, {0: "gate"}, metrics)
-        assert pipeline.settle([]) == []
+        assert pipeline.settle(Findings()) == []
         assert metrics.registry.get_sample_value("qyran_unrecorded_cases") == 3
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         keeper = Retention(ledger.database, RetentionConfig())
@@ -217,7 +217,7 @@ def test_a_ledger_that_is_slow_to_fail_is_not_waited_for_at_every_batch(tmp_path
         pipeline = Pipeline(stages, {0: "gate"}, Metrics(), clock=clock)
         began_s = clock.now_s
         for _ in range(1000):
-            assert pipeline.settle([]) == []
+            assert pipeline.settle(Findings()) == []
             clock.now_s += 1
         assert ledger.tries * 10 <= 0.11 * (clock.now_s - began_s)
         assert ledger.tries > 5

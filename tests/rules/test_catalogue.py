@@ -10,11 +10,10 @@ import pytest
 
 from benchmarks.catalogue_table import render
 from engine.errors import ConfigError
-from engine.rules import load_catalogue
+from engine.rules import load_catalogue, load_site
 from engine.rules.catalogue import Catalogue, Kind, shipped_catalogues
 from engine.rules.hours import local_minute, parse_hours
-from engine.rules.kinds import judged_kinds
-from engine.site import load_site
+from engine.rules.kinds import rule_kinds
 from engine.tools.demo.city import SITES
 
 KZ = load_catalogue("kz")
@@ -111,7 +110,7 @@ def test_what_is_not_verified_is_marked() -> None:
 
 
 def test_every_kind_that_is_judged_stands_in_the_catalogue() -> None:
-    assert judged_kinds() <= {kind.kind for kind in KZ.kinds}
+    assert rule_kinds().keys() <= {kind.kind for kind in KZ.kinds}
 
 
 def test_a_catalogue_of_another_country_is_read_from_its_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.rules.pedestrians import KEPT_S, PERSON, Pedestrians, covered, people
+from engine.rules.pedestrians import KEPT_S, PERSON, Pedestrians, covered_share, pedestrians_of
 from engine.types import Frames, Motion, Persons, Speeds, Tracks
 
 pytestmark = pytest.mark.numeric
@@ -40,20 +40,20 @@ def at(*times_s: float) -> np.ndarray:
 
 
 def test_a_rider_is_not_on_foot_and_a_walker_beside_the_vehicle_is() -> None:
-    ((camera, found),) = people(batch(WALKER, RIDER))
+    ((camera, found),) = pedestrians_of(batch(WALKER, RIDER))
     assert camera == 0
     assert found["foot_px"].tolist() == [[110.0, 150.0]]
 
 
 def test_nobody_seen_is_nobody_told() -> None:
-    assert list(people(batch())) == []
-    assert list(people(batch(RIDER))) == []
+    assert list(pedestrians_of(batch())) == []
+    assert list(pedestrians_of(batch(RIDER))) == []
 
 
 def test_people_are_remembered_for_as_long_as_a_rule_looks_back() -> None:
     crowd = Pedestrians()
-    crowd.meet(at(10.0, 11.0))
-    crowd.meet(at(12.0))
+    crowd.add(at(10.0, 11.0))
+    crowd.add(at(12.0))
     assert len(crowd.between(10.5, 12.0)) == 2
     crowd.forget(11.5 + KEPT_S)
     assert len(crowd.between(0.0, 20.0)) == 1
@@ -61,12 +61,12 @@ def test_people_are_remembered_for_as_long_as_a_rule_looks_back() -> None:
 
 def test_a_clock_that_goes_back_makes_the_past_useless() -> None:
     crowd = Pedestrians()
-    crowd.meet(at(10.0, 11.0))
-    crowd.meet(at(4.0))
+    crowd.add(at(10.0, 11.0))
+    crowd.add(at(4.0))
     assert crowd.between(0.0, 20.0)["captured_s"].tolist() == [4.0]
 
 
 @pytest.mark.parametrize(("other", "share"), [((0, 0, 10, 5), 0.5), ((0, 0, 10, 10), 1.0), ((20, 0, 30, 10), 0.0)])
 def test_the_share_of_a_box_that_another_covers(other: tuple[float, ...], share: float) -> None:
-    assert covered(np.array([0.0, 0.0, 10.0, 10.0]), np.array([other], np.float64)) == pytest.approx(share)
-    assert covered(np.array([0.0, 0.0, 10.0, 10.0]), np.empty((0, 4))) == 0.0
+    assert covered_share(np.array([0.0, 0.0, 10.0, 10.0]), np.array([other], np.float64)) == pytest.approx(share)
+    assert covered_share(np.array([0.0, 0.0, 10.0, 10.0]), np.empty((0, 4))) == 0.0

@@ -95,5 +95,5 @@ def test_a_track_has_one_successor() -> None:
     gone, first = trail(1, (0, 0), (1, 20)), trail(2, (2, 40))
     first.succeed(gone)
     assert predecessor(sightings((2, 40))[0], [gone]) is None
-    gone.told.add("speeding")
-    assert first.told == {"speeding"}
+    gone.reported.add("speeding")
+    assert first.reported == {"speeding"}

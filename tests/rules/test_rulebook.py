@@ -12,9 +12,9 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook, check_site
-from engine.rules.sightings import MOST_SIGHTINGS, chosen
-from engine.rules.track_history import MOST_ROWS, row_dtype
-from engine.site import IllegalParkingRule, Zone
+from engine.rules.kinds.illegal_parking import IllegalParkingRule
+from engine.rules.track_history import MOST_ROWS, MOST_SIGHTINGS, choose_sightings, row_dtype
+from engine.site import Zone
 from engine.types import Frames, Motion, Speeds, Tracks, Violation
 from tests.support.road import (
     CALIBRATION,
@@ -86,10 +86,10 @@ def test_a_camera_is_judged_the_same_alone_and_among_others() -> None:
     }
     together, among = SiteRulebook(sites, names, KZ), []
     for parts in zip(*drives.values(), strict=True):
-        among += together.judge(joined(list(parts)))
+        among += together.judge(joined(list(parts))).violations
     for camera in cameras:
         alone = SiteRulebook({camera: sites[camera]}, names, KZ)
-        found = [v for motion in drives[camera] for v in alone.judge(motion)]
+        found = [v for motion in drives[camera] for v in alone.judge(motion).violations]
         assert found
         assert fingerprint(found) == fingerprint([v for v in among if v.camera == camera])
 
@@ -125,7 +125,7 @@ def test_a_violation_carries_few_ascending_sightings_that_hold_its_instants() ->
 def test_of_many_sightings_those_on_both_sides_of_an_instant_are_kept() -> None:
     rows = np.zeros(200, row_dtype(1))
     rows["captured_s"] = np.arange(200)
-    times = [sighting.captured_s for sighting in chosen(rows, (50.5, 120.0))]
+    times = [sighting.captured_s for sighting in choose_sightings(rows, (50.5, 120.0))]
     assert {50, 51, 119, 120} <= set(times)
     assert (times[0], times[-1]) == (0, 199)
     assert len(times) <= MOST_SIGHTINGS
@@ -138,7 +138,7 @@ def test_frames_of_another_size_or_time_than_the_site_are_counted_and_not_judged
     other_size = Drive(vehicles=offenders(0), lasts_s=40.0, size_px=(640, 360))
     too_early = Drive(vehicles=offenders(100), lasts_s=40.0)
     for drive in (other_size, too_early):
-        assert [v for motion in drive.batches() for v in book.judge(motion)] == []
+        assert [v for motion in drive.batches() for v in book.judge(motion).violations] == []
     assert {reason for _, reason, _ in counted} == {"picture_size", "site_not_valid"}
     assert sum(frames for _, _, frames in counted) == 2 * 40 * 8
 
@@ -151,7 +151,9 @@ def test_the_reason_for_not_judging_is_logged_once(capsys: pytest.CaptureFixture
 def test_a_camera_without_a_site_or_rules_is_passed_over() -> None:
     for sites in ({}, {0: site()}, {3: ALL}):
         book = SiteRulebook(sites, {}, KZ)
-        assert [v for motion in Drive(vehicles=offenders(0), lasts_s=40.0).batches() for v in book.judge(motion)] == []
+        assert [
+            v for motion in Drive(vehicles=offenders(0), lasts_s=40.0).batches() for v in book.judge(motion).violations
+        ] == []
 
 
 def test_what_is_remembered_of_a_vehicle_is_bounded_and_ends_with_its_track() -> None:
@@ -160,17 +162,17 @@ def test_what_is_remembered_of_a_vehicle_is_bounded_and_ends_with_its_track() ->
     most = 0
     for motion in drive.batches():
         book.judge(motion)
-        most = max([most, *(len(vehicle.trail.rows) for vehicle in book._vehicles.values())])
+        most = max([most, *(len(vehicle.history.rows) for vehicle in book._vehicles.values())])
     assert MOST_ROWS / 2 < most <= MOST_ROWS
     assert not book._vehicles
-    assert not book._cameras[0].scene.trails
+    assert not book._cameras[0].context.histories
 
 
 def test_a_vehicle_without_a_place_on_the_ground_is_not_accused() -> None:
     book = SiteRulebook({0: site(WRONG_WAY, NO_STOPPING)}, {0: "cam"}, KZ)
     for motion in Drive(vehicles=offenders(0), lasts_s=40.0).batches():
         nowhere = replace(motion, position_m=np.full_like(motion.position_m, np.nan))
-        assert book.judge(nowhere) == []
+        assert book.judge(nowhere).found == ()
 
 
 def test_time_that_runs_backwards_starts_the_vehicle_afresh() -> None:
@@ -179,7 +181,7 @@ def test_time_that_runs_backwards_starts_the_vehicle_afresh() -> None:
     found = []
     for start_s in (NOON_S, NOON_S - 60, NOON_S - 120):
         for motion in list(Drive(vehicles=[vehicle], lasts_s=15.0, start_s=start_s).batches())[:8]:
-            found += book.judge(motion)
+            found += book.judge(motion).violations
     assert found == []
 
 

@@ -11,10 +11,19 @@ import pytest
 from engine.metrics import Metrics
 from engine.section import Section, SectionControl
 from engine.section import control as controls
-from engine.section.control import passage_of
+from engine.section.control import crossing_of
 from engine.section.file import Clocks, ClockTrust, End
 from engine.site import Certificate, Limit
-from engine.types import Clock, Plate, PlateSighting, Sighting, VehicleClass, Violation
+from engine.types import (
+    Clock,
+    Outcome,
+    Plate,
+    PlateSighting,
+    SectionCrossing,
+    Sighting,
+    VehicleClass,
+    Violation,
+)
 from tests.support.road import KZ, NOON_S
 
 YEAR = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
@@ -38,10 +47,10 @@ PLATE = PlateSighting(Plate("123ABC02", "KZ", "02", "private_2012", 0.97), NOON_
 STILLS = {"overview.jpg": b"x"}
 
 
-def crossing(at_s: float, camera: int = 0, mps: float = 36.0, step_s: float = 0.1) -> Violation:
+def crossing(at_s: float, camera: int = 0, mps: float = 36.0, step_s: float = 0.1) -> SectionCrossing:
     """A car that crosses in the middle of ten sightings."""
     times_s = [NOON_S + at_s + step_s * (n - 4.5) for n in range(10)]
-    return Violation(
+    seen = Violation(
         kind="average_speed",
         rule="plates",
         camera=camera,
@@ -54,12 +63,12 @@ def crossing(at_s: float, camera: int = 0, mps: float = 36.0, step_s: float = 0.
         instants={"crossing": NOON_S + at_s},
         measurement=None,
         article="",
-        outcome="fine",
+        outcome=Outcome.FINE,
         reasons=(),
         clock=Clock.SYNCHRONISED,
         catalogue_version="kz",
-        confirm="section",
     )
+    return SectionCrossing(seen)
 
 
 class Desk:
@@ -144,21 +153,22 @@ def test_what_is_settled_is_forgotten():
 
 
 def test_the_crossing_is_as_sure_as_its_frames_and_its_foot_point():
-    passage = passage_of(crossing(0.0), PLATE, "gate")
-    assert passage is not None
-    assert passage.sigma_s == pytest.approx(math.hypot(0.1 / math.sqrt(12), 0.5 / 36.0))
-    slower = passage_of(crossing(0.0, mps=10.0), PLATE, "gate")
+    crossed = crossing_of(crossing(0.0), PLATE, "gate")
+    assert crossed is not None
+    assert crossed.sigma_s == pytest.approx(math.hypot(0.1 / math.sqrt(12), 0.5 / 36.0))
+    slower = crossing_of(crossing(0.0, mps=10.0), PLATE, "gate")
     assert slower is not None
-    assert slower.sigma_s > passage.sigma_s
+    assert slower.sigma_s > crossed.sigma_s
 
 
-def test_a_crossing_that_nobody_can_time_is_no_passage():
+def test_a_crossing_that_nobody_can_time_is_not_measured():
     standing = crossing(0.0, mps=0.0)
-    assert passage_of(standing, PLATE, "gate") is None
-    blind = replace(standing, sightings=tuple(replace(seen, position_m=None) for seen in standing.sightings))
-    assert passage_of(blind, PLATE, "gate") is None
-    early = replace(crossing(0.0), decisive_s=NOON_S - 9.0)
-    assert passage_of(early, PLATE, "gate") is None
+    assert crossing_of(standing, PLATE, "gate") is None
+    sightings = tuple(replace(seen, position_m=None) for seen in standing.violation.sightings)
+    blind = SectionCrossing(replace(standing.violation, sightings=sightings))
+    assert crossing_of(blind, PLATE, "gate") is None
+    early = SectionCrossing(replace(crossing(0.0).violation, decisive_s=NOON_S - 9.0))
+    assert crossing_of(early, PLATE, "gate") is None
 
 
 def test_without_a_certificate_nothing_is_told():

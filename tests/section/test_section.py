@@ -324,9 +324,9 @@ def test_an_unknown_camera_and_a_time_that_is_none_are_refused(section: Section)
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
-        ({"captured_s": math.nan}, "cannot be"),
-        ({"sigma_s": 0.0}, "cannot be"),
-        ({"sigma_s": math.inf}, "cannot be"),
+        ({"captured_s": math.nan}, "is impossible"),
+        ({"sigma_s": 0.0}, "is impossible"),
+        ({"sigma_s": math.inf}, "is impossible"),
         ({"plate": "123 ABC 02"}, "upper case"),
         ({"plate": "123abc02"}, "upper case"),
         ({"plate": ""}, "empty"),

@@ -16,8 +16,9 @@ from engine.decode.cpu import CpuDecoder
 from engine.decode.model_input import ModelInput
 from engine.ingest import FileSource
 from engine.metrics import Metrics
+from engine.rules import load_site
 from engine.signals import SignalBook
-from engine.site import Site, load_site
+from engine.site import Site
 from engine.tools.demo.city import FOOTAGE, SITES
 from engine.types import FrameBatch, Phase
 

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from engine.errors import ConfigError
-from engine.site import IllegalStopRule, SpeedingRule, WrongWayRule, load_site
+from engine.rules import load_site
+from engine.rules.kinds.illegal_stop import IllegalStopRule
+from engine.rules.kinds.speeding import SpeedingRule
+from engine.rules.kinds.wrong_way import WrongWayRule
 
 pytestmark = pytest.mark.numeric
 

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ConfigError
-from engine.site import load_site
-from engine.site.rules import BusLaneRule, MarkingRule, TurnRule, YieldRule
+from engine.rules import load_site
+from engine.rules.kinds.bus_lane import BusLaneRule
+from engine.rules.kinds.fail_to_yield_pedestrian import YieldRule
+from engine.rules.kinds.prohibited_turn import TurnRule
+from engine.rules.kinds.sign_or_marking import MarkingRule
 
 SITE = """
 name = "abay-12"

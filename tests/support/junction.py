@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.metrics import Metrics
+from engine.rules.kinds.junction_blocking import JunctionBlockingRule
+from engine.rules.kinds.rail_crossing import RailCrossingRule
+from engine.rules.kinds.red_light import RedLightRule
+from engine.rules.kinds.stop_line import StopLineRule
 from engine.signals import Change, Report, SignalBook
-from engine.site import Line, Signal, Site, Zone
-from engine.site.signals import AnySignalRule, JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
+from engine.site import Line, Rule, Signal, Site, Zone
 from engine.types import Clock, Phase, Violation
 from tests.support.road import KMH, NOON_S, Vehicle, Way, area, judged, project, site, straight
 
@@ -28,7 +31,7 @@ CROSSED_S = (LINE_M - 17.0 - 4.5) / (50 / KMH)
 Phases = dict[str, Sequence[tuple[Phase, float]]]
 
 
-def junction(*rules: AnySignalRule, lines: tuple[Line, ...] = (STOP, TOWARDS)) -> Site:
+def junction(*rules: Rule, lines: tuple[Line, ...] = (STOP, TOWARDS)) -> Site:
     """The road with a junction beyond its line."""
     return msgspec.structs.replace(site(lines=lines, zones=(BEYOND, NEARER), signals=SIGNALS), rules=rules)
 

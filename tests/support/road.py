@@ -15,19 +15,11 @@ import numpy as np
 
 from engine.rules import Catalogue, SiteRulebook, load_catalogue
 from engine.rules.evaluator import Phases
-from engine.site import (
-    AnyRule,
-    Calibration,
-    Certificate,
-    IllegalParkingRule,
-    IllegalStopRule,
-    Limit,
-    Place,
-    Site,
-    SpeedingRule,
-    WrongWayRule,
-    Zone,
-)
+from engine.rules.kinds.illegal_parking import IllegalParkingRule
+from engine.rules.kinds.illegal_stop import IllegalStopRule
+from engine.rules.kinds.speeding import SpeedingRule
+from engine.rules.kinds.wrong_way import WrongWayRule
+from engine.site import Calibration, Certificate, Limit, Place, Rule, Site, Zone
 from engine.types import Clock, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
 
 NOON_S = dt.datetime(2026, 6, 1, 7, 0, tzinfo=dt.UTC).timestamp()
@@ -92,7 +84,7 @@ CAR_M, LORRY_M = (1.8, 4.5, 1.5), (2.5, 9.0, 3.6)
 """Width, length, height."""
 
 
-def site(*rules: AnyRule, **changes: object) -> Site:
+def site(*rules: Rule, **changes: object) -> Site:
     """The road with these rules."""
     facts: dict[str, object] = {
         "name": "test-road",
@@ -277,4 +269,4 @@ def judged(
 ) -> list[Violation]:
     """Everything that the rulebook says of a drive; `signals` tells what signals showed."""
     book = SiteRulebook({0: where}, {0: "cam"}, catalogue, signals=signals)
-    return [v for motion in Drive(vehicles=vehicles, **drive).batches(batch_s) for v in book.judge(motion)]
+    return [v for motion in Drive(vehicles=vehicles, **drive).batches(batch_s) for v in book.judge(motion).violations]

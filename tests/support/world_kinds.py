@@ -10,26 +10,25 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from engine.rules.kinds.bus_lane import BusLaneRule
+from engine.rules.kinds.fail_to_yield_pedestrian import YieldRule
+from engine.rules.kinds.junction_blocking import JunctionBlockingRule
+from engine.rules.kinds.lights_off import LightsOffRule
+from engine.rules.kinds.no_inspection import NoInspectionRule
+from engine.rules.kinds.no_insurance import NoInsuranceRule
+from engine.rules.kinds.oncoming_lane import OncomingLaneRule
+from engine.rules.kinds.overtaking_or_position import OvertakingRule
+from engine.rules.kinds.permit_expired import PermitExpiredRule
+from engine.rules.kinds.phone_use import PhoneUseRule
+from engine.rules.kinds.plate_missing import PlateMissingRule
+from engine.rules.kinds.prohibited_turn import TurnRule
+from engine.rules.kinds.rail_crossing import RailCrossingRule
+from engine.rules.kinds.red_light import RedLightRule
+from engine.rules.kinds.seatbelt import SeatbeltRule
+from engine.rules.kinds.shoulder_or_sidewalk import ShoulderRule
+from engine.rules.kinds.sign_or_marking import MarkingRule
+from engine.rules.kinds.stop_line import StopLineRule
 from engine.site import Line, Signal, Site, Zone
-from engine.site.looks import (
-    LightsOffRule,
-    NoInspectionRule,
-    NoInsuranceRule,
-    PermitExpiredRule,
-    PhoneUseRule,
-    PlateMissingRule,
-    SeatbeltRule,
-)
-from engine.site.rules import (
-    BusLaneRule,
-    MarkingRule,
-    OncomingLaneRule,
-    OvertakingRule,
-    ShoulderRule,
-    TurnRule,
-    YieldRule,
-)
-from engine.site.signals import JunctionBlockingRule, RailCrossingRule, RedLightRule, StopLineRule
 from engine.types import Phase, VehicleClass
 from tests.support.road import (
     KERB,

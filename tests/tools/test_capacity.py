@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from engine.config import DecoderConfig, DetectorConfig, EngineConfig, PipelineConfig, load_config
 from engine.errors import ConfigError
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.capacity import report
 from engine.tools.capacity.measure import CapacityRequest, measure
 from engine.tools.capacity.model import (

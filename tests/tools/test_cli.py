@@ -10,7 +10,7 @@ import pytest
 
 from engine.config import CameraConfig, EngineConfig
 from engine.errors import ConfigError, DeviceLost, QyranError
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools import cli
 from engine.tools.commands.check import check_files
 from engine.tools.demo.city import FOOTAGE, SITES

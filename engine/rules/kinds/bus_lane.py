@@ -1,46 +1,63 @@
-"""`bus_lane`: drives in the lane for buses, over a distance and for a time, in its hours.
+"""`bus_lane`: drives in the lane for buses over a distance and for a time, in its hours.
 
-Dashed entries (`open_zones`) do not count. Where the lane may be used for turning off (`turn_offs`), who has not driven
-`turn_off_m` of it is judged only once he is seen to drive on elsewhere. A lorry as large as a bus goes to an officer:
-a detector does not tell the two apart surely enough.
+Dashed entries (`open_zones`) do not count. If the lane may be used to turn off (`turn_offs`), a vehicle that has not
+driven `turn_off_m` of it is judged only when it is seen to drive on elsewhere. A lorry as large as a bus goes to an
+officer: a detector does not distinguish the two reliably.
 """
 
 from __future__ import annotations
 
-from engine.rules.driving import Stay, stays_in
-from engine.rules.evaluator import Offence
-from engine.rules.path import Path
-from engine.rules.path_rule import PathRule
-from engine.rules.size import HEAVY, is_heavy
+from engine.config import Positive
+from engine.rules.driving import LaneRule, Stay, stays_in
+from engine.rules.evaluator import Offence, RuleKind
+from engine.rules.path import Path, PathRule
 from engine.rules.track_history import TrackHistory
-from engine.site.rules import BusLaneRule
+from engine.rules.vehicle_size import HEAVY, is_heavy
+from engine.types import Outcome
 
 TURNED_S = 5.0
-"""Who is this long out of the lane and in no exit has not turned off."""
+"""A vehicle that is out of the lane for this long, and in no exit, has not turned off."""
+
+
+class BusLaneRule(LaneRule, frozen=True, kw_only=True, tag="bus_lane"):
+    """Drives in the lane for buses. Classes that `classes` or the catalogue do not name may use it."""
+
+    turn_offs: tuple[str, ...] = ()
+    """Zones behind the lane that may be reached through it: a vehicle that ends there has used it to turn off."""
+    turn_off_m: Positive = 60.0
+    """A vehicle needs at most this much of the lane to turn off."""
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return (self.zone, *self.open_zones, *self.turn_offs)
 
 
 class BusLane(PathRule[BusLaneRule]):
     """A bus-lane rule of a site."""
 
-    def judge(self, trail: TrackHistory, way: Path, ended: bool) -> Offence | None:
-        """Every stay in the lane; who was not seen to stay out of an exit may have turned off."""
-        stays = stays_in(self.scene, self.ground, way, self.rule.zone, self.rule.open_zones)
-        return next(filter(None, (self._offence(trail, stay) for stay in stays)), None)
+    def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
+        """Every stay in the lane; a vehicle that was not seen to stay out of an exit may have turned off."""
+        stays = stays_in(self.context, self.ground, path, self.rule.zone, self.rule.open_zones)
+        return next(filter(None, (self._offence(history, stay) for stay in stays)), None)
 
-    def _offence(self, trail: TrackHistory, stay: Stay) -> Offence | None:
+    def _offence(self, history: TrackHistory, stay: Stay) -> Offence | None:
         proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
-        charge = None if proved_s is None else self.law.charge(trail, stay.entered_s, proved_s)
-        if proved_s is None or charge is None or self._may_turn_off(stay):
+        breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
+        if proved_s is None or breach is None or self._may_turn_off(stay):
             return None
-        large = bool(trail.plausible & HEAVY) and is_heavy(stay.way.rows, self.scene.site.calibration)
+        large = bool(history.plausible & HEAVY) and is_heavy(stay.path.rows, self.context.site.calibration)
         doubt = ("As large as a bus: an officer must say whether it is one.",) if large else ()
         account = f"Drove {stay.driven_m[-1]:.0f} m in the bus lane {self.rule.zone}."
-        return charge.offence(proved_s, stay.instants(proved_s), account, *doubt, outcome="officer" if large else None)
+        outcome = Outcome.OFFICER if large else None
+        return breach.offence(proved_s, stay.instants(proved_s), account, *doubt, outcome=outcome)
 
     def _may_turn_off(self, stay: Stay) -> bool:
-        """Has it used the lane for turning off, or may it still?"""
+        """True if the vehicle used the lane to turn off, or still may."""
         if not self.rule.turn_offs or stay.driven_m[-1] >= self.rule.turn_off_m:
             return False
-        if any(self.scene.inside(stay.after.rows, zone).any() for zone in self.rule.turn_offs):
+        if any(self.context.inside(stay.after.rows, zone).any() for zone in self.rule.turn_offs):
             return True
         return not stay.left or stay.after.captured_s[-1] - stay.after.captured_s[0] < TURNED_S
+
+
+KIND = RuleKind(BusLaneRule, BusLane)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from engine.config import DecoderConfig, DetectorConfig, EngineConfig, PipelineConfig, load_config
 from engine.errors import ConfigError
-from engine.site import load_site
+from engine.rules import load_site
 from engine.tools.capacity.measure import CLIPS, CapacityRequest, measure
 from engine.tools.capacity.model import (
     HEADROOM,

@@ -17,8 +17,9 @@ from engine.detect.cards import find_card
 from engine.errors import SourceError
 from engine.evidence import load_signing_key
 from engine.ingest import Probe, probe
-from engine.rules import load_catalogue
-from engine.site import IllegalStopRule, Site, load_site
+from engine.rules import load_catalogue, load_site
+from engine.rules.standing import StandingRule
+from engine.site import Site
 
 _PARALLEL = 32
 LAMPS_FPS = 5.0
@@ -63,7 +64,7 @@ def _forgotten(site: Site, config: EngineConfig) -> list[str]:
         f"rule {rule.name}: the recording of the halt is gone when the dwell of {rule.dwell_s:g} s is over, its case "
         f"goes to an officer: evidence.keep_s {keep_s:g} should be above {rule.dwell_s + before_s:g}"
         for rule in site.rules
-        if isinstance(rule, IllegalStopRule) and rule.dwell_s + before_s >= keep_s
+        if isinstance(rule, StandingRule) and rule.dwell_s + before_s >= keep_s
     ]
 
 

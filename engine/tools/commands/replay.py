@@ -25,8 +25,9 @@ from engine.ingest import FileSource
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
+from engine.rules import load_site
 from engine.signals import SignalBook, read_reports
-from engine.site import Place, Site, load_site
+from engine.site import Place, Site
 from engine.tools.commands.draw import BoxLabel, draw_boxes
 from engine.tools.console import describe
 from engine.types import KMH, TRACK_BITS, Entry, Measurable, Motion, Segment, VehicleClass

@@ -11,8 +11,11 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
+from engine.rules.kinds.bus_lane import BusLaneRule
+from engine.rules.kinds.overtaking_or_position import OvertakingRule
+from engine.rules.kinds.shoulder_or_sidewalk import ShoulderRule
+from engine.rules.kinds.sign_or_marking import MarkingRule
 from engine.site import Line, Zone
-from engine.site.rules import BusLaneRule, MarkingRule, OvertakingRule, ShoulderRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import (
     KZ,

@@ -8,8 +8,8 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
+from engine.rules.kinds.sign_or_marking import MarkingRule
 from engine.site import Line, Site, Zone
-from engine.site.rules import MarkingRule
 from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import KZ, NOON_S, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 

@@ -9,8 +9,9 @@ import pytest
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.rules.catalogue import Part
+from engine.rules.kinds.oncoming_lane import OncomingLaneRule
+from engine.rules.kinds.overtaking_or_position import OvertakingRule
 from engine.site import Site, Zone
-from engine.site.rules import OncomingLaneRule, OvertakingRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import KZ, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.rules import SiteRulebook, check_site
-from engine.rules.kinds.speeding import enforced_kmh
+from engine.rules.enforcement import enforced_kmh
 from engine.site import Limit, Site
 from engine.types import Clock, Measurable, VehicleClass, Violation
 from tests.support.road import (
@@ -250,7 +250,7 @@ def test_a_measurement_that_does_not_get_better_is_judged_before_the_vehicle_is_
     crawler = Vehicle(track=1, way=straight(0, 16, 15))
     book = SiteRulebook({0: site(SPEEDING)}, {}, KZ)
     motions = Drive(vehicles=[crawler], lasts_s=30.0, speed_of=exactly(90, 0.1)).batches()
-    told_at = [n for n, motion in enumerate(motions) if book.judge(motion)]
+    told_at = [n for n, motion in enumerate(motions) if book.judge(motion).found]
     assert told_at == [2]
 
 

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine.rules.kinds.prohibited_turn import TurnRule
 from engine.site import Site, Zone
-from engine.site.rules import TurnRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import ROAD, Vehicle, Way, along, area, judged, site, still, straight
 

@@ -170,5 +170,5 @@ def test_a_law_abiding_road_full_of_noise_gives_no_case() -> None:
         for n, kmh in enumerate(rng.uniform(5, 60, 60))
     ]
     book = SiteRulebook({0: ONE_WAY}, {0: "cam"}, KZ)
-    told = [v for m in Drive(vehicles=vehicles, lasts_s=30.0, noise_px=2.5).batches() for v in book.judge(m)]
+    told = [v for m in Drive(vehicles=vehicles, lasts_s=30.0, noise_px=2.5).batches() for v in book.judge(m).violations]
     assert told == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from engine.rules.kinds.fail_to_yield_pedestrian import YieldRule
 from engine.site import Zone
-from engine.site.rules import YieldRule
 from engine.types import VehicleClass, Violation
 from tests.support.road import KMH, NOON_S, ROAD, Vehicle, Walker, Way, area, judged, site, straight, walking
 
