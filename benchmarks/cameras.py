@@ -119,7 +119,7 @@ def _measure_throughput(segment: Segment, batch: int, seconds: float) -> tuple[f
                     return
                 yield [_shift(segment, camera, number, began_s) for camera in range(batch)]
 
-        for _ in pipeline.overlapped(batches()):
+        for _ in pipeline.run(batches(), overlap=True):
             ends.append(time.monotonic())  # noqa: PERF401 `batches` reads the list at the same time
         done = (len(ends) - 2) * batch * _length_s(segment)  # the last item comes from the end of the stream
         return done / (ends[-2] - ends[0]), stages.detector.model.runtime
@@ -134,7 +134,7 @@ def _measure_lateness(segment: Segment, cameras: int, batch: int, seconds: float
         late_s: list[float] = []
         reader = threading.Thread(target=_feed, args=(segment, cameras, seconds, mailbox))
         reader.start()
-        for number, _ in enumerate(pipeline.overlapped(_batches(mailbox, batch, taken))):
+        for number, _ in enumerate(pipeline.run(_batches(mailbox, batch, taken), overlap=True)):
             if number < len(taken):
                 late_s += [time.time() - one.ended_s for one in taken[number]]
         reader.join()

@@ -104,9 +104,9 @@ def find_violations(scratch: Path) -> tuple[list[Violation], list[Segment]]:
             segments = list(source.read())
             pipeline = Pipeline(stages, config.camera_names, metrics)
             for segment in segments:
-                found += pipeline.see(pipeline.decode([segment])).violations
-            stages.tracker.forget(0)
-            found += pipeline.see(pipeline.decode(())).violations
+                found += pipeline.judge(pipeline.decode([segment])).violations
+            stages.tracker.end_tracks(0)
+            found += pipeline.judge(pipeline.decode(())).violations
     return found, segments
 
 
@@ -119,9 +119,9 @@ def build_all(
         sites = [load_site(camera.site) for camera in config.cameras]
         with open_stages(config, sites, ledger, Metrics()) as stages:
             for segment in segments:
-                stages.evidence_builder.keep(segment)
+                stages.recordings.keep(segment)
             profile.enable()
-            cases = [*stages.evidence_builder.prove(violations), *stages.evidence_builder.close()]
+            cases = [*stages.evidence_builder.build(violations), *stages.evidence_builder.close()]
             profile.disable()
     assert len(cases) == len(violations)
 
@@ -130,7 +130,7 @@ def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
     """CPU milliseconds a case, in all and by part."""
     spent = {part: 1e3 * cumulative_s(stats, function) / cases for part, function in PARTS.items()}
     whole = (
-        1e3 * sum(cumulative_s(stats, verb) for verb in (FileEvidenceBuilder.prove, FileEvidenceBuilder.close)) / cases
+        1e3 * sum(cumulative_s(stats, verb) for verb in (FileEvidenceBuilder.build, FileEvidenceBuilder.close)) / cases
     )
     spent["veiled stills"] -= spent["drawings"]
     added = sum(spent[part] for part in ADDED)

@@ -130,15 +130,15 @@ class StageCosts:
     def step(self, segment: Segment, costs: Costs) -> None:
         """Run all stages on one segment and add their costs."""
         stages = self.stages
-        stages.evidence_builder.keep(segment)
+        stages.recordings.keep(segment)
         batch = costs.charge("decode", lambda: stages.decoder.decode([segment]))
         self._alone(segment, batch, costs)
         detections = costs.charge("detect", lambda: stages.detector.detect(batch))
         tracks = costs.charge("track", lambda: stages.tracker.track(detections))
-        motion = costs.charge("measure", lambda: stages.speedometer.measure(tracks))
+        motion = costs.charge("measure", lambda: stages.speedometer.measure(tracks, moved=frozenset(), can_record=True))
         findings = costs.charge("judge", lambda: stages.rulebook.judge(motion))
-        named = costs.charge("investigate", lambda: stages.identifier.identify(findings))
-        cases = costs.charge("prove", lambda: stages.evidence_builder.prove(named))
+        named = costs.charge("identify", lambda: stages.identifier.identify(findings))
+        cases = costs.charge("build_evidence", lambda: stages.evidence_builder.build(named))
         costs.charge("append", lambda: stages.ledger.append(cases))
         costs.frames += len(batch.frames)
         costs.cases += len(cases)
@@ -153,10 +153,10 @@ class StageCosts:
 
 def report(costs: Costs, parameters: dict[str, object]) -> dict[str, object]:
     """CPU milliseconds per analysed frame. The cost of a case is separate, because cases are rare on a real road."""
-    stages = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
+    stages = ("decode", "detect", "track", "measure", "judge", "identify", "build_evidence", "append")
     whole_s = sum(costs.spent_s[stage] for stage in stages)
     libraries_s = costs.spent_s["libavcodec"] + costs.spent_s["onnxruntime"]
-    hot_s = whole_s - sum(costs.spent_s[stage] for stage in ("investigate", "prove", "append"))
+    hot_s = whole_s - sum(costs.spent_s[stage] for stage in ("identify", "build_evidence", "append"))
     return {
         "machine": describe_machine(),
         "parameters": parameters,

@@ -21,8 +21,7 @@ import numpy as np
 from benchmarks import street
 from benchmarks.machine import describe_machine
 from benchmarks.street_seen import FPS, LOST, NOISE_PX, WANDER, NoisyDetector, SimulatedBoxes, simulate
-from engine.app.sites import geometries
-from engine.measure import GroundSpeedometer
+from engine.measure import GroundSpeedometer, geometries
 from engine.rules import SiteRulebook, load_catalogue
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Ints, Tracks, Violation

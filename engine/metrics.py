@@ -1,8 +1,8 @@
 """Every metric of the engine on one page (Prometheus naming: base units, `_total` for counters).
 
-The registry is handed in, so that two engines in one process, or a test, do not share numbers. The series of a camera
-are born with `add_camera` and removed with `remove_camera`: a camera that is gone leaves no stale number behind. Which
-metrics those are, their labels say.
+The registry is passed in, so that two engines in one process, or a test, do not share numbers. A metric with the label
+`camera` belongs to the cameras: `add_camera` creates its series and `remove_camera` removes them, so that a camera that
+is gone leaves no stale number behind.
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 
 DROP_REASONS = ("mailbox_full", "camera_full", "stopped")
 FALLBACK_REASONS = ("lossy", "codec", "pixel_format", "size", "packets", "device", "memory")
-"""Why the CPU decodes a segment where a device could: packets may be missing, which a device does not notice; it does
-not take the codec or the pixel format; the picture is of another size than the stream says; a packet brings no picture,
-or the key frame does not decode; the device has refused the segment; its memory does not even hold this one."""
-STAGES = ("decode", "detect", "track", "measure", "judge", "investigate", "prove", "append")
+"""Why the CPU decodes a segment that a device could decode:
+
+lossy         packets may be missing, which a device does not notice
+codec         the device does not decode the codec
+pixel_format  the device does not decode the pixel format
+size          the picture has another size than the stream says
+packets       a packet brings no picture, or the key frame does not decode
+device        the device refused the segment
+memory        the device's memory does not hold even this one segment
+"""
+STAGES = ("decode", "detect", "track", "measure", "judge", "identify", "build_evidence", "append")
 _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
@@ -37,19 +44,19 @@ class Metrics:
         self.registry = registry or CollectorRegistry()
         self._of_camera: list[Metric] = []
         self._of_camera_alone: list[Metric] = []
-        self._ingest()
-        self._decode()
-        self._gpu()
-        self._see()
-        self._view()
-        self._signals()
-        self._judge()
-        self._prove()
-        self._record()
-        self._deliver()
-        self._serve()
+        self._add_ingest()
+        self._add_decoding()
+        self._add_gpu()
+        self._add_stages()
+        self._add_drift()
+        self._add_signals()
+        self._add_judging()
+        self._add_evidence()
+        self._add_ledger()
+        self._add_delivery()
+        self._add_service()
 
-    def _ingest(self) -> None:
+    def _add_ingest(self) -> None:
         self.segments = self._counter("qyran_segments_total", "Segments received", "camera")
         self.packets = self._counter("qyran_packets_total", "Packets received", "camera")
         self.received_bytes = self._counter("qyran_received_bytes_total", "Payload received", "camera")
@@ -70,156 +77,154 @@ class Metrics:
         self.long_gops = self._counter("qyran_long_gops_total", "Runs without a key frame that were cut off", "camera")
         self.discarded = self._counter("qyran_packets_discarded_total", "Packets that belong to no segment", "camera")
         self.dropped = self._counter(
-            "qyran_segments_dropped_total", "Segments that were not looked at", "camera", "reason"
+            "qyran_segments_dropped_total", "Segments dropped before decoding", "camera", "reason"
         )
-        self.queued = self._gauge("qyran_mailbox_segments", "Segments waiting", "camera")
+        self.queued = self._gauge("qyran_mailbox_segments", "Segments waiting for the pipeline", "camera")
         self.cameras_left_out = self._gauge(
-            "qyran_cameras_left_out", "Cameras that ought to be watched and cannot be opened"
+            "qyran_cameras_left_out", "Cameras that should be watched and cannot be opened"
         )
 
-    def _decode(self) -> None:
+    def _add_decoding(self) -> None:
         self.decoder = self._gauge("qyran_decoder_info", "1 for the decoder that runs", "decoder", "device")
         self.corrupt = self._counter("qyran_segments_corrupt_total", "Segments that did not decode", "camera")
         self.fallbacks = self._counter(
-            "qyran_decode_fallbacks_total", "Segments that the CPU decoded where a device could", "camera", "reason"
+            "qyran_decode_fallbacks_total", "Segments decoded by the CPU instead of a device", "camera", "reason"
         )
         self.decode_batch = self._histogram(
-            _BATCH, "qyran_decode_batch_segments", "Segments that the device decoded at once"
+            _BATCH, "qyran_decode_batch_segments", "Segments that the device decoded in one run"
         )
-        self.decode_batch_limit = self._gauge("qyran_decode_batch_limit", "Segments that the device may decode at once")
+        self.decode_batch_limit = self._gauge(
+            "qyran_decode_batch_limit", "Limit for the segments that the device decodes in one run"
+        )
 
-    def _gpu(self) -> None:
+    def _add_gpu(self) -> None:
         self.gpu_memory = self._gauge("qyran_gpu_memory_bytes", "Memory of a GPU", "gpu", "state")
         self.gpu_busy = self._gauge(
             "qyran_gpu_busy_ratio", "Share of time that a part of a GPU was busy", "gpu", "part"
         )
         self.gpu_xids = self._counter("qyran_gpu_xids_total", "Errors that a GPU reported", "gpu", "xid")
 
-    def _see(self) -> None:
-        """Frames to tracks, and how long every stage takes."""
+    def _add_stages(self) -> None:
+        """The time of every stage, and the counts from frames to tracks."""
         self.stage_s = self._histogram(_STAGE_S, "qyran_stage_seconds", "Wall time of a stage per batch", "stage")
         for stage in STAGES:
             self.stage_s.labels(stage)
-        self.frames = self._counter("qyran_frames_total", "Frames looked at", "camera")
+        self.frames = self._counter("qyran_frames_total", "Frames decoded for detection", "camera")
         self.detector = self._gauge(
             "qyran_detector_info", "1 for the detector that runs", "model", "runtime", "fallback"
         )
         self.detections = self._counter("qyran_detections_total", "Boxes found", "camera")
         self.left_out = self._counter(
-            "qyran_candidates_left_out_total", "Boxes of a network for which a picture had no room"
+            "qyran_candidates_left_out_total", "Boxes of a network beyond the limit of a picture"
         )
         self.tracks = self._counter("qyran_tracks_total", "Tracks that ended", "camera")
 
-    def _view(self) -> None:
-        """Does a camera look where it looked when it was calibrated?"""
-        self.view_drift_px = self._gauge("qyran_view_drift_pixels", "Drift against the calibration's still", "camera")
+    def _add_drift(self) -> None:
+        self.view_drift_px = self._gauge(
+            "qyran_view_drift_pixels", "Drift of the view against the calibration's still", "camera"
+        )
         self.camera_moved = self._gauge(
             "qyran_camera_moved", "1 while a camera's measured kinds are suspended", "camera"
         )
-        self.view_unclear = self._counter("qyran_view_unclear_total", "Looks that could not tell the drift", "camera")
+        self.view_unclear = self._counter("qyran_view_unclear_total", "Drift checks without a clear result", "camera")
 
-    def _signals(self) -> None:
+    def _add_signals(self) -> None:
         self.signal_phase = self._gauge(
             "qyran_signal_phase", "Phase shown (types.Phase), 0 unknown", "camera", "signal"
         )
         self.signal_looks = self._counter(
-            "qyran_signal_looks_total",
-            "Looks at a signal, by whether its phase could be told",
-            "camera",
-            "signal",
-            "phase",
+            "qyran_signal_looks_total", "Readings of a signal, by phase known or unknown", "camera", "signal", "phase"
         )
         self.signal_contradictions = self._counter(
-            "qyran_signal_contradictions_total",
-            "Looks at which lamps and controller said different things",
-            "camera",
-            "signal",
+            "qyran_signal_contradictions_total", "Readings in which lamps and controller disagree", "camera", "signal"
         )
         self.signal_reports = self._counter(
-            "qyran_signal_reports_total", "Reports of a controller taken in", "controller"
+            "qyran_signal_reports_total", "Reports accepted from a controller", "controller"
         )
         self.signal_reported_s = self._gauge(
-            "qyran_signal_reported_timestamp_seconds", "Until when a controller has told its phases", "controller"
+            "qyran_signal_reported_timestamp_seconds", "Time up to which a controller reported its phases", "controller"
         )
 
-    def _judge(self) -> None:
-        """The rules and the inquiry."""
+    def _add_judging(self) -> None:
+        """Rules and identification."""
         self.unjudged = self._counter(
             "qyran_frames_unjudged_total", "Frames that no rule was applied to", "camera", "reason"
         )
         self.violations = self._counter("qyran_violations_total", "Violations judged", "camera", "kind", "outcome")
-        self.plates = self._counter("qyran_plates_total", "Plates looked for, by what came of it", "camera", "result")
+        self.plates = self._counter(
+            "qyran_plates_total", "Vehicles searched for a plate, by result", "camera", "result"
+        )
         self.section_drives = self._counter(
-            "qyran_section_passages_total",
-            "Passages and drives of a section, by what became of them",
-            "section",
-            "finding",
+            "qyran_section_passages_total", "Crossings and drives of a section, by result", "section", "finding"
         )
         self.dropped_violations = self._counter(
-            "qyran_violations_dropped_total", "Violations that the second look refuted", "camera", "kind", "reason"
+            "qyran_violations_dropped_total",
+            "Violations that identification dropped, by reason",
+            "camera",
+            "kind",
+            "reason",
         )
 
-    def _prove(self) -> None:
-        self.unproved = self._counter("qyran_evidence_failures_total", "Cases whose evidence is incomplete", "camera")
-        self.unsigned = self._counter("qyran_evidence_unsigned_total", "Cases that no key has signed", "camera")
-        self.lost = self._counter("qyran_violations_lost_total", "Violations that no case could be made of", "camera")
+    def _add_evidence(self) -> None:
+        self.incomplete = self._counter("qyran_evidence_failures_total", "Cases whose evidence is incomplete", "camera")
+        self.unsigned = self._counter("qyran_evidence_unsigned_total", "Cases without a signature", "camera")
+        self.lost = self._counter("qyran_violations_lost_total", "Violations lost without a case", "camera")
 
-    def _record(self) -> None:
-        """The register."""
+    def _add_ledger(self) -> None:
         self.ledger_sequence = self._gauge("qyran_ledger_sequence", "Sequence of the newest entry")
-        self.cases = self._counter("qyran_cases_total", "Cases appended to the register", "camera", "kind")
+        self.cases = self._counter("qyran_cases_total", "Cases appended to the ledger", "camera", "kind")
         self.conflicts = self._counter(
-            "qyran_case_conflicts_total", "Cases that the register holds with another content", "camera"
+            "qyran_case_conflicts_total", "Cases that the ledger holds with another content", "camera"
         )
         self.latency_s = self._histogram(
-            _LATENCY_S, "qyran_capture_to_ledger_seconds", "From the decisive instant to the register", "camera"
+            _LATENCY_S, "qyran_capture_to_ledger_seconds", "From the decisive instant to the ledger", "camera"
         )
         self.unrecorded = self._gauge("qyran_unrecorded_cases", "Cases that wait in memory")
         self.retention_paused = self._gauge(
-            "qyran_retention_paused", "1 while cases are due and the clock is not believed"
+            "qyran_retention_paused", "1 while cases are due for removal and the clock is in doubt"
         )
         self.storage_refuses = self._gauge(
             "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause"
         )
 
-    def _deliver(self) -> None:
+    def _add_delivery(self) -> None:
         self.deliveries = self._counter("qyran_deliveries_total", "Submissions to a recipient", "recipient", "result")
         self.deliveries_pending = self._gauge(
-            "qyran_deliveries_pending", "Cases that a recipient has not taken yet", "recipient"
+            "qyran_deliveries_pending", "Cases that a recipient has not accepted yet", "recipient"
         )
         self.deliveries_refused = self._gauge(
             "qyran_deliveries_refused", "Cases that a recipient refused for good", "recipient"
         )
         self.delivery_oldest_s = self._gauge(
             "qyran_delivery_oldest_pending_timestamp_seconds",
-            "When the oldest pending case was recorded; 0: none waits",
+            "When the oldest pending case was recorded; 0 without a pending case",
             "recipient",
         )
         self.delivery_breaker = self._gauge(
             "qyran_delivery_breaker", "0 closed, 1 open: the recipient is down, 2 trying", "recipient"
         )
 
-    def _serve(self) -> None:
+    def _add_service(self) -> None:
         self.watchers = self._gauge("qyran_watchers", "Open watch streams")
         self.sent = self._counter("qyran_entries_sent_total", "Entries sent to watchers")
         self.consumer_lag = self._gauge("qyran_consumer_lag_entries", "Entries not acknowledged yet", "consumer")
         self.auth_failures = self._counter("qyran_auth_failures_total", "Calls without a valid credential or role")
-        self.rate_limited = self._counter("qyran_rate_limited_total", "Calls refused as too many")
+        self.rate_limited = self._counter("qyran_rate_limited_total", "Calls refused by the rate limit")
         self.certificate_ends_s = self._gauge(
             "qyran_certificate_expiry_timestamp_seconds", "End of the service's certificate"
         )
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
-        return self._known(Counter(name, says, labels, registry=self.registry), labels)
+        return self._remember(Counter(name, says, labels, registry=self.registry), labels)
 
     def _gauge(self, name: str, says: str, *labels: str) -> Gauge:
-        return self._known(Gauge(name, says, labels, registry=self.registry), labels)
+        return self._remember(Gauge(name, says, labels, registry=self.registry), labels)
 
     def _histogram(self, buckets: Sequence[float], name: str, says: str, *labels: str) -> Histogram:
-        return self._known(Histogram(name, says, labels, registry=self.registry, buckets=buckets), labels)
+        return self._remember(Histogram(name, says, labels, registry=self.registry, buckets=buckets), labels)
 
-    def _known(self, metric: M, labels: tuple[str, ...]) -> M:
-        """Remember whether the metric's series are a camera's."""
+    def _remember(self, metric: M, labels: tuple[str, ...]) -> M:
+        """Note whether the metric's series belong to a camera."""
         if "camera" in labels:
             self._of_camera.append(metric)
         if labels == ("camera",):
@@ -227,27 +232,27 @@ class Metrics:
         return metric
 
     def add_camera(self, camera: str) -> None:
-        """Bring the camera's series to life at zero."""
+        """Create the camera's series, at zero."""
         for metric in self._of_camera_alone:
             metric.labels(camera)
         for reason in DROP_REASONS:
             self.dropped.labels(camera, reason)
 
     def add_signal(self, camera: str, signal: str) -> None:
-        """Bring the series of a camera's signal to life."""
+        """Create the series of a camera's signal, at zero."""
         self.signal_phase.labels(camera, signal)
         self.signal_contradictions.labels(camera, signal)
         for phase in ("known", "unknown"):
             self.signal_looks.labels(camera, signal, phase)
 
     def remove_camera(self, camera: str) -> None:
-        """Take away every series of the camera."""
+        """Remove every series of the camera."""
         for metric in self._of_camera:
             metric.remove_by_labels({"camera": camera})
 
 
 @contextmanager
-def exposed(metrics: Metrics, host: str, port: int) -> Iterator[int]:
+def expose(metrics: Metrics, host: str, port: int) -> Iterator[int]:
     """Serve the metrics over HTTP; yields the port."""
     server: WSGIServer
     thread: Thread

@@ -1,8 +1,9 @@
-"""The stages of the engine as protocols: a noun with one trade each, its one method that trade's verb.
+"""The stages of the engine as protocols: each is a noun with one job, and its one method is the verb of that job.
 
-A stage is passive: it owns its state, is called from one thread at a time, and starts no thread that outlives
-`close`. What passes between stages is immutable. Batches come in the order of capture for every camera; between
-cameras there is no order.
+A stage is passive: it owns its state, is called from one thread at a time, and starts no thread that outlives `close`.
+What passes between stages is immutable. Batches arrive in the order of capture for every camera; between cameras there
+is no order. A stage that keeps something for each camera has `add_camera` and `remove_camera`, which
+`engine.app.stage_set` calls while every stage is idle; a camera index is never used again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Source(Protocol):
     """One camera or one video file."""
 
     def read(self) -> Iterable[Segment]:
-        """Yield segments as they complete, for ever for a camera, to the end for a file.
+        """Yield segments as they complete: without end for a camera, to the end for a file.
 
         Blocks at most for the I/O time-out. Reconnects by itself; raises only what no reconnect can mend.
         """
@@ -49,19 +50,19 @@ class Decoder(Protocol):
 
 
 FrameFetcher = Callable[[Sequence[Segment], Sequence[float]], Sequence[Still]]
-"""The second look: the whole frames of one camera nearest to the instants, in their order; from any thread.
+"""Gives the whole frames of one camera nearest to the instants, in the order of the instants; from any thread.
 
 Raises DecodeError."""
 
 
 class DriftMonitor(Protocol):
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
-        """The cameras, of all that are watched, that do not look where they looked when they were calibrated."""
+        """Return the cameras that do not look where they looked when they were calibrated, in this batch or not."""
 
 
 class Signals(Protocol):
     def observe(self, batch: FrameBatch, moved: frozenset[int]) -> None:
-        """Take in what the signal lamps of the frames show; of a camera that has `moved` nothing is believed."""
+        """Take in what the signal lamps of the frames show; the lamps of a camera that has `moved` are not read."""
 
 
 class Detector(Protocol):
@@ -78,19 +79,16 @@ class Tracker(Protocol):
     def track(self, detections: Detections) -> Tracks:
         """Give identities. A camera's result does not depend on which other cameras share the batch."""
 
-    def forget(self, camera: int) -> None:
-        """End all tracks of a camera (removed, or its picture changed size); the next `track` says so."""
+    def end_tracks(self, camera: int) -> None:
+        """End all tracks of a camera (silent or removed); the next `track` reports them as ended."""
 
 
 class Speedometer(Protocol):
-    def suspend(self, cameras: frozenset[int]) -> None:
-        """State no speed of what these cameras see from now on, and of all others again."""
+    def measure(self, tracks: Tracks, *, moved: frozenset[int], can_record: bool) -> Motion:
+        """Put the tracks on the ground and state speeds with their uncertainty, or why there is none.
 
-    def pause(self, paused: bool) -> None:
-        """State no speed at all from now on, because nothing can be recorded; or go on."""
-
-    def measure(self, tracks: Tracks) -> Motion:
-        """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
+        States no speed of a camera that has `moved`, and none at all if `can_record` is false.
+        """
 
 
 class Rulebook(Protocol):
@@ -100,7 +98,7 @@ class Rulebook(Protocol):
 
 class PlateReader(Protocol):
     def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
-        """The plate that the views of one vehicle agree on; None where none shows any."""
+        """The plate that the views of one vehicle agree on; None if no view shows one."""
 
 
 class VehicleRegistry(Protocol):
@@ -117,36 +115,33 @@ class Identifier(Protocol):
 
 
 class EvidenceBuilder(Protocol):
-    def keep(self, segment: Segment) -> None:
-        """Remember a segment for the evidence of what may be found in it. From any thread."""
-
-    def prove(self, violations: Sequence[Violation]) -> Sequence[Case]:
-        """Take violations in, give back the cases whose evidence is complete: those of earlier calls too.
+    def build(self, violations: Sequence[Violation]) -> Sequence[Case]:
+        """Take violations in; return the cases whose evidence is complete now, also those of earlier calls.
 
         A case waits until its camera's recording reaches the end of the clip, or until the camera has been silent for
         longer than the clip would take. Evidence files are on the disk, synced, before the case is returned.
         """
 
-    def release(self, camera: int) -> Sequence[Case]:
-        """Let go of a camera of which no segment will come any more; its cases still waiting, as `close` gives them."""
+    def finish_camera(self, index: int) -> Sequence[Case]:
+        """Build the pending cases of a camera that sends no more, from what there is."""
 
     @property
-    def refused(self) -> bool:
-        """Could the last case not be written? It waits, and is tried again by a later `prove`."""
+    def is_refused(self) -> bool:
+        """True if the last case could not be written. It waits, and a later `build` tries again."""
 
     @property
     def waiting(self) -> int:
-        """Violations whose cases are not made yet."""
+        """Number of violations without a case yet."""
 
     def close(self) -> Sequence[Case]:
-        """The cases still waiting, with the evidence there is."""
+        """Build all pending cases, from what there is."""
 
 
 class Ledger(Protocol):
     def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
-        """Make the cases durable, in order; a case that is there already is left as it is and not returned.
+        """Make the cases durable, in order; leaves out, and does not return, a case that it holds already.
 
-        Raises LedgerError with nothing appended, or CaseConflict.
+        Raises LedgerError or CaseConflict, with nothing appended.
         """
 
     def close(self) -> None: ...

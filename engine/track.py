@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.types import Detections, Floats, Floats32, Ints, Persons, Tracks, VehicleClass
+from engine.types import TRACK_BITS, Detections, Floats, Floats32, Ints, Ints32, Persons, Tracks, VehicleClass
 from kernels.assign import FREE
 from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable, track_batch, workspace
 
@@ -84,7 +85,9 @@ class KalmanTracker:
         self.parameters = parameters or TrackerParameters()
         self._parameters = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
         self._state = _new_state(0, capacity)
-        self._forgotten: list[int] = []
+        self._rows: dict[int, int] = {}
+        """The row of the state for every camera, ascending."""
+        self._ended: list[int] = []
 
     def track(self, detections: Detections) -> Tracks:
         """Give identities to the vehicles; persons stay without, and pass through as anonymous boxes.
@@ -93,18 +96,16 @@ class KalmanTracker:
         """
         frames = detections.frames
         _check(detections)
-        if len(frames) and (cameras := int(frames.camera.max()) + 1) > len(self._state.live):
-            self._grow(cameras, self._state.tracks.shape[1])
         kept = _vehicles(detections)
-        out = self._run(_batch(detections, kept))
+        out = self._run(_batch(detections, kept, self._rows_of(frames.camera)))
         reported = np.flatnonzero(out.identity != TENTATIVE)
-        ended = np.concatenate([np.array(self._forgotten, np.int64), out.ended[: out.ended_count[0]]])
-        self._forgotten.clear()
+        ended = np.concatenate([np.array(self._ended, np.int64), self._named(out.ended[: out.ended_count[0]])])
+        self._ended.clear()
         rows = kept[reported]
         return Tracks(
             frames=frames,
             frame=detections.frame[rows],
-            track=out.identity[reported],
+            track=self._named(out.identity[reported]),
             xyxy_px=detections.xyxy_px[rows],
             score=detections.score[rows],
             class_id=out.class_id[reported],
@@ -112,13 +113,39 @@ class KalmanTracker:
             persons=_persons(detections),
         )
 
-    def forget(self, camera: int) -> None:
-        """End all tracks of a camera; the next `track` says so. An unknown camera has none."""
-        if camera < len(self._state.live):
-            identities = self._state.tracks["identity"][camera, : self._state.live[camera]]
-            self._forgotten.extend(identities[identities != TENTATIVE].tolist())
-            self._state.live[camera] = 0
-            self._state.clock_s[camera] = -np.inf
+    def end_tracks(self, camera: int) -> None:
+        """End all tracks of a camera; the next `track` reports them. An unknown camera has none."""
+        if (row := self._rows.get(camera)) is not None:
+            identities = self._state.tracks["identity"][row, : self._state.live[row]]
+            self._ended.extend(self._named(identities[identities != TENTATIVE]).tolist())
+            self._state.live[row] = 0
+            self._state.clock_s[row] = -np.inf
+
+    def add_camera(self, index: int, camera: object = None) -> None:
+        """Make room for one more camera. `track` does so by itself for a camera that it does not know."""
+        self._add([index])
+
+    def remove_camera(self, index: int) -> None:
+        """Drop the state of a camera after `end_tracks`; between two batches."""
+        if (row := self._rows.pop(index, None)) is not None:
+            self._rows = {camera: row for row, camera in enumerate(self._rows)}
+            self._state = TrackTable(*(np.delete(column, row, axis=0) for column in self._state))
+
+    def _add(self, cameras: Sequence[int]) -> None:
+        self._rows |= {camera: len(self._rows) + number for number, camera in enumerate(cameras)}
+        self._grow(len(self._rows), self._state.tracks.shape[1])
+
+    def _rows_of(self, camera: Ints32) -> Ints32:
+        """(F,) i4: the row of the state for every frame."""
+        known, place = np.unique(camera, return_inverse=True)
+        if unknown := [index for index in known.tolist() if index not in self._rows]:
+            self._add(unknown)
+        return np.array([self._rows[index] for index in known.tolist()], np.int32)[place]
+
+    def _named(self, identity: Ints) -> Ints:
+        """Identities with the camera's index in the place of its row."""
+        camera = np.array(list(self._rows), np.int64)[identity >> TRACK_BITS]
+        return np.asarray((camera << TRACK_BITS) | (identity & ((1 << TRACK_BITS) - 1)))
 
     def _run(self, batch: Batch) -> Associations:
         rows, most = len(batch.score), int(np.diff(batch.first).max(initial=0))
@@ -166,10 +193,10 @@ def _persons(detections: Detections) -> Persons:
     return Persons(detections.frame[rows], detections.xyxy_px[rows])
 
 
-def _batch(detections: Detections, kept: Ints) -> Batch:
+def _batch(detections: Detections, kept: Ints, row: Ints32) -> Batch:
     frames = detections.frames
     return Batch(
-        frames.camera,
+        row,
         frames.captured_s,
         frames.size_px,
         np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),

@@ -1,4 +1,4 @@
-"""A prosecutor on real footage."""
+"""An evidence builder on real footage."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from PIL import Image
 
 from engine.config import EvidenceConfig
 from engine.errors import DecodeError
-from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin, SigningKey
+from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, SigningKey
 from engine.evidence.folder import Folders
 from engine.evidence.manifest import describe
+from engine.ingest import Recordings
 from engine.metrics import Metrics
 from engine.site import Calibration, Certificate, Place, Site
 from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass, document
@@ -45,7 +46,7 @@ SITE = Site(
 
 
 def found_boxes(count: int, *boxes: tuple[int, VehicleClass, tuple[float, float, float, float]]) -> Detections:
-    """What a detector says of `count` stills: (still, class, box) each."""
+    """Detections in `count` stills; each box is (still, class, box)."""
     return Detections(
         frames=Frames(
             camera=np.zeros(count, np.int32),
@@ -60,32 +61,44 @@ def found_boxes(count: int, *boxes: tuple[int, VehicleClass, tuple[float, float,
     )
 
 
-def nobody(stills: Sequence[object]) -> Detections:
+def find_nothing(stills: Sequence[object]) -> Detections:
     return found_boxes(len(stills))
 
 
 class Bench:
-    """A prosecutor on real footage, with a clock that the test moves."""
+    """An evidence builder on real footage, with a clock that the test moves."""
 
     def __init__(
-        self, root: Path, means: Means, config: EvidenceConfig | None = None, key: SigningKey | None = None
+        self, root: Path, tools: EvidenceTools, config: EvidenceConfig | None = None, key: SigningKey | None = None
     ) -> None:
+        config = config or EvidenceConfig()
         self.root = root
         self.now_s = 100.0
         self.metrics = Metrics()
         self.metrics.add_camera("gate")
+        self.recordings = Recordings(config.keep_s, config.keep_bytes, clock=lambda: self.now_s)
+        self.recordings.add_camera(0)
         self.evidence_builder = FileEvidenceBuilder(
-            config or EvidenceConfig(),
+            config,
             root,
-            Origin({0: CameraSite("gate", SITE)}, "QY-0001", ModelRecord("ssd", "ab" * 32, "onnxruntime cpu"), key),
-            means,
+            {0: CameraSite("gate", SITE)},
+            Origin("QY-0001", ModelRecord("ssd", "ab" * 32, "onnxruntime cpu"), key),
+            tools,
+            self.recordings,
             self.metrics,
             clock=lambda: self.now_s,
         )
 
     def keep(self, segments: Sequence[Segment]) -> None:
         for segment in segments:
-            self.evidence_builder.keep(segment)
+            self.recordings.keep(segment)
+
+    def remove_camera(self) -> Sequence[Case]:
+        """What becomes of the camera's pending cases when it leaves."""
+        cases = self.evidence_builder.finish_camera(0)
+        self.evidence_builder.remove_camera(0)
+        self.recordings.remove_camera(0)
+        return cases
 
     def incomplete(self) -> float:
         value = self.metrics.registry.get_sample_value("qyran_evidence_failures_total", {"camera": "gate"})
@@ -96,9 +109,9 @@ class Bench:
 VIOLATION = make_violation(EPOCH_S + 6.0)
 
 
-def prove(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.CaseDocument]:
+def build_case(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.CaseDocument]:
     bench.keep(footage)
-    (case,) = bench.evidence_builder.prove([VIOLATION])
+    (case,) = bench.evidence_builder.build([VIOLATION])
     return case, document.decode(case.document, source="case.json")
 
 

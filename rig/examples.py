@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from engine.ingest import Recordings
 from engine.types import (
     Bytes8,
     Case,
@@ -31,7 +33,7 @@ SIZE_PX = (320, 192)
 
 
 def make_document(number: int = 0, **changes: object) -> doc.CaseDocument:
-    """A complete document; cases of another number are other cases."""
+    """A complete document; another number is another case."""
     at = doc.moment(EPOCH_S + number)
     facts: dict[str, object] = {
         "schema": doc.SCHEMA,
@@ -84,7 +86,7 @@ def make_case(
 
 
 def write_case(root: Path, number: int, contents: dict[str, bytes]) -> Case:
-    """A case whose evidence files are really there."""
+    """A case with its evidence files on the disk."""
     files = tuple(
         EvidenceFile(name, "application/octet-stream", len(content), hashlib.sha256(content).hexdigest())
         for name, content in contents.items()
@@ -97,7 +99,7 @@ def write_case(root: Path, number: int, contents: dict[str, bytes]) -> Case:
 
 
 def make_violation(decisive_s: float, *, measured: bool = True, camera: int = 0, x_px: float = 100.0) -> Violation:
-    """A car that drives to the right for two seconds, decisive in their middle."""
+    """A car that drives to the right for two seconds; the decisive instant is in the middle."""
     times_s = [decisive_s + offset for offset in np.linspace(-1, 1, 9)]
     return Violation(
         kind="speeding" if measured else "wrong_way",
@@ -135,7 +137,7 @@ def make_violation(decisive_s: float, *, measured: bool = True, camera: int = 0,
 
 
 def picture(index: int) -> Bytes8:
-    """(H, W, 3) u1: frame `index` of the footage; no two pixels' neighbourhoods are alike, so a veil shows."""
+    """(H, W, 3) u1: frame `index` of the footage; a fine pattern everywhere, so that redaction shows."""
     width, height = SIZE_PX
     y, x = np.mgrid[:height, :width]
     checks = ((x // 4 + y // 4 + index) % 2) * 160 + 40
@@ -143,7 +145,7 @@ def picture(index: int) -> Bytes8:
 
 
 def make_footage(seconds: int, *, camera: int = 0, began_s: float = EPOCH_S) -> list[Segment]:
-    """H.264 of one-second segments, every frame's capture time known."""
+    """One-second segments of H.264 with a capture time for every frame."""
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height = SIZE_PX
     encoder.pix_fmt, encoder.framerate, encoder.time_base = "yuv420p", Fraction(FPS), Fraction(1, FPS)
@@ -157,3 +159,12 @@ def make_footage(seconds: int, *, camera: int = 0, began_s: float = EPOCH_S) -> 
     packets += encoder.encode(None)
     one = partial(cut, codec="h264", size_px=SIZE_PX, camera=camera, began_s=began_s, clock=Clock.SYNCHRONISED)
     return [one(packets[at : at + FPS], sequence=at // FPS) for at in range(0, len(packets), FPS)]
+
+
+def keep_all(segments: Sequence[Segment]) -> Recordings:
+    """Recordings that hold all of the segments of camera 0."""
+    recordings = Recordings(keep_s=3600.0, keep_bytes=1 << 30)
+    recordings.add_camera(0)
+    for segment in segments:
+        recordings.keep(segment)
+    return recordings

@@ -17,13 +17,13 @@ USER = "postgres"
 
 
 def programs() -> Path | None:
-    """The folder of `initdb` and `pg_ctl`, of the newest version that is installed."""
+    """The folder with `initdb` and `pg_ctl` of the newest installed version; None without any."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     return found[-1] if found else None
 
 
 class Server:
-    """One cluster, running until `stop`. Unless durable it does not sync: tests crash the server, never the machine."""
+    """One cluster, running until `stop`. It syncs only if durable: tests crash the server, never the machine."""
 
     def __init__(self, folder: Path, bin_: Path, *, durable: bool = False) -> None:
         self._fsync = "on" if durable else "off"
@@ -40,11 +40,11 @@ class Server:
         self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(log), "-o", options)
 
     def stop(self, mode: str = "immediate") -> None:
-        """`immediate` is a crash: nothing is flushed but what was committed."""
+        """`immediate` is a crash: only what was committed is flushed."""
         self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self._data))
 
     def empty_database(self) -> str:
-        """The URL of the one database, emptied: quicker than one a test, which is thousands of files."""
+        """The URL of the only database, emptied: faster than a new one per test, which is thousands of files."""
         wipe = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
         self._run("psql", "-q", "-h", str(self._socket), "-U", USER, "-c", wipe, USER)
         return f"postgresql://{USER}@/{USER}?host={self._socket}"
@@ -59,7 +59,7 @@ class Server:
 
 @contextmanager
 def running_server(*, durable: bool = False) -> Iterator[Server]:
-    """Raises SkipTest where the package is not installed: what cannot run here is no failure."""
+    """A server until the context ends. Raises SkipTest if the package is not installed."""
     bin_ = programs()
     if bin_ is None:
         raise SkipTest("PostgreSQL is not installed (Debian: apt-get install postgresql)")

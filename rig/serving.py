@@ -1,4 +1,4 @@
-"""A service over a real register, for what stands in front of a service."""
+"""A service over a real ledger, for tests and benchmarks of its clients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEARTBEAT_S, LOOK_S = 0.3, 0.05
 
 
 class NoCameras:
-    """A fleet without cameras."""
+    """A camera manager without cameras."""
 
     def all(self) -> Sequence[object]:
         return []
@@ -35,7 +35,7 @@ class NoCameras:
 
 
 class World:
-    """A register with evidence, the service over it and a channel to it; the service may stop and start again."""
+    """A ledger with evidence, the service over it and a channel to it; the service may stop and start again."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class World:
         serial: str = "QY-1",
         **config: object,
     ) -> None:
-        """`where`: URL of the register, SQLite in the folder where it is empty; `serial` as in `make_document`."""
+        """`where`: URL of the ledger; SQLite in the folder if it is empty. `serial` as in `make_document`."""
         self.folder = folder
         self.evidence = folder / "evidence"
         self.ledger = SqlLedger(where or folder / "ledger.db")
@@ -96,7 +96,7 @@ class World:
 
 
 def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
-    """Wait until something holds; False where it does not in time."""
+    """Wait until the condition is true; False if it is not in time."""
     deadline_s = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline_s:

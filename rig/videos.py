@@ -1,4 +1,4 @@
-"""Short videos in any codec, cut into segments; every picture tells its own number."""
+"""Short videos in any codec, cut into segments; every picture shows its own number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEGAN_S = 1_780_000_000.0
 
 
 def picture(number: int, size_px: tuple[int, int] = SIZE_PX) -> Bytes8:
-    """(H, W, 3): grey as bright as its number, with a bar that moves so that there is motion to predict."""
+    """(H, W, 3): grey, its brightness is its number, with a moving bar so that there is motion to predict."""
     width, height = size_px
     pixels = np.full((height, width, 3), 40 + 4 * (number % 50), np.uint8)
     pixels[height // 2 :, (5 * number) % width :][:, :9] = 255

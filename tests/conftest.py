@@ -6,10 +6,15 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from rig.postgres import Server, running_server
+
+# A test that fails must fail again: the same examples in every run, and no limit that a busy machine exceeds.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

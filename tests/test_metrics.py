@@ -4,7 +4,7 @@ import urllib.request
 
 from prometheus_client import Counter, Gauge, Histogram, generate_latest
 
-from engine.metrics import Metrics, exposed
+from engine.metrics import Metrics, expose
 
 EXPORTED = """
 counter qyran_auth_failures_total
@@ -141,7 +141,7 @@ def test_every_metric_with_a_camera_is_removed_with_it() -> None:
 
 def test_the_endpoint_serves_and_lets_go_of_its_port() -> None:
     metrics = Metrics()
-    with exposed(metrics, "127.0.0.1", 0) as port:
+    with expose(metrics, "127.0.0.1", 0) as port:
         assert b"qyran_watchers" in fetch(f"http://127.0.0.1:{port}/metrics")
-    with exposed(metrics, "127.0.0.1", port) as again:
+    with expose(metrics, "127.0.0.1", port) as again:
         assert again == port

@@ -147,8 +147,8 @@ def test_forgetting_a_camera_ends_its_tracks_and_no_others() -> None:
     tracker = KalmanTracker()
     both = [s for camera in (0, 1) for s in drive(steps(0, 1), camera=camera)]
     told = tracker.track(detections(both))
-    tracker.forget(0)
-    tracker.forget(77)
+    tracker.end_tracks(0)
+    tracker.end_tracks(77)
     after = tracker.track(detections([s for camera in (0, 1) for s in drive(steps(1, 2), camera=camera)]))
     assert after.ended.tolist() == sorted(set(told.track[told.camera == 0].tolist()))
     assert set(after.track[after.camera == 1].tolist()) == set(told.track[told.camera == 1].tolist())

@@ -1,8 +1,8 @@
-"""Which cameras there are: those of the configuration file, and over them what was ordered while the engine ran.
+"""Which cameras there are: those of the configuration file, changed by the orders on record.
 
-The newest version on record stands over the file: a camera that was removed stays away though the file names it, until
-it is added again. Secrets are not on record: an address has `${NAME}` for its user and password, of those names that
-the configuration allows (`service.camera_secrets`).
+The newest version on record overrides the file: a removed camera stays away even if the file names it, until it is
+added again. Secrets are not on record: an address has `${NAME}` for its user and password, and the configuration
+allows the names (`service.camera_secrets`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import structlog
 from engine.config import CameraConfig, EngineConfig, redact
 from engine.config.tomlfile import expand, variables_in
 from engine.errors import CalibrationError, ConfigError, LedgerError, NoCamera, OutOfDate, QyranError, RecordConflict
-from engine.ledger import CameraChange, CameraVersion, CameraVersions
+from engine.ledger import CameraChange, CameraState, CameraVersion, CameraVersions
 from engine.rules import load_site, parse_site
 from engine.site import Site
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class CameraRecord:
-    """A camera as it stands."""
+    """A camera in its newest version."""
 
     version: CameraVersion
     config: CameraConfig
@@ -43,13 +43,13 @@ class CameraRecord:
 
     @property
     def url(self) -> str:
-        """The address without its secrets; of a file that plays, its name alone."""
+        """The address without its secrets; of a file that plays, only its name."""
         url = redact(self.config.url)
         return url if "://" in url else Path(url).name
 
 
 class CameraStore:
-    """The cameras of a configuration, with what is on record about them."""
+    """The cameras of a configuration, with their versions on record."""
 
     def __init__(
         self,
@@ -58,7 +58,8 @@ class CameraStore:
         secrets: Mapping[str, str],
         check: Callable[[Site], object] = lambda site: None,
     ) -> None:
-        """`secrets` is where ${NAME}s come from; `check` raises ConfigError for a site that the engine cannot open."""
+        """`secrets` gives the values of ${NAME}s; `check` raises ConfigError or CalibrationError for a site that the
+        engine cannot open."""
         self._check = check
         self._declared = {camera.name: camera for camera in config.cameras}
         self._allowed = frozenset(config.service.camera_secrets)
@@ -69,85 +70,94 @@ class CameraStore:
     def all(self) -> Sequence[CameraRecord]:
         """Every camera that is not removed, those of the file first. Raises LedgerError.
 
-        One that cannot be read any more, as when its secret or its file is gone, is logged and left out.
+        A camera that cannot be read any more, for example without its secret or its file, is logged and left out.
         """
-        return [record for version in self._standing() if (record := self._read(version, _tell)) is not None]
+        return [record for version in self._present() if (record := self._read(version, _log_failure)) is not None]
 
     def watched(self) -> Sequence[CameraRecord]:
-        """Those to be watched that the engine can open; of the others one on record is logged and left out.
+        """Every camera to be watched that the engine can open; a camera on record that it cannot is logged, left out.
 
-        Raises LedgerError, and ConfigError or CalibrationError for one that only the configuration file speaks of.
+        Raises LedgerError, and ConfigError or CalibrationError for a camera of the configuration file alone.
         """
-        due = [version for version in self._standing() if version.state == "watched"]
-        return [record for version in due if (record := self._opened(version)) is not None]
+        due = [version for version in self._present() if version.state is CameraState.WATCHED]
+        return [record for version in due if (record := self._read_checked(version)) is not None]
 
     def due(self) -> frozenset[str]:
-        """The names of the cameras that ought to be watched, whether they can be or not. Raises LedgerError."""
-        return frozenset(one.camera for one in self._standing(whole=False) if one.state == "watched")
+        """The names of the cameras that should be watched, whether they can be opened or not. Raises LedgerError."""
+        return frozenset(one.camera for one in self._present(whole=False) if one.state is CameraState.WATCHED)
 
     def get(self, name: str) -> CameraRecord:
-        """A camera that is not removed; raises NoCamera, ConfigError, LedgerError."""
-        return self._record(self._there(name))
+        """A camera that is not removed. Raises NoCamera, ConfigError or LedgerError."""
+        return self._record(self._require(name))
 
     def history(self, name: str) -> Sequence[CameraChange]:
-        """Everything that was ordered about a camera, ascending."""
+        """The orders about a camera, oldest first."""
         return self._versions.history(name)
 
     def draft(self, settings: CameraConfig, site: str, still: bytes | None, by: str) -> CameraRecord:
-        """A camera as it would be, not yet on record. Raises ConfigError; RecordConflict where there is one already."""
+        """A new camera, not yet on record. Raises ConfigError, and RecordConflict if the name is taken."""
         name = settings.name
-        last = self._latest(name)
-        if self._stands(last):
+        last = self._newest(name)
+        if self._is_present(last):
             raise RecordConflict(f"camera {name!r} is there already")
-        table = msgspec.json.encode(settings, enc_hook=str)
-        fresh = (name, last.version + 1, "watched", table, site, still, 0.0, by, "add")
-        return self._record(CameraVersion(*fresh))
+        return self._record(
+            CameraVersion(
+                camera=name,
+                version=last.version + 1,
+                state=CameraState.WATCHED,
+                settings=msgspec.json.encode(settings, enc_hook=str),
+                site=site,
+                still=still,
+                changed_s=0.0,
+                changed_by=by,
+                change="add",
+            )
+        )
 
     def change(self, name: str, expected: int, by: str, change: str, **changes: Any) -> CameraRecord:
-        """A camera as it would be after a change, not yet on record.
+        """A changed camera, not yet on record.
 
-        Raises NoCamera, ConfigError, and OutOfDate where the camera is not at version `expected`.
+        Raises NoCamera, ConfigError, and OutOfDate if the camera is not at version `expected`.
         """
-        return self._record(self._following(name, expected, changed_by=by, change=change, **changes))
+        return self._record(self._next(name, expected, changed_by=by, change=change, **changes))
 
     def remove(self, name: str, expected: int, by: str) -> CameraVersion:
-        """Put on record that there is no such camera any more, be it one that cannot be read. Raises as `change`."""
-        gone = self._following(name, expected, changed_by=by, change="remove", state="removed")
-        return self._versions.add(gone)
+        """Put a removal on record, also of a camera that cannot be read any more. Raises what `change` does."""
+        return self._versions.add(self._next(name, expected, changed_by=by, change="remove", state=CameraState.REMOVED))
 
     def commit(self, record: CameraRecord) -> CameraRecord:
-        """Put a draft on record; from now on it stands, over restarts too. Raises OutOfDate, LedgerError."""
+        """Put a draft on record; it holds from now on, also after a restart. Raises OutOfDate or LedgerError."""
         return replace(record, version=self._versions.add(record.version))
 
-    def _following(self, name: str, expected: int, **changes: Any) -> CameraVersion:
-        """The version that follows the one that a change was made for. Raises NoCamera, OutOfDate."""
-        version = self._there(name)
+    def _next(self, name: str, expected: int, **changes: Any) -> CameraVersion:
+        """The version after `expected`. Raises NoCamera or OutOfDate."""
+        version = self._require(name)
         if version.version != expected:
             raise OutOfDate(f"camera {name!r} is at version {version.version}, not {expected}: look at it again")
         return replace(version, version=version.version + 1, **changes)
 
-    def _there(self, name: str) -> CameraVersion:
-        """The newest version of a camera that is not removed; raises NoCamera."""
-        version = self._latest(name)
-        if not self._stands(version):
+    def _require(self, name: str) -> CameraVersion:
+        """The newest version of a camera that is not removed. Raises NoCamera."""
+        version = self._newest(name)
+        if not self._is_present(version):
             raise NoCamera(f"there is no camera {name!r}")
         return version
 
-    def _latest(self, name: str) -> CameraVersion:
+    def _newest(self, name: str) -> CameraVersion:
         return self._versions.newest(name) or _of_the_file(name)
 
-    def _standing(self, *, whole: bool = True) -> Sequence[CameraVersion]:
+    def _present(self, *, whole: bool = True) -> Sequence[CameraVersion]:
         """The newest version of every camera that is not removed, those of the file first."""
         latest = self._versions.latest(whole=whole)
         names = [*self._declared, *(name for name in latest if name not in self._declared)]
-        return [version for name in names if self._stands(version := latest.get(name) or _of_the_file(name))]
+        return [version for name in names if self._is_present(version := latest.get(name) or _of_the_file(name))]
 
-    def _stands(self, version: CameraVersion) -> bool:
-        """Is there such a camera? One of the configuration file's goes when the file names it no more."""
+    def _is_present(self, version: CameraVersion) -> bool:
+        """False for a removed camera, and for one of the configuration file that the file no longer names."""
         known = version.settings is not None or version.camera in self._declared
-        return known and version.state != "removed"
+        return known and version.state is not CameraState.REMOVED
 
-    def _opened(self, version: CameraVersion) -> CameraRecord | None:
+    def _read_checked(self, version: CameraVersion) -> CameraRecord | None:
         record = self._read(version, _tolerate)
         try:
             if record is not None:
@@ -158,7 +168,7 @@ class CameraStore:
         return record
 
     def _read(self, version: CameraVersion, fail: Callable[[CameraVersion, QyranError], None]) -> CameraRecord | None:
-        """The record, or None with `fail` told why not. A register that fails here has failed to keep a still."""
+        """The record, or None after `fail` got the reason. LedgerError here means that a still cannot be kept."""
         try:
             return self._record(version)
         except (ConfigError, LedgerError) as error:
@@ -168,7 +178,7 @@ class CameraStore:
     def _record(self, version: CameraVersion) -> CameraRecord:
         config = self._declared[version.camera] if version.settings is None else self._settings(version)
         site, text = self._site(version, config)
-        return CameraRecord(version, config, site, text)
+        return CameraRecord(version=version, config=config, site=site, site_text=text)
 
     def _settings(self, version: CameraVersion) -> CameraConfig:
         source = f"camera {version.camera}"
@@ -180,7 +190,7 @@ class CameraStore:
         return msgspec.structs.replace(config, url=expand(config.url, self._secrets, source=source))
 
     def _require_allowed(self, url: str, source: str) -> None:
-        """Raises ConfigError for a secret that no order may name, whether there is one or not."""
+        """Raise ConfigError for a secret that no order may name, whether it is set or not."""
         for name in sorted(variables_in(url) - self._allowed):
             raise ConfigError(f"{source}: url: ${{{name}}} is none of the secrets that service.camera_secrets allows")
 
@@ -195,7 +205,7 @@ class CameraStore:
         return site, version.site
 
     def _still(self, content: bytes) -> Path:
-        """Where the still lies as a file, by its content. Raises LedgerError where the disk refuses it."""
+        """The still as a file, named by its content. Raises LedgerError if the disk refuses it."""
         path = self._stills / hashlib.sha256(content).hexdigest()
         try:
             if not path.exists() or path.read_bytes() != content:
@@ -209,20 +219,30 @@ class CameraStore:
 
 
 def _tolerate(version: CameraVersion, error: QyranError) -> None:
-    """A wrong configuration file is the operator's to mend before the start; what is on record holds up nobody."""
+    """Raise for a wrong configuration file, which the operator mends before the start; log what is on record."""
     if not version.version:
         raise error
-    _tell(version, error)
+    _log_failure(version, error)
 
 
-def _tell(version: CameraVersion, error: QyranError) -> None:
+def _log_failure(version: CameraVersion, error: QyranError) -> None:
     log.error("a camera cannot be watched", camera=version.camera, version=version.version, error=str(error))
 
 
 def _of_the_file(name: str) -> CameraVersion:
-    return CameraVersion(name, 0, "watched", None, None, None, 0.0, "configuration", "")
+    return CameraVersion(
+        camera=name,
+        version=0,
+        state=CameraState.WATCHED,
+        settings=None,
+        site=None,
+        still=None,
+        changed_s=0.0,
+        changed_by="configuration",
+        change="",
+    )
 
 
 def _decode(kind: type[Any], text: Any) -> Any:
-    """Paths, the one type that JSON does not have."""
+    """Decode a path, the one type that JSON does not have."""
     return kind(text)

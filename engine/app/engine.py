@@ -1,4 +1,4 @@
-"""Puts the engine together. It and `engine.crew`, which opens the stages, alone know the concrete classes."""
+"""Assembles the engine. Only this module and `engine.app.stage_set`, which opens the stages, name concrete classes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import msgspec
 from engine.access import AuditLog
 from engine.app.camera_store import CameraStore
 from engine.app.cameras import CameraManager
-from engine.app.housekeeping import open_housekeeper, tidying
-from engine.app.identification import require_means
+from engine.app.housekeeping import keep_house, open_housekeeper
+from engine.app.identification import require_confirmable
 from engine.app.sites import examine, size_warnings
-from engine.app.stage_set import StageSet, gpu_of, open_stage_set
-from engine.config import CameraConfig, EngineConfig, PipelineConfig, secrets, split_address
+from engine.app.stage_set import gpu_of, open_stage_set
+from engine.config import CameraConfig, EngineConfig, secrets, split_address
 from engine.deliver import open_deliverer
-from engine.gpu.health import Lost, watching
+from engine.gpu.health import watching
 from engine.ingest import FileSource, RtspSource
-from engine.ingest import probe as look_at
+from engine.ingest import probe as probe_camera
 from engine.ledger import CameraVersions, Consumers, Decisions, SqlLedger, Tokens
-from engine.metrics import Metrics, exposed
+from engine.metrics import Metrics, expose
 from engine.pipeline.loop import Pipeline
 from engine.pipeline.mailbox import Mailbox
 from engine.pipeline.runner import Runner
@@ -36,7 +36,7 @@ from engine.types import Entry
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """All of it, running: made by `build`."""
+    """The running engine, as `build` assembled it."""
 
     runner: Runner
     metrics: Metrics
@@ -55,72 +55,72 @@ class Engine:
 
 @contextmanager
 def build(config: EngineConfig) -> Iterator[Engine]:
-    """Open everything that the configuration names and start the service; closes it in the reverse order.
+    """Open all that the configuration names and start the service; closes it in the reverse order.
 
     Raises ConfigError, ModelError, CalibrationError, EvidenceError or LedgerError, with nothing left open.
     """
-    metrics = Metrics()
+    metrics, sizes = Metrics(), config.pipeline
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
-        metrics_port = stack.enter_context(exposed(metrics, host, port))
-        lost = stack.enter_context(watching(gpu_of(config), metrics))
+        metrics_port = stack.enter_context(expose(metrics, host, port))
+        find_loss = stack.enter_context(watching(gpu_of(config), metrics))
+
         ledger = stack.enter_context(closing(SqlLedger(config.ledger_at)))
-        versions = CameraVersions(ledger.database, config.device_serial)
-        fits = partial(_fits, config, load_catalogue(config.catalogue, config.review))
-        camera_store = CameraStore(config, versions, secrets(config), fits)
-        watched = camera_store.watched()
-        configs = tuple(camera.config for camera in watched)
-        now = msgspec.structs.replace(config, cameras=configs)
-        stage_set = stack.enter_context(open_stage_set(now, [camera.site for camera in watched], ledger, metrics))
+        database = ledger.database
         housekeeper = open_housekeeper(config, ledger, metrics)
+
+        require = partial(_require, config, load_catalogue(config.catalogue, config.review))
+        store = CameraStore(config, CameraVersions(database, config.device_serial), secrets(config), require)
+        watched = store.watched()
+        configs = tuple(camera.config for camera in watched)
+        with_cameras = msgspec.structs.replace(config, cameras=configs)
+        sites = [camera.site for camera in watched]
+        stage_set = stack.enter_context(open_stage_set(with_cameras, sites, ledger, metrics))
         housekeeper.recover()
+
         pipeline = Pipeline(stage_set.stages, stage_set.names, metrics)
         pipeline.step(())  # compiles the kernels before the first camera is opened
-        runner = _runner(config.pipeline, pipeline, stage_set, metrics, lost)
-        camera_manager = CameraManager(
-            camera_store, stage_set, runner, partial(_source, metrics), partial(_check, config), metrics
+        runner = Runner(
+            pipeline,
+            stage_set.recordings,
+            Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, stage_set.names.__getitem__),
+            batch_segments=sizes.batch_segments,
+            overlap=sizes.overlap,
+            find_loss=find_loss,
         )
-        camera_manager.begin(configs)
-        database = ledger.database
+        cameras = CameraManager(
+            store, stage_set, runner, partial(_open_source, metrics), partial(_check, config), metrics
+        )
+        cameras.start(configs)
+
         records = CaseRecords(
             ledger, Consumers(database), Decisions(database), config.evidence_root, config.device_serial
         )
         security = Security(Tokens(database), AuditLog(config.audit_folder))
-        service = Service(records, camera_manager, stage_set.signals, security, config.service, metrics)
+        service = Service(records, cameras, stage_set.signals, security, config.service, metrics)
         service.start()
         stack.callback(service.stop)
         stack.callback(runner.close)
         stack.enter_context(open_deliverer(config, ledger, metrics))
-        stack.enter_context(tidying(housekeeper))
-        yield Engine(runner, metrics, camera_manager, service.address, f"{host}:{metrics_port}")
+        stack.enter_context(keep_house(housekeeper))
+        yield Engine(runner, metrics, cameras, service.address, f"{host}:{metrics_port}")
 
 
-def _runner(sizes: PipelineConfig, pipeline: Pipeline, stage_set: StageSet, metrics: Metrics, lost: Lost) -> Runner:
-    return Runner(
-        pipeline,
-        stage_set.evidence_builder,
-        Mailbox(sizes.mailbox_segments, sizes.mailbox_camera_segments, metrics, stage_set.names.__getitem__),
-        batch_segments=sizes.batch_segments,
-        overlap=sizes.overlap,
-        lost=lost,
-    )
-
-
-def _fits(config: EngineConfig, catalogue: Catalogue, site: Site) -> None:
-    """Raises ConfigError or CalibrationError for a site that `open_crew` would not take."""
-    require_means(site, config)
+def _require(config: EngineConfig, catalogue: Catalogue, site: Site) -> None:
+    """Raise ConfigError or CalibrationError for a site that `open_stage_set` would refuse."""
+    require_confirmable(site, config)
     examine(site, catalogue)
 
 
-def _check(config: EngineConfig, camera: CameraConfig, site: Site, *, probe: bool) -> list[str]:
-    """`engine.app.cameras.Check`."""
-    require_means(site, config)
+def _check(config: EngineConfig, camera: CameraConfig, site: Site, probe: bool) -> list[str]:
+    """`engine.app.cameras.CameraCheck`."""
+    require_confirmable(site, config)
     warnings = examine(site, load_catalogue(config.catalogue, config.review))
-    return warnings + (size_warnings(site, look_at(camera)) if probe else [])
+    return warnings + (size_warnings(site, probe_camera(camera)) if probe else [])
 
 
-def _source(metrics: Metrics, index: int, camera: CameraConfig) -> Source:
-    """A camera, or a file that plays as if it were being filmed now."""
+def _open_source(metrics: Metrics, index: int, camera: CameraConfig) -> Source:
+    """A camera, or a file that plays as if it were filmed now."""
     if "://" in camera.url:
         return RtspSource(index, camera, metrics)
     return FileSource(index, camera, metrics, start_s=time.time())

@@ -1,4 +1,4 @@
-"""The crew: the stages for the cameras of a configuration, and how a camera joins and leaves them."""
+"""Opens the stages for the cameras of a configuration, and lets cameras come to all of them and go."""
 
 from __future__ import annotations
 
@@ -6,65 +6,77 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-from engine.app.identification import IdentificationContext, open_identifier, require_means
-from engine.app.sites import geometries
+from engine.app.identification import IdentificationContext, open_identifier, require_confirmable
 from engine.config import CameraConfig, EngineConfig
-from engine.decode.camera import CameraView
-from engine.decode.opening import Decoding, open_decoding
+from engine.decode.camera import view_of
+from engine.decode.opening import open_decoding
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.opening import open_detector
 from engine.detect.stills import StillDetector, sensitive
-from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin, SigningKey, load_signing_key
-from engine.measure import GroundSpeedometer
+from engine.evidence import (
+    CameraSite,
+    EvidenceTools,
+    FileEvidenceBuilder,
+    Origin,
+    SigningKey,
+    crossing_stills,
+    load_signing_key,
+)
+from engine.ingest import Recordings
+from engine.measure import GroundSpeedometer, geometries
 from engine.measure.drift import ViewDriftMonitor, references
 from engine.metrics import Metrics
 from engine.pipeline.loop import Stages
+from engine.pipeline.observed import observe_stages
 from engine.rules import Catalogue, SiteRulebook, load_catalogue
 from engine.signals import SignalBook
-from engine.site import Site
-from engine.stages import FrameFetcher, Ledger
+from engine.site import Site, WatchedCamera
+from engine.stages import Ledger
 from engine.track import KalmanTracker, TrackerParameters
+from engine.types import Violation
 from engine.types.document import Liability
+
+
+class CameraStage(Protocol):
+    """A stage that keeps something for each camera. Both methods are called between two batches."""
+
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Know one more camera. `index` is above all earlier ones; the site has passed `examine`."""
+
+    def remove_camera(self, index: int) -> None:
+        """Keep nothing of a camera that sends no more and whose tracks have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageSet:
-    """The stages, and how a camera joins and leaves them: before the first batch, or while every stage is idle."""
+    """The stages, and how a camera comes to all of them and goes: before the first batch, or between two."""
 
     stages: Stages
-    decoding: Decoding
-    views: dict[int, CameraView]
-    guard: ViewDriftMonitor
     signals: SignalBook
-    speedometer: GroundSpeedometer
-    rulebook: SiteRulebook
-    evidence_builder: FileEvidenceBuilder
-    scenes: dict[int, CameraSite]
+    camera_stages: Sequence[CameraStage]
+    recordings: Recordings
     names: dict[int, str]
-    """Of every camera that ever joined: an index is never used again."""
+    sites: dict[int, Site]
+    metrics: Metrics
 
-    def admit(self, camera: int, config: CameraConfig, site: Site) -> None:
+    def add_camera(self, index: int, config: CameraConfig, site: Site) -> None:
         """Let every stage know one more camera; its site has passed `examine`."""
-        self.names[camera] = config.name
-        self.scenes[camera] = CameraSite(config.name, site)
-        self.views[camera] = _view(config, site)
-        self.decoding.renew()
-        for reference in references({camera: site}).values():
-            self.guard.admit(camera, reference)
-        for found in geometries({camera: site}).values():
-            self.speedometer.admit(camera, found)
-        self.signals.admit(camera, config.name, site)
-        self.rulebook.admit(camera, site)
-        self.evidence_builder.admit(camera)
+        self.names[index], self.sites[index] = config.name, site
+        self.metrics.add_camera(config.name)
+        self.recordings.add_camera(index)
+        for stage in self.camera_stages:
+            stage.add_camera(index, WatchedCamera(config, site))
 
-    def release(self, camera: int) -> None:
-        """Let every stage forget a camera that `Runner.leave` has settled."""
-        del self.views[camera]
-        self.guard.release(camera)
-        self.signals.release(camera)
-        self.rulebook.release(camera)
+    def remove_camera(self, index: int) -> None:
+        """Let every stage forget a camera that `Runner.remove_camera` has finished."""
+        for stage in self.camera_stages:
+            stage.remove_camera(index)
+        self.recordings.remove_camera(index)
+        self.metrics.remove_camera(self.names[index])
+        del self.names[index], self.sites[index]
 
 
 @contextmanager
@@ -75,9 +87,9 @@ def open_stages(
     metrics: Metrics,
     signals: SignalBook | None = None,
 ) -> Iterator[Stages]:
-    """The stages for the cameras of `config`, each with its site, in order; closes them, but for the register.
+    """The stages for the cameras of `config`, each with its site, in order; closes them, except the ledger.
 
-    `signals` where somebody else reports to it, too.
+    Pass `signals` to report phases to it from outside.
     """
     with open_stage_set(config, sites, ledger, metrics, signals) as stage_set:
         yield stage_set.stages
@@ -91,74 +103,83 @@ def open_stage_set(
     metrics: Metrics,
     signals: SignalBook | None = None,
 ) -> Iterator[StageSet]:
-    """The same, with the cameras free to come and go."""
+    """The same, and cameras may come and go."""
     for site in sites:
-        require_means(site, config)
+        require_confirmable(site, config)
     by_index, names = dict(enumerate(sites)), config.camera_names
+    cameras = {index: WatchedCamera(*pair) for index, pair in enumerate(zip(config.cameras, sites, strict=True))}
+    camera_sites = {index: CameraSite(camera.name, camera.site) for index, camera in cameras.items()}
     card, catalogue = find_card(config.detector.card), load_catalogue(config.catalogue, config.review)
-    signals = signals or SignalBook(by_index, names, metrics)
-    views = {index: _view(*pair) for index, pair in enumerate(zip(config.cameras, sites, strict=True))}
-    scenes = {index: CameraSite(names[index], site) for index, site in by_index.items()}
+    recordings = Recordings(config.evidence.keep_s, config.evidence.keep_bytes)
+    for index, camera in cameras.items():
+        recordings.add_camera(index)
+        metrics.add_camera(camera.name)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, gpu_of(config))))
-        watchful = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
+        still_network = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
+        views = {index: view_of(camera) for index, camera in cameras.items()}
         decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
-        origin = Origin(scenes, config.device_serial, detector.model, _key(config), _liability(catalogue))
-        means = Means(decoding.look, StillDetector(watchful, card.input))
-        evidence_builder = FileEvidenceBuilder(config.evidence, config.evidence_root, origin, means, metrics)
-        around = _surroundings(scenes, names, decoding.look, evidence_builder, ledger, catalogue, metrics)
-        guard = ViewDriftMonitor(references(by_index), decoding.look, metrics, names)
+        drift_monitor = ViewDriftMonitor(references(by_index), decoding.fetch_frames, metrics, names)
+        signals = signals or SignalBook(by_index, names, metrics)
+        tracker = KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold))
         speedometer = GroundSpeedometer(geometries(by_index))
-        rulebook = SiteRulebook(by_index, names, catalogue, signals=signals, unjudged=partial(_tally, metrics, names))
+        rulebook = SiteRulebook(by_index, names, catalogue, signals=signals, unjudged=partial(_count, metrics, names))
+        tools = EvidenceTools(decoding.fetch_frames, StillDetector(still_network, card.input))
+        context = IdentificationContext(
+            site_of=by_index.__getitem__,
+            names=names,
+            recordings=recordings,
+            fetch_frames=decoding.fetch_frames,
+            ledger=ledger,
+            metrics=metrics,
+            catalogue=catalogue,
+            take_stills=partial(_take_stills, recordings, camera_sites, tools, config.evidence.jpeg_quality),
+        )
+        identifier = stack.enter_context(open_identifier(config, context))
+        origin = Origin(config.device_serial, detector.model, _key(config), _liability(catalogue))
+        evidence_builder = FileEvidenceBuilder(
+            config.evidence, config.evidence_root, camera_sites, origin, tools, recordings, metrics
+        )
         stages = Stages(
+            recordings=recordings,
+            drift_monitor=drift_monitor,
             decoder=decoding.decoder,
-            guard=guard,
             signals=signals,
             detector=detector,
-            tracker=KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold)),
+            tracker=tracker,
             speedometer=speedometer,
             rulebook=rulebook,
-            identifier=stack.enter_context(open_identifier(config, around)),
+            identifier=identifier,
             evidence_builder=evidence_builder,
             ledger=ledger,
         )
-        yield StageSet(stages, decoding, views, guard, signals, speedometer, rulebook, evidence_builder, scenes, names)
+        yield StageSet(
+            stages=observe_stages(stages, names, metrics),
+            signals=signals,
+            camera_stages=(
+                decoding, drift_monitor, signals, tracker, speedometer, rulebook, identifier, evidence_builder,
+            ),
+            recordings=recordings,
+            names=names,
+            sites=by_index,
+            metrics=metrics,
+        )  # fmt: skip
 
 
-def _surroundings(
-    scenes: Mapping[int, CameraSite],
-    names: Mapping[int, str],
-    look: FrameFetcher,
-    evidence_builder: FileEvidenceBuilder,
-    ledger: Ledger,
-    catalogue: Catalogue,
-    metrics: Metrics,
-) -> IdentificationContext:
-    return IdentificationContext(
-        site_of=lambda camera: scenes[camera].site,
-        names=names,
-        kept=evidence_builder.kept,
-        look=look,
-        ledger=ledger,
-        metrics=metrics,
-        catalogue=catalogue,
-        reached_s=evidence_builder.reached_s,
-        shoot=evidence_builder.shoot,
-    )
+def _take_stills(
+    recordings: Recordings, cameras: Mapping[int, CameraSite], tools: EvidenceTools, quality: int, crossing: Violation
+) -> Mapping[str, bytes]:
+    """`crossing_stills` of a camera that was there at the start: only those are ends of sections."""
+    return crossing_stills(crossing, recordings, cameras[crossing.camera], tools, quality)
 
 
-def _tally(metrics: Metrics, names: Mapping[int, str], camera: int, reason: str, frames: int) -> None:
+def _count(metrics: Metrics, names: Mapping[int, str], camera: int, reason: str, frames: int) -> None:
     metrics.unjudged.labels(names[camera], reason).inc(frames)
 
 
 def gpu_of(config: EngineConfig) -> int:
-    """The GPU of this process: pixels are made where they are looked at."""
+    """The GPU of this process: pixels are made where the detector reads them."""
     return 0 if config.decoder.device == "cpu" else config.decoder.device
-
-
-def _view(camera: CameraConfig, site: Site) -> CameraView:
-    lossy = "://" in camera.url and camera.transport == "udp"
-    return CameraView(camera.name, camera.detect_fps, camera.regions, site.lamps, site.image_size_px, lossy)
 
 
 def _liability(catalogue: Catalogue) -> Liability | None:
@@ -167,6 +188,6 @@ def _liability(catalogue: Catalogue) -> Liability | None:
 
 
 def _key(config: EngineConfig) -> SigningKey | None:
-    """What cases are signed with. Raises ConfigError."""
+    """The key that cases are signed with. Raises ConfigError."""
     path = config.evidence.signing_key
     return load_signing_key(path) if path else None

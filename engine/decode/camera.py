@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import WHOLE_PICTURE, Region
-from engine.site.signals import Lamp
+from engine.site import Lamp, WatchedCamera
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,10 @@ class CameraView:
     """Width and height of the picture that the lamps were drawn on; in a picture of another size none is read."""
     lossy: bool = False
     """Packets may be missing in its stream, which came over UDP: only a decoder that notices damage may decode it."""
+
+
+def view_of(camera: WatchedCamera) -> CameraView:
+    """The view that a camera's configuration and site ask for."""
+    config, site = camera.config, camera.site
+    lossy = "://" in config.url and config.transport == "udp"
+    return CameraView(camera.name, config.detect_fps, config.regions, site.lamps, site.image_size_px, lossy)

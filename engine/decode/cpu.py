@@ -77,6 +77,10 @@ class CpuDecoder:
             return DecodedPart(batch, index)
         return _without([task for task, ok in zip(tasks, sound, strict=True) if not ok], DecodedPart(batch, index))
 
+    def remove_camera(self, camera: int) -> None:
+        """Forget a camera; between two batches."""
+        self._planner.remove_camera(camera)
+
     def close(self) -> None:
         """Wait for the threads to end."""
         self._pool.shutdown()

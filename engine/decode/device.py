@@ -109,8 +109,14 @@ class DeviceDecoder:
             parts.append(self._cpu.decode_chosen(refused))
         return joined(parts, _end_to_end([part.batch.pixels for part in parts]))
 
+    def remove_camera(self, camera: int) -> None:
+        """Forget a camera; between two batches."""
+        self._planner.remove_camera(camera)
+        self._formats.remove_camera(camera)
+        self._refusals.pop(camera, None)
+
     def close(self) -> None:
-        """Let go of the device's memory."""
+        """Free the device's memory; the next batch takes it again."""
         if self._graph is not None:
             self._graph.close()
             self._graph = None

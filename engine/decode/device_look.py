@@ -21,7 +21,7 @@ from engine.types import Bytes8, Segment, Still
 log = structlog.get_logger()
 
 
-class DaliStillGraph(Protocol):
+class StillGraph(Protocol):
     """`dali.DaliStillGraph`."""
 
     def run(self, sample: Sample) -> list[Bytes8]: ...
@@ -39,26 +39,34 @@ class DeviceFrameFetcher:
         self,
         cameras: Mapping[int, CameraView],
         formats: PictureFormats,
-        open_graph: Callable[[], DaliStillGraph],
+        open_graph: Callable[[], StillGraph],
         metrics: Metrics,
     ) -> None:
         self._cameras = cameras
         self._formats = formats
         self._open_graph = open_graph
         self._metrics = metrics
-        self._graph: DaliStillGraph | None = None
+        self._graph: StillGraph | None = None
         self._lock = Lock()
 
     def __call__(self, segments: Sequence[Segment], instants_s: Sequence[float]) -> list[Still]:
         """As `look`. Raises DecodeError where the CPU cannot decode them either."""
         return look(segments, instants_s, self._stills)
 
+    def remove_camera(self, camera: int) -> None:
+        """Forget a camera. The CPU decodes what is still asked of its recording."""
+        with self._lock:
+            self._formats.remove_camera(camera)
+
     def close(self) -> None:
         with self._lock:
             self._drop()
 
     def _stills(self, segment: Segment, rows: Sequence[int]) -> Iterator[tuple[int, Still]]:
-        view = self._cameras[segment.camera]
+        view = self._cameras.get(segment.camera)
+        if view is None:
+            yield from stills(segment, rows)
+            return
         with self._lock:
             made = asked(segment, np.array(rows, np.int64), self._formats, RGB, view)
             pictures, reason = self._run(made, view) if isinstance(made, Sample) else ([], made)

@@ -57,6 +57,10 @@ class PictureFormats:
             self._known[segment.camera] = (mark, self._learnt(segment))
         return self._known[segment.camera][1]
 
+    def remove_camera(self, camera: int) -> None:
+        """Forget a camera."""
+        self._known.pop(camera, None)
+
     def refuse(self, camera: int) -> None:
         """The GPU does not decode what this camera sends: it is not asked again until the format changes."""
         mark, known = self._known[camera]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import structlog
 
 from engine.config import DecoderConfig, PipelineConfig
-from engine.decode.camera import CameraView
+from engine.decode.camera import CameraView, view_of
 from engine.decode.cpu import CpuDecoder
 from engine.decode.formats import ON_DALI_CPU, ON_GPU, PictureFormats
 from engine.decode.model_input import ModelInput
@@ -18,7 +18,12 @@ from engine.decode.second_look import look
 from engine.errors import ConfigError
 from engine.gpu.health import has_driver
 from engine.metrics import Metrics
-from engine.stages import Decoder, FrameFetcher
+from engine.site import WatchedCamera
+from engine.stages import FrameFetcher
+
+if TYPE_CHECKING:  # both need the packages of the extra `gpu`
+    from engine.decode.device import DeviceDecoder
+    from engine.decode.device_look import DeviceFrameFetcher
 
 log = structlog.get_logger()
 
@@ -29,33 +34,51 @@ Device = int | None
 """Index of a GPU; None for DALI's CPU backend."""
 
 
-@dataclass(frozen=True, slots=True)
 class Decoding:
-    """The decoder, and the frames of few instants at full size."""
+    """The decoder, and the fetcher of single frames at full size; both know the same cameras."""
 
-    decoder: Decoder
-    look: FrameFetcher
-    renew: Callable[[], None] = lambda: None
-    """Call it when a camera has come to the mapping that this was opened with; between two batches."""
+    def __init__(
+        self,
+        views: dict[int, CameraView],
+        decoder: CpuDecoder | DeviceDecoder,
+        fetcher: DeviceFrameFetcher | None = None,
+    ) -> None:
+        """`views` by camera index, shared by both. Without a `fetcher` the CPU fetches frames."""
+        self.decoder = decoder
+        self.fetch_frames: FrameFetcher = fetcher or look
+        self._views = views
+        self._parts = (decoder, fetcher) if fetcher else (decoder,)
+
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Decode one more camera; between two batches. A graph on a device is made anew, since it may be too small."""
+        self._views[index] = view_of(camera)
+        if not isinstance(self.decoder, CpuDecoder):
+            self.decoder.close()
+
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera; between two batches."""
+        del self._views[index]
+        for part in self._parts:
+            part.remove_camera(index)
 
 
 @contextmanager
 def open_decoding(
-    config: DecoderConfig, sizes: PipelineConfig, cameras: Mapping[int, CameraView], model: ModelInput, metrics: Metrics
+    config: DecoderConfig, sizes: PipelineConfig, views: dict[int, CameraView], model: ModelInput, metrics: Metrics
 ) -> Iterator[Decoding]:
-    """Open what `config` asks for; closes it. Cameras may come to `cameras` and go between two batches.
+    """Open what `config` asks for, for the cameras of `views`; closes it.
 
-    Raises ConfigError where DALI is asked for and cannot run.
+    Raises ConfigError if DALI is asked for and cannot run.
     """
-    cpu = CpuDecoder(cameras, model, metrics, sizes.decode_threads)
+    cpu = CpuDecoder(views, model, metrics, sizes.decode_threads)
     try:
         if not _on_device(config):
-            _tell(metrics, "cpu", "cpu")
-            yield Decoding(cpu, look)
+            _log_decoder(metrics, "cpu", "cpu")
+            yield Decoding(views, cpu)
             return
         device = None if config.device == "cpu" else config.device
-        with _device_decoding(config, sizes, cameras, model, metrics, device, cpu) as decoding:
-            _tell(metrics, "dali", "cpu" if device is None else f"cuda:{device}")
+        with _device_decoding(config, sizes, views, model, metrics, device, cpu) as decoding:
+            _log_decoder(metrics, "dali", "cpu" if device is None else f"cuda:{device}")
             yield decoding
     finally:
         cpu.close()
@@ -65,7 +88,7 @@ def open_decoding(
 def _device_decoding(
     config: DecoderConfig,
     sizes: PipelineConfig,
-    cameras: Mapping[int, CameraView],
+    views: dict[int, CameraView],
     model: ModelInput,
     metrics: Metrics,
     device: Device,
@@ -78,7 +101,7 @@ def _device_decoding(
     codecs = ON_DALI_CPU if device is None else ON_GPU
     threads = sizes.decode_threads
     decoder = DeviceDecoder(
-        cameras,
+        views,
         model,
         metrics,
         cpu=cpu,
@@ -87,18 +110,18 @@ def _device_decoding(
             model,
             device,
             most=most,
-            regions=max((len(view.regions) for view in cameras.values()), default=1),
-            lamps=any(view.lamps for view in cameras.values()),
+            regions=max((len(view.regions) for view in views.values()), default=1),
+            lamps=any(view.lamps for view in views.values()),
             threads=threads,
         ),
         budget_bytes=config.memory_mb * _MEGABYTE,
         most=sizes.batch_segments,
     )
-    device_look = DeviceFrameFetcher(cameras, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
+    fetcher = DeviceFrameFetcher(views, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
     try:
-        yield Decoding(decoder, device_look, renew=decoder.close)
+        yield Decoding(views, decoder, fetcher)
     finally:
-        device_look.close()
+        fetcher.close()
         decoder.close()
 
 
@@ -140,6 +163,6 @@ def _is_installed(package: str) -> bool:
         return False
 
 
-def _tell(metrics: Metrics, decoder: str, device: str) -> None:
+def _log_decoder(metrics: Metrics, decoder: str, device: str) -> None:
     metrics.decoder.labels(decoder, device).set(1)
     log.info("decoder", decoder=decoder, device=device)

@@ -44,10 +44,12 @@ class Planner:
             for index, segment in enumerate(segments)
         ]
 
+    def remove_camera(self, camera: int) -> None:
+        """Forget a camera; between two batches."""
+        self._schedules.pop(camera, None)
+
     def _schedule(self, camera: int) -> Schedule:
-        """Made at the camera's first segment; those of cameras that went are dropped then."""
         if camera not in self._schedules:
-            self._schedules = {known: one for known, one in self._schedules.items() if known in self._cameras}
             self._schedules[camera] = Schedule(self._cameras[camera].detect_fps)
         return self._schedules[camera]
 

@@ -1,23 +1,26 @@
 """Evidence: from a violation to a case, a folder of files that proves it."""
 
+from engine.evidence.artifacts import EvidenceTools, crossing_stills
 from engine.evidence.audit import audit
-from engine.evidence.builder import CameraSite, FileEvidenceBuilder, Means, Origin
+from engine.evidence.builder import FileEvidenceBuilder
 from engine.evidence.folder import remove_folder
 from engine.evidence.identity import case_id
 from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
 from engine.evidence.manifest import verify_case
+from engine.evidence.record import CameraSite, Origin
 from engine.evidence.recovery import stored_cases
 from engine.evidence.report import embedded, languages, write_report
 
 __all__ = [
     "CameraSite",
+    "EvidenceTools",
     "FileEvidenceBuilder",
-    "Means",
     "Origin",
     "PublicKey",
     "SigningKey",
     "audit",
     "case_id",
+    "crossing_stills",
     "embedded",
     "languages",
     "load_public_key",

@@ -15,10 +15,10 @@ from engine.evidence.overlay import Overlay, drawn
 from engine.evidence.plan import draw_plan
 from engine.evidence.plate import PLATE, plate_still
 from engine.evidence.record import Artifacts, CameraSite, local_time, speed_lines
-from engine.evidence.recording import run_around
 from engine.evidence.ruled import ruled_by
 from engine.evidence.stills import SeenObject
-from engine.ingest.remux import to_mp4
+from engine.ingest.recordings import Recordings
+from engine.ingest.remux import runs, to_mp4
 from engine.stages import FrameFetcher
 from engine.types import BoxPx, Detections, PlateSighting, Segment, Still, VehicleClass, Violation
 from engine.types import document as doc
@@ -31,69 +31,81 @@ T = TypeVar("T")
 OVERVIEW, VEHICLE, OVERLAY, PLAN, CLIP = "overview.jpg", "vehicle.jpg", "overlay.jpg", "plan.svg", "clip.mp4"
 DECISIVE = "decisive"
 FEWEST_STILLS = 2
-"""Of a measured kind: two stills let anybody compute the speed again."""
+"""For a measured kind: two stills let anyone compute the speed again."""
 DRAWING_QUALITY = 85
-"""JPEG quality of what nobody measures in."""
+"""JPEG quality of a drawing, in which nothing is measured."""
 FAR_S = 0.2
-"""A still farther from its instant than this is said to be."""
+"""A still farther from its instant than this is reported."""
 SHORT_S = 0.05
 """The clip may miss this much of the proof at either end: less than a frame or two."""
 
-Find = Callable[[Sequence[Still]], Detections]
-"""Persons and vehicles in stills, in image pixels; `frame` is the still's index. May raise."""
+ObjectFinder = Callable[[Sequence[Still]], Detections]
+"""Finds persons and vehicles in stills, in image pixels; `frame` is the still's index. May raise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What evidence needs of other stages."""
+class EvidenceTools:
+    """What evidence needs from decoder and detector."""
 
-    look: FrameFetcher
-    find_people_and_vehicles: Find
+    fetch_frames: FrameFetcher
+    find_objects: ObjectFinder
 
 
-def gather(
-    violation: Violation, segments: Sequence[Segment], scene: CameraSite, means: Means, quality: int
+def make_artifacts(
+    violation: Violation, segments: Sequence[Segment], camera: CameraSite, tools: EvidenceTools, quality: int
 ) -> Artifacts:
-    """Make all that can be made of the segments; what cannot is said in `incomplete`."""
-    table = _Collector(scene.camera)
+    """Make all that the segments allow; `incomplete` names what is missing. `quality` is the JPEG quality of stills."""
+    made = _Collector(camera.camera)
     wanted = instants_of(violation)
-    shown = _look(table, segments, wanted, means.look)
-    named = _name_files(shown)
+    found = _fetch_stills(made, segments, wanted, tools.fetch_frames)
+    named = _name_files(found)
     if named:
-        seen = _see(table, list(named.values()), means.find_people_and_vehicles)
-        pictures = partial(_pictures, violation, scene, named, seen, quality)
-        table.files |= table.attempt("The stills could not be made", pictures) or {}
+        objects = _find_objects(made, list(named.values()), tools.find_objects)
+        pictures = partial(_pictures, violation, camera, named, objects, quality)
+        made.files |= made.attempt("The stills could not be made", pictures) or {}
     if violation.plate:
-        _show_plate(table, violation.plate, segments, means.look, quality)
+        _add_plate(made, violation.plate, segments, tools.fetch_frames, quality)
     if violation.measurement and len(named) < FEWEST_STILLS:
-        table.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
-    if plan := table.attempt("The plan could not be drawn", partial(_plan, violation, scene, wanted)):
-        table.files[PLAN] = plan
-    clip = _clip(table, violation, segments)
-    instants = _instants(table, wanted, shown, named)
-    return Artifacts(table.files, instants, clip, tuple(table.incomplete))
+        made.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
+    if plan := made.attempt("The plan could not be drawn", partial(_plan, violation, camera, wanted)):
+        made.files[PLAN] = plan
+    clip = _add_clip(made, violation, segments)
+    instants = _instants(made, wanted, found, named)
+    return Artifacts(made.files, instants, clip, tuple(made.incomplete))
 
 
-def given(violation: Violation, files: Mapping[str, bytes]) -> Artifacts:
-    """What was made while the recordings of both ends of a drive were kept; there is no clip of it."""
-    table = _Collector(violation.section.section if violation.section else "")
-    table.files |= files
+def section_artifacts(violation: Violation, files: Mapping[str, bytes]) -> Artifacts:
+    """The stills taken at both ends of a section while the recordings were kept; there is no clip of the drive."""
+    made = _Collector(violation.section.section if violation.section else "")
+    made.files |= files
     ends = {"entry": f"entry-{OVERVIEW}", "exit": OVERVIEW}
     instants = []
     for name, at_s in violation.instants.items():
         still = ends.get(name) if ends.get(name) in files else None
         if still is None:
-            table.miss(f"No still of the instant {name}")
-        shown = moment(at_s)
+            made.miss(f"No still of the instant {name}")
+        captured = moment(at_s)
         instants.append(
-            doc.InstantRecord(name=name, captured=shown, still=still, still_captured=shown if still else None)
+            doc.InstantRecord(name=name, captured=captured, still=still, still_captured=captured if still else None)
         )
-    return Artifacts(table.files, tuple(instants), None, tuple(table.incomplete))
+    return Artifacts(made.files, tuple(instants), None, tuple(made.incomplete))
+
+
+def crossing_stills(
+    crossing: Violation, recordings: Recordings, camera: CameraSite, tools: EvidenceTools, quality: int
+) -> Mapping[str, bytes]:
+    """Stills of a vehicle that crosses one end of a section, by file name: the whole frame, the vehicle, its plate.
+
+    They are taken now because the recording is gone by the time the drive is judged. May lack any of them.
+    """
+    segments = recordings.between(crossing.camera, crossing.began_s, crossing.ended_s)
+    files = make_artifacts(crossing, segments, camera, tools, quality).files
+    return {name: files[name] for name in (OVERVIEW, VEHICLE, PLATE) if name in files}
 
 
 def instants_of(violation: Violation) -> Mapping[str, float]:
     """Every instant that gets a still, by name: the decisive one, those that the rule names, and of a measured kind
-    the ends of the measurement where the others are fewer than two."""
+    the ends of the measurement if the others are fewer than two."""
     wanted = {DECISIVE: violation.decisive_s, **violation.instants}
     measured = violation.measurement
     if measured and len(set(wanted.values())) < FEWEST_STILLS:
@@ -102,7 +114,7 @@ def instants_of(violation: Violation) -> Mapping[str, float]:
 
 
 class _Collector:
-    """What has been laid on the table so far, and what is missing from it."""
+    """The files made so far, and what is missing."""
 
     def __init__(self, camera: str) -> None:
         self.files: dict[str, bytes] = {}
@@ -113,50 +125,52 @@ class _Collector:
         log.warning("evidence incomplete", camera=self._camera, what=sentence)
         self.incomplete.append(f"{sentence}.")
 
-    def attempt(self, failure: str, verb: Callable[[], T]) -> T | None:
+    def attempt(self, failure: str, make: Callable[[], T]) -> T | None:
         """The result, or None with the reason noted: a case goes out with what there is, whatever is broken."""
         try:
-            return verb()
+            return make()
         except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the case goes out
             self.miss(f"{failure}: {error}")
             return None
 
 
-def _look(
-    table: _Collector, segments: Sequence[Segment], wanted: Mapping[str, float], look: FrameFetcher
+def _fetch_stills(
+    made: _Collector, segments: Sequence[Segment], wanted: Mapping[str, float], fetch: FrameFetcher
 ) -> Mapping[str, Still]:
-    """The stills by the instant's name: all at once, or else what can be had one by one."""
+    """The stills by the instant's name: all in one call, or else one by one as far as that works."""
     if not segments:
-        table.miss("No recording of the time is kept")
+        made.miss("No recording of the time is kept")
         return {}
     try:
-        return dict(zip(wanted, look(segments, list(wanted.values())), strict=True))
+        return dict(zip(wanted, fetch(segments, list(wanted.values())), strict=True))
     except Exception as error:  # noqa: BLE001 - as above
-        log.warning("second look failed, trying each instant by itself", error=str(error))
+        log.warning("frames could not be fetched together, trying each instant alone", error=str(error))
     failure = "No still of the instant {}"
-    found = {name: table.attempt(failure.format(name), partial(look, segments, [at])) for name, at in wanted.items()}
+    found = {name: made.attempt(failure.format(name), partial(fetch, segments, [at])) for name, at in wanted.items()}
     return {name: one[0] for name, one in found.items() if one}
 
 
-def _name_files(shown: Mapping[str, Still]) -> Mapping[str, Still]:
-    """File name to still: each frame once, the first one, which is the decisive, as the overview."""
+def _name_files(found: Mapping[str, Still]) -> Mapping[str, Still]:
+    """File name to still: each frame once; the first one, the decisive one, is the overview."""
     named: dict[str, Still] = {}
-    for name, still in shown.items():
+    for name, still in found.items():
         if all(still.captured_s != other.captured_s for other in named.values()):
             named[f"still-{_plain(name)}.jpg" if named else OVERVIEW] = still
     return named
 
 
 def _plain(name: str) -> str:
-    """What may stand in a file's name."""
+    """The name with only the characters that are safe in a file's name."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
 
 
-def _see(table: _Collector, shown: Sequence[Still], find: Find) -> Sequence[Sequence[SeenObject] | None]:
-    """The persons and vehicles of every still; None for each where nobody could look."""
+def _find_objects(
+    made: _Collector, pictures: Sequence[Still], find: ObjectFinder
+) -> Sequence[Sequence[SeenObject] | None]:
+    """The persons and vehicles of every still; None for each if the finder failed."""
     failure = "Persons and plates could not be looked for, so all but the vehicle is veiled"
-    found = table.attempt(failure, lambda: _by_still(find(shown), len(shown)))
-    return found if found is not None else [None] * len(shown)
+    found = made.attempt(failure, lambda: _by_still(find(pictures), len(pictures)))
+    return found if found is not None else [None] * len(pictures)
 
 
 def _by_still(found: Detections, count: int) -> Sequence[Sequence[SeenObject]]:
@@ -169,23 +183,23 @@ def _by_still(found: Detections, count: int) -> Sequence[Sequence[SeenObject]]:
 
 def _pictures(
     violation: Violation,
-    scene: CameraSite,
+    camera: CameraSite,
     named: Mapping[str, Still],
-    seen: Sequence[Sequence[SeenObject] | None],
+    objects: Sequence[Sequence[SeenObject] | None],
     quality: int,
 ) -> Mapping[str, bytes]:
-    """Every still veiled, the vehicle cut out of each, and a copy of each to draw on."""
+    """Every still redacted, the vehicle cut out of each, and a copy of each to draw on."""
     files: dict[str, bytes] = {}
     overlay = Overlay(
-        violation.sightings, ruled_by(scene.site, violation.rule), violation.measurement, _lines(violation, scene)
+        violation.sightings, ruled_by(camera.site, violation.rule), violation.measurement, _lines(violation, camera)
     )
-    for (name, still), others in zip(named.items(), seen, strict=True):
+    for (name, still), others in zip(named.items(), objects, strict=True):
         box = stills.box_at(violation.sightings, still.captured_s)
         image = stills.redacted(still.rgb, others, SeenObject(box, violation.class_id) if box else None)
         files[name] = stills.jpeg(image, quality)
         if box and (crop := stills.cropped(image, box)):
             files[_beside(name, VEHICLE)] = stills.jpeg(crop, quality)
-        files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, scene.site))
+        files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, camera.site))
     return files
 
 
@@ -193,61 +207,71 @@ def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -
     return stills.jpeg(drawn(image, overlay, box, captured), DRAWING_QUALITY)
 
 
-def _show_plate(
-    table: _Collector, sighting: PlateSighting, segments: Sequence[Segment], look: FrameFetcher, quality: int
+def _add_plate(
+    made: _Collector, sighting: PlateSighting, segments: Sequence[Segment], fetch: FrameFetcher, quality: int
 ) -> None:
-    """Lay the plate's cut on the table."""
-    shown = table.attempt("No still of the plate", lambda: look(segments, [sighting.captured_s]))
-    if shown and not shown[0].shows(sighting.captured_s):
-        table.miss(f"No still of the plate: the frame of {moment(sighting.captured_s):%H:%M:%S.%f} UTC is not kept")
-    elif shown and (cut := plate_still(shown[0], sighting, quality)):
-        table.files[PLATE] = cut
+    """Add the plate, cut out of the very frame in which it was read."""
+    found = made.attempt("No still of the plate", lambda: fetch(segments, [sighting.captured_s]))
+    if found and not found[0].shows(sighting.captured_s):
+        made.miss(f"No still of the plate: the frame of {moment(sighting.captured_s):%H:%M:%S.%f} UTC is not kept")
+    elif found and (cut := plate_still(found[0], sighting, quality)):
+        made.files[PLATE] = cut
 
 
 def _beside(still: str, name: str) -> str:
-    """What belongs to a still: `overlay.jpg` to the overview, `overlay-first.jpg` to `still-first.jpg`."""
+    """The file that belongs to a still: `overlay.jpg` to the overview, `overlay-first.jpg` to `still-first.jpg`."""
     return name if still == OVERVIEW else name.replace(".jpg", still.removeprefix("still"))
 
 
-def _lines(violation: Violation, scene: CameraSite) -> Sequence[str]:
-    """What the drawing says besides the time."""
-    return f"{scene.camera}  {violation.kind}  {violation.article}", *speed_lines(violation)
+def _lines(violation: Violation, camera: CameraSite) -> Sequence[str]:
+    """The lines of text on the drawing, without the time."""
+    return f"{camera.camera}  {violation.kind}  {violation.article}", *speed_lines(violation)
 
 
-def _plan(violation: Violation, scene: CameraSite, wanted: Mapping[str, float]) -> bytes | None:
-    ruled = ruled_by(scene.site, violation.rule)
-    held, calibration = violation.measurement, scene.site.calibration
-    return draw_plan(violation.sightings, tuple(wanted.values()), held, calibration, ruled)
+def _plan(violation: Violation, camera: CameraSite, wanted: Mapping[str, float]) -> bytes | None:
+    ruled = ruled_by(camera.site, violation.rule)
+    measured, calibration = violation.measurement, camera.site.calibration
+    return draw_plan(violation.sightings, tuple(wanted.values()), measured, calibration, ruled)
 
 
-def _clip(table: _Collector, violation: Violation, segments: Sequence[Segment]) -> doc.ClipRecord | None:
-    """The uninterrupted recording around the decisive instant, and what it lacks."""
-    run = run_around(segments, violation.decisive_s)
-    content = table.attempt("The clip could not be made", lambda: to_mp4(run)) if run else None
+def _add_clip(made: _Collector, violation: Violation, segments: Sequence[Segment]) -> doc.ClipRecord | None:
+    """Add the uninterrupted recording around the decisive instant, and note what it lacks."""
+    run = _run_around(segments, violation.decisive_s)
+    content = made.attempt("The clip could not be made", lambda: to_mp4(run)) if run else None
     if content is None:
         return None
-    table.files[CLIP] = content
+    made.files[CLIP] = content
     began_s, ended_s = min(s.began_s for s in run), max(s.ended_s for s in run)
     if began_s > violation.began_s + SHORT_S:
-        table.miss(f"The clip begins {began_s - violation.began_s:.1f} s after the first instant of proof")
+        made.miss(f"The clip begins {began_s - violation.began_s:.1f} s after the first instant of proof")
     if ended_s < violation.ended_s - SHORT_S:
-        table.miss(f"The clip ends {violation.ended_s - ended_s:.1f} s before the last instant of proof")
+        made.miss(f"The clip ends {violation.ended_s - ended_s:.1f} s before the last instant of proof")
     return doc.ClipRecord(file=CLIP, began=moment(began_s), ended=moment(ended_s))
 
 
+def _run_around(segments: Sequence[Segment], instant_s: float) -> Sequence[Segment]:
+    """The uninterrupted run, of one codec and size, that holds the instant or comes nearest to it."""
+
+    def distance_s(run: Sequence[Segment]) -> float:
+        began_s, ended_s = min(segment.began_s for segment in run), max(segment.ended_s for segment in run)
+        return max(began_s - instant_s, instant_s - ended_s, 0.0)
+
+    return min(runs(segments), key=distance_s, default=())
+
+
 def _instants(
-    table: _Collector, wanted: Mapping[str, float], shown: Mapping[str, Still], named: Mapping[str, Still]
+    made: _Collector, wanted: Mapping[str, float], found: Mapping[str, Still], named: Mapping[str, Still]
 ) -> tuple[doc.InstantRecord, ...]:
-    """Which file shows which instant."""
-    files = {still.captured_s: name for name, still in named.items() if name in table.files}
-    return tuple(_instant(table, name, at_s, shown.get(name), files) for name, at_s in wanted.items())
+    """Every instant with the file that shows it."""
+    files = {still.captured_s: name for name, still in named.items() if name in made.files}
+    return tuple(_instant(made, name, at_s, found.get(name), files) for name, at_s in wanted.items())
 
 
 def _instant(
-    table: _Collector, name: str, at_s: float, still: Still | None, files: Mapping[float, str]
+    made: _Collector, name: str, at_s: float, still: Still | None, files: Mapping[float, str]
 ) -> doc.InstantRecord:
     if still and abs(still.captured_s - at_s) > FAR_S:
-        table.miss(f"The still of the instant {name} is {abs(still.captured_s - at_s):.1f} s from it")
+        made.miss(f"The still of the instant {name} is {abs(still.captured_s - at_s):.1f} s from it")
     return doc.InstantRecord(
         name=name,
         captured=moment(at_s),

@@ -29,8 +29,6 @@ class CameraSite:
 class Origin:
     """What is the same for all cases of a running engine."""
 
-    scenes: Mapping[int, CameraSite]
-    """By the camera's index in the running configuration."""
     device_serial: str
     model: ModelRecord
     key: SigningKey | None = None
@@ -52,10 +50,14 @@ class Artifacts:
 
 
 def write_document(
-    case: str, violation: Violation, origin: Origin, artifacts: Artifacts, files: Sequence[EvidenceFile]
+    case: str,
+    violation: Violation,
+    scene: CameraSite,
+    origin: Origin,
+    artifacts: Artifacts,
+    files: Sequence[EvidenceFile],
 ) -> doc.CaseDocument:
     """The whole `case.json`."""
-    scene = origin.scenes[violation.camera]
     outcome, reasons = _outcome(violation, artifacts.incomplete)
     return doc.CaseDocument(
         schema=doc.SCHEMA,

@@ -37,10 +37,8 @@ class Seen:
     """So many frames that show it best; decoded when asked for."""
 
 
-class Confirmation(Protocol):
-    """One way to confirm a suspicion. May raise whatever a model raises: the suspicion is dropped."""
-
-    def __call__(self, seen: Seen) -> Verdict: ...
+Confirmation = Callable[[Seen], Verdict]
+"""One way to confirm a suspicion. May raise whatever a model raises: the suspicion is dropped."""
 
 
 class RegistryConfirmation:

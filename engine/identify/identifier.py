@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
 
 import structlog
 
@@ -15,53 +14,36 @@ from engine.identify.budget import Budget
 from engine.identify.confirmation import Confirmation, Seen, Verdict
 from engine.identify.owner import Identification, with_owner
 from engine.identify.views import views
+from engine.ingest.recordings import Recordings
 from engine.metrics import Metrics
 from engine.rules.second_look import LookRule
+from engine.section import SectionControl
 from engine.site import Rule, Site
 from engine.stages import FrameFetcher, PlateReader
-from engine.types import (
-    Findings,
-    PlateSighting,
-    RuleFinding,
-    SectionCrossing,
-    Segment,
-    Suspicion,
-    VehicleView,
-    Violation,
-)
+from engine.types import Findings, PlateSighting, RuleFinding, SectionCrossing, Suspicion, VehicleView, Violation
 
 log = structlog.get_logger()
 
-Kept = Callable[[int, float, float], Sequence[Segment]]
-"""The kept segments of a camera with a frame between two instants. From any thread."""
 REMEMBERED = 1024
 """Vehicles whose plate is known still: the same vehicle may break a second rule."""
 UNREAD = "No plate could be read"
 NO_READER = "No plate reader is installed"
 
 
-class Sections(Protocol):
-    """Those who put both ends of a drive together (`engine.section.SectionControl`)."""
-
-    def take(self, found: SectionCrossing, sighting: PlateSighting) -> None: ...
-
-    def settle(self) -> Sequence[Violation]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What an inquiry sees with."""
+    """How the identifier looks at a vehicle again."""
 
-    kept: Kept
-    look: FrameFetcher
+    recordings: Recordings
+    fetch_frames: FrameFetcher
     reader: PlateReader | None
     """None: no plate is read on this machine, and an officer identifies every vehicle."""
     frames: int = 4
-    """In which a plate is looked for, at the most."""
+    """A plate is looked for in at most this many frames."""
 
 
 class VehicleIdentifier:
-    """`stages.Investigator` over the sites of all cameras. What breaks in a look costs the plate, not the violation."""
+    """`stages.Identifier` over the sites of all cameras. An error in a look costs the plate, not the violation."""
 
     def __init__(
         self,
@@ -71,7 +53,7 @@ class VehicleIdentifier:
         rules: Identification,
         metrics: Metrics,
         confirm: Mapping[str, Confirmation] = MappingProxyType({}),
-        sections: Sections | None = None,
+        sections: SectionControl | None = None,
     ) -> None:
         """`site_of` and `names` by camera index; cameras may come and go. `confirm` by kind of violation."""
         self._site_of = site_of
@@ -81,9 +63,17 @@ class VehicleIdentifier:
         self._metrics = metrics
         self._confirm = confirm
         self._sections = sections
-        self._budgets: dict[tuple[int, str], Budget] = {}
+        self._budgets: dict[int, dict[str, Budget]] = {}
+        """By camera and rule."""
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
         """By track, surely read plates only."""
+
+    def add_camera(self, index: int, camera: object = None) -> None:
+        """Accept the violations of one more camera; nothing is kept of it before its first suspicion."""
+
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera; between two batches."""
+        self._budgets.pop(index, None)
 
     def identify(self, findings: Findings) -> Sequence[Violation]:
         """The violations with their plates, in their order; suspicions that are not confirmed are dropped and
@@ -125,7 +115,7 @@ class VehicleIdentifier:
         rule = self._rule(violation)
         if not isinstance(rule, LookRule):
             return True
-        budget = self._budgets.setdefault((violation.camera, rule.name), Budget(rule.a_minute))
+        budget = self._budgets.setdefault(violation.camera, {}).setdefault(rule.name, Budget(rule.a_minute))
         allowed = budget.grants(violation.decisive_s)
         if not allowed:
             self._drop(violation, "budget")
@@ -168,8 +158,8 @@ class VehicleIdentifier:
 
     def _views(self, violation: Violation, most: int) -> Sequence[VehicleView]:
         first_s, last_s = violation.sightings[0].captured_s, violation.sightings[-1].captured_s
-        segments = self._looks.kept(violation.camera, first_s, last_s)
-        return views(violation, segments, self._looks.look, most)
+        segments = self._looks.recordings.between(violation.camera, first_s, last_s)
+        return views(violation, segments, self._looks.fetch_frames, most)
 
     def _result(self, sighting: PlateSighting | None) -> str:
         if sighting is None:

@@ -5,7 +5,7 @@ its tables on `tables.metadata`, has a step in `migrations/versions` that makes 
 `SqlLedger.database`.
 """
 
-from engine.ledger.cameras import CameraChange, CameraVersion, CameraVersions
+from engine.ledger.cameras import CameraChange, CameraState, CameraVersion, CameraVersions
 from engine.ledger.cases import EVERYTHING, EntrySummary, Filter, SqlLedger
 from engine.ledger.consumers import Consumer, Consumers
 from engine.ledger.database import Database
@@ -17,6 +17,7 @@ from engine.ledger.tokens import Token, Tokens
 __all__ = [
     "EVERYTHING",
     "CameraChange",
+    "CameraState",
     "CameraVersion",
     "CameraVersions",
     "Consumer",

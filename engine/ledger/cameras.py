@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +30,12 @@ _versions = sa.Table(
 )
 
 
+class CameraState(StrEnum):
+    WATCHED = "watched"
+    PAUSED = "paused"
+    REMOVED = "removed"
+
+
 @dataclass(frozen=True, slots=True)
 class CameraVersion:
     """What holds of a camera from one change to the next."""
@@ -36,8 +43,7 @@ class CameraVersion:
     camera: str
     version: int
     """1, 2, 3 ...; 0 for a camera that only the configuration file speaks of."""
-    state: str
-    """`watched`, `paused` or `removed`."""
+    state: CameraState
     settings: bytes | None
     """JSON of the camera's table in the configuration file; None: as it stands there."""
     site: str | None
@@ -55,7 +61,7 @@ class CameraChange:
     """What was ordered about a camera, without what it brought along: sites and stills are large."""
 
     version: int
-    state: str
+    state: CameraState
     changed_s: float
     changed_by: str
     change: str
@@ -88,7 +94,8 @@ class CameraVersions:
         """All that was ordered about a camera, ascending."""
         query = sa.select(*_CHANGES).where(self._of(camera)).order_by(_versions.c.version)
         with self._database.reading() as connection:
-            return [CameraChange(*row) for row in connection.execute(query)]
+            rows = [row._asdict() for row in connection.execute(query)]
+        return [CameraChange(**row | {"state": CameraState(row["state"])}) for row in rows]
 
     def add(self, version: CameraVersion) -> CameraVersion:
         """Record a version, which must follow the newest one; gives it with its time. Raises OutOfDate."""
@@ -109,7 +116,8 @@ class CameraVersions:
         ours = _versions.c.device == self._device
         query = sa.select(*fields).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
         with self._database.reading() as connection:
-            return [CameraVersion(*row) for row in connection.execute(query)]
+            rows = [row._asdict() for row in connection.execute(query)]
+        return [CameraVersion(**row | {"state": CameraState(row["state"])}) for row in rows]
 
 
 _FIELDS = [_versions.c[name] for name in CameraVersion.__dataclass_fields__]

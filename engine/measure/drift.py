@@ -15,7 +15,7 @@ from PIL import Image
 from engine.errors import ConfigError, DecodeError
 from engine.measure.alignment import Background, Field, Grey, Shift, edge_directions, reduced, reductions
 from engine.metrics import Metrics
-from engine.site import Site
+from engine.site import Site, WatchedCamera
 from engine.stages import FrameFetcher
 from engine.types import Bytes8, Floats, Segment
 
@@ -50,7 +50,7 @@ class CheckSchedule:
     """Looks in one call at the most, so that many cameras spread themselves over time."""
     needed: int = 3
     of: int = 4
-    """So many of the last looks that could tell must agree against the answer so far: one lorry proves nothing."""
+    """`needed` of the last `of` clear looks must contradict the answer to change it: one lorry is not enough."""
 
 
 def references(sites: Mapping[int, Site]) -> dict[int, ReferenceStill]:
@@ -153,18 +153,17 @@ class ViewDriftMonitor:
         names: Mapping[int, str],
         pace: CheckSchedule = CheckSchedule(),
     ) -> None:
-        self._watched: dict[int, DriftState] = {}
         self._look, self._metrics, self._names, self._pace = look, metrics, names, pace
-        for camera, reference in references.items():
-            self.admit(camera, reference)
+        self._watched = {index: DriftState(reference, pace.of) for index, reference in references.items()}
 
-    def admit(self, camera: int, reference: ReferenceStill) -> None:
-        """Watch one more camera; between two batches."""
-        self._watched[camera] = DriftState(reference, self._pace.of)
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Watch one more camera if its calibration has a still; between two batches. Raises ConfigError."""
+        if (reference := _reference(camera.site)) is not None:
+            self._watched[index] = DriftState(reference, self._pace.of)
 
-    def release(self, camera: int) -> None:
-        """Watch a camera no more, if it was watched; between two batches."""
-        self._watched.pop(camera, None)
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera; between two batches."""
+        self._watched.pop(index, None)
 
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
         """Look at the cameras whose turn it is; gives all that have moved, whether in this batch or not."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import CalibrationError
+from engine.site import Site
 from engine.types import Floats, Ints32
 from kernels.zones import Polygons
 
@@ -81,6 +82,29 @@ class CameraGeometry:
             raise CalibrationError("the calibrated area reaches the horizon of image_to_ground")
         object.__setattr__(self, "image_to_ground", h * np.sign(weight[0]))
         object.__setattr__(self, "area_px", corners)
+
+
+def geometries(sites: Mapping[int, Site]) -> dict[int, CameraGeometry]:
+    """The geometry of every site that has a calibration, by camera index. Raises CalibrationError."""
+    return {index: geometry(site) for index, site in sites.items() if site.calibration is not None}
+
+
+def geometry(site: Site) -> CameraGeometry:
+    """The geometry that the calibration of a site states; the site must have one. Raises CalibrationError."""
+    calibration = site.calibration
+    assert calibration is not None
+    return CameraGeometry(
+        image_to_ground=np.array(calibration.image_to_ground),
+        image_size_px=site.image_size_px,
+        area_px=np.array(calibration.area_px),
+        valid_from_s=calibration.made.timestamp(),
+        valid_to_s=calibration.expires.timestamp(),
+        covariance=None if calibration.covariance is None else np.reshape(calibration.covariance, (9, 9)),
+        relative_sigma=calibration.relative_sigma,
+        foot=FootModel(calibration.camera_m) if calibration.camera_m else None,
+        lens=Lens(lens.focal_px, lens.centre_px, lens.k1, lens.k2) if (lens := calibration.lens) else None,
+        readout_s=calibration.readout_s,
+    )
 
 
 class GeometryTable:

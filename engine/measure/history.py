@@ -17,14 +17,14 @@ SIGHTING = np.dtype(
         ("by_clearance", "f8", (2,)),
         ("width_m", "f8"),
         ("bearing_rad", "f8"),
-        ("geometry", "i4"),
+        ("camera", "i4"),
         ("reason", "u1"),
         ("row", "i8"),
     ]
 )
 """What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
-`width_m` is the box's at its foot, `bearing_rad` the direction from the camera on the ground, nan where nobody knows
-where it hangs, `row` is its row in the running batch, -1 for an older one."""
+`width_m` is the box's at its foot, `bearing_rad` the direction from the camera on the ground, nan if the camera's place
+is unknown, `camera` its camera, -1 if no geometry held, `row` its row in the current batch, -1 for an older one."""
 
 WHOLE = np.dtype((np.void, SIGHTING.itemsize))
 """A sighting as one run of bytes: copied at once instead of field by field."""

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.measure.geometry import CameraGeometry, GeometryTable
+from engine.measure.geometry import CameraGeometry, GeometryTable, geometries
 from engine.measure.history import SIGHTING, History, Sightings, columns
 from engine.measure.verdict import SpeedBounds, first_that_applies, judge, tally
+from engine.site import WatchedCamera
 from engine.types import Bytes8, Clock, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
 from kernels.outline import oversized
@@ -39,29 +40,27 @@ class GroundSpeedometer:
     bounds: SpeedBounds = field(default_factory=SpeedBounds)
     _table: GeometryTable = field(init=False)
     _history: History = field(init=False)
-    _moved: list[int] = field(init=False, default_factory=list)
-    _paused: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
         self._history = History(self.bounds.most_sightings)
 
-    def admit(self, camera: int, geometry: CameraGeometry) -> None:
-        """Take on one more camera, between two batches. Rows of the table stay where they are: histories name them."""
-        self.geometry = {**self.geometry, camera: geometry}
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Measure one more camera if it is calibrated; between two batches. Raises CalibrationError."""
+        self.geometry = {**self.geometry, **geometries({index: camera.site})}
         self._table = GeometryTable(self.geometry)
 
-    def suspend(self, cameras: frozenset[int]) -> None:
-        """State no speed of what these cameras see from now on, and of others again: the answer of `engine.steady`."""
-        self._moved = sorted(cameras)
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera whose tracks have all ended; between two batches."""
+        self.geometry = {known: geometry for known, geometry in self.geometry.items() if known != index}
+        self._table = GeometryTable(self.geometry)
 
-    def pause(self, paused: bool) -> None:
-        """State no speed at all from now on, because nothing can be recorded, or go on: as `engine.pipeline.storage_health` says."""
-        self._paused = paused
+    def measure(self, tracks: Tracks, *, moved: frozenset[int] = frozenset(), can_record: bool = True) -> Motion:
+        """Put the tracks on the ground and state speeds with their uncertainty, or why there is none.
 
-    def measure(self, tracks: Tracks) -> Motion:
-        """Put the tracks on the ground and state speeds with their uncertainty, or why not."""
-        fresh = self._sight(tracks)
+        What a camera sees while it has `moved`, or while nothing can be recorded, is never used for a speed.
+        """
+        fresh = self._sight(tracks, moved, can_record)
         seen, offset = self._history.lengthen(fresh)
         velocity_mps, sigma_mps = self._momentary(seen, offset, len(tracks))
         speeds = self._state(seen, offset)
@@ -73,15 +72,16 @@ class GroundSpeedometer:
         """How many sightings are held of every live track."""
         return self._history.sizes()
 
-    def _sight(self, tracks: Tracks) -> Sightings:
+    def _sight(self, tracks: Tracks, moved: frozenset[int], can_record: bool) -> Sightings:
         """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
         table, rows = self._table, len(tracks)
         sighting = np.zeros(rows, SIGHTING)
         geometry = self._geometry(tracks.frames, tracks.frame)
         foot_px = tracks.foot_px.astype(np.float64)
-        sighting["track"], sighting["row"], sighting["geometry"] = tracks.track, np.arange(rows), geometry
+        sighting["track"], sighting["row"] = tracks.track, np.arange(rows)
+        sighting["camera"] = np.where(geometry >= 0, tracks.camera, -1)
         sighting["exposed_s"] = tracks.captured_s + _rows(table.readout_s, geometry) * self._depth(tracks, foot_px)
-        sighting["reason"] = self._reasons(tracks, geometry, foot_px)
+        sighting["reason"] = self._reasons(tracks, geometry, foot_px, moved, can_record)
         undistort(table.lens, geometry, foot_px)
         position_m, jacobian, by_clearance = np.empty((rows, 2)), np.empty((rows, 2, 2)), np.empty((rows, 2))
         to_ground(table.image_to_ground, geometry, foot_px, position_m, jacobian)
@@ -118,7 +118,9 @@ class GroundSpeedometer:
         geometry[~((geometry >= 0) & (at_s >= since) & (at_s < until) & size_fits)] = -1
         return geometry
 
-    def _reasons(self, tracks: Tracks, geometry: Ints32, foot_px: Floats) -> Bytes8:
+    def _reasons(
+        self, tracks: Tracks, geometry: Ints32, foot_px: Floats, moved: frozenset[int], can_record: bool
+    ) -> Bytes8:
         """(T,) `Measurable` of every sighting by itself."""
         within = np.empty((len(tracks), 1), np.bool_)
         inside(
@@ -132,8 +134,8 @@ class GroundSpeedometer:
         margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
         cut = (tracks.xyxy_px[:, :2] <= margin).any(axis=1) | (tracks.xyxy_px[:, 2:] >= size_px - margin).any(axis=1)
         reasons = [
-            (np.isin(tracks.camera, self._moved), Measurable.MOVED),
-            (np.full(len(tracks), self._paused), Measurable.UNRECORDABLE),
+            (np.isin(tracks.camera, list(moved)), Measurable.MOVED),
+            (np.full(len(tracks), not can_record), Measurable.UNRECORDABLE),
             (geometry < 0, Measurable.NOT_CALIBRATED),
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),
@@ -183,10 +185,10 @@ class GroundSpeedometer:
 
     def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:
         """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale, clearance and outline."""
-        geometry = np.maximum.reduceat(np.append(seen["geometry"], -1), offset[:-1]).astype(np.int32)
+        table = self._table
+        geometry = table.row_of(np.maximum.reduceat(np.append(seen["camera"], -1), offset[:-1]))
         by_homography = np.empty((len(fit.speed_mps), 9))
         foot_px = np.ascontiguousarray(seen["foot_px"])
-        table = self._table
         speed_by_homography(table.image_to_ground, offset, geometry, foot_px, fit.gain, fit.heading_rad, by_homography)
         calibration = np.einsum("ni,nij,nj->n", by_homography, _rows(table.covariance, geometry), by_homography)
         toward = np.repeat(

@@ -1,1 +1,1 @@
-"""The loop over the stages, and what runs it."""
+"""The loop over the stages and what runs it: the runner, the mailbox, the recorder."""

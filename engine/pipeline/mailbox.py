@@ -1,7 +1,7 @@
-"""Between the cameras and the batch: a bounded mailbox that is fair to every camera.
+"""A bounded mailbox between the cameras and the pipeline, fair to every camera.
 
-Under load whole segments are dropped, the oldest first, each counted with its reason; never single packets, which would
-leave a decoder with references it does not have. The camera with the most waiting pays first.
+Under load it drops whole segments, the oldest first, and counts each with its reason; it never drops single packets,
+because a decoder would miss their references (RFC 6184). The camera with the most waiting segments loses first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from engine.types import Segment
 
 
 class Mailbox:
-    """Segments of many cameras, in order for each of them. Every method may be called from any thread."""
+    """Segments of many cameras, in order for each of them. Any thread may call any method."""
 
     def __init__(
         self, capacity: int, per_camera: int, metrics: Metrics, camera_name: Callable[[int], str] = str
     ) -> None:
-        """Hold at most `capacity` segments, of one camera at most `per_camera`; `camera_name` gives metrics' labels."""
+        """Hold at most `capacity` segments, of one camera at most `per_camera`; `camera_name` labels the metrics."""
         if capacity < 1 or per_camera < 1:
             raise ValueError(f"a mailbox holds at least one segment, not {capacity} and {per_camera} of a camera")
         self._capacity, self._per_camera = capacity, per_camera
@@ -35,10 +35,10 @@ class Mailbox:
         return self._count
 
     def put(self, segment: Segment) -> None:
-        """Add a segment; never blocks. What does not fit any more is dropped; after `close` it is this segment."""
+        """Add a segment; never blocks. If the mailbox is full, drops an older one; after `close`, drops this one."""
         with self._changed:
             if self._closed:
-                self._dropped(segment.camera, "stopped")
+                self._count_drop(segment.camera, "stopped")
                 return
             queue = self._waiting.setdefault(segment.camera, deque())
             queue.append(segment)
@@ -47,14 +47,14 @@ class Mailbox:
                 self._drop_oldest(segment.camera, "camera_full")
             elif self._count > self._capacity:
                 self._drop_oldest(max(self._waiting, key=lambda camera: len(self._waiting[camera])), "mailbox_full")
-            self._gauge(segment.camera)
+            self._show_length(segment.camera)
             self._changed.notify()
 
     def take(self, most: int, timeout_s: float) -> list[Segment]:
-        """Up to `most` segments, one of each camera in turn; those of one camera come in order.
+        """Take up to `most` segments, one of each camera in turn; the segments of one camera keep their order.
 
-        Blocks until there is at least one, or the time is over, or the mailbox is closed: then the list may be empty.
-        What was put before `close` can still be taken.
+        Blocks until there is at least one. Returns an empty list after `timeout_s`, or if the mailbox is closed and
+        empty.
         """
         deadline = time.monotonic() + timeout_s
         with self._changed:
@@ -65,15 +65,15 @@ class Mailbox:
             return [self._next() for _ in range(min(most, self._count))]
 
     def take_of(self, camera: int) -> list[Segment]:
-        """All that waits of one camera, in order; blocks for nothing."""
+        """Take all waiting segments of one camera, in order; never blocks."""
         with self._changed:
             queue = self._waiting.pop(camera, deque())
             self._count -= len(queue)
-            self._gauge(camera)
+            self._show_length(camera)
             return list(queue)
 
     def close(self) -> None:
-        """Accept no more and wake who waits."""
+        """Accept no more segments, and wake the threads that wait in `take`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -88,7 +88,7 @@ class Mailbox:
         self._count -= 1
         if queue:
             self._waiting[camera] = queue
-        self._gauge(camera)
+        self._show_length(camera)
         return segment
 
     def _drop_oldest(self, camera: int, reason: str) -> None:
@@ -97,11 +97,11 @@ class Mailbox:
         self._count -= 1
         if not queue:
             del self._waiting[camera]
-        self._dropped(camera, reason)
-        self._gauge(camera)
+        self._count_drop(camera, reason)
+        self._show_length(camera)
 
-    def _dropped(self, camera: int, reason: str) -> None:
+    def _count_drop(self, camera: int, reason: str) -> None:
         self._metrics.dropped.labels(self._camera_name(camera), reason).inc()
 
-    def _gauge(self, camera: int) -> None:
+    def _show_length(self, camera: int) -> None:
         self._metrics.queued.labels(self._camera_name(camera)).set(len(self._waiting.get(camera, ())))

@@ -1,4 +1,4 @@
-"""The one way a thread is put between two stages: bounded, in order, and it carries errors."""
+"""Puts a thread between two stages: bounded, in order, and errors reach the consumer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 class _End:
-    """Closes the queue; carries what ended the producer, if it was an error."""
+    """The last item of the queue, with the error that ended the producer, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 def prefetch(items: Iterable[T], depth: int, name: str) -> Generator[T, None, None]:
-    """Yield `items` in order while a thread called `name` works up to `depth` of them ahead.
+    """Yield `items` in order while a thread with this `name` produces up to `depth` of them ahead.
 
-    An error of the producer is raised here, after the items that came before it. When the consumer stops early the
-    producer ends at its next item; this generator's `close` waits for it.
+    Raises the producer's error after the items before it. If the consumer stops early, the producer ends at its next
+    item; `close` of this generator waits for it.
     """
     handed: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
     stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""The running engine: a thread for every camera, the pipeline in the middle, the service and the metrics beside it."""
+"""The running engine: one thread for every camera, and the pipeline in the middle."""
 
 from __future__ import annotations
 
@@ -7,37 +7,39 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from enum import Enum
 from time import monotonic
 
 import structlog
 
 from engine.errors import DeviceLost, SourceError, Stopped
+from engine.ingest.recordings import Recordings
 from engine.pipeline.loop import Pipeline
 from engine.pipeline.mailbox import Mailbox
-from engine.stages import EvidenceBuilder, Source
+from engine.stages import Source
 from engine.types import Entry, Segment
 
 log = structlog.get_logger()
 
-Action = Callable[[], Sequence[Entry]]
-"""What is done between two batches; returns what it appended."""
+Action = Callable[[], Sequence[Entry] | None]
+"""Work between two batches; returns the entries that it appended, if any."""
 
 _REVIVE_S = 5.0
 _IDLE_S = 0.5
 _END_S = 15.0
-"""All cameras together get this long to end: longer than a read time-out, for libavformat cannot be interrupted."""
+"""Time limit for all cameras together to end: longer than a read time-out, since libavformat cannot be interrupted."""
 
 
 class CameraReader:
-    """One camera's thread: reads segments, keeps them for the evidence, posts them to the mailbox.
+    """One camera's thread: reads segments, keeps them in the recordings, posts them to the mailbox.
 
-    What goes wrong in it stays in it: an unexpected error is logged and the camera is read again after a pause.
+    An unexpected error is logged, and the camera is read again after a pause.
     """
 
-    def __init__(self, name: str, source: Source, evidence_builder: EvidenceBuilder, mailbox: Mailbox) -> None:
+    def __init__(self, name: str, source: Source, recordings: Recordings, mailbox: Mailbox) -> None:
         self.name = name
         self._source = source
-        self._evidence_builder = evidence_builder
+        self._recordings = recordings
         self._mailbox = mailbox
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
@@ -58,7 +60,7 @@ class CameraReader:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self._feed()
+                self._read()
                 return
             except SourceError as error:
                 log.error("camera given up", camera=self.name, reason=error.reason, error=str(error))
@@ -67,61 +69,67 @@ class CameraReader:
                 log.exception("camera thread failed, starting it again", camera=self.name)
                 self._stopped.wait(_REVIVE_S)
 
-    def _feed(self) -> None:
+    def _read(self) -> None:
         for segment in self._source.read():
-            self._evidence_builder.keep(segment)
+            self._recordings.keep(segment)
             self._mailbox.put(segment)
             if self._stopped.is_set():
                 return
 
 
-class Runner:
-    """Feeds a pipeline from cameras until it is stopped, then drains and closes in the order of the data's way.
+class RunnerState(Enum):
+    NEW = "new"
+    RUNNING = "running"
+    ENDED = "ended"
 
-    Cameras join and leave while it runs, each known by its index in the running configuration, never used again.
+
+class Runner:
+    """Feeds a pipeline from cameras until it is stopped; then drains it and closes in the order of the data.
+
+    Cameras come and go while it runs. Each is known by its index in the running configuration, never used again.
     """
 
     def __init__(
         self,
         pipeline: Pipeline,
-        evidence_builder: EvidenceBuilder,
+        recordings: Recordings,
         mailbox: Mailbox,
         *,
         batch_segments: int,
         overlap: bool = True,
-        lost: Callable[[], DeviceLost | None] = lambda: None,
+        find_loss: Callable[[], DeviceLost | None] = lambda: None,
     ) -> None:
-        """`lost` is asked before every batch whether the GPU is lost."""
-        self._lost = lost
+        """`find_loss` is called before every batch; it returns an error if the GPU is lost."""
+        self._find_loss = find_loss
         self._pipeline = pipeline
-        self._evidence_builder = evidence_builder
+        self._recordings = recordings
         self._mailbox = mailbox
         self._batch_segments = batch_segments
         self._overlap = overlap
         self._readers: dict[int, CameraReader] = {}
         self._actions: deque[tuple[Action, Future[None]]] = deque()
         self._lock = threading.Lock()
-        self._state = "new"
+        self._state = RunnerState.NEW
         self._stopping = threading.Event()
 
     def run(self) -> Iterator[Sequence[Entry]]:
-        """Yield what every batch appended to the register; ends after `stop`, when all that was read is settled.
+        """Yield what every batch appended to the ledger; ends after `stop`, when all that was read is recorded.
 
-        Raises DeviceLost, when all that was seen is settled.
+        Raises DeviceLost when all that was seen is recorded.
         """
         with ExitStack() as stack:
             stack.callback(self.close)
-            self._begin()
-            yield from self._pipeline.to_the_end(self._steps())
+            self._start_readers()
+            yield from self._pipeline.finish_after(self._steps())
 
     def stop(self) -> None:
-        """Ask the engine to end: cameras first, then what waits is worked off. From any thread, signal handlers too."""
+        """Ask the engine to end: first the cameras, then what waits. From any thread, also from signal handlers."""
         self._stopping.set()
 
     def close(self) -> None:
-        """However it ended, or never began: take no more orders, and let nobody wait for ever."""
+        """Refuse further orders and release all callers that wait, whether it ran or not."""
         with self._lock:
-            self._state = "ended"
+            self._state = RunnerState.ENDED
         for reader in self._readers.values():
             reader.stop()
         while self._actions:
@@ -130,34 +138,34 @@ class Runner:
 
     # -- cameras that come and go, from any thread
 
-    def join(self, camera: int, name: str, source: Source) -> None:
+    def add_camera(self, camera: int, name: str, source: Source) -> None:
         """Read one more camera, which every stage knows already. Raises Stopped."""
-        reader = CameraReader(name, source, self._evidence_builder, self._mailbox)
+        reader = CameraReader(name, source, self._recordings, self._mailbox)
         with self._lock:
             self._require_alive()
             self._readers[camera] = reader
-            if self._state == "running":
+            if self._state is RunnerState.RUNNING:
                 reader.start()
 
-    def leave(self, camera: int) -> None:
-        """Read a camera no more and settle all that it sent; blocks for its read time-out at the most. Raises Stopped.
+    def remove_camera(self, camera: int) -> None:
+        """Stop reading a camera and record all that it sent; after that no stage holds anything of it back.
 
-        Then no stage holds anything that waits for it.
+        Blocks until then, at most for the read time-out and a batch. Raises Stopped.
         """
         with self._lock:
             self._require_alive()
             reader = self._readers.pop(camera)
-            started = self._state == "running"
+            started = self._state is RunnerState.RUNNING
         reader.stop()
         while started and not reader.join(_END_S):
             log.warning("camera thread does not end", camera=reader.name)
             self._require_alive()
-        self.between(lambda: self._settle(camera)).result()
+        self.call_between_batches(lambda: self._finish_camera(camera)).result()
 
-    def between(self, action: Action) -> Future[None]:
-        """Do something between two batches, while every stage is idle, on the thread of `run`.
+    def call_between_batches(self, action: Action) -> Future[None]:
+        """Do something between two batches, while every stage is idle, on the thread of `run`. Raises Stopped.
 
-        The future is done when it was done; what it raises is raised there, Stopped where the engine has ended.
+        The future is done after the action; it raises what the action raised, or Stopped if the engine ended before.
         """
         done: Future[None] = Future()
         with self._lock:
@@ -166,27 +174,27 @@ class Runner:
         return done
 
     @property
-    def waits(self) -> bool:
-        """Does somebody wait for the time between two batches?"""
+    def has_actions(self) -> bool:
+        """True if an action waits for the time between two batches."""
         return bool(self._actions)
 
-    def _settle(self, camera: int) -> Sequence[Entry]:
-        entries = [*self._pipeline.step(segments)] if (segments := self._mailbox.take_of(camera)) else []
-        return [*entries, *self._pipeline.leave(camera)]
+    def _finish_camera(self, camera: int) -> Sequence[Entry]:
+        entries = self._pipeline.step(segments) if (segments := self._mailbox.take_of(camera)) else []
+        return [*entries, *self._pipeline.finish_camera(camera)]
 
     # -- inside
 
     def _steps(self) -> Iterator[Sequence[Entry]]:
         while not self._stopping.is_set():
-            yield from self._pipeline.flow(self._batches(), overlap=self._overlap)
+            yield from self._pipeline.process(self._batches(), overlap=self._overlap)
             yield from self._act()
         self._stop_readers()
-        yield from self._pipeline.flow(self._rest(), overlap=self._overlap)
+        yield from self._pipeline.process(self._rest(), overlap=self._overlap)
 
     def _batches(self) -> Iterator[list[Segment]]:
-        """Batches until the engine stops, or somebody waits for the time between two of them."""
+        """Batches until the engine stops, or an action waits for the time between two of them."""
         while not self._stopping.is_set() and not self._actions:
-            if error := self._lost():
+            if error := self._find_loss():
                 raise error
             yield self._mailbox.take(self._batch_segments, timeout_s=_IDLE_S)
 
@@ -198,22 +206,22 @@ class Runner:
         while self._actions:
             action, done = self._actions.popleft()
             try:
-                entries = action()
-            except Exception as error:  # noqa: BLE001  raised again by whoever waits
+                entries = action() or ()
+            except Exception as error:  # noqa: BLE001  raised again by the caller that waits
                 done.set_exception(error)
                 continue
             done.set_result(None)
             yield entries
 
-    def _begin(self) -> None:
+    def _start_readers(self) -> None:
         with self._lock:
-            self._state = "running"
+            self._state = RunnerState.RUNNING
             for reader in self._readers.values():
                 reader.start()
 
     def _stop_readers(self) -> None:
         with self._lock:
-            self._state = "ended"
+            self._state = RunnerState.ENDED
             readers = list(self._readers.values())
         for reader in readers:
             reader.stop()
@@ -223,5 +231,5 @@ class Runner:
                 log.warning("camera thread did not end in time", camera=reader.name)
 
     def _require_alive(self) -> None:
-        if self._state == "ended":
+        if self._state is RunnerState.ENDED:
             raise Stopped("the engine stops")

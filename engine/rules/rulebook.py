@@ -15,7 +15,7 @@ from engine.rules.evaluator import CameraContext, NoSignals, Offence, Phases, Ru
 from engine.rules.pedestrians import pedestrians_of
 from engine.rules.relinking import predecessor
 from engine.rules.track_history import Rows, TrackHistory, choose_sightings
-from engine.site import Site
+from engine.site import Site, WatchedCamera
 from engine.types import Clock, Findings, Motion, Outcome, RuleFinding, Violation
 
 log = structlog.get_logger()
@@ -71,15 +71,15 @@ class SiteRulebook:
         self._batches = Batches(with_rules)
         self._vehicles: dict[int, _Vehicle] = {}
 
-    def admit(self, camera: int, site: Site) -> None:
-        """Add a camera, its index above all others; between two batches. Raises ConfigError."""
-        if site.rules:
-            self._cameras[camera] = self._open(camera, site)
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Judge one more camera, its index above all others; between two batches. Raises ConfigError."""
+        if camera.site.rules:
+            self._cameras[index] = self._open(index, camera.site)
             self._rebuild_tables()
 
-    def release(self, camera: int) -> None:
-        """Remove a camera whose tracks have all ended; between two batches."""
-        if self._cameras.pop(camera, None):
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera whose tracks have all ended; between two batches."""
+        if self._cameras.pop(index, None):
             self._rebuild_tables()
 
     def _rebuild_tables(self) -> None:

@@ -55,7 +55,7 @@ class Cameras(Protocol):
     def all(self) -> Sequence[CameraRecordView]: ...
     def get(self, name: str) -> CameraRecordView: ...
     def history(self, name: str) -> Sequence[CameraChange]: ...
-    def order(
+    def add(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
     ) -> tuple[CameraRecordView, list[str]]: ...
     def update_site(
@@ -88,7 +88,7 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
         def add() -> tuple[CameraRecordView, list[str]]:
             _require_within(who.scope, request.name, request.site)
             still, probe = request.still or None, not request.untried
-            return self._cameras.order(settings, request.site, still, who.name, probe=probe)
+            return self._cameras.add(settings, request.site, still, who.name, probe=probe)
 
         record, warnings = await self._do(add)
         return pb.AddCameraResponse(camera=_message(record), warnings=warnings)

@@ -19,7 +19,7 @@ from engine.signals.controller import Controller, Report
 from engine.signals.head import SignalHead, lit, shown
 from engine.signals.phases import agree
 from engine.signals.timeline import Timeline
-from engine.site import Signal, Site
+from engine.site import Signal, Site, WatchedCamera
 from engine.site.signals import LampColour
 from engine.types import Clock, FrameBatch, Ints, Lamps, Phase
 
@@ -73,11 +73,24 @@ class SignalBook:
         self._metrics = metrics
         self._controllers: dict[str, Controller] = {}
         self._cameras: dict[int, _CameraSignals] = {}
-        for camera, site in sites.items():
-            self.admit(camera, names[camera], site)
+        for index, site in sites.items():
+            self._add(index, names[index], site)
 
-    def admit(self, camera: int, name: str, site: Site) -> None:
-        """Watch the signals of one more camera."""
+    def add_camera(self, index: int, camera: WatchedCamera) -> None:
+        """Watch the signals of one more camera; forget the controllers that no site names any more."""
+        self._add(index, camera.name, camera.site)
+        named = {watched.signal.controller for known in self._cameras.values() for watched in known.signals.values()}
+        for controller in self._controllers.keys() - named:
+            del self._controllers[controller]
+            for metric in (self._metrics.signal_reports, self._metrics.signal_reported_s):
+                metric.remove_by_labels({"controller": controller})
+
+    def remove_camera(self, index: int) -> None:
+        """Forget a camera. Its controllers stay until the next camera comes, which may name them: a site that changes
+        is a camera that goes and comes back."""
+        self._cameras.pop(index, None)
+
+    def _add(self, index: int, name: str, site: Site) -> None:
         if not site.signals:
             return
         watched, first = {}, 0
@@ -86,13 +99,7 @@ class SignalBook:
             head = SignalHead() if signal.lamps else None
             watched[signal.name] = _Watched(signal, head, self._controller(signal), first)
             first += len(signal.lamps)
-        self._cameras[camera] = _CameraSignals(
-            name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps)
-        )
-
-    def release(self, camera: int) -> None:
-        """Forget a camera. Its controller is still listened to: other cameras may look at the same junction."""
-        self._cameras.pop(camera, None)
+        self._cameras[index] = _CameraSignals(name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps))
 
     def _controller(self, signal: Signal) -> Controller | None:
         """Who reports the signal's phases, the same for all cameras; None where nobody does."""

@@ -3,6 +3,7 @@
 `engine.rules.load_site` reads a site with the rules of all kinds.
 """
 
+from engine.site.camera import WatchedCamera
 from engine.site.file import (
     Aware,
     Calibration,
@@ -36,5 +37,6 @@ __all__ = [
     "Rule",
     "Signal",
     "Site",
+    "WatchedCamera",
     "Zone",
 ]

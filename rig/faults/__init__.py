@@ -1,1 +1,1 @@
-"""The delivery half under faults: a program that can be killed (`engine`), and what is done to it (`scenarios`)."""
+"""Delivery under faults: a program that can be killed (`engine`), and the faults (`scenarios`)."""

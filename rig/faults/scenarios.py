@@ -1,7 +1,7 @@
-"""What is done to the delivery half, and what comes of it: each a function of a folder and a number of times.
+"""Faults that are injected into delivery, and their outcome: each is a function of a folder and a number of times.
 
-What must hold in the end, whatever was injected: every consumer has exactly the cases whose append has returned, each
-once, in the order of their numbers; every case on the disk verifies, and so does the chain.
+After every fault, every consumer must have exactly the cases whose append has returned, each once, in the order of
+their numbers; every case on the disk must verify, and so must the chain.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ SEED = 7
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
 CASES = (1, 10)
-"""A killed program gets so far ..."""
+"""Least and most number of cases before a program is killed ..."""
 MORE_S = (0.0, 0.3)
-"""... and dies so much later, within the next case; every third dies before its first case."""
+"""... and the delay after that, in seconds; every third program is killed before its first case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What an injection came to."""
+    """The outcome of a fault."""
 
     injected: str
     times: int
@@ -57,11 +57,11 @@ class Loss:
     lost: int
     doubled: int
     recovery_s: float | None
-    """The longest, from the injection's end until everything went on; None where nothing stood still."""
+    """The longest time from the end of a fault until everything worked again; None if nothing stopped."""
 
 
 def compared(injected: str, times: int, appended: set[str], got: Sequence[Entry], recovery_s: float | None) -> Loss:
-    """What a consumer got against what was appended. Raises AssertionError where the order is broken."""
+    """Compare what a consumer got with what was appended. Raises AssertionError if the order is broken."""
     assert all(one.sequence < other.sequence for one, other in pairwise(got)), "not in order"
     ids = [entry.case.id for entry in got]
     lost, doubled = len(appended - set(ids)), len(ids) - len(set(ids))
@@ -72,14 +72,14 @@ def compared(injected: str, times: int, appended: set[str], got: Sequence[Entry]
 
 
 class EngineProcess:
-    """`rig.faults.engine` as a child that can be killed; remembers what it said it appended."""
+    """`rig.faults.engine` as a child that can be killed; collects the cases that it printed as appended."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.appended: set[str] = set()
         self._command = [sys.executable, "-m", "rig.faults.engine", str(folder), str(port)]
 
     def start(self, until: int) -> float:
-        """Start it and wait until it serves; returns the seconds that took, nan where it died before."""
+        """Start it and wait until it serves; returns the seconds that this took."""
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"}
         began_s = time.monotonic()
         self._child = subprocess.Popen(
@@ -92,7 +92,7 @@ class EngineProcess:
         return time.monotonic() - began_s
 
     def wait_for_case(self, count: int) -> None:
-        """Return when it has appended so many cases since the start, also those that were there before."""
+        """Return after it has appended `count` cases since the start, also cases that were there before."""
         for _ in range(count):
             assert self._appends.acquire(timeout=PATIENCE_S), "it appends nothing"
 
@@ -114,7 +114,7 @@ class EngineProcess:
 
 
 def kill_the_engine(folder: Path, times: int) -> Loss:
-    """kill -9 at random instants while it proves and appends and a client watches."""
+    """kill -9 at random instants while it builds and appends cases and a client watches."""
     rng, recoveries_s = random.Random(SEED), []
     engine = EngineProcess(folder, port := _free_port())
     with watching(f"127.0.0.1:{port}") as watched:
@@ -130,7 +130,7 @@ def kill_the_engine(folder: Path, times: int) -> Loss:
         got = watched.entries
     with closing(SqlLedger(folder / "ledger.db")) as ledger:
         held = ledger.read(0, 1_000_000)
-    assert [entry.case.id for entry in held] == [entry.case.id for entry in got], "the register holds something else"
+    assert [entry.case.id for entry in held] == [entry.case.id for entry in got], "the ledger holds something else"
     assert audit(folder / "evidence", entries=held).problems == []
     return compared("kill -9 of the engine", times, engine.appended, got, max(recoveries_s))
 
@@ -139,7 +139,7 @@ def kill_the_engine(folder: Path, times: int) -> Loss:
 
 
 def tear_the_log(folder: Path, times: int) -> Loss:
-    """A power cut: what the write-ahead log got after its last sync is torn, sector by sector."""
+    """A power cut: what was written to the write-ahead log after its last sync is torn, sector by sector."""
     rng, appended, kept, sequences = random.Random(SEED), 0, 0, []
     for number in range(times):
         home, copy = folder / f"{number}", folder / f"{number}-after"
@@ -210,7 +210,7 @@ def _append(ledger: SqlLedger, first: int, done: threading.Event, appended: set[
 
 
 def cut_the_network(folder: Path, times: int) -> Loss:
-    """Every connection of a client is cut in the middle of what it is told."""
+    """Every connection of a client is cut in the middle of a message."""
     world = World(folder)
     appended = {entry.case.id for entry in world.ledger.append([make_case(number) for number in range(40 * times)])}
     proxy = Proxy(world.address, cut_after=40_000)
@@ -224,11 +224,11 @@ def cut_the_network(folder: Path, times: int) -> Loss:
     return compared("connections cut", connections, appended, got, None)
 
 
-# -- many who listen, some who never read
+# -- many subscribers, some of which never read
 
 
 def never_read(folder: Path, times: int) -> Loss:
-    """A quarter of the subscribers open a watch and read nothing; the others follow all the same."""
+    """A quarter of the subscribers open a watch and read nothing; the others still follow."""
     world = World(folder, limits=LimitsConfig(burst=1000, streams=1000))
     appended, entries = 600, 0
     try:
@@ -243,7 +243,7 @@ def never_read(folder: Path, times: int) -> Loss:
 
 
 async def _crowd(world: World, *, readers: int, mute: int, cases: int) -> list[list[int]]:
-    """The sequences that every reader got."""
+    """The sequence numbers that each reader got."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     channels = [grpc.aio.insecure_channel(world.address, options=options) for _ in range(readers + mute)]
     calls = [pb_grpc.ViolationServiceStub(channel).WatchViolations(pb.WatchViolationsRequest()) for channel in channels]
@@ -270,7 +270,7 @@ async def _sequences(call: Any, cases: int) -> list[int]:
 
 
 class Watched:
-    """What a client that watches for ever has got."""
+    """The entries that a watching client has got."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -290,7 +290,7 @@ class Watched:
 
 @contextmanager
 def watching(address: str) -> Iterator[Watched]:
-    """A client that watches from the first entry on, whatever happens to the service."""
+    """A client that watches from the first entry on and reconnects whenever the service fails."""
     watched = Watched()
     with QyranClient(address) as client:
         thread = threading.Thread(target=watched.take, args=(client.watch(),), daemon=True)
@@ -319,4 +319,4 @@ SCENARIOS: dict[str, tuple[Callable[[Path, int], Loss], int, int]] = {
     "network": (cut_the_network, 5, 25),
     "mute": (never_read, 10, 50),
 }
-"""By name: what to do, how often in the tests, how often when it is asked for at length."""
+"""By name: the scenario, how often in the tests, how often in the long form."""

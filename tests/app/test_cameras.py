@@ -1,4 +1,4 @@
-"""Cameras come and go while the engine runs: ordered over gRPC, on record, really watched and really left."""
+"""Cameras come and go while the engine runs: ordered over gRPC, put on record, carried out."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from engine.app.cameras import CameraManager
 from engine.app.engine import Engine, build
 from engine.config import CameraConfig, EngineConfig, MetricsConfig, ServiceConfig
 from engine.errors import ConfigError, LedgerError, NoCamera, OutOfDate, RecordConflict, Stopped
-from engine.ledger import CameraVersions, SqlLedger
+from engine.ledger import CameraState, CameraVersions, SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.mailbox import Mailbox
-from engine.pipeline.runner import Runner
+from engine.pipeline.runner import Runner, RunnerState
 from engine.tools.demo.city import FOOTAGE, SITES
 from engine.tools.demo.rtsp import serving
 from engine.types import Entry, Segment
@@ -36,7 +36,7 @@ SITE = (SITES / "avenue.toml").read_text(encoding="utf-8")
 
 
 def config(state: Path) -> EngineConfig:
-    """One camera that plays a file, looked at now and then."""
+    """One camera that plays a file, decoded at half a frame a second."""
     camera = CameraConfig(name="first", url=str(FOOTAGE / "avenue.mp4"), site=SITES / "avenue.toml", detect_fps=0.5)
     free = "127.0.0.1:0"
     service = ServiceConfig(listen=free, camera_secrets=("USER", "PASSWORD", "GONE"))
@@ -45,7 +45,7 @@ def config(state: Path) -> EngineConfig:
 
 @contextmanager
 def running(engine: Engine) -> Iterator[pb_grpc.CameraServiceStub]:
-    """The engine at work, and what orders it about."""
+    """The running engine, and a stub that orders its cameras."""
     with at_work(engine), grpc.insecure_channel(engine.grpc_address) as channel:
         yield pb_grpc.CameraServiceStub(channel)
 
@@ -123,16 +123,16 @@ def test_an_order_to_an_engine_that_never_ran_is_refused_when_it_closes(tmp_path
         channel = grpc.insecure_channel(engine.grpc_address)
         request = pb.PauseCameraRequest(name="first", version=0)
         waiting = pb_grpc.CameraServiceStub(channel).PauseCamera.future(request, timeout=60)
-        assert eventually(lambda: engine.pipeline.runner.waits)
+        assert eventually(lambda: engine.runner.has_actions)
     assert waiting.code() is grpc.StatusCode.UNAVAILABLE
     channel.close()
 
 
-# -- the record alone
+# -- without an engine
 
 
 class Stuck:
-    """A camera whose read does not come back when it is closed."""
+    """A camera whose `read` does not return when it is closed."""
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -146,25 +146,25 @@ class Stuck:
 
 
 class Idle:
-    """A pipeline that nothing comes through."""
+    """A pipeline that does nothing."""
 
-    def flow(self, batches: Iterable[object], *, overlap: bool) -> Iterator[Sequence[Entry]]:
+    def process(self, batches: Iterable[object], *, overlap: bool) -> Iterator[Sequence[Entry]]:
         yield from (() for _ in batches)
 
-    def to_the_end(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+    def finish_after(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
         yield from steps
 
 
-def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine(monkeypatch: pytest.MonkeyPatch):
+def test_an_order_that_waits_for_a_hanging_camera_ends_with_the_engine(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.pipeline.runner._END_S", 0.1)
     runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
     camera = Stuck()
-    runner.join(0, "first", camera)
+    runner.add_camera(0, "first", camera)
     engine = threading.Thread(target=lambda: list(runner.run()))
     engine.start()
     with ThreadPoolExecutor(1) as orders:
-        assert eventually(lambda: runner._state == "running")
-        leaving = orders.submit(runner.leave, 0)
+        assert eventually(lambda: runner._state is RunnerState.RUNNING)
+        leaving = orders.submit(runner.remove_camera, 0)
         assert eventually(lambda: not runner._readers)
         runner.stop()
         with pytest.raises(Stopped):
@@ -174,15 +174,15 @@ def test_an_order_that_waits_for_a_camera_that_hangs_does_not_outlive_the_engine
     assert not engine.is_alive()
 
 
-def test_cameras_that_hang_are_waited_for_together_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
+def test_hanging_cameras_share_one_time_limit_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.pipeline.runner._END_S", 0.5)
     runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
     cameras = [Stuck() for _ in range(60)]
     for number, camera in enumerate(cameras):
-        runner.join(number, str(number), camera)
+        runner.add_camera(number, str(number), camera)
     engine = threading.Thread(target=lambda: list(runner.run()))
     engine.start()
-    assert eventually(lambda: runner._state == "running")
+    assert eventually(lambda: runner._state is RunnerState.RUNNING)
     runner.stop()
     engine.join(15)
     assert not engine.is_alive()
@@ -200,7 +200,7 @@ def settings(name: str = "second", url: str = "rtsp://${USER}:${PASSWORD}@10.0.0
     return CameraConfig(name=name, url=url, site=Path())
 
 
-def test_secrets_are_in_the_address_that_is_opened_and_not_on_record(camera_store: CameraStore) -> None:
+def test_secrets_are_in_the_opened_address_and_not_on_record(camera_store: CameraStore) -> None:
     record = camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
     assert record.config.url == "rtsp://u:geheim@10.0.0.1/live"
     assert record.url == "rtsp://10.0.0.1/live"
@@ -213,7 +213,7 @@ def test_a_camera_is_there_once_until_it_is_removed(camera_store: CameraStore) -
             camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
         with pytest.raises(RecordConflict, match="is there already"):
             camera_store.draft(settings(name), SITE, None, "anna")
-    camera_store.commit(camera_store.change("first", 0, "anna", "remove", state="removed"))
+    camera_store.commit(camera_store.change("first", 0, "anna", "remove", state=CameraState.REMOVED))
     with pytest.raises(NoCamera):
         camera_store.get("first")
     again = camera_store.commit(camera_store.draft(settings("first"), SITE, None, "boris"))
@@ -222,25 +222,25 @@ def test_a_camera_is_there_once_until_it_is_removed(camera_store: CameraStore) -
 
 
 def test_a_change_for_another_version_is_out_of_date(camera_store: CameraStore) -> None:
-    draft = camera_store.change("first", 0, "anna", "pause", state="paused")
+    draft = camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED)
     camera_store.commit(draft)
     with pytest.raises(OutOfDate, match="is at version 1, not 0"):
-        camera_store.change("first", 0, "boris", "remove", state="removed")
+        camera_store.change("first", 0, "boris", "remove", state=CameraState.REMOVED)
     with pytest.raises(OutOfDate, match="is at version 1"):
         camera_store.commit(draft)
 
 
-def test_a_camera_that_left_the_configuration_file_is_gone_though_it_was_paused(tmp_path: Path) -> None:
+def test_a_paused_camera_is_gone_when_the_configuration_file_no_longer_names_it(tmp_path: Path) -> None:
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         versions = CameraVersions(ledger.database)
         before = CameraStore(config(tmp_path), versions, {})
-        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        before.commit(before.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
         named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
         after = CameraStore(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
         assert [record.name for record in after.all()] == ["other"]
 
 
-def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_recorded_camera_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         versions = CameraVersions(ledger.database)
         before = CameraStore(config(tmp_path), versions, {"USER": "u", "PASSWORD": "geheim"})
@@ -251,7 +251,7 @@ def test_a_camera_on_record_that_cannot_be_had_any_more_holds_up_nobody(tmp_path
             after.get("second")
 
 
-def test_a_secret_that_is_allowed_no_more_leaves_with_no_recorded_camera(tmp_path: Path) -> None:
+def test_a_recorded_camera_with_a_secret_that_is_no_longer_allowed_is_left_out(tmp_path: Path) -> None:
     secrets = {"USER": "u", "PASSWORD": "geheim"}
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         versions = CameraVersions(ledger.database)
@@ -264,7 +264,7 @@ def test_a_secret_that_is_allowed_no_more_leaves_with_no_recorded_camera(tmp_pat
             after.get("second")
 
 
-def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_recorded_site_that_the_engine_refuses_does_not_stop_the_others(tmp_path: Path) -> None:
     def refuse(site: object) -> None:
         raise ConfigError("the law has changed")
 
@@ -272,25 +272,25 @@ def test_a_recorded_site_that_the_engine_does_not_take_any_more_holds_up_nobody(
         versions = CameraVersions(ledger.database)
         before = CameraStore(config(tmp_path), versions, {})
         before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
-        before.commit(before.change("first", 0, "anna", "pause", state="paused"))
+        before.commit(before.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
         assert CameraStore(config(tmp_path), versions, {}, refuse).watched() == []
         with pytest.raises(ConfigError, match="the law has changed"):
             CameraStore(config(tmp_path), CameraVersions(ledger.database, "B"), {}, refuse).watched()
 
 
-def test_a_paused_camera_whose_site_is_not_taken_any_more_stays_paused(tmp_path: Path) -> None:
-    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+def test_a_paused_camera_stays_paused_when_its_site_is_refused(tmp_path: Path) -> None:
+    def check(camera: CameraConfig, site: object, probe: bool) -> list[str]:
         raise ConfigError("the law has changed")
 
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
-        camera_store.commit(camera_store.change("first", 0, "anna", "pause", state="paused"))
+        camera_store.commit(camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
         with pytest.raises(ConfigError, match="the law has changed"):
             CameraManager(camera_store, Mock(), Mock(), Mock(), check, Metrics()).resume("first", 1, "anna")
-        assert camera_store.get("first").version.state == "paused"
+        assert camera_store.get("first").version.state is CameraState.PAUSED
 
 
-def test_a_recorded_site_whose_means_are_gone_keeps_no_engine_from_starting(tmp_path: Path) -> None:
+def test_a_recorded_site_that_nothing_can_confirm_does_not_stop_the_start(tmp_path: Path) -> None:
     rule = f'{SITE}\n[[rules]]\nkind = "no_insurance"\nname = "papers"\nzone = "ZONE"\n'
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
@@ -303,7 +303,7 @@ def test_a_recorded_site_whose_means_are_gone_keeps_no_engine_from_starting(tmp_
 
 
 def lost_secret(state: Path, ledger: SqlLedger) -> CameraStore:
-    """`first` of the file, and `second` on record with a secret that is no more there."""
+    """`first` of the file, and `second` on record with a secret that is gone."""
     versions = CameraVersions(ledger.database)
     before = CameraStore(config(state), versions, {"USER": "u", "PASSWORD": "geheim"})
     before.commit(before.draft(settings(), SITE, None, "anna"))
@@ -311,17 +311,17 @@ def lost_secret(state: Path, ledger: SqlLedger) -> CameraStore:
 
 
 def camera_manager(camera_store: CameraStore, runner: Mock, metrics: Metrics) -> CameraManager:
-    def check(camera: CameraConfig, site: object, *, probe: bool) -> list[str]:
+    def check(camera: CameraConfig, site: object, probe: bool) -> list[str]:
         return []
 
     return CameraManager(camera_store, Mock(), runner, Mock(), check, metrics)
 
 
-def test_what_ought_to_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_path: Path) -> None:
+def test_a_camera_that_should_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_path: Path) -> None:
     metrics = Metrics()
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         cameras = camera_manager(lost_secret(tmp_path, ledger), Mock(), metrics)
-        cameras.begin([config(tmp_path).cameras[0]])
+        cameras.start([config(tmp_path).cameras[0]])
         assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 1
         with pytest.raises(OutOfDate):
             cameras.remove("second", 7, "anna")
@@ -330,7 +330,7 @@ def test_what_ought_to_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_
     assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
 
 
-def test_a_camera_whose_site_was_mended_is_watched_at_once(tmp_path: Path) -> None:
+def test_a_camera_is_watched_as_soon_as_its_site_is_mended(tmp_path: Path) -> None:
     metrics, runner = Metrics(), Mock()
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         versions = CameraVersions(ledger.database)
@@ -338,7 +338,7 @@ def test_a_camera_whose_site_was_mended_is_watched_at_once(tmp_path: Path) -> No
         draft = camera_store.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna")
         versions.add(replace(draft.version, site="of_an_older_release = true"))
         cameras = camera_manager(camera_store, runner, metrics)
-        cameras.begin([record.config for record in camera_store.watched()])
+        cameras.start([record.config for record in camera_store.watched()])
         assert cameras.watched == ["first"]
         cameras.update_site("second", 1, "anna", SITE, None)
     assert cameras.watched == ["first", "second"]
@@ -365,7 +365,7 @@ def test_a_still_that_a_power_cut_emptied_is_written_again(tmp_path: Path) -> No
         assert still.read_bytes() == whole
 
 
-def test_a_disk_that_takes_no_still_holds_up_no_other_camera(tmp_path: Path) -> None:
+def test_a_disk_that_refuses_a_still_does_not_stop_other_cameras(tmp_path: Path) -> None:
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         camera_store, still = with_still(tmp_path, ledger)
         still.unlink()
@@ -382,12 +382,12 @@ def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: P
             CameraStore(config(tmp_path), CameraVersions(ledger.database, device), {}) for device in ("A", "B")
         )
         one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
-        one.commit(one.change("first", 0, "anna", "remove", state="removed"))
+        one.commit(one.change("first", 0, "anna", "remove", state=CameraState.REMOVED))
         assert [record.name for record in one.all()] == ["second"]
         assert [record.name for record in other.all()] == ["first"]
 
 
-def test_a_wrong_site_or_secret_is_an_error_that_names_the_camera(camera_store: CameraStore) -> None:
+def test_an_error_of_site_or_secret_names_the_camera(camera_store: CameraStore) -> None:
     with pytest.raises(ConfigError, match=r"site of camera second: .*colour"):
         camera_store.draft(settings(), 'colour = "red"\n' + SITE, None, "anna")
     with pytest.raises(ConfigError, match="camera second: environment variable GONE is not set"):

@@ -15,7 +15,7 @@ CARD = "ssd_mobilenet_v3_large"
 JUDGED = {"avenue": 4, "crossing": 1, "junction": 4, "kerbside": 4, "plates": 3}
 """Planted offences of the kinds that rules exist for."""
 MEASURED = {"avenue": 6, "crossing": 2, "junction": 5, "kerbside": 5, "plates": 8}
-"""Vehicles of which a speed must be stated, at the least."""
+"""At least this many vehicles must get a speed."""
 
 
 @pytest.fixture(scope="module", params=sorted(JUDGED))

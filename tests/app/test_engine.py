@@ -1,4 +1,4 @@
-"""What the engine does when it starts."""
+"""The start of the engine."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import msgspec
 import pytest
 
 from engine.app.engine import build
-from engine.app.sites import geometry
-from engine.app.stage_set import _view, open_stages
+from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, RecipientConfig, ServiceConfig
+from engine.decode.camera import view_of
 from engine.errors import ConfigError
 from engine.ingest import FileSource
 from engine.ledger import Outbox, SqlLedger
+from engine.measure import geometry
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
+from engine.site import WatchedCamera
 from engine.tools.commands.check import check_files
 from engine.tools.demo.city import SITES, city_config, recorded
 from engine.types import Entry
@@ -32,7 +34,7 @@ def avenue(state: Path) -> EngineConfig:
 
 
 def record(config: EngineConfig) -> list[Entry]:
-    """Everything that the avenue's clip gives, in the register of the configuration's state."""
+    """Everything that the avenue's clip gives, in the ledger of the configuration's state."""
     site, metrics = load_site(config.cameras[0].site), Metrics()
     with (
         closing(SqlLedger(config.state / "ledger.db")) as ledger,
@@ -43,17 +45,17 @@ def record(config: EngineConfig) -> list[Entry]:
         return [entry for step in steps for entry in step]
 
 
-def test_a_start_appends_what_a_crash_kept_from_the_ledger(tmp_path: Path) -> None:
+def test_a_start_appends_the_cases_that_a_crash_kept_out_of_the_ledger(tmp_path: Path) -> None:
     config = avenue(tmp_path)
-    proved = record(config)
-    assert proved
+    recorded_entries = record(config)
+    assert recorded_entries
     for path in tmp_path.glob("ledger.db*"):
         path.unlink()
     with build(config):
         pass
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         recovered = ledger.read(0, 100)
-    assert {entry.case.id for entry in recovered} == {entry.case.id for entry in proved}
+    assert {entry.case.id for entry in recovered} == {entry.case.id for entry in recorded_entries}
 
 
 def test_a_service_that_cannot_listen_leaves_nothing_open(tmp_path: Path) -> None:
@@ -76,16 +78,16 @@ def test_the_speedometer_reads_the_calibration_of_the_site() -> None:
     assert made.foot.camera_m == (0.8, 0.0, 8.0)
 
 
-def test_a_camera_over_udp_is_known_as_one_that_may_lose_packets(tmp_path: Path) -> None:
+def test_a_camera_over_udp_is_marked_as_lossy(tmp_path: Path) -> None:
     config = avenue(tmp_path)
     site = load_site(config.cameras[0].site)
     over = {
         transport: msgspec.structs.replace(config.cameras[0], url="rtsp://10.0.0.1/x", transport=transport)
         for transport in ("udp", "tcp")
     }
-    assert _view(over["udp"], site).lossy
-    assert not _view(over["tcp"], site).lossy
-    assert not _view(msgspec.structs.replace(over["udp"], url="clip.mp4"), site).lossy
+    played = msgspec.structs.replace(over["udp"], url="clip.mp4")
+    lossy = [view_of(WatchedCamera(camera, site)).lossy for camera in (over["udp"], over["tcp"], played)]
+    assert lossy == [True, False, False]
 
 
 def test_a_running_engine_delivers_to_its_recipients(tmp_path: Path) -> None:

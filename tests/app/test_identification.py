@@ -1,4 +1,4 @@
-"""The inquiry as a configuration asks for it: what fits together, what is refused, what a restart still knows."""
+"""Identification as configured: what fits together, what is refused, what a restart still knows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.app.identification import IdentificationContext, examine_means, open_identifier, told_lately
+from engine.app.identification import IdentificationContext, check_identification, open_identifier, recently_reported
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, PlatesConfig, RegistryConfig
 from engine.errors import ConfigError, LedgerError, ModelError
 from engine.identify import VehicleIdentifier
 from engine.identify.papers import import_csv
 from engine.identify.papers.snapshot import HEADER
+from engine.ingest import Recordings
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.rules.kinds.average_speed import SectionEndRule
@@ -72,19 +73,18 @@ def around(ledger: SqlLedger, sites: Mapping[int, Site]) -> IdentificationContex
     return IdentificationContext(
         site_of=sites.__getitem__,
         names={0: "km-12", 1: "km-13"},
-        kept=lambda camera, from_s, to_s: [],
-        look=lambda segments, instants_s: [],
+        recordings=Recordings(10.0, 1),
+        fetch_frames=lambda segments, instants_s: [],
         ledger=ledger,
         metrics=Metrics(),
         catalogue=KZ,
-        reached_s=lambda camera: float("-inf"),
-        shoot=lambda crossing: {},
+        take_stills=lambda crossing: {},
     )
 
 
-def test_everything_that_a_configuration_names_is_opened(tmp_path: Path):
+def test_everything_in_the_configuration_is_opened(tmp_path: Path):
     everything = with_everything(tmp_path)
-    examine_means(everything, {"km-12": GATE, "km-13": GATE}, KZ)
+    check_identification(everything, {"km-12": GATE, "km-13": GATE}, KZ)
     with (
         closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
         open_identifier(everything, around(ledger, {0: GATE, 1: GATE})) as identifier,
@@ -94,9 +94,7 @@ def test_everything_that_a_configuration_names_is_opened(tmp_path: Path):
 
 
 @pytest.mark.parametrize("sites", [{0: GATE}, {0: GATE, 1: site()}], ids=["paused", "another site"])
-def test_a_section_whose_camera_is_paused_or_changed_keeps_no_engine_from_starting(
-    tmp_path: Path, sites: dict[int, Site]
-):
+def test_a_section_without_one_of_its_ends_does_not_stop_the_start(tmp_path: Path, sites: dict[int, Site]):
     everything = with_everything(tmp_path)
     with (
         closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
@@ -107,15 +105,15 @@ def test_a_section_whose_camera_is_paused_or_changed_keeps_no_engine_from_starti
         assert identifier.identify(Findings()) == []
 
 
-def test_a_rule_without_its_means_is_refused():
+def test_a_rule_that_nothing_can_confirm_is_refused():
     for rule, needs in (
         (NoInsuranceRule(name="papers", zone="road"), "registry"),
         (PhoneUseRule(name="cabin", zone="road"), "classifier"),
     ):
         with pytest.raises(ConfigError, match=f"rule {rule.name} .* needs a {needs}"):
-            examine_means(config(), {"km-12": site(rule)}, KZ)
+            check_identification(config(), {"km-12": site(rule)}, KZ)
     with pytest.raises(ConfigError, match=r"rule plates .* needs a section"):
-        examine_means(config(), {"km-12": GATE}, KZ)
+        check_identification(config(), {"km-12": GATE}, KZ)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +123,9 @@ def test_a_rule_without_its_means_is_refused():
         ({"km-12": GATE}, "there is no camera 'km-13'"),
     ],
 )
-def test_an_end_of_a_section_that_nobody_tells_is_refused(tmp_path: Path, sites: dict[str, Site], says: str):
+def test_a_section_end_without_a_rule_is_refused(tmp_path: Path, sites: dict[str, Site], says: str):
     with pytest.raises(ConfigError, match=f"sections.toml: section a3: {says}"):
-        examine_means(with_everything(tmp_path), sites, KZ)
+        check_identification(with_everything(tmp_path), sites, KZ)
 
 
 @pytest.mark.parametrize(
@@ -139,14 +137,14 @@ def test_an_end_of_a_section_that_nobody_tells_is_refused(tmp_path: Path, sites:
         ("stolen.txt", ConfigError),
     ],
 )
-def test_a_file_that_is_not_there_is_named(tmp_path: Path, file: str, error: type[Exception]):
+def test_an_error_names_the_missing_file(tmp_path: Path, file: str, error: type[Exception]):
     everything = with_everything(tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(error, match=file):
-        examine_means(everything, {"km-12": GATE, "km-13": GATE}, KZ)
+        check_identification(everything, {"km-12": GATE, "km-13": GATE}, KZ)
 
 
-def test_after_a_restart_the_registrys_cases_of_the_last_days_are_known(tmp_path: Path):
+def test_recent_cases_about_papers_are_known_after_a_restart(tmp_path: Path):
     plate = document.PlateRecord(
         text="123ABC02",
         country="KZ",
@@ -170,12 +168,12 @@ def test_after_a_restart_the_registrys_cases_of_the_last_days_are_known(tmp_path
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         torn = replace(make_case(3, kind="no_insurance"), document=b"torn", occurred_s=now.timestamp())
         ledger.append([torn, told, replace(old, occurred_s=now.timestamp() - 10 * 86_400)])
-        found = told_lately(around(ledger, {}))
+        found = recently_reported(ledger)
     assert list(found) == [("123ABC02", "no_insurance", "2026-06-01")]
 
 
-def test_who_was_told_before_is_not_guessed_while_the_ledger_cannot_be_read(tmp_path: Path, monkeypatch):
+def test_recent_reports_are_an_error_while_the_ledger_cannot_be_read(tmp_path: Path, monkeypatch):
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         monkeypatch.setattr(ledger, "read", Mock(side_effect=LedgerError("locked")))
         with pytest.raises(LedgerError):
-            told_lately(around(ledger, {}))
+            recently_reported(ledger)

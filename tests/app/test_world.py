@@ -103,7 +103,7 @@ def stays(x: float, y: float, halt_s: float, leaves_s: float) -> Way:
 
 
 @pytest.mark.parametrize("kmh", [75.0, 84.0, 103.0, 131.0])
-def test_a_speeder_is_told_with_the_right_speed(kmh: float) -> None:
+def test_a_speeder_is_reported_with_the_right_speed(kmh: float) -> None:
     (case,) = cases(passing(kmh))
     measured = case.measurement
     assert case.kind == "speeding"
@@ -134,7 +134,7 @@ def test_the_limit_by_night_holds_by_night() -> None:
     assert cases(passing(65), where=at_night) == []
 
 
-def test_against_the_arrow_is_told_and_along_it_is_not() -> None:
+def test_driving_against_the_arrow_is_reported_and_along_it_is_not() -> None:
     against = Vehicle(track=1, way=straight(0, 100, -40), end_s=8.5)
     (case,) = cases(against)
     assert (case.kind, case.outcome) == ("wrong_way", "officer")
@@ -148,18 +148,18 @@ def test_against_the_arrow_and_too_fast_are_two_offences() -> None:
     }
 
 
-def test_standing_in_the_zone_is_told_and_driving_on_before_the_dwell_is_not() -> None:
+def test_standing_in_the_zone_is_reported_and_driving_on_before_the_dwell_is_not() -> None:
     (case,) = cases(Vehicle(track=1, way=stays(4.5, 35, 4, 40)), lasts_s=45)
     assert case.kind == "illegal_stop"
     assert case.instants["halt"] == pytest.approx(NOON_S + 4, abs=2)
     assert cases(Vehicle(track=1, way=stays(4.5, 35, 4, 20)), lasts_s=45) == []
 
 
-def test_standing_beside_the_zone_is_not_told() -> None:
+def test_standing_beside_the_zone_is_not_reported() -> None:
     assert cases(Vehicle(track=1, way=stays(1.0, 35, 4, 40)), lasts_s=45) == []
 
 
-def test_a_stay_is_one_case_though_the_track_is_lost_twice() -> None:
+def test_a_stay_is_one_case_even_if_the_track_is_lost_twice() -> None:
     hidden = [(25.0, 29.0), (50.0, 65.0)]
     parts = [(0.0, 25.0), (29.0, 50.0), (65.0, 90.0)]
     assert len(hidden) + 1 == len(parts)
@@ -167,13 +167,13 @@ def test_a_stay_is_one_case_though_the_track_is_lost_twice() -> None:
     assert len(cases(*pieces, lasts_s=95)) == 1
 
 
-def test_the_dwell_goes_on_though_the_track_is_lost_before_it_is_full() -> None:
+def test_the_dwell_continues_when_the_track_is_lost_before_its_end() -> None:
     pieces = [Vehicle(track=n, way=still(4.5, 35), begin_s=a, end_s=b) for n, (a, b) in enumerate([(0, 12), (16, 26)])]
     (case,) = cases(*pieces, lasts_s=26)
     assert case.ended_s - case.began_s == NO_STOPPING.dwell_s
 
 
-def test_parking_is_told_after_five_minutes_and_not_before() -> None:
+def test_parking_is_reported_after_five_minutes_and_not_before() -> None:
     parking = site(NO_PARKING)
     assert cases(Vehicle(track=1, way=stays(4.5, 30, 2, 300)), where=parking, lasts_s=310) == []
     (case,) = cases(Vehicle(track=1, way=stays(4.5, 30, 2, 360)), where=parking, lasts_s=370)
@@ -189,7 +189,7 @@ def test_a_picture_drawn_in_another_size_is_not_judged() -> None:
     assert cases(passing(100), where=msgspec.structs.replace(EVERYTHING, image_size_px=(1920, 1080))) == []
 
 
-def test_law_abiding_traffic_gives_no_case_and_planted_offenders_all_of_them() -> None:
+def test_lawful_traffic_gives_no_case_and_every_planted_offender_gives_one() -> None:
     rng = np.random.default_rng(5)
     lanes = (-4.5, -1.5, 1.5)
     lawful = [passing(rng.uniform(35, 64), lanes[n % 3], begin_s=1.0 + 4.0 * n) for n in range(24)]

@@ -1,4 +1,4 @@
-"""Every kind from boxes to the register: the guilty is told, his twin is not, whoever else is there is not either."""
+"""Every kind from boxes to the ledger: the offender is reported; the innocent twin and all others are not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{on
 
 
 @twins
-def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path) -> None:
+def test_the_offender_is_reported_once_with_evidence(twins: Twins, tmp_path: Path) -> None:
     facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": twins.phases, "sees": twins.sees}
     (case,) = cases(twins.guilty, twins.where(), tmp_path, **facts)
     assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
@@ -26,7 +26,7 @@ def test_the_guilty_is_told_once_with_his_evidence(twins: Twins, tmp_path: Path)
 
 
 @twins
-def test_the_innocent_twin_is_not_told(twins: Twins, tmp_path: Path) -> None:
+def test_the_innocent_twin_is_not_reported(twins: Twins, tmp_path: Path) -> None:
     where = (twins.innocent_where or twins.where)()
     phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
     sees = twins.innocent_sees or twins.sees

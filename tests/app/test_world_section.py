@@ -1,4 +1,4 @@
-"""A drive past two cameras, from boxes to the register: the fast one is told, his lawful twin is not."""
+"""A drive past two cameras, from boxes to the ledger: the fast one is reported, the lawful twin is not."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.sites import geometries
 from engine.config import EvidenceConfig
 from engine.decode.second_look import look
-from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin, verify_case
+from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, crossing_stills, verify_case
 from engine.identify import Identification, Looks, VehicleIdentifier
+from engine.ingest import Recordings
 from engine.ledger import SqlLedger
-from engine.measure import GroundSpeedometer
+from engine.measure import GroundSpeedometer, geometries
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
@@ -27,7 +27,7 @@ from engine.signals import SignalBook
 from engine.site import Certificate, Limit, Line
 from engine.track import KalmanTracker
 from engine.types import Detections, Frames, Plate, document
-from rig.evidence_bench import nobody
+from rig.evidence_bench import find_nothing
 from tests.support.road import KMH, KZ, Vehicle, project, site
 from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from tests.support.world import PLATE, Eyes, Still, Traffic, recording
@@ -56,7 +56,7 @@ SECTION = Section(
 
 
 def passes(kmh: float, begin_s: float) -> Traffic:
-    """Comes into the picture and drives away over the gate, at y = 40 m."""
+    """A car that enters the picture and drives away over the line at y = 40 m."""
     mps = kmh / KMH
     end_s = begin_s + 100 / mps
     way = Vehicle(track=1, way=lambda t: (0.0, 8 + mps * (t - begin_s)), begin_s=begin_s, end_s=end_s)
@@ -76,15 +76,22 @@ class BothEyes:
 def cases(
     root: Path, kmh: float, *, plate: Plate = PLATE, section: Section = SECTION
 ) -> Sequence[document.CaseDocument]:
-    """What the register holds after a drive past both cameras."""
+    """The cases in the ledger after a drive past both cameras."""
     metrics, sites = Metrics(), {0: WHERE, 1: WHERE}
     detector = ScriptedDetector(BothEyes(passes(kmh, 1.0), passes(kmh, 1.0 + LENGTH_M / (kmh / KMH))))
     with closing(SqlLedger(root / "ledger.db")) as ledger:
+        recordings = Recordings(10.0, EvidenceConfig().keep_bytes)
+        camera_sites = {index: CameraSite(name, WHERE) for index, name in NAMES.items()}
+        for index in NAMES:
+            recordings.add_camera(index)
+        tools = EvidenceTools(look, find_nothing)
         evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(keep_s=10.0),
+            EvidenceConfig(),
             root / "evidence",
-            Origin({n: CameraSite(name, WHERE) for n, name in NAMES.items()}, "QY-0001", detector.model),
-            Means(look, nobody),
+            camera_sites,
+            Origin("QY-0001", detector.model),
+            tools,
+            recordings,
             metrics,
         )
         control = SectionControl(
@@ -92,14 +99,15 @@ def cases(
             NAMES,
             KZ,
             lambda crossing: "gate",
-            evidence_builder.reached_s,
-            evidence_builder.shoot,
+            recordings.reached_s,
+            lambda crossing: crossing_stills(crossing, recordings, camera_sites[crossing.camera], tools, 92),
             metrics,
             lag_s=5.0,
         )
         stages = Stages(
+            recordings=recordings,
+            drift_monitor=Still(),
             decoder=ScriptedDecoder(),
-            guard=Still(),
             signals=SignalBook(sites, NAMES, metrics),
             detector=detector,
             tracker=KalmanTracker(),
@@ -108,7 +116,7 @@ def cases(
             identifier=VehicleIdentifier(
                 sites.__getitem__,
                 NAMES,
-                Looks(evidence_builder.kept, look, ScriptedPlates(plate)),
+                Looks(recordings, look, ScriptedPlates(plate)),
                 Identification("KZ", 0.9),
                 metrics,
                 sections=control,
@@ -124,7 +132,7 @@ def cases(
         return [document.decode(entry.case.document, source="case.json") for entry in entries]
 
 
-def test_who_was_too_fast_in_the_mean_is_told_with_both_ends(tmp_path: Path) -> None:
+def test_a_drive_above_the_limit_on_average_is_reported_with_both_ends(tmp_path: Path) -> None:
     (case,) = cases(tmp_path, 130.0)
     assert (case.kind, case.outcome, case.place.camera) == ("average_speed", "fine", "km-13")
     assert case.measurement is not None

@@ -27,7 +27,7 @@ def opened(metrics: Metrics, **changes: Any) -> Any:
 
 
 def is_cpu(decoding: Decoding) -> bool:
-    return isinstance(decoding.decoder, CpuDecoder) and decoding.look is look
+    return isinstance(decoding.decoder, CpuDecoder) and decoding.fetch_frames is look
 
 
 def test_the_cpu_is_taken_where_it_is_asked_for() -> None:
@@ -49,7 +49,7 @@ def test_dali_is_opened_where_it_is_asked_for() -> None:
         assert not is_cpu(decoding)
         segment = make_segment("mjpeg", pix_fmt="yuvj420p")
         assert len(decoding.decoder.decode([segment]).frames) == 8
-        assert decoding.look([segment], [BEGAN_S])[0].captured_s == BEGAN_S
+        assert decoding.fetch_frames([segment], [BEGAN_S])[0].captured_s == BEGAN_S
     assert metrics.registry.get_sample_value("qyran_decoder_info", {"decoder": "dali", "device": "cpu"}) == 1
 
 

@@ -6,7 +6,7 @@ What makes that safe is said in `engine.decode.dali`, Note [Frame lifetime acros
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
 from engine.stages import Detector
 from engine.tools.demo.city import FOOTAGE, city_config
-from engine.types import Detections, Entry, FrameBatch, Segment
+from engine.types import Detections, FrameBatch, Segment
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
@@ -36,7 +36,6 @@ from engine.detect.device import DeviceDetector
 from tests.support.dali import first_segment, of
 
 BATCHES = 3
-Turn = Callable[[Pipeline, Iterable[Sequence[Segment]]], Iterator[Sequence[Entry]]]
 
 
 class Told:
@@ -72,7 +71,7 @@ def batches() -> Iterator[list[Segment]]:
         ]
 
 
-def run(state: Path, turn: Turn) -> list[Detections]:
+def run(state: Path, *, overlap: bool) -> list[Detections]:
     config, metrics = city(state), Metrics()
     sites = [load_site(camera.site) for camera in config.cameras]
     with (
@@ -81,7 +80,7 @@ def run(state: Path, turn: Turn) -> list[Detections]:
     ):
         told = Told(_on_torch())
         pipeline = Pipeline(dataclasses.replace(stages, detector=told), config.camera_names, metrics)
-        for _ in turn(pipeline, batches()):
+        for _ in pipeline.run(batches(), overlap=overlap):
             pass
     assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 * BATCHES
     return told.found
@@ -94,8 +93,8 @@ def _on_torch() -> Detector:
 
 
 def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_path: Path) -> None:
-    plain = run(tmp_path / "plain", Pipeline.plain)
-    overlapped = run(tmp_path / "overlapped", Pipeline.overlapped)
+    plain = run(tmp_path / "plain", overlap=False)
+    overlapped = run(tmp_path / "overlapped", overlap=True)
     assert len(plain) == len(overlapped) == BATCHES + 1
     assert sum(map(len, plain)) > 10 * BATCHES
     for one, other in zip(plain, overlapped, strict=True):

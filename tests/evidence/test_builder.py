@@ -12,9 +12,9 @@ from PIL import Image
 
 from engine.config import EvidenceConfig
 from engine.decode.second_look import look
-from engine.evidence import Means, verify_case
+from engine.evidence import EvidenceTools, verify_case
 from engine.types import Outcome, Plate, PlateSighting, Segment, document
-from rig.evidence_bench import VIOLATION, Bench, broken_look, nobody, prove, shown
+from rig.evidence_bench import VIOLATION, Bench, broken_look, build_case, find_nothing, shown
 from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
 
 
@@ -26,11 +26,11 @@ def footage() -> list[Segment]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", Means(look, nobody))
+    return Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing))
 
 
 def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: Bench, footage: list[Segment]):
-    case, record = prove(bench, footage)
+    case, record = build_case(bench, footage)
     path = bench.root / case.folder
     assert sorted(file.name for file in case.files) == sorted(entry.name for entry in path.iterdir())
     assert sorted(entry.name for entry in path.iterdir()) == [
@@ -45,8 +45,8 @@ def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: 
     assert bench.incomplete() == 0
 
 
-def test_the_document_says_what_where_when_and_by_what_right(bench: Bench, footage: list[Segment]):
-    case, record = prove(bench, footage)
+def test_the_document_states_offence_place_time_and_law(bench: Bench, footage: list[Segment]):
+    case, record = build_case(bench, footage)
     assert (record.id, record.kind, record.article, record.outcome) == (case.id, "speeding", "592 p.1", "fine")
     assert record.time.occurred == document.moment(EPOCH_S + 6)
     assert record.time.local == "2026-05-29T01:26:46.000+05:00"
@@ -64,15 +64,15 @@ def test_the_document_says_what_where_when_and_by_what_right(bench: Bench, foota
 
 
 def test_the_measurement_states_its_expanded_uncertainty_rounded_up(bench: Bench, footage: list[Segment]):
-    speed = prove(bench, footage)[1].measurement
+    speed = build_case(bench, footage)[1].measurement
     assert speed is not None
     assert (speed.speed_kmh, speed.limit_kmh, speed.enforced_kmh) == (90.0, 60.0, 87)
     assert speed.expanded_uncertainty_kmh == 2.17  # 3 * 0.2 m/s = 2.16 km/h, and the float lies above it
     assert speed.coverage_factor == 3
 
 
-def test_every_instant_has_the_still_of_its_very_frame(bench: Bench, footage: list[Segment]):
-    case, record = prove(bench, footage)
+def test_every_instant_has_the_still_of_its_own_frame(bench: Bench, footage: list[Segment]):
+    case, record = build_case(bench, footage)
     assert [(instant.name, instant.still) for instant in record.instants] == [
         ("decisive", "overview.jpg"), ("first", "still-first.jpg"), ("last", "still-last.jpg"),
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def test_every_instant_has_the_still_of_its_very_frame(bench: Bench, footage: li
 
 
 def test_the_clip_is_the_cameras_own_packets_from_before_to_after(bench: Bench, footage: list[Segment]):
-    case, record = prove(bench, footage)
+    case, record = build_case(bench, footage)
     assert record.clip and record.clip.file == "clip.mp4"
     assert record.clip.began <= document.moment(EPOCH_S + 5 - 3)
     assert record.clip.ended >= document.moment(EPOCH_S + 7 + 2 - 1 / FPS)
@@ -96,7 +96,7 @@ def test_the_clip_is_the_cameras_own_packets_from_before_to_after(bench: Bench, 
 
 
 def test_the_vehicle_is_cut_out_of_every_still(bench: Bench, footage: list[Segment]):
-    case, _ = prove(bench, footage)
+    case, _ = build_case(bench, footage)
     for name, left in (("vehicle.jpg", 116), ("vehicle-first.jpg", 100), ("vehicle-last.jpg", 132)):
         crop = shown(bench, case, name)
         still = shown(bench, case, name.replace("vehicle-", "still-").replace("vehicle.", "overview."))
@@ -104,8 +104,8 @@ def test_the_vehicle_is_cut_out_of_every_still(bench: Bench, footage: list[Segme
         assert np.abs(crop - still[51:129, left - 12 : left + 92]).mean() < 6
 
 
-def test_the_drawing_is_apart_from_the_still(bench: Bench, footage: list[Segment]):
-    case, _ = prove(bench, footage)
+def test_the_drawing_is_a_separate_file(bench: Bench, footage: list[Segment]):
+    case, _ = build_case(bench, footage)
     overview = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.int32)
     overlay = np.asarray(Image.open(bench.root / case.folder / "overlay.jpg"), np.int32)
     assert overview.shape == overlay.shape
@@ -115,43 +115,43 @@ def test_the_drawing_is_apart_from_the_still(bench: Bench, footage: list[Segment
 
 def test_a_violation_waits_until_the_recording_reaches_the_end_of_its_clip(bench: Bench, footage: list[Segment]):
     bench.keep(footage[:8])
-    assert bench.evidence_builder.prove([VIOLATION]) == []
+    assert bench.evidence_builder.build([VIOLATION]) == []
     bench.keep(footage[8:9])
-    assert bench.evidence_builder.prove([]) == []
+    assert bench.evidence_builder.build([]) == []
     bench.keep(footage[9:10])
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     assert document.decode(case.document, source="").incomplete == ()
-    assert bench.evidence_builder.prove([]) == []
+    assert bench.evidence_builder.build([]) == []
 
 
-def test_a_silent_camera_does_not_hold_its_violation_back(bench: Bench, footage: list[Segment]):
+def test_a_silent_camera_does_not_delay_its_violation(bench: Bench, footage: list[Segment]):
     bench.keep(footage[:8])
-    assert bench.evidence_builder.prove([VIOLATION]) == []
+    assert bench.evidence_builder.build([VIOLATION]) == []
     bench.now_s += 10
-    assert bench.evidence_builder.prove([]) == []
+    assert bench.evidence_builder.build([]) == []
     bench.now_s += 10
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     record = document.decode(case.document, source="")
     assert record.clip and record.clip.ended == document.moment(EPOCH_S + 8 - 1 / FPS)
     assert record.incomplete == ()
 
 
-def test_a_clock_that_jumped_back_does_not_hold_a_violation_for_ever(bench: Bench, footage: list[Segment]):
+def test_a_clock_that_jumped_back_does_not_delay_a_violation_forever(bench: Bench, footage: list[Segment]):
     bench.keep(footage[:8])
-    bench.evidence_builder.prove([VIOLATION])
+    bench.evidence_builder.build([VIOLATION])
     for number in range(20):
         bench.now_s += 5
         earlier_s = footage[0].captured_s - 3600 + number
         bench.keep([replace(footage[0], sequence=8 + number, captured_s=earlier_s, continues=number > 0)])
-        if cases := bench.evidence_builder.prove([]):
+        if cases := bench.evidence_builder.build([]):
             break
     assert len(cases) == 1
     assert bench.now_s < 100 + 120
 
 
-def test_close_gives_the_waiting_with_what_there_is(bench: Bench, footage: list[Segment]):
+def test_close_builds_the_pending_cases_from_what_there_is(bench: Bench, footage: list[Segment]):
     bench.keep(footage[:6])
-    assert bench.evidence_builder.prove([VIOLATION]) == []
+    assert bench.evidence_builder.build([VIOLATION]) == []
     (case,) = bench.evidence_builder.close()
     record = document.decode(case.document, source="")
     assert record.incomplete == (
@@ -163,49 +163,49 @@ def test_close_gives_the_waiting_with_what_there_is(bench: Bench, footage: list[
     assert bench.evidence_builder.close() == []
 
 
-def test_a_violation_that_is_told_after_its_camera_has_left_is_proved_with_what_there_is(bench: Bench, footage):
+def test_a_violation_reported_after_its_camera_has_left_becomes_a_case_without_recording(bench: Bench, footage):
     bench.keep(footage)
-    assert bench.evidence_builder.release(VIOLATION.camera) == []
-    assert bench.evidence_builder.kept(VIOLATION.camera, 0.0, EPOCH_S + 99) == []
-    assert bench.evidence_builder.prove([VIOLATION]) == []
+    assert bench.remove_camera() == []
+    assert bench.recordings.between(VIOLATION.camera, 0.0, EPOCH_S + 99) == []
+    assert bench.evidence_builder.build([VIOLATION]) == []
     bench.now_s += 30
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     assert "No recording of the time is kept." in document.decode(case.document, source="").incomplete
 
 
-def test_a_violation_of_which_no_case_can_be_made_is_lost_loudly_and_holds_up_no_other(bench: Bench, footage):
+def test_a_violation_that_cannot_become_a_case_is_counted_as_lost_and_delays_no_other(bench: Bench, footage):
     bench.keep(footage)
     broken = replace(VIOLATION, instants={"never": float("nan")})
-    (case,) = bench.evidence_builder.prove([broken, VIOLATION])
+    (case,) = bench.evidence_builder.build([broken, VIOLATION])
     assert verify_case(bench.root / case.folder) == []
     assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 1
     assert bench.evidence_builder.waiting == 0
 
 
-def test_a_claimed_clip_survives_the_ring(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(look, nobody), EvidenceConfig(keep_s=4.5))
+def test_claimed_segments_outlive_the_ring(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, EvidenceTools(look, find_nothing), EvidenceConfig(keep_s=4.5))
     bench.keep(footage[:8])
-    bench.evidence_builder.prove([VIOLATION])
+    bench.evidence_builder.build([VIOLATION])
     bench.keep(footage[8:])
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     record = document.decode(case.document, source="")
     assert record.clip and record.clip.began == document.moment(EPOCH_S + 4)
     assert record.incomplete == ()
 
 
-def test_the_ring_is_bounded_by_bytes_and_an_older_offence_says_what_is_gone(tmp_path: Path, footage: list[Segment]):
+def test_the_ring_is_bounded_by_bytes_and_an_older_case_states_what_is_missing(tmp_path: Path, footage: list[Segment]):
     size = max(len(segment.payload) for segment in footage)
-    bench = Bench(tmp_path, Means(look, nobody), EvidenceConfig(keep_bytes=2 * size))
-    case, record = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find_nothing), EvidenceConfig(keep_bytes=2 * size))
+    case, record = build_case(bench, footage)
     assert record.clip is None
     assert record.incomplete[0] == "No recording of the time is kept."
     assert record.outcome == "officer"
     assert verify_case(bench.root / case.folder) == []
 
 
-def test_a_failing_second_look_costs_the_stills_not_the_case(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(broken_look, nobody))
-    case, record = prove(bench, footage)
+def test_a_failing_frame_fetcher_costs_the_stills_and_not_the_case(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
+    case, record = build_case(bench, footage)
     assert [file.name for file in case.files] == [
         "case.json", "clip.mp4", "manifest.json", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html",
         "seal.json",
@@ -218,36 +218,36 @@ def test_a_failing_second_look_costs_the_stills_not_the_case(tmp_path: Path, foo
     assert bench.incomplete() == 1
 
 
-def test_one_instant_that_cannot_be_shown_leaves_the_others(tmp_path: Path, footage: list[Segment]):
+def test_an_instant_without_a_still_leaves_the_others(tmp_path: Path, footage: list[Segment]):
     def look_but_last(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[object]:
         if EPOCH_S + 7 in instants_s:
             raise ValueError("corrupt")
         return list(look(segments, instants_s))
 
-    _, record = prove(Bench(tmp_path, Means(look_but_last, nobody)), footage)
+    _, record = build_case(Bench(tmp_path, EvidenceTools(look_but_last, find_nothing)), footage)
     assert [instant.still for instant in record.instants] == ["overview.jpg", "still-first.jpg", None]
     assert record.incomplete == ("No still of the instant last: corrupt.",)
 
 
 def test_an_indication_stays_one_when_its_evidence_is_incomplete(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(broken_look, nobody))
+    bench = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
     bench.keep(footage)
-    (case,) = bench.evidence_builder.prove([replace(VIOLATION, outcome=Outcome.INDICATION)])
+    (case,) = bench.evidence_builder.build([replace(VIOLATION, outcome=Outcome.INDICATION)])
     assert document.decode(case.document, source="").outcome == "indication"
 
 
 def test_a_measured_kind_without_named_instants_shows_the_ends_of_its_measurement(bench: Bench, footage: list[Segment]):
     bench.keep(footage)
-    (case,) = bench.evidence_builder.prove([replace(VIOLATION, instants={})])
+    (case,) = bench.evidence_builder.build([replace(VIOLATION, instants={})])
     record = document.decode(case.document, source="")
     assert [instant.still for instant in record.instants] == [
         "overview.jpg", "still-measurement_began.jpg", "still-measurement_ended.jpg",
     ]  # fmt: skip
 
 
-def test_a_gap_in_the_recording_shortens_the_clip_and_is_said(bench: Bench, footage: list[Segment]):
+def test_a_gap_in_the_recording_shortens_the_clip_and_is_stated(bench: Bench, footage: list[Segment]):
     holed = [*footage[:6], replace(footage[6], continues=False), *footage[7:]]
-    _, record = prove(bench, holed)
+    _, record = build_case(bench, holed)
     assert record.clip and record.clip.began == document.moment(EPOCH_S + 6)
     assert record.incomplete == ("The clip begins 1.0 s after the first instant of proof.",)
 
@@ -255,12 +255,12 @@ def test_a_gap_in_the_recording_shortens_the_clip_and_is_said(bench: Bench, foot
 # -- identity
 
 
-def test_the_same_offence_has_the_same_id_and_content_whatever_the_process_numbered(tmp_path: Path, footage):
+def test_the_same_offence_has_the_same_id_and_content_in_every_process(tmp_path: Path, footage):
     cases = []
     for number, track in enumerate((17, 99)):
-        bench = Bench(tmp_path / str(number), Means(look, nobody))
+        bench = Bench(tmp_path / str(number), EvidenceTools(look, find_nothing))
         bench.keep(footage)
-        cases += bench.evidence_builder.prove([replace(VIOLATION, track=track)])
+        cases += bench.evidence_builder.build([replace(VIOLATION, track=track)])
     assert cases[0] == cases[1]
     assert cases[0].id.startswith("gate-20260528T202646.000Z-speeding-")
 
@@ -276,40 +276,40 @@ def test_the_same_offence_has_the_same_id_and_content_whatever_the_process_numbe
 )
 def test_another_offence_has_another_id(bench: Bench, footage: list[Segment], other):
     bench.keep(footage)
-    assert len({case.id for case in bench.evidence_builder.prove([VIOLATION, other])}) == 2
+    assert len({case.id for case in bench.evidence_builder.build([VIOLATION, other])}) == 2
 
 
-def test_a_case_that_is_on_the_disk_already_is_given_again_as_it_is(tmp_path: Path, footage: list[Segment]):
-    first, _ = prove(Bench(tmp_path, Means(look, nobody)), footage)
-    restarted = Bench(tmp_path, Means(broken_look, nobody))
-    again, record = prove(restarted, footage[4:])
+def test_a_case_that_is_on_the_disk_already_is_returned_unchanged(tmp_path: Path, footage: list[Segment]):
+    first, _ = build_case(Bench(tmp_path, EvidenceTools(look, find_nothing)), footage)
+    restarted = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
+    again, record = build_case(restarted, footage[4:])
     assert again == first
     assert record.incomplete == ()
 
 
-def test_a_damaged_folder_is_put_aside_and_the_case_made_anew(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(look, nobody))
-    case, _ = prove(bench, footage)
+def test_a_damaged_folder_is_put_aside_and_the_case_is_built_again(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, EvidenceTools(look, find_nothing))
+    case, _ = build_case(bench, footage)
     (tmp_path / case.folder / "clip.mp4").write_bytes(b"")
-    (again,) = bench.evidence_builder.prove([VIOLATION])
+    (again,) = bench.evidence_builder.build([VIOLATION])
     assert again == case
     assert verify_case(tmp_path / case.folder) == []
     assert (tmp_path / f"{case.folder}.damaged-1" / "clip.mp4").read_bytes() == b""
 
 
-def test_the_stills_are_plain_jpeg_of_the_pictures_size(bench: Bench, footage: list[Segment]):
-    case, _ = prove(bench, footage)
+def test_the_stills_are_plain_jpeg_in_the_size_of_the_picture(bench: Bench, footage: list[Segment]):
+    case, _ = build_case(bench, footage)
     content = (bench.root / case.folder / "still-first.jpg").read_bytes()
     with Image.open(io.BytesIO(content)) as image:
         assert (image.format, image.size) == ("JPEG", SIZE_PX)
 
 
-def test_the_plate_is_in_the_document_with_its_cut_as_a_file_of_its_own(bench: Bench, footage: list[Segment]):
+def test_the_plate_is_in_the_document_and_cut_out_as_a_file(bench: Bench, footage: list[Segment]):
     box = (150.0, 90.0, 190.0, 102.0)
     seen = Plate("123ABC02", "KZ", "02", "private_2012", 0.97, alternatives=(("128ABC02", 0.02),), frames=3)
     bench.keep(footage)
     named = replace(VIOLATION, plate=PlateSighting(seen, VIOLATION.decisive_s, box), marks=("stolen",))
-    (case,) = bench.evidence_builder.prove([named])
+    (case,) = bench.evidence_builder.build([named])
     plate = document.decode(case.document, source="case.json").plate
     assert plate is not None
     assert (plate.text, plate.region, plate.confidence, plate.frames) == ("123ABC02", "02", 0.97, 3)
@@ -318,27 +318,27 @@ def test_the_plate_is_in_the_document_with_its_cut_as_a_file_of_its_own(bench: B
     assert shown(bench, case, "plate.jpg").shape == (18 * 4, 60 * 4, 3)
 
 
-def test_a_case_without_a_plate_has_none_and_no_cut(bench: Bench, footage: list[Segment]):
-    case, told = prove(bench, footage)
+def test_a_case_without_a_plate_has_no_plate_file(bench: Bench, footage: list[Segment]):
+    case, told = build_case(bench, footage)
     assert told.plate is None
     assert "plate.jpg" not in {file.name for file in case.files}
 
 
-def test_a_plate_that_cannot_be_shown_is_said(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(broken_look, nobody))
+def test_a_plate_that_cannot_be_shown_is_stated(tmp_path: Path, footage: list[Segment]):
+    bench = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
     bench.keep(footage)
     seen = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.decisive_s, (0.0, 0.0, 9.0, 3.0))
-    (case,) = bench.evidence_builder.prove([replace(VIOLATION, plate=seen)])
+    (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=seen)])
     told = document.decode(case.document, source="case.json")
     assert told.plate is not None
     assert told.plate.still is None
     assert any("still of the plate" in sentence for sentence in told.incomplete)
 
 
-def test_a_plate_whose_frame_is_not_kept_is_not_cut_out_of_another(bench: Bench, footage: list[Segment]):
+def test_a_plate_is_not_cut_out_of_another_frame_when_its_own_is_gone(bench: Bench, footage: list[Segment]):
     bench.keep(footage)
     gone = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.began_s - 60.0, (0.0, 0.0, 9.0, 3.0))
-    (case,) = bench.evidence_builder.prove([replace(VIOLATION, plate=gone)])
+    (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=gone)])
     told = document.decode(case.document, source="case.json")
     assert "plate.jpg" not in {file.name for file in case.files}
     assert any("No still of the plate" in sentence for sentence in told.incomplete)

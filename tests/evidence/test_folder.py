@@ -16,13 +16,13 @@ from engine.app.housekeeping import Housekeeper
 from engine.config import RetentionConfig
 from engine.decode.second_look import look
 from engine.errors import EvidenceError
-from engine.evidence import Means, audit, folder, stored_cases, verify_case
+from engine.evidence import EvidenceTools, audit, folder, stored_cases, verify_case
 from engine.evidence import builder as evidence_builder
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
 from engine.ledger import Retention, SqlLedger
 from engine.types import Case, Segment, document
-from rig.evidence_bench import VIOLATION, Bench, nobody, prove, store_example
+from rig.evidence_bench import VIOLATION, Bench, build_case, find_nothing, store_example
 from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,12 +36,12 @@ def footage() -> list[Segment]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", Means(look, nobody))
+    return Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing))
 
 
 def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench, footage: list[Segment]):
-    case, _ = prove(bench, footage)
-    (other,) = bench.evidence_builder.prove([make_violation(EPOCH_S + 6.0, x_px=180)])
+    case, _ = build_case(bench, footage)
+    (other,) = bench.evidence_builder.build([make_violation(EPOCH_S + 6.0, x_px=180)])
     (bench.root / other.folder / "clip.mp4").unlink()
     assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
     assert list(stored_cases(bench.root, is_known=lambda name: name == case.id)) == []
@@ -49,14 +49,14 @@ def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench,
 
 
 def test_a_camera_with_a_wrong_year_hides_no_case_that_a_crash_kept_from_the_ledger(bench: Bench, footage):
-    case, _ = prove(bench, footage)
+    case, _ = build_case(bench, footage)
     for year in (1970, 2098, 2099):
         (bench.root / f"{year}/01/01").mkdir(parents=True)
     assert list(stored_cases(bench.root, is_known=lambda name: False)) == [case]
 
 
 def test_a_copy_of_a_case_in_the_folder_of_another_day_is_not_recorded(bench: Bench, footage, tmp_path: Path):
-    case, _ = prove(bench, footage)
+    case, _ = build_case(bench, footage)
     shutil.copytree(bench.root / case.folder, bench.root / "2025/01/01" / case.id)
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         Housekeeper(ledger, bench.root, Retention(ledger.database, RetentionConfig())).recover()
@@ -68,7 +68,7 @@ def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Pat
     half = tmp_path / folder.INCOMING / "gate-1"
     half.mkdir(parents=True)
     (half / "clip.mp4").write_bytes(b"half")
-    Bench(tmp_path, Means(look, nobody))
+    Bench(tmp_path, EvidenceTools(look, find_nothing))
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
 
 
@@ -114,7 +114,7 @@ def test_a_second_engine_below_the_same_root_is_refused_until_the_first_has_ende
 def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="file"):
-        Bench(tmp_path / "file", Means(look, nobody))
+        Bench(tmp_path / "file", EvidenceTools(look, find_nothing))
 
 
 def test_a_disk_that_refuses_leaves_nothing_behind_and_the_case_comes_later(bench: Bench, footage, monkeypatch):
@@ -127,14 +127,14 @@ def test_a_disk_that_refuses_leaves_nothing_behind_and_the_case_comes_later(benc
 
     monkeypatch.setattr(os, "fsync", full)
     bench.keep(footage)
-    assert bench.evidence_builder.prove([VIOLATION]) == []
+    assert bench.evidence_builder.build([VIOLATION]) == []
     assert list((bench.root / folder.INCOMING).iterdir()) == []
     assert list(bench.root.glob("2*/**/*.j*")) == []
     monkeypatch.setattr(os, "fsync", real)
     bench.now_s += evidence_builder.RETRY_S / 2
-    assert bench.evidence_builder.prove([]) == []
+    assert bench.evidence_builder.build([]) == []
     bench.now_s += evidence_builder.RETRY_S
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     assert verify_case(bench.root / case.folder) == []
     assert document.decode(case.document, source="").incomplete == ()
 
@@ -151,9 +151,9 @@ def test_a_refused_case_does_not_lose_those_before_it_nor_those_after_it(bench: 
     monkeypatch.setattr(Folders, "store", store)
     bench.keep(footage)
     three = [make_violation(EPOCH_S + 6.0, x_px=x) for x in (40, 100, 180)]
-    first = bench.evidence_builder.prove(three)
+    first = bench.evidence_builder.build(three)
     bench.now_s += evidence_builder.RETRY_S + 1
-    then = bench.evidence_builder.prove([])
+    then = bench.evidence_builder.build([])
     assert (len(first), len(then)) == (1, 2)
     assert len({case.id for case in (*first, *then)}) == 3
 
@@ -164,10 +164,10 @@ def test_violations_waiting_for_a_full_disk_are_bounded_in_number_and_bytes(benc
     monkeypatch.setattr(evidence_builder, "CLAIM_BYTES", sum(len(segment.payload) for segment in footage[:4]))
     bench.keep(footage)
     for x in range(5):
-        assert bench.evidence_builder.prove([make_violation(EPOCH_S + 6.0, x_px=x * 40)]) == []
-    assert [bool(waiting.claimed) for waiting in bench.evidence_builder._waiting] == [True, False, False]
+        assert bench.evidence_builder.build([make_violation(EPOCH_S + 6.0, x_px=x * 40)]) == []
+    assert [bool(pending.claimed) for pending in bench.evidence_builder._pending] == [True, False, False]
     assert bench.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "gate"}) == 2
-    assert bench.evidence_builder.refused
+    assert bench.evidence_builder.is_refused
     assert bench.evidence_builder.waiting == 3
 
 
@@ -183,12 +183,12 @@ def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_lo
     with monkeypatch.context() as full:
         full.setattr(Folders, "store", refuse)
         full.setattr(evidence_builder, "CLAIM_BYTES", evidence_builder.CLAIM_BYTES if room else 1)
-        assert bench.evidence_builder.prove([VIOLATION]) == []
+        assert bench.evidence_builder.build([VIOLATION]) == []
         bench.keep(footage[4:])
-        assert bench.evidence_builder.release(VIOLATION.camera) == []
-    assert bench.evidence_builder.kept(VIOLATION.camera, 0.0, EPOCH_S + 100.0) == []
+        assert bench.remove_camera() == []
+    assert bench.recordings.between(VIOLATION.camera, 0.0, EPOCH_S + 100.0) == []
     bench.now_s += evidence_builder.RETRY_S + 60.0
-    (case,) = bench.evidence_builder.prove([])
+    (case,) = bench.evidence_builder.build([])
     incomplete = document.decode(case.document, source="").incomplete
     assert (incomplete == ()) is room
 
@@ -198,12 +198,13 @@ import itertools, sys
 from pathlib import Path
 from rig.examples import EPOCH_S, make_document, make_footage, make_violation
 from engine.decode.second_look import look
-from engine.evidence import Means
-from rig.evidence_bench import Bench, nobody
-bench = Bench(Path(sys.argv[1]), Means(look, nobody))
+from engine.evidence import EvidenceTools
+from rig.evidence_bench import Bench, find_nothing
+bench = Bench(Path(sys.argv[1]), EvidenceTools(look, find_nothing))
 bench.keep(make_footage(12))
 for number in itertools.count(int(sys.argv[2])):
-    for case in bench.prosecutor.prove([make_violation(EPOCH_S + 6 + number % 100 / 1000, x_px=number // 100 * 20)]):
+    violation = make_violation(EPOCH_S + 6 + number % 100 / 1000, x_px=number // 100 * 20)
+    for case in bench.evidence_builder.build([violation]):
         print(case.folder, flush=True)
 """
 

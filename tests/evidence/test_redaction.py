@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from engine.decode.second_look import look
-from engine.evidence import Means
+from engine.evidence import EvidenceTools
 from engine.evidence.stills import SeenObject, redacted
 from engine.types import Detections, Segment, VehicleClass
-from rig.evidence_bench import Bench, found_boxes, prove, shown
+from rig.evidence_bench import Bench, build_case, found_boxes, shown
 from rig.examples import make_footage, picture
 
 
@@ -40,8 +40,8 @@ def test_persons_and_other_plates_are_veiled_and_the_vehicles_own_is_not(tmp_pat
             *((still, VehicleClass.CAR, own) for still in each),
         )
 
-    bench = Bench(tmp_path, Means(look, find))
-    case, record = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find))
+    case, record = build_case(bench, footage)
     assert record.incomplete == ()
     for name in ("overview.jpg", "still-first.jpg", "still-last.jpg"):
         pixels = shown(bench, case, name)
@@ -63,8 +63,8 @@ def test_the_vehicles_own_plate_stays_clear_under_a_person_and_another_vehicle(
             *((still, VehicleClass.TRUCK, box) for still in range(len(stills))),
         )
 
-    bench = Bench(tmp_path, Means(look, find))
-    case, _ = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find))
+    case, _ = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 86, 194, 118)) > 40
     assert contrast(pixels, (118, 62, 194, 80)) < 25  # its windscreen does not
@@ -75,8 +75,8 @@ def test_a_person_who_hides_the_vehicle_is_veiled_like_any_other(tmp_path: Path,
     def find(stills: Sequence[object]) -> Detections:
         return found_boxes(len(stills), *((i, VehicleClass.PERSON, (116, 50, 196, 120)) for i in range(len(stills))))
 
-    bench = Bench(tmp_path, Means(look, find))
-    case, _ = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find))
+    case, _ = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 52, 194, 80)) < 25
     assert contrast(pixels, (118, 88, 194, 118)) > 40
@@ -86,8 +86,8 @@ def test_where_nobody_could_look_all_but_the_vehicle_is_veiled(tmp_path: Path, f
     def find(stills: Sequence[object]) -> Detections:
         raise RuntimeError("no model")
 
-    bench = Bench(tmp_path, Means(look, find))
-    case, record = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find))
+    case, record = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 62, 194, 118)) > 40
     assert contrast(pixels, (210, 10, 310, 180)) < 25

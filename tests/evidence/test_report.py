@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from engine.decode.second_look import look
 from engine.errors import ConfigError, EvidenceError
-from engine.evidence import Means, embedded, languages, write_report
+from engine.evidence import EvidenceTools, embedded, languages, write_report
 from engine.evidence.report.words import Words, words_of
 from engine.identify.papers.paper import PAPERS, PaperRecord, Until
 from engine.rules import load_catalogue
 from engine.rules.catalogue import shipped_catalogues
 from engine.tools.cli import app
 from engine.types import Clock, VehicleClass, document
-from rig.evidence_bench import Bench, nobody, prove
+from rig.evidence_bench import Bench, build_case, find_nothing
 from rig.examples import make_document, make_footage
 
 ENGINE = Path(__file__).resolve().parents[2] / "engine"
@@ -276,8 +276,8 @@ def test_a_case_that_nobody_signed_says_so_and_a_signed_one_says_by_which_key():
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bench = Bench(tmp_path_factory.mktemp("evidence"), Means(look, nobody))
-    proved, _ = prove(bench, make_footage(12))
+    bench = Bench(tmp_path_factory.mktemp("evidence"), EvidenceTools(look, find_nothing))
+    proved, _ = build_case(bench, make_footage(12))
     return bench.root / proved.folder
 
 

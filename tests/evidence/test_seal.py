@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from engine.decode.second_look import look
-from engine.evidence import Means, SigningKey, load_signing_key, manifest, new_key, verify_case
+from engine.evidence import EvidenceTools, SigningKey, load_signing_key, manifest, new_key, verify_case
 from engine.evidence.chain import NOTHING, Seal
 from engine.types import Segment
-from rig.evidence_bench import Bench, nobody, prove
+from rig.evidence_bench import Bench, build_case, find_nothing
 from rig.examples import make_footage
 
 FLIPS = 40
@@ -34,14 +34,14 @@ def key(tmp_path: Path) -> SigningKey:
 
 @pytest.fixture
 def signed(tmp_path: Path, footage: list[Segment], key: SigningKey) -> Path:
-    bench = Bench(tmp_path / "evidence", Means(look, nobody), key=key)
-    return bench.root / prove(bench, footage)[0].folder
+    bench = Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing), key=key)
+    return bench.root / build_case(bench, footage)[0].folder
 
 
 @pytest.fixture
 def unsigned(tmp_path: Path, footage: list[Segment]) -> Path:
-    bench = Bench(tmp_path / "unsigned", Means(look, nobody))
-    return bench.root / prove(bench, footage)[0].folder
+    bench = Bench(tmp_path / "unsigned", EvidenceTools(look, find_nothing))
+    return bench.root / build_case(bench, footage)[0].folder
 
 
 def seal_of(case: Path) -> Seal:
@@ -145,8 +145,8 @@ def test_a_signature_that_was_taken_away_is_found(signed: Path, key: SigningKey)
 
 
 def test_without_a_key_the_case_says_that_nobody_signed(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, Means(look, nobody))
-    case, record = prove(bench, footage)
+    bench = Bench(tmp_path, EvidenceTools(look, find_nothing))
+    case, record = build_case(bench, footage)
     assert record.device.signing_key is None
     assert seal_of(tmp_path / case.folder).public_key is None
     assert "seal.sig" not in [file.name for file in case.files]
@@ -154,8 +154,8 @@ def test_without_a_key_the_case_says_that_nobody_signed(tmp_path: Path, footage:
 
 
 def test_with_a_key_the_case_says_which(tmp_path: Path, footage: list[Segment], key: SigningKey):
-    bench = Bench(tmp_path / "evidence", Means(look, nobody), key=key)
-    case, record = prove(bench, footage)
+    bench = Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing), key=key)
+    case, record = build_case(bench, footage)
     assert record.device.signing_key == key.public.id
     assert "seal.sig" in [file.name for file in case.files]
     assert bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"}) == 0

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.app.identification import classifier, require_means
+from engine.app.identification import open_classifier, require_confirmable
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
 from engine.decode.second_look import look
 from engine.errors import ConfigError, ModelError
@@ -31,7 +31,7 @@ from engine.types import (
     VehicleView,
     Violation,
 )
-from rig.examples import EPOCH_S, make_footage, make_violation
+from rig.examples import EPOCH_S, keep_all, make_footage, make_violation
 from tests.support.networks import make_network
 from tests.support.road import site
 from tests.support.scripted_stages import ScriptedPlates
@@ -142,10 +142,7 @@ def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
 def inquire(
     rule: Rule, confirm: dict[str, Confirmation], *suspicions: Violation, metrics: Metrics | None = None
 ) -> Sequence[Violation]:
-    def kept(camera: int, from_s: float, to_s: float) -> list:
-        return [segment for segment in FOOTAGE if segment.ended_s >= from_s and segment.began_s <= to_s]
-
-    looks = Looks(kept, look, ScriptedPlates(PLATE))
+    looks = Looks(keep_all(FOOTAGE), look, ScriptedPlates(PLATE))
     return VehicleIdentifier(
         lambda camera: site(rule), {0: "cam"}, looks, RULES, metrics or Metrics(), confirm
     ).identify(Findings(tuple(map(Suspicion, suspicions))))
@@ -215,31 +212,31 @@ def test_a_network_that_does_not_fit_is_found_when_the_engine_starts(tmp_path: P
     path = tmp_path / "own.onnx"
     make_network(path, {"is": np.array([[2.0, 0.0, -1.0]], np.float32)})
     with pytest.raises(ModelError, match=says):
-        classifier(config_of(path, **changes))
+        open_classifier(config_of(path, **changes))
 
 
 def test_a_file_that_is_no_network_or_takes_other_pictures_is_an_error(tmp_path: Path):
     path = tmp_path / "own.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"own\.onnx"):
-        classifier(config_of(path))
+        open_classifier(config_of(path))
     make_network(path, {"is": np.array([[0.5]], np.float32)}, shape=(1, 3, 32, 32))
     with pytest.raises(ModelError, match="does not take 64x64 pictures"):
-        classifier(config_of(path))
+        open_classifier(config_of(path))
 
 
 def test_a_rule_of_which_nothing_could_decide_is_refused(tmp_path: Path):
     bare = EngineConfig(cameras=(CameraConfig(name="a", url="a", site=Path("a")),))
     with pytest.raises(ConfigError, match=r"rule papers \(no_insurance\) needs a registry"):
-        require_means(site(INSURANCE), bare)
+        require_confirmable(site(INSURANCE), bare)
     with pytest.raises(ConfigError, match=r"rule cabin \(phone_use\) needs a classifier"):
-        require_means(site(PhoneUseRule(name="cabin", zone="road")), bare)
+        require_confirmable(site(PhoneUseRule(name="cabin", zone="road")), bare)
     whole = msgspec.structs.replace(
         bare, registry=RegistryConfig(snapshot=tmp_path / "r.db"), classifiers=(config_of(tmp_path / "own.onnx"),)
     )
-    require_means(site(INSURANCE, PhoneUseRule(name="cabin", zone="road")), whole)
+    require_confirmable(site(INSURANCE, PhoneUseRule(name="cabin", zone="road")), whole)
     with pytest.raises(ConfigError, match="seatbelt"):
-        require_means(site(SeatbeltRule(name="belt", zone="road")), whole)
+        require_confirmable(site(SeatbeltRule(name="belt", zone="road")), whole)
 
 
 def test_a_registry_is_a_snapshot_or_a_service(tmp_path: Path):

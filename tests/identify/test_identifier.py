@@ -13,8 +13,8 @@ from engine.errors import ConfigError, DecodeError
 from engine.identify import Identification, Looks, StolenList, VehicleIdentifier
 from engine.identify.views import largest, views
 from engine.metrics import Metrics
-from engine.types import Findings, Outcome, Plate, PlateSighting, Segment, Sighting, VehicleView, Violation
-from rig.examples import EPOCH_S, SIZE_PX, make_footage, make_violation
+from engine.types import Findings, Outcome, Plate, PlateSighting, Sighting, VehicleView, Violation
+from rig.examples import EPOCH_S, SIZE_PX, keep_all, make_footage, make_violation
 from tests.support.road import SPEEDING, site
 
 FOOTAGE = make_footage(4)
@@ -37,8 +37,7 @@ class Reader:
         return PlateSighting(self.plate, shown[0].captured_s, shown[0].xyxy_px) if self.plate and shown else None
 
 
-def kept(camera: int, from_s: float, to_s: float) -> list[Segment]:
-    return [segment for segment in FOOTAGE if segment.ended_s >= from_s and segment.began_s <= to_s]
+RECORDINGS = keep_all(FOOTAGE)
 
 
 def identifier(
@@ -46,7 +45,9 @@ def identifier(
 ) -> VehicleIdentifier:
     where = site(replace_rule(exempt))
     rules = Identification("KZ", 0.9, is_stolen=lambda text: text == stolen)
-    return VehicleIdentifier(lambda camera: where, {0: "cam"}, Looks(kept, look, reader), rules, metrics or Metrics())
+    return VehicleIdentifier(
+        lambda camera: where, {0: "cam"}, Looks(RECORDINGS, look, reader), rules, metrics or Metrics()
+    )
 
 
 def replace_rule(exempt: tuple[str, ...]):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from engine import wire
 from engine.app import housekeeping
-from engine.app.housekeeping import Housekeeper, tidying
+from engine.app.housekeeping import Housekeeper, keep_house
 from engine.config import KeepRule, RetentionConfig
 from engine.errors import CaseConflict, EvidenceError, LedgerError, RecordConflict
 from engine.evidence import remove_folder
@@ -259,7 +259,7 @@ def test_the_housekeeper_appends_what_the_ledger_does_not_have_and_goes_on_after
             return real(cases)
 
         monkeypatch.setattr(office.ledger, "append", append)
-        with tidying(Housekeeper(office.ledger, office.root, office.keeper()), every_s=0.05):
+        with keep_house(Housekeeper(office.ledger, office.root, office.keeper()), every_s=0.05):
             assert eventually(lambda: office.kept() == [lost.id])
 
 

@@ -327,19 +327,17 @@ def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_a
     meter = GroundSpeedometer({0: geometry()})
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     assert meter.measure(batch(TIMES[:20], {1: way[:20]})).speeds.measurable.tolist() == [Measurable.YES]
-    meter.suspend(frozenset({0}))
-    assert meter.measure(batch(TIMES[20:23], {1: way[20:23]})).speeds.measurable.tolist() == [Measurable.MOVED]
-    meter.suspend(frozenset({5}))
-    both = meter.measure(batch(TIMES, {1: way, 2: way})).speeds
+    moved = meter.measure(batch(TIMES[20:23], {1: way[20:23]}), moved=frozenset({0})).speeds
+    assert moved.measurable.tolist() == [Measurable.MOVED]
+    both = meter.measure(batch(TIMES, {1: way, 2: way}), moved=frozenset({5})).speeds
     assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
 
 
 def test_while_nothing_can_be_recorded_no_speed_is_stated_and_afterwards_it_is_again() -> None:
     meter = GroundSpeedometer({0: geometry()})
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    meter.pause(True)
-    assert meter.measure(batch(TIMES, {1: way})).speeds.measurable.tolist() == [Measurable.UNRECORDABLE]
-    meter.pause(False)
+    paused = meter.measure(batch(TIMES, {1: way}), can_record=False).speeds
+    assert paused.measurable.tolist() == [Measurable.UNRECORDABLE]
     assert meter.measure(batch(TIMES, {2: way})).speeds.measurable.tolist() == [Measurable.YES]
 
 

@@ -1,4 +1,4 @@
-"""The whole engine on rendered footage: the overlapped turn equals the plain one, and nothing is lost on the way."""
+"""The whole engine on rendered footage: overlapped batches give what plain ones give, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,21 +38,22 @@ def city(state: Path) -> EngineConfig:
 
 
 def batches(config: EngineConfig, stages: Stages) -> Iterator[list[Segment]]:
-    """A segment of each camera a batch."""
+    """Batches of one segment of each camera."""
     sources = [
         FileSource(index, camera, Metrics(), start_s=START_S, realtime=False).read()
         for index, camera in enumerate(config.cameras)
     ]
     for segments in zip(*sources, strict=True):
         for segment in segments:
-            stages.evidence_builder.keep(segment)
+            stages.recordings.keep(segment)
         yield list(segments)
 
 
-Turn = Callable[[Pipeline, Iterable[Sequence[Segment]]], Iterator[Sequence[Entry]]]
+RunBatches = Callable[[Pipeline, Iterable[Sequence[Segment]]], Iterator[Sequence[Entry]]]
+run_plain, run_overlapped = (partial(Pipeline.run, overlap=overlap) for overlap in (False, True))
 
 
-def run(state: Path, turn: Turn, ledger: SqlLedger | None = None) -> list[Entry]:
+def run(state: Path, run_batches: RunBatches, ledger: SqlLedger | None = None) -> list[Entry]:
     config, metrics = city(state), Metrics()
     sites = [load_site(camera.site) for camera in config.cameras]
     with (
@@ -59,10 +61,10 @@ def run(state: Path, turn: Turn, ledger: SqlLedger | None = None) -> list[Entry]
         open_stages(config, sites, open_ledger, metrics) as stages,
     ):
         pipeline = Pipeline(stages, config.camera_names, metrics)
-        return [entry for entries in turn(pipeline, batches(config, stages)) for entry in entries]
+        return [entry for entries in run_batches(pipeline, batches(config, stages)) for entry in entries]
 
 
-def told(entries: Iterable[Entry]) -> list[tuple[int, str, bytes]]:
+def contents(entries: Iterable[Entry]) -> list[tuple[int, str, bytes]]:
     return [(entry.sequence, entry.case.id, entry.case.document) for entry in entries]
 
 
@@ -73,7 +75,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(state: Path) -> list[Entry]:
-    return run(state, Pipeline.plain)
+    return run(state, run_plain)
 
 
 def test_the_avenue_gives_cases(plain: list[Entry]) -> None:
@@ -81,11 +83,11 @@ def test_the_avenue_gives_cases(plain: list[Entry]) -> None:
     assert len(plain) >= 2 * CAMERAS
 
 
-def test_overlapped_tells_the_same_entries_in_the_same_order(plain: list[Entry], tmp_path: Path) -> None:
-    assert told(run(tmp_path, Pipeline.overlapped)) == told(plain)
+def test_overlapped_batches_give_the_same_entries_in_the_same_order(plain: list[Entry], tmp_path: Path) -> None:
+    assert contents(run(tmp_path, run_overlapped)) == contents(plain)
 
 
-def test_two_cameras_that_see_the_same_tell_the_same(plain: list[Entry]) -> None:
+def test_two_cameras_with_the_same_view_report_the_same(plain: list[Entry]) -> None:
     by_camera = [
         [(entry.case.kind, entry.case.occurred_s) for entry in plain if entry.case.camera == f"avenue-{index}"]
         for index in range(CAMERAS)
@@ -93,19 +95,19 @@ def test_two_cameras_that_see_the_same_tell_the_same(plain: list[Entry]) -> None
     assert sorted(by_camera[0]) == sorted(by_camera[1])
 
 
-def test_what_was_recorded_once_is_not_recorded_again(plain: list[Entry], state: Path) -> None:
-    assert plain and run(state, Pipeline.plain) == []
+def test_a_recorded_case_is_not_recorded_again(plain: list[Entry], state: Path) -> None:
+    assert plain and run(state, run_plain) == []
 
 
-def test_a_case_that_contradicts_the_ledger_holds_nothing_up(plain: list[Entry], tmp_path: Path) -> None:
+def test_a_case_that_contradicts_the_ledger_delays_no_other(plain: list[Entry], tmp_path: Path) -> None:
     ledger = SqlLedger(tmp_path / "ledger.db")
     forged = replace(plain[0].case, document=b"{}")
     ledger.append([forged])
-    entries = run(tmp_path, Pipeline.plain, ledger)
+    entries = run(tmp_path, run_plain, ledger)
     assert [entry.case.id for entry in entries] == [entry.case.id for entry in plain[1:]]
 
 
-class SulkingLedger(SqlLedger):
+class RefusingLedger(SqlLedger):
     """Refuses the first appends, as a full disk does."""
 
     refusals = 3
@@ -118,13 +120,13 @@ class SulkingLedger(SqlLedger):
 
 
 def test_cases_wait_while_the_ledger_refuses(plain: list[Entry], tmp_path: Path) -> None:
-    ledger = SulkingLedger(tmp_path / "ledger.db")
-    assert told(run(tmp_path, Pipeline.plain, ledger)) == told(plain)
+    ledger = RefusingLedger(tmp_path / "ledger.db")
+    assert contents(run(tmp_path, run_plain, ledger)) == contents(plain)
     assert ledger.refusals == 0
 
 
-class Doomed:
-    """The decoder on a GPU that is lost at this batch."""
+class FailingDecoder:
+    """A decoder on a GPU that is lost at a given batch."""
 
     def __init__(self, decoder: Decoder, at: int) -> None:
         self._decoder, self._left = decoder, at
@@ -145,39 +147,41 @@ SEEN = 3
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    """What comes of cameras that end after so many batches."""
+    """The entries of cameras that end after SEEN batches."""
     state = tmp_path_factory.mktemp("ended")
-    return run(state, lambda pipeline, some: Pipeline.plain(pipeline, itertools.islice(some, SEEN)))
+    return run(state, lambda pipeline, some: pipeline.run(itertools.islice(some, SEEN), overlap=False))
 
 
-@pytest.mark.parametrize("turn", [Pipeline.plain, Pipeline.overlapped])
-def test_what_was_seen_before_the_gpu_was_lost_is_settled(turn: Turn, ended: list[Entry], tmp_path: Path) -> None:
+@pytest.mark.parametrize("run_batches", [run_plain, run_overlapped])
+def test_what_was_seen_before_the_gpu_was_lost_is_recorded(
+    run_batches: RunBatches, ended: list[Entry], tmp_path: Path
+) -> None:
     config, metrics, entries = city(tmp_path), Metrics(), list[Entry]()
     sites = [load_site(camera.site) for camera in config.cameras]
     with (
         closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
         open_stages(config, sites, ledger, metrics) as stages,
     ):
-        doomed = replace(stages, decoder=Doomed(stages.decoder, SEEN))
+        failing = replace(stages, decoder=FailingDecoder(stages.decoder, SEEN))
         with pytest.raises(DeviceLost):
-            for step in turn(Pipeline(doomed, config.camera_names, metrics), batches(config, stages)):
+            for step in run_batches(Pipeline(failing, config.camera_names, metrics), batches(config, stages)):
                 entries += step
     assert entries
     assert [(e.case.kind, e.case.occurred_s) for e in entries] == [(e.case.kind, e.case.occurred_s) for e in ended]
 
 
 @pytest.mark.parametrize("overlap", [False, True])
-def test_a_runner_that_is_told_of_the_lost_gpu_ends_with_it(overlap: bool, tmp_path: Path) -> None:
+def test_a_runner_ends_with_the_error_when_the_gpu_is_lost(overlap: bool, tmp_path: Path) -> None:
     config, metrics = city(tmp_path), Metrics()
     sites = [load_site(camera.site) for camera in config.cameras]
-    told = iter([None, DeviceLost("GPU 0: Xid 79")])
+    losses = iter([None, DeviceLost("GPU 0: Xid 79")])
     with (
         closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
         open_stages(config, sites, ledger, metrics) as stages,
     ):
         pipeline, mailbox = Pipeline(stages, config.camera_names, metrics), Mailbox(8, 8, metrics)
         runner = Runner(
-            pipeline, stages.evidence_builder, mailbox, batch_segments=1, overlap=overlap, lost=lambda: next(told)
+            pipeline, stages.recordings, mailbox, batch_segments=1, overlap=overlap, find_loss=lambda: next(losses)
         )
         with pytest.raises(DeviceLost, match="Xid 79"):
             list(runner.run())

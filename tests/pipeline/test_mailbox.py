@@ -54,7 +54,7 @@ def names(taken: list[Segment]) -> list[tuple[int, int]]:
     return [(one.camera, one.sequence) for one in taken]
 
 
-def test_cameras_take_turns_however_much_one_of_them_sends() -> None:
+def test_cameras_take_turns_even_if_one_of_them_sends_much_more() -> None:
     box, _ = mailbox()
     for sequence in range(5):
         box.put(segment(0, sequence))
@@ -65,7 +65,7 @@ def test_cameras_take_turns_however_much_one_of_them_sends() -> None:
     assert names(box.take(9, 0)) == [(0, 2), (1, 1), (0, 3), (0, 4)]
 
 
-def test_a_camera_that_is_full_loses_its_oldest() -> None:
+def test_a_camera_over_its_limit_loses_its_oldest_segment() -> None:
     box, metrics = mailbox(per_camera=2)
     for sequence in range(5):
         box.put(segment(0, sequence))
@@ -77,7 +77,7 @@ def test_a_camera_that_is_full_loses_its_oldest() -> None:
     assert waiting(metrics, 0) == waiting(metrics, 1) == 0
 
 
-def test_a_full_mailbox_takes_from_the_camera_with_the_most() -> None:
+def test_a_full_mailbox_drops_from_the_camera_with_the_most_segments() -> None:
     box, metrics = mailbox(capacity=4)
     for sequence in range(3):
         box.put(segment(0, sequence))
@@ -87,7 +87,7 @@ def test_a_full_mailbox_takes_from_the_camera_with_the_most() -> None:
     assert dropped(metrics, 0, "mailbox_full") == 1
 
 
-def test_take_waits_for_the_first_and_no_longer_than_asked() -> None:
+def test_take_waits_for_the_first_segment_and_at_most_for_the_timeout() -> None:
     box, _ = mailbox()
     began_s = time.monotonic()
     assert box.take(1, 0.1) == []
@@ -97,7 +97,7 @@ def test_take_waits_for_the_first_and_no_longer_than_asked() -> None:
     assert time.monotonic() - began_s < 2
 
 
-def test_close_wakes_the_taker_keeps_what_is_there_and_refuses_more() -> None:
+def test_close_wakes_the_taker_keeps_waiting_segments_and_refuses_more() -> None:
     box, metrics = mailbox()
     threading.Timer(0.05, box.close).start()
     assert box.take(1, 10) == []
@@ -112,7 +112,7 @@ def test_close_wakes_the_taker_keeps_what_is_there_and_refuses_more() -> None:
     assert kept.take(2, 10) == []
 
 
-def test_a_mailbox_without_room_is_refused() -> None:
+def test_a_mailbox_without_capacity_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         mailbox(capacity=0)
 
@@ -122,7 +122,7 @@ def test_a_mailbox_without_room_is_refused() -> None:
     st.integers(1, 6),
     st.lists(st.one_of(st.integers(0, 4), st.integers(-6, -1)), max_size=80),
 )
-def test_nothing_is_lost_uncounted_and_nothing_out_of_order(capacity: int, per_camera: int, steps: list[int]) -> None:
+def test_every_loss_is_counted_and_the_order_is_kept(capacity: int, per_camera: int, steps: list[int]) -> None:
     """A number from 0 is a put by that camera, a negative one a take of so many."""
     box, metrics = mailbox(capacity, per_camera)
     put: Counter[int] = Counter()

@@ -9,7 +9,7 @@ import pytest
 from engine.pipeline.prefetch import prefetch
 
 
-def test_items_come_in_order_and_all() -> None:
+def test_all_items_arrive_in_order() -> None:
     assert list(prefetch(iter(range(100)), depth=2, name="t")) == list(range(100))
 
 

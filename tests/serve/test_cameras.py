@@ -19,7 +19,7 @@ from engine.app.camera_store import CameraRecord, CameraStore
 from engine.app.sites import examine
 from engine.config import CameraConfig
 from engine.errors import Unreachable
-from engine.ledger import CameraVersions, SqlLedger
+from engine.ledger import CameraState, CameraVersions, SqlLedger
 from engine.rules import load_catalogue
 from rig.serving import World
 from tests.app.test_cameras import SITE, config
@@ -36,7 +36,7 @@ class Recorded:
         self.all, self.get, self.history = camera_store.all, camera_store.get, camera_store.history
         self.remove, self.resume = camera_store.remove, self.pause
 
-    def order(
+    def add(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
     ) -> tuple[CameraRecord, list[str]]:
         draft = self._store.draft(settings, site, still, by)
@@ -46,7 +46,7 @@ class Recorded:
         return self._store.commit(draft), warnings
 
     def pause(self, name: str, expected: int, by: str) -> CameraRecord:
-        return self._store.commit(self._store.change(name, expected, by, "pause", state="paused"))
+        return self._store.commit(self._store.change(name, expected, by, "pause", state=CameraState.PAUSED))
 
     def update_site(
         self, name: str, expected: int, by: str, site: str, still: bytes | None

@@ -14,6 +14,8 @@ from qyran.v1 import signal_service_pb2 as pb
 import engine.serve.signals
 from engine import wire
 from engine.access import Role, Scope
+from engine.config import CameraConfig
+from engine.site import WatchedCamera
 from engine.types import Clock, Phase
 from rig.serving import World, eventually
 from tests.serve.test_access import bearer
@@ -169,10 +171,10 @@ def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope:
 
 
 def test_a_controller_that_a_camera_beyond_the_scope_goes_by_lies_beyond_it_too(world: World) -> None:
-    world.signals.admit(1, "beside", JUNCTION)
+    world.signals.add_camera(1, WatchedCamera(CameraConfig(name="beside", url="", site=Path()), JUNCTION))
     metadata = bearer(world.tokens.new("box", Role.CONTROLLER, Scope(cameras=(JUNCTION.name,))))
     world.let_know()
     with pytest.raises(grpc.RpcError, match="no site names a controller 'c'"):
         world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
-    world.signals.release(1)
+    world.signals.remove_camera(1)
     assert world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata).accepted == 1

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.config import CameraConfig
 from engine.errors import SignalError
 from engine.metrics import Metrics
 from engine.signals import PROHIBITS, Change, Report, SignalBook
 from engine.signals.controller import Controller
-from engine.site import Lamp, Place, Signal, Site
+from engine.site import Lamp, Place, Signal, Site, WatchedCamera
 from engine.types import Clock, FrameBatch, Frames, Lamps, Phase
 
 LENSES = tuple(
@@ -232,10 +234,10 @@ def test_what_is_said_of_a_group_that_nobody_asks_for_is_not_kept() -> None:
 def test_a_camera_that_comes_hears_the_controller_that_is_there_and_one_that_goes_is_forgotten() -> None:
     book = open_book()
     book.report(told((Phase.RED, 100), until_s=130))
-    book.admit(1, "other", SITE)
+    book.add_camera(1, WatchedCamera(CameraConfig(name="other", url="", site=Path()), SITE))
     book.observe(frames_showing("hidden", 100, 101), frozenset())
     assert book.at(1, "told", 110) is Phase.UNKNOWN, "its clock is not known yet"
-    book.release(0)
+    book.remove_camera(0)
     with pytest.raises(KeyError):
         book.at(0, "told", 110)
     assert list(book.controllers) == ["c-17"]

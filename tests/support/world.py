@@ -17,18 +17,18 @@ from zoneinfo import ZoneInfo
 import av
 import numpy as np
 
-from engine.app.identification import classifier
-from engine.app.sites import geometries
+from engine.app.identification import open_classifier
 from engine.config import ClassifierConfig, EvidenceConfig
 from engine.decode.second_look import look
-from engine.evidence import CameraSite, FileEvidenceBuilder, Means, Origin
+from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin
 from engine.identify import Identification, Looks, VehicleIdentifier
 from engine.identify.confirmation import Confirmation, RegistryConfirmation
 from engine.identify.papers import SnapshotRegistry, import_csv
 from engine.identify.papers.paper import PAPERS
 from engine.identify.papers.snapshot import HEADER
+from engine.ingest import Recordings
 from engine.ledger import SqlLedger
-from engine.measure import GroundSpeedometer
+from engine.measure import GroundSpeedometer, geometries
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
@@ -36,7 +36,7 @@ from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass, document
-from rig.evidence_bench import nobody
+from rig.evidence_bench import find_nothing
 from rig.videos import cut
 from tests.support.networks import make_network
 from tests.support.road import KZ, NOON_S, SIZE_PX, Vehicle, Walker
@@ -104,7 +104,7 @@ class Sees:
 
 
 class Still:
-    """`stages.Guard` of a camera that nobody touches."""
+    """`stages.DriftMonitor` of a camera that nobody touches."""
 
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
         return frozenset()
@@ -126,16 +126,21 @@ def cases(
     signals = _signals(where, phases or {}, metrics)
     detector = ScriptedDetector(Eyes(traffic))
     with closing(SqlLedger(root / "ledger.db")) as ledger:
+        recordings = Recordings(lasts_s + 10, EvidenceConfig().keep_bytes)
+        recordings.add_camera(0)
         evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(keep_s=lasts_s + 10),
+            EvidenceConfig(),
             root / "evidence",
-            Origin({0: CameraSite("cam", where)}, "QY-0001", detector.model),
-            Means(look, nobody),
+            {0: CameraSite("cam", where)},
+            Origin("QY-0001", detector.model),
+            EvidenceTools(look, find_nothing),
+            recordings,
             metrics,
         )
         stages = Stages(
+            recordings=recordings,
+            drift_monitor=Still(),
             decoder=ScriptedDecoder(),
-            guard=Still(),
             signals=signals,
             detector=detector,
             tracker=KalmanTracker(),
@@ -144,7 +149,7 @@ def cases(
             identifier=VehicleIdentifier(
                 lambda camera: where,
                 {0: "cam"},
-                Looks(evidence_builder.kept, look, ScriptedPlates(sees.plate)),
+                Looks(recordings, look, ScriptedPlates(sees.plate)),
                 RULES,
                 metrics,
                 _confirm(sees, root),
@@ -168,7 +173,7 @@ def _confirm(sees: Sees, root: Path) -> dict[str, Confirmation]:
     if sees.classified:
         make_network(root / "own.onnx", {"is": np.array([[1.0]], np.float32)}, lit=frozenset({"is"}))
         facts = ClassifierConfig(kind=sees.classified, model=root / "own.onnx", size_px=(64, 64))  # type: ignore[arg-type]
-        found[sees.classified] = classifier(facts)
+        found[sees.classified] = open_classifier(facts)
     return found
 
 

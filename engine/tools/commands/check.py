@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from engine.app.identification import examine_means
+from engine.app.identification import check_identification
 from engine.app.sites import examine, size_warnings
 from engine.config import CameraConfig, EngineConfig, load_config
 from engine.deliver import open_channel
@@ -47,7 +47,7 @@ def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
     find_card(config.detector.card)
     if config.evidence.signing_key:
         load_signing_key(config.evidence.signing_key)
-    examine_means(config, {c.name: site for c, site in zip(config.cameras, sites, strict=True)}, catalogue)
+    check_identification(config, {c.name: site for c, site in zip(config.cameras, sites, strict=True)}, catalogue)
     for recipient in config.recipients:
         open_channel(recipient).close()
     return [

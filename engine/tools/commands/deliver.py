@@ -13,7 +13,7 @@ from engine.config import EngineConfig, load_config, split_address
 from engine.deliver import open_deliverer
 from engine.errors import ConfigError
 from engine.ledger import DeliveryStatus, Outbox, SqlLedger
-from engine.metrics import Metrics, exposed
+from engine.metrics import Metrics, expose
 from engine.types import document
 
 NEWEST = 20
@@ -25,7 +25,7 @@ def deliver(config_path: Path) -> None:
     config, metrics = _config(config_path), Metrics()
     host, port = split_address(config.metrics.listen, source="metrics.listen")
     with (
-        exposed(metrics, host, port),
+        expose(metrics, host, port),
         closing(SqlLedger(config.ledger_at)) as ledger,
         open_deliverer(config, ledger, metrics) as deliverer,
     ):

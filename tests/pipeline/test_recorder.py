@@ -1,4 +1,4 @@
-"""A disk that is full or read-only while the engine runs: nothing half-written or lost, and it goes on by itself."""
+"""A full or read-only disk while the engine runs: nothing is half-written or lost, and recording resumes by itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -23,7 +24,7 @@ from engine.ingest import FileSource
 from engine.ledger import Retention, SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
-from engine.pipeline.storage_health import LASTS_S, StorageHealth
+from engine.pipeline.recorder import LASTS_S, StorageHealth
 from engine.rules import load_site
 from engine.tools.demo.city import recorded
 from engine.types import Case, Entry, Findings, Segment
@@ -33,7 +34,7 @@ START_S = 1_780_000_000.0
 
 
 class Disk:
-    """A small file system of its own."""
+    """A small file system of the test's own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,7 +75,7 @@ def avenue(state: Path) -> EngineConfig:
 
 
 class Run:
-    """The engine on one camera's clip, a segment a step."""
+    """The engine on one camera's clip, one segment a step."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -92,9 +93,9 @@ class Run:
             was_refused = False
             pipeline = Pipeline(stages, config.camera_names, self.metrics, clock=lambda: 0.0)
             for segment in self._segments(config):
-                stages.evidence_builder.keep(segment)
+                stages.recordings.keep(segment)
                 self.entries += pipeline.step([segment])
-                if stages.evidence_builder.refused and not was_refused:
+                if stages.evidence_builder.is_refused and not was_refused:
                     was_refused = True
                     self.require_nothing_recorded()
                     disk.allow(how)
@@ -103,7 +104,7 @@ class Run:
         return self.entries
 
     def require_nothing_recorded(self) -> None:
-        """While the disk refuses something waits, and nothing lies about half-written."""
+        """While the disk refuses, a case waits and nothing is half-written."""
         assert self.entries == []
         assert self.metrics.registry.get_sample_value("qyran_unrecorded_cases") > 0
         assert list((self.state / "evidence" / ".incoming").iterdir()) == []
@@ -114,11 +115,11 @@ class Run:
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
-def test_a_disk_that_refuses_for_a_while_costs_no_case(disk: Disk, how: str) -> None:
+def test_a_disk_that_refuses_for_a_while_loses_no_case(disk: Disk, how: str) -> None:
     run = Run(disk.folder / "state")
     entries = run.play(disk, how)
     assert [entry.sequence for entry in entries] == [1, 2, 3, 4], "the avenue's four offenders"
-    assert run.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "avenue"}) is None
+    assert run.metrics.registry.get_sample_value("qyran_violations_lost_total", {"camera": "avenue"}) == 0
     assert all(verify_case(run.state / "evidence" / entry.case.folder) == [] for entry in entries)
     assert run.metrics.registry.get_sample_value("qyran_unrecorded_cases") == 0
 
@@ -130,64 +131,74 @@ class Clock:
         return self.now_s
 
 
-def test_an_outage_that_lasts_pauses_what_is_measured_and_ends_by_itself() -> None:
+def test_a_long_outage_pauses_measured_kinds_and_ends_by_itself() -> None:
     clock, metrics = Clock(), Metrics()
     storage = StorageHealth(metrics, clock)
     storage.note(True, 3)
     clock.now_s += LASTS_S - 1
     storage.note(True, 4)
-    assert not storage.lasts
+    assert not storage.is_failing
     clock.now_s += 1
     storage.note(True, 5)
-    assert storage.lasts
+    assert storage.is_failing
     assert metrics.registry.get_sample_value("qyran_storage_refuses") == 1
     assert metrics.registry.get_sample_value("qyran_unrecorded_cases") == 5
     storage.note(False, 0)
-    assert not storage.lasts
+    assert not storage.is_failing
     assert metrics.registry.get_sample_value("qyran_storage_refuses") == 0
 
 
-def test_a_refusal_after_a_success_begins_anew() -> None:
+def test_an_outage_begins_anew_after_a_success() -> None:
     clock = Clock()
     storage = StorageHealth(Metrics(), clock)
     for _ in range(5):
         storage.note(True, 1)
         clock.now_s += LASTS_S - 1
         storage.note(False, 0)
-    assert not storage.lasts
+    assert not storage.is_failing
 
 
 class Evidence:
-    """A prosecutor whose cases are on the disk already."""
+    """An evidence builder whose cases are on the disk already."""
 
-    refused, waiting = False, 0
+    is_refused, waiting = False, 0
 
     def __init__(self, cases: list[Case]) -> None:
         self._cases = cases
 
-    def prove(self, violations: object) -> list[Case]:
-        proved, self._cases = self._cases, []
-        return proved
+    def build(self, violations: object) -> list[Case]:
+        cases, self._cases = self._cases, []
+        return cases
 
 
-class Unreachable(SqlLedger):
-    """A register whose server is away."""
+def finding(evidence: Evidence, ledger: SqlLedger) -> Stages:
+    """Stages of which only the last three work."""
+    idle = dict.fromkeys((field.name for field in fields(Stages)), Mock())
+    working = {
+        "identifier": SimpleNamespace(identify=lambda findings: list(findings.violations)),
+        "evidence_builder": evidence,
+        "ledger": ledger,
+    }
+    return Stages(**idle | working)
+
+
+class UnreachableLedger(SqlLedger):
+    """A ledger whose server is down."""
 
     def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
         raise LedgerError("no route to host")
 
 
-def test_what_the_ledger_does_not_take_for_long_waits_on_the_disk_alone_and_is_appended_later(
+def test_cases_beyond_the_limit_wait_on_the_disk_alone_and_are_appended_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.pipeline.loop.UNRECORDED_MOST", 3)
+    monkeypatch.setattr("engine.pipeline.recorder.UNRECORDED_MOST", 3)
     folders = Folders(tmp_path / "evidence", "QY-1", None)
     cases, metrics = [store_example(folders, number) for number in range(8)], Metrics()
-    with closing(Unreachable(tmp_path / "ledger.db")) as ledger:
-        idle, telling = Mock(), SimpleNamespace(identify=list)
-        stages = Stages(idle, idle, idle, idle, idle, idle, idle, telling, Evidence(cases), ledger)
+    with closing(UnreachableLedger(tmp_path / "ledger.db")) as ledger:
+        stages = finding(Evidence(cases), ledger)
         pipeline = Pipeline(stages, {0: "gate"}, metrics)
-        assert pipeline.settle(Findings()) == []
+        assert pipeline.record(Findings()) == []
         assert metrics.registry.get_sample_value("qyran_unrecorded_cases") == 3
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         keeper = Retention(ledger.database, RetentionConfig())
@@ -195,8 +206,8 @@ def test_what_the_ledger_does_not_take_for_long_waits_on_the_disk_alone_and_is_a
         assert {entry.case.id for entry in ledger.read(0, 100)} == {case.id for case in cases}
 
 
-class Slow(SqlLedger):
-    """A register whose server is out of reach: every failure takes ten seconds."""
+class SlowLedger(SqlLedger):
+    """A ledger whose server is out of reach: every failure takes ten seconds."""
 
     def __init__(self, where: Path, clock: Clock) -> None:
         super().__init__(where)
@@ -208,16 +219,14 @@ class Slow(SqlLedger):
         raise LedgerError("timed out")
 
 
-def test_a_ledger_that_is_slow_to_fail_is_not_waited_for_at_every_batch(tmp_path: Path) -> None:
+def test_a_ledger_that_fails_slowly_rests_between_attempts(tmp_path: Path) -> None:
     folders, clock = Folders(tmp_path / "evidence", "QY-1", None), Clock()
-    with closing(Slow(tmp_path / "ledger.db", clock)) as ledger:
-        idle, telling = Mock(), SimpleNamespace(identify=list)
-        evidence = Evidence([store_example(folders, 1)])
-        stages = Stages(idle, idle, idle, idle, idle, idle, idle, telling, evidence, ledger)
+    with closing(SlowLedger(tmp_path / "ledger.db", clock)) as ledger:
+        stages = finding(Evidence([store_example(folders, 1)]), ledger)
         pipeline = Pipeline(stages, {0: "gate"}, Metrics(), clock=clock)
         began_s = clock.now_s
         for _ in range(1000):
-            assert pipeline.settle(Findings()) == []
+            assert pipeline.record(Findings()) == []
             clock.now_s += 1
         assert ledger.tries * 10 <= 0.11 * (clock.now_s - began_s)
         assert ledger.tries > 5

@@ -1,0 +1,97 @@
+"""Puts timing and counting around the stages, so that the loop only calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import structlog
+from prometheus_client import Histogram
+
+from engine.metrics import Metrics
+from engine.pipeline.loop import Stages
+from engine.types import TRACK_BITS, Detections, Entry, Findings, FrameBatch, Ints, Ints32, Tracks
+
+log = structlog.get_logger()
+
+Stage = TypeVar("Stage")
+
+
+def observe_stages(stages: Stages, names: Mapping[int, str], metrics: Metrics) -> Stages:
+    """The same stages, their wall time observed and their results counted. `names` by camera index."""
+    counts = _Counts(names, metrics)
+    return Stages(
+        recordings=stages.recordings,
+        drift_monitor=stages.drift_monitor,
+        decoder=_observed(stages.decoder, "decode", metrics.stage_s.labels("decode"), counts.frames),
+        signals=stages.signals,
+        detector=_observed(stages.detector, "detect", metrics.stage_s.labels("detect"), counts.detections),
+        tracker=_observed(stages.tracker, "track", metrics.stage_s.labels("track"), counts.tracks),
+        speedometer=_observed(stages.speedometer, "measure", metrics.stage_s.labels("measure")),
+        rulebook=_observed(stages.rulebook, "judge", metrics.stage_s.labels("judge"), counts.findings),
+        identifier=_observed(stages.identifier, "identify", metrics.stage_s.labels("identify")),
+        evidence_builder=_observed(stages.evidence_builder, "build", metrics.stage_s.labels("build_evidence")),
+        ledger=_observed(stages.ledger, "append", metrics.stage_s.labels("append"), counts.entries),
+    )
+
+
+def _observed(stage: Stage, verb: str, spent: Histogram, count: Callable[[Any], None] = lambda result: None) -> Stage:
+    return cast(Stage, _Observed(stage, verb, spent, count))
+
+
+class _Observed:
+    """A stage with one method timed and its results counted; everything else is the stage's own."""
+
+    def __init__(self, stage: object, verb: str, spent: Histogram, count: Callable[[Any], None]) -> None:
+        self._stage = stage
+        work = getattr(stage, verb)
+
+        def observed(*args: Any, **named: Any) -> Any:
+            with spent.time():
+                result = work(*args, **named)
+            count(result)
+            return result
+
+        setattr(self, verb, observed)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stage, name)
+
+
+class _Counts:
+    """Counts what the stages give, by camera."""
+
+    def __init__(self, names: Mapping[int, str], metrics: Metrics) -> None:
+        self._names = names
+        self._metrics = metrics
+
+    def frames(self, batch: FrameBatch) -> None:
+        for name, count in self._by_camera(batch.frames.camera):
+            self._metrics.frames.labels(name).inc(count)
+
+    def detections(self, detections: Detections) -> None:
+        for name, count in self._by_camera(detections.frames.camera[detections.frame]):
+            self._metrics.detections.labels(name).inc(count)
+
+    def tracks(self, tracks: Tracks) -> None:
+        for name, count in self._by_camera(tracks.ended >> TRACK_BITS):
+            self._metrics.tracks.labels(name).inc(count)
+
+    def findings(self, findings: Findings) -> None:
+        for violation in findings.violations:
+            name = self._names[violation.camera]
+            self._metrics.violations.labels(name, violation.kind, violation.outcome).inc()
+
+    def entries(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            case = entry.case
+            self._metrics.cases.labels(case.camera, case.kind).inc()
+            self._metrics.latency_s.labels(case.camera).observe(max(0.0, entry.recorded_s - case.occurred_s))
+            self._metrics.ledger_sequence.set(entry.sequence)
+            log.info("case", sequence=entry.sequence, kind=case.kind, camera=case.camera, case=case.id)
+
+    def _by_camera(self, cameras: Ints | Ints32) -> Iterator[tuple[str, int]]:
+        """The name of every camera among the indices, and how often it occurs."""
+        for camera, count in zip(*np.unique(cameras, return_counts=True), strict=True):
+            yield self._names[int(camera)], int(count)
