@@ -39,10 +39,10 @@ def traffic_table(result: dict[str, Any]) -> str:
 
 def table() -> str:
     """A Markdown table of the kinds with an innocent twin, in the order of the catalogue."""
-    scenes = importlib.import_module("tests.support.world_kinds").WORLD
+    scenes = importlib.import_module("tests.support.twins").find_twins()
     kinds = [k.kind for k in load_catalogue("kz").kinds if any(k.kind == scene.kind for scene in scenes)]
     facts = {kind: "; ".join(f"{one.name}: {one.fact}" for one in scenes if one.kind == kind) for kind in kinds}
-    lines = [_row(("kind", "the innocent twin, from boxes to the register")), _row(["---"] * 2)]
+    lines = [_row(("kind", "the innocent twin, from boxes to the ledger")), _row(["---"] * 2)]
     return "\n".join([*lines, *(_row((f"`{kind}`", fact)) for kind, fact in facts.items())]) + "\n"
 
 

@@ -14,14 +14,7 @@ import numpy as np
 
 from engine.errors import ConfigError
 from engine.rules.enforcement import road_per_pixel_m
-from engine.rules.evaluator import (
-    CameraContext,
-    Offence,
-    R,
-    StatelessEvaluator,
-    image_to_ground,
-    require_calibration,
-)
+from engine.rules.evaluator import CameraContext, Offence, R, StatelessEvaluator, image_to_ground, require_calibration
 from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.site import PointPx, Rule
 from engine.types import Flags, Floats, Ints

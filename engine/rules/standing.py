@@ -69,7 +69,8 @@ class Standing(RuleEvaluator[S]):
         if seen_s < due_s:
             return None
         account = f"Stood in zone {self.rule.zone} for at least {due_s - since_s:g} s."
-        offence = Breach(kind, part, since_s, due_s).offence(due_s, {"halt": since_s, "dwell": due_s}, account)
+        instants = {"halt": since_s, "dwell": due_s}
+        offence = Breach(kind, part, since_s, due_s).offence(due_s, instants, account)
         return dataclasses.replace(offence, earlier=earlier)
 
 

@@ -28,8 +28,8 @@ from tests.support.road import (
     SIZE_PX,
     SPEEDING,
     WRONG_WAY,
+    Trajectory,
     Vehicle,
-    Way,
     image_to_ground,
     site,
     still,
@@ -90,7 +90,7 @@ def passing(kmh: float, x: float = 0.0, class_id: VehicleClass = VehicleClass.CA
     """Drives away along the legal direction through the whole picture."""
     return Vehicle(
         track=1,
-        way=lambda t: (x, 8 + kmh / KMH * (t - begin_s)),
+        path=lambda t: (x, 8 + kmh / KMH * (t - begin_s)),
         begin_s=begin_s,
         end_s=begin_s + 115 / (kmh / KMH),
         class_of=lambda t: class_id,
@@ -98,7 +98,7 @@ def passing(kmh: float, x: float = 0.0, class_id: VehicleClass = VehicleClass.CA
     )
 
 
-def stays(x: float, y: float, halt_s: float, leaves_s: float) -> Way:
+def stays(x: float, y: float, halt_s: float, leaves_s: float) -> Trajectory:
     return lambda t: (x, y + min(0.0, 8 * (t - halt_s)) + max(0.0, 6 * (t - leaves_s)))
 
 
@@ -135,48 +135,48 @@ def test_the_limit_by_night_holds_by_night() -> None:
 
 
 def test_driving_against_the_arrow_is_reported_and_along_it_is_not() -> None:
-    against = Vehicle(track=1, way=straight(0, 100, -40), end_s=8.5)
+    against = Vehicle(track=1, path=straight(0, 100, -40), end_s=8.5)
     (case,) = cases(against)
     assert (case.kind, case.outcome) == ("wrong_way", "officer")
     assert cases(passing(40)) == []
 
 
 def test_against_the_arrow_and_too_fast_are_two_offences() -> None:
-    assert {case.kind for case in cases(Vehicle(track=1, way=straight(0, 105, -90), end_s=4.0))} == {
+    assert {case.kind for case in cases(Vehicle(track=1, path=straight(0, 105, -90), end_s=4.0))} == {
         "wrong_way",
         "speeding",
     }
 
 
 def test_standing_in_the_zone_is_reported_and_driving_on_before_the_dwell_is_not() -> None:
-    (case,) = cases(Vehicle(track=1, way=stays(4.5, 35, 4, 40)), lasts_s=45)
+    (case,) = cases(Vehicle(track=1, path=stays(4.5, 35, 4, 40)), lasts_s=45)
     assert case.kind == "illegal_stop"
     assert case.instants["halt"] == pytest.approx(NOON_S + 4, abs=2)
-    assert cases(Vehicle(track=1, way=stays(4.5, 35, 4, 20)), lasts_s=45) == []
+    assert cases(Vehicle(track=1, path=stays(4.5, 35, 4, 20)), lasts_s=45) == []
 
 
 def test_standing_beside_the_zone_is_not_reported() -> None:
-    assert cases(Vehicle(track=1, way=stays(1.0, 35, 4, 40)), lasts_s=45) == []
+    assert cases(Vehicle(track=1, path=stays(1.0, 35, 4, 40)), lasts_s=45) == []
 
 
 def test_a_stay_is_one_case_even_if_the_track_is_lost_twice() -> None:
     hidden = [(25.0, 29.0), (50.0, 65.0)]
     parts = [(0.0, 25.0), (29.0, 50.0), (65.0, 90.0)]
     assert len(hidden) + 1 == len(parts)
-    pieces = [Vehicle(track=n, way=still(4.5, 35), begin_s=a, end_s=b) for n, (a, b) in enumerate(parts)]
+    pieces = [Vehicle(track=n, path=still(4.5, 35), begin_s=a, end_s=b) for n, (a, b) in enumerate(parts)]
     assert len(cases(*pieces, lasts_s=95)) == 1
 
 
 def test_the_dwell_continues_when_the_track_is_lost_before_its_end() -> None:
-    pieces = [Vehicle(track=n, way=still(4.5, 35), begin_s=a, end_s=b) for n, (a, b) in enumerate([(0, 12), (16, 26)])]
+    pieces = [Vehicle(track=n, path=still(4.5, 35), begin_s=a, end_s=b) for n, (a, b) in enumerate([(0, 12), (16, 26)])]
     (case,) = cases(*pieces, lasts_s=26)
     assert case.ended_s - case.began_s == NO_STOPPING.dwell_s
 
 
 def test_parking_is_reported_after_five_minutes_and_not_before() -> None:
     parking = site(NO_PARKING)
-    assert cases(Vehicle(track=1, way=stays(4.5, 30, 2, 300)), where=parking, lasts_s=310) == []
-    (case,) = cases(Vehicle(track=1, way=stays(4.5, 30, 2, 360)), where=parking, lasts_s=370)
+    assert cases(Vehicle(track=1, path=stays(4.5, 30, 2, 300)), where=parking, lasts_s=310) == []
+    (case,) = cases(Vehicle(track=1, path=stays(4.5, 30, 2, 360)), where=parking, lasts_s=370)
     assert case.kind == "illegal_parking"
 
 
@@ -194,8 +194,8 @@ def test_lawful_traffic_gives_no_case_and_every_planted_offender_gives_one() -> 
     lanes = (-4.5, -1.5, 1.5)
     lawful = [passing(rng.uniform(35, 64), lanes[n % 3], begin_s=1.0 + 4.0 * n) for n in range(24)]
     speeder = passing(95, 4.5, begin_s=20.0)
-    ghost = Vehicle(track=2, way=lambda t: (4.5, 100 - 10 * (t - 40)), begin_s=40.0, end_s=49.0)
-    stander = Vehicle(track=3, way=lambda t: (4.5, 40 + min(0.0, 8 * (t - 60))), begin_s=57.0, end_s=100.0)
+    ghost = Vehicle(track=2, path=lambda t: (4.5, 100 - 10 * (t - 40)), begin_s=40.0, end_s=49.0)
+    stander = Vehicle(track=3, path=lambda t: (4.5, 40 + min(0.0, 8 * (t - 60))), begin_s=57.0, end_s=100.0)
     assert cases(*lawful, lasts_s=110, noise_px=1.5, missed=0.1) == []
     found = cases(*lawful, speeder, ghost, stander, lasts_s=110, noise_px=1.5, missed=0.1)
     assert sorted(case.kind for case in found) == ["illegal_stop", "speeding", "wrong_way"]

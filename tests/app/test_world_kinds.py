@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.rules.kinds import rule_kinds
+from tests.support.twins import Twins, find_twins
 from tests.support.world import cases
-from tests.support.world_kinds import WORLD, Twins
 
-twins = pytest.mark.parametrize("twins", WORLD, ids=lambda one: f"{one.kind}-{one.name}".replace(" ", "-"))
+twins = pytest.mark.parametrize("twins", find_twins(), ids=lambda one: f"{one.kind}-{one.name}".replace(" ", "-"))
 
 
 @twins
@@ -36,4 +36,4 @@ def test_the_innocent_twin_is_not_reported(twins: Twins, tmp_path: Path) -> None
 
 def test_every_judged_kind_has_its_twins() -> None:
     """`average_speed` has two cameras, and a file of its own: tests/app/test_world_section.py."""
-    assert {one.kind for one in WORLD} == rule_kinds().keys() - {"average_speed"}
+    assert {one.kind for one in find_twins()} == rule_kinds().keys() - {"average_speed"}

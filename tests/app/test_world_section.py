@@ -59,7 +59,7 @@ def passes(kmh: float, begin_s: float) -> Traffic:
     """A car that enters the picture and drives away over the line at y = 40 m."""
     mps = kmh / KMH
     end_s = begin_s + 100 / mps
-    way = Vehicle(track=1, way=lambda t: (0.0, 8 + mps * (t - begin_s)), begin_s=begin_s, end_s=end_s)
+    way = Vehicle(track=1, path=lambda t: (0.0, 8 + mps * (t - begin_s)), begin_s=begin_s, end_s=end_s)
     return Traffic([way])
 
 

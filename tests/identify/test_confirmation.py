@@ -21,16 +21,7 @@ from engine.rules.kinds.no_insurance import NoInsuranceRule
 from engine.rules.kinds.phone_use import PhoneUseRule
 from engine.rules.kinds.seatbelt import SeatbeltRule
 from engine.site import Rule
-from engine.types import (
-    Findings,
-    Plate,
-    PlateSighting,
-    RegistryAnswer,
-    Suspicion,
-    Validity,
-    VehicleView,
-    Violation,
-)
+from engine.types import Findings, Plate, PlateSighting, RegistryAnswer, Suspicion, Validity, VehicleView, Violation
 from rig.examples import EPOCH_S, keep_all, make_footage, make_violation
 from tests.support.networks import make_network
 from tests.support.road import site

@@ -19,7 +19,6 @@ from engine.tools.demo.city import SITES
 KZ = load_catalogue("kz")
 JUNE_S = dt.datetime(2026, 6, 1, tzinfo=dt.UTC).timestamp()
 FEBRUARY_S = dt.datetime(2026, 2, 1, tzinfo=dt.UTC).timestamp()
-
 SMALL = """
 name = "xx"
 version = "xx-1"

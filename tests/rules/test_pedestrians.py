@@ -45,7 +45,7 @@ def test_a_rider_is_not_on_foot_and_a_walker_beside_the_vehicle_is() -> None:
     assert found["foot_px"].tolist() == [[110.0, 150.0]]
 
 
-def test_nobody_seen_is_nobody_told() -> None:
+def test_without_persons_there_are_no_pedestrians() -> None:
     assert list(pedestrians_of(batch())) == []
     assert list(pedestrians_of(batch(RIDER))) == []
 

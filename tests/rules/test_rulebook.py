@@ -42,10 +42,10 @@ ALL = site(SPEEDING, WRONG_WAY, NO_STOPPING)
 def offenders(first: int) -> list[Vehicle]:
     """One of each kind, and a law-abiding one."""
     return [
-        Vehicle(track=first, way=straight(0, 16, 90), end_s=3.2),
-        Vehicle(track=first + 1, way=straight(-3, 95, -30), begin_s=0.0, end_s=8.0),
-        Vehicle(track=first + 2, way=still(4.5, 45)),
-        Vehicle(track=first + 3, way=straight(1, 16, 40), end_s=8.0),
+        Vehicle(track=first, path=straight(0, 16, 90), end_s=3.2),
+        Vehicle(track=first + 1, path=straight(-3, 95, -30), begin_s=0.0, end_s=8.0),
+        Vehicle(track=first + 2, path=still(4.5, 45)),
+        Vehicle(track=first + 3, path=straight(1, 16, 40), end_s=8.0),
     ]
 
 
@@ -70,7 +70,7 @@ def joined(parts: list[Motion]) -> Motion:
     return Motion(Tracks(frames=frames, frame=frame, ended=ended, **rows), speeds=speeds, **ground)
 
 
-def test_each_offender_is_told_once_and_the_law_abiding_one_is_not() -> None:
+def test_each_offender_is_reported_once_and_the_law_abiding_one_is_not() -> None:
     found = judged(ALL, *offenders(0), lasts_s=40.0)
     assert sorted((case.kind, case.track) for case in found) == [("illegal_stop", 2), ("speeding", 0), ("wrong_way", 1)]
 
@@ -158,7 +158,7 @@ def test_a_camera_without_a_site_or_rules_is_passed_over() -> None:
 
 def test_what_is_remembered_of_a_vehicle_is_bounded_and_ends_with_its_track() -> None:
     book = SiteRulebook({0: ALL}, {0: "cam"}, KZ)
-    drive = Drive(vehicles=[Vehicle(track=1, way=still(4.5, 30), end_s=900.0)], lasts_s=920.0)
+    drive = Drive(vehicles=[Vehicle(track=1, path=still(4.5, 30), end_s=900.0)], lasts_s=920.0)
     most = 0
     for motion in drive.batches():
         book.judge(motion)
@@ -177,7 +177,7 @@ def test_a_vehicle_without_a_place_on_the_ground_is_not_accused() -> None:
 
 def test_time_that_runs_backwards_starts_the_vehicle_afresh() -> None:
     book = SiteRulebook({0: site(NO_STOPPING)}, {0: "cam"}, KZ)
-    vehicle = Vehicle(track=1, way=still(4.5, 30))
+    vehicle = Vehicle(track=1, path=still(4.5, 30))
     found = []
     for start_s in (NOON_S, NOON_S - 60, NOON_S - 120):
         for motion in list(Drive(vehicles=[vehicle], lasts_s=15.0, start_s=start_s).batches())[:8]:

@@ -1,4 +1,4 @@
-"""Dense traffic at a signal: who keeps to the law is never accused, who runs the red light always is.
+"""Dense traffic at a signal: lawful vehicles are never reported, those that run the red light always are.
 
 A simulation of its own: vehicles follow each other, stop at amber if they can and at red, start on green; some are
 lawless and do not. Boxes carry noise. The truth is the true front at the true line.
@@ -21,7 +21,7 @@ STEP_S, LASTS_S = 0.125, 240.0
 CYCLE = ((Phase.GREEN, 14.0), (Phase.AMBER, 3.0), (Phase.RED, 12.0), (Phase.RED_AMBER, 1.5))
 CYCLE_S = sum(lasts_s for _, lasts_s in CYCLE)
 SURE_S = 1.5
-"""A red that is older than this at the crossing must be told; grace and the unknown length take no more of a car's."""
+"""A crossing on a red that is older than this must be reported: grace and the unknown length of a car need no more."""
 SIZES = (
     (VehicleClass.CAR, (1.8, 4.5, 1.5)),
     (VehicleClass.CAR, (1.7, 3.6, 1.5)),
@@ -100,7 +100,7 @@ def seen(track: int, x: float, driver: Driver, towards: bool) -> Vehicle:
     began_s, ended_s = (visible[0], visible[-1]) if len(visible) else (0.0, 0.0)
     return Vehicle(
         track=track,
-        way=lambda t: (x, float(np.interp(t, times_s, near_m))),
+        path=lambda t: (x, float(np.interp(t, times_s, near_m))),
         begin_s=began_s,
         end_s=ended_s,
         class_of=lambda t: driver.class_id,
@@ -128,12 +128,12 @@ def test_the_lawful_go_free_and_the_lawless_do_not(towards: bool, noise_px: floa
     where = junction(msgspec.structs.replace(RED_LIGHT, **line), over, box)
     drivers = simulated(seed=4)
     vehicles = [seen(track, x, driver, towards) for track, (x, driver) in enumerate(drivers)]
-    told = judged(where, *vehicles, signals=book(where, phases(), 2 * LASTS_S), lasts_s=LASTS_S, noise_px=noise_px)
+    reported = judged(where, *vehicles, signals=book(where, phases(), 2 * LASTS_S), lasts_s=LASTS_S, noise_px=noise_px)
     crossed_s = {t: driver.crossed_s() for t, (_, driver) in enumerate(drivers) if driver.crossed_s() < LASTS_S - 5}
     on_red = {t: phase_at(at_s)[1] for t, at_s in crossed_s.items() if phase_at(at_s)[0] in PROHIBITS}
     surely = {t for t, red_s in on_red.items() if red_s > SURE_S and drivers[t][1].class_id is not VehicleClass.TRUCK}
-    accused = {case.track for case in told}
-    assert {case.kind for case in told} == {"red_light"}
+    accused = {case.track for case in reported}
+    assert {case.kind for case in reported} == {"red_light"}
     assert accused <= set(on_red)
     assert len(surely - accused) <= (noise_px > 1)
     assert len(surely) >= 3

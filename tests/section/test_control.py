@@ -14,16 +14,7 @@ from engine.section import control as controls
 from engine.section.control import crossing_of
 from engine.section.file import Clocks, ClockTrust, End
 from engine.site import Certificate, Limit
-from engine.types import (
-    Clock,
-    Outcome,
-    Plate,
-    PlateSighting,
-    SectionCrossing,
-    Sighting,
-    VehicleClass,
-    Violation,
-)
+from engine.types import Clock, Outcome, Plate, PlateSighting, SectionCrossing, Sighting, VehicleClass, Violation
 from tests.support.road import KZ, NOON_S
 
 YEAR = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
@@ -81,9 +72,9 @@ class Desk:
             [section],
             {0: "in", 1: "out", 2: "elsewhere"},
             KZ,
-            lambda told: "gate",
+            lambda reported: "gate",
             self.reached_s.__getitem__,
-            lambda told: stills,
+            lambda reported: stills,
             self.metrics,
             lag_s=5.0,
         )
@@ -101,20 +92,24 @@ class Desk:
         return {one.labels["finding"]: one.value for one in samples if one.name.endswith("_total")}
 
 
-def test_a_drive_is_told_when_no_rival_can_come_any_more():
+def test_a_drive_is_reported_when_no_rival_can_come_any_more():
     control = Desk()
     control.drive(27.7)
     assert control.at(40, 40) == []
-    (told,) = control.at(51, 51)
-    assert (told.kind, told.camera, told.plate) == ("average_speed", 1, replace(PLATE, captured_s=NOON_S + 27.7))
-    assert told.section is not None
-    assert told.section.entry == ("in", "gate")
-    assert set(told.section.files) == {"entry-overview.jpg", "overview.jpg"}
+    (reported,) = control.at(51, 51)
+    assert (reported.kind, reported.camera, reported.plate) == (
+        "average_speed",
+        1,
+        replace(PLATE, captured_s=NOON_S + 27.7),
+    )
+    assert reported.section is not None
+    assert reported.section.entry == ("in", "gate")
+    assert set(reported.section.files) == {"entry-overview.jpg", "overview.jpg"}
     assert control.findings() == {"measured": 1}
     assert control.at(200, 200) == []
 
 
-def test_a_lawful_drive_is_measured_and_not_told():
+def test_a_lawful_drive_is_measured_and_not_reported():
     control = Desk()
     control.drive(38.0)
     assert control.at(100, 100) == []
@@ -140,9 +135,9 @@ def test_beyond_the_room_for_stills_the_oldest_lose_theirs(monkeypatch: pytest.M
     control = Desk()
     control.drive(27.7)
     control.control.take(crossing(28.0), replace(PLATE, plate=replace(PLATE.plate, text="740KRM09")))
-    (told,) = control.at(51, 51)
-    assert told.section is not None
-    assert set(told.section.files) == {"overview.jpg"}
+    (reported,) = control.at(51, 51)
+    assert reported.section is not None
+    assert set(reported.section.files) == {"overview.jpg"}
 
 
 def test_what_is_settled_is_forgotten():
@@ -161,7 +156,7 @@ def test_the_crossing_is_as_sure_as_its_frames_and_its_foot_point():
     assert slower.sigma_s > crossed.sigma_s
 
 
-def test_a_crossing_that_nobody_can_time_is_not_measured():
+def test_a_crossing_that_cannot_be_timed_is_not_measured():
     standing = crossing(0.0, mps=0.0)
     assert crossing_of(standing, PLATE, "gate") is None
     sightings = tuple(replace(seen, position_m=None) for seen in standing.violation.sightings)
@@ -171,7 +166,7 @@ def test_a_crossing_that_nobody_can_time_is_not_measured():
     assert crossing_of(early, PLATE, "gate") is None
 
 
-def test_without_a_certificate_nothing_is_told():
+def test_without_a_certificate_nothing_is_reported():
     control = Desk(section=msgspec.structs.replace(SECTION, certificate=None))
     control.drive(27.7)
     assert control.at(100, 100) == []

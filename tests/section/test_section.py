@@ -1,4 +1,4 @@
-"""Section control: which passages are one drive, how fast it was, how certain that is, and what the law says of it."""
+"""Section control: which crossings are one drive, how fast it was, how certain that is, and what the law says of it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def changed(section: Section, **fields: Any) -> Section:
     return msgspec.structs.replace(section, **fields)
 
 
-def passage(camera: int, at_s: float, plate: str = "123ABC02", **fields: Any) -> Crossing:
+def crossing(camera: int, at_s: float, plate: str = "123ABC02", **fields: Any) -> Crossing:
     box = (100.0, 100.0, 200.0, 180.0)
     known = {
         "camera": camera,
@@ -95,19 +95,19 @@ def passage(camera: int, at_s: float, plate: str = "123ABC02", **fields: Any) ->
 
 
 def entry(at_s: float = 0.0, plate: str = "123ABC02", **fields: Any) -> Crossing:
-    return passage(3, at_s, plate, **fields)
+    return crossing(3, at_s, plate, **fields)
 
 
 def leaving(at_s: float, plate: str = "123ABC02", **fields: Any) -> Crossing:
-    return passage(7, at_s, plate, **fields)
+    return crossing(7, at_s, plate, **fields)
 
 
-def told(section: Section, *passages: Crossing) -> list[SectionSpeed]:
-    return PassageMatcher([section], NAMES).measure(passages, math.inf)
+def measured(section: Section, *crossings: Crossing) -> list[SectionSpeed]:
+    return PassageMatcher([section], NAMES).measure(crossings, math.inf)
 
 
-def findings(section: Section, *passages: Crossing) -> list[Measured]:
-    return [row.finding for row in told(section, *passages)]
+def findings(section: Section, *crossings: Crossing) -> list[Measured]:
+    return [row.finding for row in measured(section, *crossings)]
 
 
 def at_kmh(kmh: float, length_m: float = 5000.0) -> float:
@@ -116,7 +116,7 @@ def at_kmh(kmh: float, length_m: float = 5000.0) -> float:
 
 def driven(section: Section, kmh: float, **fields: Any) -> Violation | None:
     """What the law says of one drive of the speed."""
-    (row,) = told(section, entry(**fields), leaving(at_kmh(kmh, section.length_m), **fields))
+    (row,) = measured(section, entry(**fields), leaving(at_kmh(kmh, section.length_m), **fields))
     assert row.finding is Measured.MEASURED
     return violation(row, KZ)
 
@@ -125,7 +125,7 @@ def driven(section: Section, kmh: float, **fields: Any) -> Violation | None:
 
 
 def test_the_mean_speed_is_length_over_time(section: Section) -> None:
-    (row,) = told(section, entry(), leaving(125.0))
+    (row,) = measured(section, entry(), leaving(125.0))
     assert row.finding is Measured.MEASURED
     assert row.speed_mps == pytest.approx(40.0)
     assert (row.entry, row.exit) == (entry(), leaving(125.0))
@@ -192,7 +192,7 @@ def test_a_crossing_is_uncertain_by_the_frame_interval_and_the_foot_point() -> N
     ],
 )
 def test_a_pair_that_cannot_be_measured_says_why(section: Section, out: Crossing, finding: Measured) -> None:
-    (row,) = told(section, entry(), out)
+    (row,) = measured(section, entry(), out)
     assert (row.finding, row.exit) == (finding, out)
     assert math.isnan(row.speed_mps) == math.isnan(row.sigma_mps) == (finding is not Measured.MEASURED)
 
@@ -217,7 +217,7 @@ def test_section_and_certificate_are_in_force_for_the_whole_drive(
 
 
 def test_without_a_certificate_no_speed_is_stated(section: Section) -> None:
-    (row,) = told(changed(section, certificate=None), entry(), leaving(100.0))
+    (row,) = measured(changed(section, certificate=None), entry(), leaving(100.0))
     assert row.finding is Measured.NOT_CERTIFIED
     assert violation(row, KZ) is None
 
@@ -238,7 +238,7 @@ def test_a_plate_read_quite_differently_is_another_vehicle(section: Section) -> 
 
 
 def test_two_vehicles_with_one_misread_plate_are_never_guessed(section: Section) -> None:
-    rows = told(section, entry(0.0), entry(20.0), leaving(125.0), leaving(150.0))
+    rows = measured(section, entry(0.0), entry(20.0), leaving(125.0), leaving(150.0))
     assert [row.finding for row in rows] == [Measured.AMBIGUOUS] * 4
 
 
@@ -250,12 +250,12 @@ def test_a_second_candidate_at_either_end_invalidates_the_pair(section: Section,
 
 
 def test_the_same_vehicle_twice_a_day_is_two_drives(section: Section) -> None:
-    rows = told(section, entry(0.0), leaving(125.0), entry(4000.0), leaving(4150.0))
+    rows = measured(section, entry(0.0), leaving(125.0), entry(4000.0), leaving(4150.0))
     assert [row.finding for row in rows] == [Measured.MEASURED] * 2
     assert [row.speed_mps for row in rows] == pytest.approx([40.0, 5000.0 / 150.0])
 
 
-def test_a_passage_given_twice_is_one(section: Section) -> None:
+def test_a_crossing_given_twice_is_one(section: Section) -> None:
     meter = PassageMatcher([section], NAMES)
     assert meter.measure([entry(), entry()], T0 + 100.0) == []
     assert meter.measure([entry(), leaving(125.0), leaving(125.0)], T0 + 300.0) == []
@@ -264,7 +264,7 @@ def test_a_passage_given_twice_is_one(section: Section) -> None:
     assert meter.measure([entry(), leaving(125.0)], T0 + 900.0) == []
 
 
-def test_a_drive_is_told_only_when_no_rival_can_come_any_more(section: Section) -> None:
+def test_a_drive_is_reported_only_when_no_rival_can_come_any_more(section: Section) -> None:
     meter = PassageMatcher([section], NAMES)
     assert meter.measure([entry(), leaving(125.0)], T0 + 600.0) == []
     assert [row.finding for row in meter.measure([], T0 + 600.001)] == [Measured.MEASURED]
@@ -273,7 +273,7 @@ def test_a_drive_is_told_only_when_no_rival_can_come_any_more(section: Section) 
     assert Measured.MEASURED not in [row.finding for row in meter.measure([leaving(600.0)], math.inf)]
 
 
-def test_a_late_passage_is_matched_no_more_but_casts_its_doubt(section: Section) -> None:
+def test_a_late_crossing_is_matched_no_more_but_casts_its_doubt(section: Section) -> None:
     meter = PassageMatcher([section], NAMES)
     meter.measure([entry(), leaving(125.0)], T0 + 300.0)
     assert [row.finding for row in meter.measure([leaving(299.0)], T0 + 301.0)] == [Measured.LATE]
@@ -291,14 +291,14 @@ def test_what_was_reached_stays_reached(section: Section) -> None:
 
 
 def test_other_lines_and_cameras_are_not_looked_at(section: Section) -> None:
-    assert told(section, entry(line="south"), passage(9, 125.0)) == []
+    assert measured(section, entry(line="south"), crossing(9, 125.0)) == []
     assert PassageMatcher([section], NAMES).measure([leaving(0.0, line="south")], math.inf) == []
 
 
 def test_a_camera_between_two_sections_ends_one_and_begins_the_next(section: Section) -> None:
     ends = {"name": "next", "entry": section.exit, "exit": msgspec.structs.replace(section.exit, camera="km-21")}
     meter = PassageMatcher([section, changed(section, **ends)], NAMES)
-    rows = meter.measure([entry(), leaving(125.0), passage(9, 275.0)], math.inf)
+    rows = meter.measure([entry(), leaving(125.0), crossing(9, 275.0)], math.inf)
     assert {row.section.name: row.speed_mps for row in rows} == pytest.approx(
         {"a3-km12-km17": 40.0, "next": 5000.0 / 150.0}
     )
@@ -314,7 +314,7 @@ def test_what_found_no_room_makes_its_surroundings_unmeasurable(section: Section
     assert rows[leaving(2000.0)].finding is Measured.NO_MATCH
 
 
-def test_an_unknown_camera_and_a_time_that_is_none_are_refused(section: Section) -> None:
+def test_an_unknown_camera_and_a_time_that_is_not_a_number_are_refused(section: Section) -> None:
     with pytest.raises(ConfigError, match="a3-km12-km17: there is no camera 'km-17'"):
         PassageMatcher([section], {3: "km-12"})
     with pytest.raises(ValueError, match="not a number"):
@@ -335,7 +335,7 @@ def test_an_unknown_camera_and_a_time_that_is_none_are_refused(section: Section)
         ({"sightings": ()}, "span"),
     ],
 )
-def test_a_passage_that_cannot_be_is_refused(fields: dict[str, Any], what: str) -> None:
+def test_a_crossing_that_cannot_be_is_refused(fields: dict[str, Any], what: str) -> None:
     with pytest.raises(ValueError, match=what):
         entry(**fields)
 
@@ -355,16 +355,16 @@ def test_one_misread_is_one_edit(plate: str, other: str) -> None:
 # ------------------------------------------------------------------------------------------------------ any input
 
 ANY_PASSAGE = st.builds(
-    passage,
+    crossing,
     st.sampled_from([3, 7]),
     st.integers(0, 4000).map(float),
     st.sampled_from(["123ABC02", "128ABC02", "777XYZ01", "77XYZ01", "901KZT05"]),
 )
 
 
-def brute(section: Section, passages: list[Crossing]) -> set[tuple[Crossing, Crossing]]:
+def brute(section: Section, crossings: list[Crossing]) -> set[tuple[Crossing, Crossing]]:
     """The pairs by the definition, without windows, gates or time."""
-    entries, exits = [p for p in passages if p.camera == 3], [p for p in passages if p.camera == 7]
+    entries, exits = [p for p in crossings if p.camera == 3], [p for p in crossings if p.camera == 7]
     could_be = {
         (e, x)
         for e in entries
@@ -385,11 +385,11 @@ def key(row: SectionSpeed) -> tuple[Any, ...]:
 @settings(max_examples=120, deadline=None)
 @given(st.lists(ANY_PASSAGE, unique=True, max_size=24), st.data())
 def test_the_result_does_not_depend_on_order_batches_or_repeats(
-    section: Section, passages: list[Crossing], data: st.DataObject
+    section: Section, crossings: list[Crossing], data: st.DataObject
 ) -> None:
-    """Any order that keeps the promise of `reached_s`, in any batches, some passages twice."""
-    at_once = told(section, *passages)
-    meter, rest, rows = PassageMatcher([section], NAMES), data.draw(st.permutations(passages)), []
+    """Any order that keeps the promise of `reached_s`, in any batches, some crossings twice."""
+    at_once = measured(section, *crossings)
+    meter, rest, rows = PassageMatcher([section], NAMES), data.draw(st.permutations(crossings)), []
     while rest:
         count = data.draw(st.integers(1, len(rest)))
         batch, rest = rest[:count], rest[count:]
@@ -402,21 +402,21 @@ def test_the_result_does_not_depend_on_order_batches_or_repeats(
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(ANY_PASSAGE, unique=True, max_size=24))
-def test_every_passage_is_used_once_and_only_pairs_without_a_rival_are_matched(
-    section: Section, passages: list[Crossing]
+def test_every_crossing_is_used_once_and_only_pairs_without_a_rival_are_matched(
+    section: Section, crossings: list[Crossing]
 ) -> None:
-    rows = told(section, *passages)
+    rows = measured(section, *crossings)
     used = [p for row in rows for p in (row.entry, row.exit) if p is not None]
-    assert sorted(map(repr, used)) == sorted(map(repr, passages))
-    assert {(row.entry, row.exit) for row in rows if row.entry and row.exit} == brute(section, passages)
+    assert sorted(map(repr, used)) == sorted(map(repr, crossings))
+    assert {(row.entry, row.exit) for row in rows if row.entry and row.exit} == brute(section, crossings)
     assert all(row.entry and row.exit for row in rows if row.finding is Measured.MEASURED)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(ANY_PASSAGE, max_size=40), st.integers(1, 8))
-def test_never_more_is_held_than_there_is_room_for(section: Section, passages: list[Crossing], room: int) -> None:
+def test_never_more_is_held_than_there_is_room_for(section: Section, crossings: list[Crossing], room: int) -> None:
     meter = PassageMatcher([section], NAMES, most_held=room)
-    for one in passages:
+    for one in crossings:
         meter.measure([one], T0)
         assert meter.held <= 2 * room
     assert all(row.finding is not Measured.MEASURED for row in meter.measure([], T0))
@@ -512,7 +512,7 @@ def test_a_class_without_a_limit_or_that_no_rule_is_about_is_not_accused(section
 @pytest.mark.parametrize("clock", [Clock.ARRIVAL])
 def test_without_synchronised_clocks_there_is_an_indication_only(section: Section, clock: Clock) -> None:
     for ends in ((clock, Clock.SYNCHRONISED), (Clock.SYNCHRONISED, clock), (clock, clock)):
-        (row,) = told(section, entry(clock=ends[0]), leaving(at_kmh(150.0), clock=ends[1]))
+        (row,) = measured(section, entry(clock=ends[0]), leaving(at_kmh(150.0), clock=ends[1]))
         found = violation(row, KZ)
         assert found is not None and (found.outcome, found.clock) == ("indication", clock)
         assert "synchronised" in found.reasons[1]
@@ -526,7 +526,7 @@ def test_a_section_in_town_or_bent_gives_indications_only(section: Section) -> N
 
 def test_before_the_law_there_is_no_offence(section: Section) -> None:
     old = msgspec.structs.replace(KZ, valid_from=moment(T0 + 9999.0))
-    (row,) = told(section, entry(), leaving(100.0))
+    (row,) = measured(section, entry(), leaving(100.0))
     assert violation(row, KZ) is not None
     assert violation(row, old) is None
 

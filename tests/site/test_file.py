@@ -188,7 +188,7 @@ def test_a_signal_that_cannot_be_is_refused(tmp_path: Path, old: str, new: str, 
         loaded(tmp_path, SITE + SIGNAL.replace(old, new))
 
 
-def test_a_signal_that_nobody_could_tell_is_refused(tmp_path: Path) -> None:
+def test_a_signal_without_lamps_and_controller_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="neither lamps nor a controller"):
         loaded(tmp_path, SITE + '[[signals]]\nname = "main"\n')
 

@@ -14,7 +14,7 @@ from engine.rules.kinds.stop_line import StopLineRule
 from engine.signals import Change, Report, SignalBook
 from engine.site import Line, Rule, Signal, Site, Zone
 from engine.types import Clock, Phase, Violation
-from tests.support.road import KMH, NOON_S, Vehicle, Way, area, judged, project, site, straight
+from tests.support.road import KMH, NOON_S, Trajectory, Vehicle, area, judged, project, site, straight
 
 LINE_M = 40.0
 STOP = Line(name="stop", from_px=project(6, LINE_M), to_px=project(-6, LINE_M))
@@ -36,12 +36,12 @@ def junction(*rules: Rule, lines: tuple[Line, ...] = (STOP, TOWARDS)) -> Site:
     return msgspec.structs.replace(site(lines=lines, zones=(BEYOND, NEARER), signals=SIGNALS), rules=rules)
 
 
-def runner(kmh: float = 50.0, x: float = 0.0) -> Way:
+def runner(kmh: float = 50.0, x: float = 0.0) -> Trajectory:
     """Drives away from the camera, over the line and on."""
     return straight(x, 17.0, kmh)
 
 
-def stops_at(y_m: float, kmh: float = 36.0) -> Way:
+def stops_at(y_m: float, kmh: float = 36.0) -> Trajectory:
     """Drives away from the camera and stands with its rear there."""
     return lambda t: (0, min(y_m, 17.0 + kmh / KMH * t))
 
@@ -56,14 +56,14 @@ def book(where: Site, phases: Phases, until_s: float = 60.0) -> SignalBook:
 
 
 def drive(
-    where: Site, way: Way, main: Sequence[tuple[Phase, float]], *, until_s: float = 60.0, **changes: object
+    where: Site, path: Trajectory, main: Sequence[tuple[Phase, float]], *, until_s: float = 60.0, **changes: object
 ) -> list[Violation]:
     vehicle = {
         name: changes.pop(name) for name in ("class_of", "box_of", "begin_s", "end_s", "size_m") if name in changes
     }
     phases: Phases = {"main": main, **changes.pop("others", {})}
     signals = book(where, phases, until_s)
-    return judged(where, Vehicle(track=1, way=way, **vehicle), signals=signals, **({"lasts_s": 8.0} | changes))
+    return judged(where, Vehicle(track=1, path=path, **vehicle), signals=signals, **({"lasts_s": 8.0} | changes))
 
 
 RED = [(Phase.GREEN, -20.0), (Phase.AMBER, -8.0), (Phase.RED, -5.0)]

@@ -20,7 +20,7 @@ from engine.rules.kinds.illegal_stop import IllegalStopRule
 from engine.rules.kinds.speeding import SpeedingRule
 from engine.rules.kinds.wrong_way import WrongWayRule
 from engine.site import Calibration, Certificate, Limit, Place, Rule, Site, Zone
-from engine.types import Clock, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
+from engine.types import Clock, Findings, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
 
 NOON_S = dt.datetime(2026, 6, 1, 7, 0, tzinfo=dt.UTC).timestamp()
 """12:00 in Almaty (UTC+5)."""
@@ -28,7 +28,7 @@ SIZE_PX = (1280, 720)
 HEIGHT_M, TILT, FOCAL_PX = 8.0, math.radians(15), 1000.0
 KMH = 3.6
 
-Way = Callable[[float], tuple[float, float]]
+Trajectory = Callable[[float], tuple[float, float]]
 """Seconds since the start to the middle of the vehicle's front or rear end on the ground, metres."""
 
 
@@ -105,7 +105,7 @@ class Vehicle:
     """One track on its way."""
 
     track: int
-    way: Way
+    path: Trajectory
     begin_s: float = 0.0
     end_s: float = math.inf
     class_of: Callable[[float], VehicleClass] = lambda t: VehicleClass.CAR
@@ -115,7 +115,7 @@ class Vehicle:
     """What the detector makes of the true box."""
 
     def box(self, t: float) -> np.ndarray:
-        x, y = self.way(t)
+        x, y = self.path(t)
         width, length, height = self.size_m
         corners = [(x + i * width / 2, y + j * length, z) for i in (-1, 1) for j in (0, 1) for z in (0, height)]
         points = np.array([project(*corner) for corner in corners])
@@ -126,41 +126,41 @@ class Vehicle:
 class Walker:
     """Somebody on foot: boxes without identity."""
 
-    way: Way
+    path: Trajectory
     begin_s: float = 0.0
     end_s: float = math.inf
 
     def box(self, t: float) -> np.ndarray:
-        x, y = self.way(t)
+        x, y = self.path(t)
         points = np.array([project(x + side, y, z) for side in (-0.3, 0.3) for z in (0.0, 1.75)])
         return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def walking(x: float, y: float, mps: float) -> Way:
+def walking(x: float, y: float, mps: float) -> Trajectory:
     """Across the road from x, to the right; to the left where mps is negative."""
     return lambda t: (x + mps * t, y)
 
 
-def along(*points_m: tuple[float, float], kmh: float) -> Way:
+def along(*points_m: tuple[float, float], kmh: float) -> Trajectory:
     """From point to point at a steady speed; on and on in the last direction."""
     corners = np.array(points_m, float)
     legs = np.hypot(*np.diff(corners, axis=0).T)
     marks = np.concatenate([[0.0], np.cumsum(legs)])
 
-    def way(t: float) -> tuple[float, float]:
+    def path(t: float) -> tuple[float, float]:
         done = kmh / KMH * t
         leg = min(int(np.searchsorted(marks, done, "right")) - 1, len(legs) - 1)
         x, y = corners[leg] + (done - marks[leg]) / legs[leg] * (corners[leg + 1] - corners[leg])
         return float(x), float(y)
 
-    return way
+    return path
 
 
-def still(x: float, y: float) -> Way:
+def still(x: float, y: float) -> Trajectory:
     return lambda t: (x, y)
 
 
-def straight(x: float, y: float, kmh: float) -> Way:
+def straight(x: float, y: float, kmh: float) -> Trajectory:
     """Along the road from y, away from the camera; towards it where kmh is negative."""
     return lambda t: (x, y + kmh / KMH * t)
 
@@ -169,7 +169,7 @@ def true_speed(vehicle: Vehicle, t_s: Sequence[float]) -> tuple[float, float, Me
     """What a good speedometer says: the mean speed, surer the longer the stretch."""
     if len(t_s) < 6:
         return math.nan, math.nan, Measurable.TOO_SHORT
-    length, lasted = math.dist(vehicle.way(t_s[0]), vehicle.way(t_s[-1])), t_s[-1] - t_s[0]
+    length, lasted = math.dist(vehicle.path(t_s[0]), vehicle.path(t_s[-1])), t_s[-1] - t_s[0]
     return length / lasted, 0.25 / lasted, Measurable.YES
 
 
@@ -193,11 +193,13 @@ class Drive:
     def batches(self, batch_s: float = 2.0) -> Iterable[Motion]:
         rng = np.random.default_rng(7 + self.camera)
         times = np.arange(0, self.lasts_s, 1 / self.fps)
-        told: set[int] = set()
+        reported: set[int] = set()
         for begin in np.arange(0, self.lasts_s + 2 * batch_s, batch_s):
             now = times[(times >= begin) & (times < begin + batch_s)]
-            gone = [v.track for v in self.vehicles if min(v.end_s, self.lasts_s) + 1 < begin and v.track not in told]
-            told.update(gone)
+            gone = [
+                v.track for v in self.vehicles if min(v.end_s, self.lasts_s) + 1 < begin and v.track not in reported
+            ]
+            reported.update(gone)
             yield self._motion(now, sorted(gone), rng)
 
     def _motion(self, now: np.ndarray, gone: list[int], rng: np.random.Generator) -> Motion:
@@ -259,14 +261,29 @@ class Drive:
 KZ = load_catalogue("kz")
 
 
-def judged(
+def found(
     where: Site,
     *vehicles: Vehicle,
-    catalogue: Catalogue = KZ,
+    catalogue: Catalogue | None = None,
     signals: Phases | None = None,
     batch_s: float = 2.0,
     **drive: object,
-) -> list[Violation]:
-    """Everything that the rulebook says of a drive; `signals` tells what signals showed."""
-    book = SiteRulebook({0: where}, {0: "cam"}, catalogue, signals=signals)
-    return [v for motion in Drive(vehicles=vehicles, **drive).batches(batch_s) for v in book.judge(motion).violations]
+) -> list[Findings]:
+    """The findings of every batch of a drive; `signals` tells what signals showed."""
+    book = SiteRulebook({0: where}, {0: "cam"}, catalogue or KZ, signals=signals)
+    return [book.judge(motion) for motion in Drive(vehicles=vehicles, **drive).batches(batch_s)]
+
+
+def judged(where: Site, *vehicles: Vehicle, **facts: object) -> list[Violation]:
+    """All violations of a drive; `facts` as of `found`."""
+    return [violation for findings in found(where, *vehicles, **facts) for violation in findings.violations]
+
+
+def arrives(x: float, y: float, at_s: float, leaves_s: float = 1e9) -> Trajectory:
+    """Drives up from behind at 8 m/s, stands at (x, y) from `at_s`, drives on at 5 m/s."""
+    return lambda t: (x, y + min(0.0, 8 * (t - at_s)) + max(0.0, 5 * (t - leaves_s)))
+
+
+def stay(path: Trajectory, where: Site | None = None, lasts_s: float = 40.0, **changes: object) -> list[Violation]:
+    vehicle = {name: changes.pop(name) for name in ("class_of", "box_of", "begin_s", "end_s") if name in changes}
+    return judged(where or site(NO_STOPPING), Vehicle(track=1, path=path, **vehicle), lasts_s=lasts_s, **changes)

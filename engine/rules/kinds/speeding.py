@@ -105,10 +105,11 @@ class Speeding(RuleEvaluator[SpeedingRule]):
         part = kind.tier(measured.enforced_kmh - limit_kmh)
         if part is None:
             return None
+        instants = {"entry": measured.began_s, "exit": measured.ended_s}
         against_a_fine = tuple(obstacles(self.context.site, rows, measured.ended_s))
         return Breach(kind, part, measured.began_s, measured.ended_s).offence(
             measured.ended_s,
-            {"entry": measured.began_s, "exit": measured.ended_s},
+            instants,
             account(measured),
             *_class_doubt(classes, limit_kmh),
             *against_a_fine,

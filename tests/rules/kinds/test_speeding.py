@@ -1,4 +1,4 @@
-"""Speeding: who is told, at which speed, under which limit; each guilty drive beside its innocent twin."""
+"""Speeding: which vehicles are reported, at which speed, under which limit."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from tests.support.road import (
     site,
     straight,
 )
+from tests.support.twins import Twins, scene, single
 
 pytestmark = pytest.mark.numeric
 
@@ -38,8 +39,8 @@ EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 def drive(kmh: float, where: Site | None = None, **changes: object) -> list[Violation]:
     """A vehicle passes once at an even speed."""
-    vehicle = {name: changes.pop(name) for name in ("class_of", "way", "size_m") if name in changes}
-    car = Vehicle(**({"track": 1, "way": straight(0, 16, kmh), "end_s": 80 / (kmh / KMH)} | vehicle))
+    vehicle = {name: changes.pop(name) for name in ("class_of", "path", "size_m") if name in changes}
+    car = Vehicle(**({"track": 1, "path": straight(0, 16, kmh), "end_s": 80 / (kmh / KMH)} | vehicle))
     return judged(where or site(SPEEDING), car, **({"lasts_s": 8.0} | changes))
 
 
@@ -53,7 +54,7 @@ def exactly(kmh: float, sigma_mps: float = 0.0):
     return speed
 
 
-def test_a_speeder_is_told_once_with_the_speed_of_the_whole_stretch() -> None:
+def test_a_speeder_is_reported_once_with_the_speed_of_the_whole_stretch() -> None:
     (case,) = drive(90)
     measured = case.measurement
     assert (case.kind, case.rule, case.article, case.outcome) == ("speeding", "speed", "592 p.2", "fine")
@@ -64,7 +65,7 @@ def test_a_speeder_is_told_once_with_the_speed_of_the_whole_stretch() -> None:
     assert "limit 60 km/h" in case.reasons[0]
 
 
-def test_the_innocent_twin_within_the_limit_is_not_told() -> None:
+def test_the_innocent_twin_within_the_limit_is_not_reported() -> None:
     assert drive(65) == []
 
 
@@ -84,8 +85,8 @@ def test_the_innocent_twin_within_the_limit_is_not_told() -> None:
 )
 def test_the_tier_follows_the_excess_and_its_ends_favour_the_driver(over_kmh: int, article: str | None) -> None:
     exact = site(msgspec.structs.replace(SPEEDING, tolerance_kmh=0.0))
-    told = drive(80, exact, speed_of=exactly(60 + over_kmh))
-    assert [case.article for case in told] == ([article] if article else [])
+    reported = drive(80, exact, speed_of=exactly(60 + over_kmh))
+    assert [case.article for case in reported] == ([article] if article else [])
 
 
 def test_the_enforced_speed_takes_off_tolerance_and_three_sigma_and_rounds_down() -> None:
@@ -125,7 +126,7 @@ def test_what_is_called_a_truck_but_is_no_larger_than_a_van_is_held_to_the_limit
     assert any("uncertain (car or truck)" in reason for reason in case.reasons)
 
 
-def test_without_the_camera_s_place_nobody_can_tell_a_lorry_and_the_limit_of_cars_holds() -> None:
+def test_without_the_camera_position_the_limit_for_cars_counts_for_a_lorry() -> None:
     placeless = msgspec.structs.replace(CALIBRATION, camera_m=None)
     where = msgspec.structs.replace(CLASS_LIMITS, calibration=placeless)
     assert drive(75, where, class_of=lambda t: VehicleClass.TRUCK, size_m=LORRY_M) == []
@@ -173,7 +174,7 @@ def test_a_limit_of_a_part_of_the_road_holds_there_only() -> None:
     assert len(drive(65, slow_road)) == 1
 
 
-def test_where_no_limit_is_known_nobody_is_too_fast() -> None:
+def test_without_a_known_limit_no_vehicle_is_too_fast() -> None:
     assert drive(90, site(SPEEDING, limits=(Limit(kmh=60.0, zone="far"),))) == []
     assert drive(90, site(SPEEDING, limits=(Limit(kmh=60.0, classes=("truck",)),))) == []
 
@@ -210,7 +211,7 @@ def test_an_unstable_clock_makes_an_indication_and_the_case_says_so() -> None:
 def test_a_stretch_that_began_outside_the_zone_is_not_held_against_the_zone() -> None:
     far_only = site(msgspec.structs.replace(SPEEDING, zone="far"))
     assert drive(90, far_only) == []
-    assert len(drive(90, far_only, way=straight(0, 62, 90))) == 1
+    assert len(drive(90, far_only, path=straight(0, 62, 90))) == 1
     assert any("calibrated area" in doubt for doubt in check_site(far_only, KZ))
 
 
@@ -227,7 +228,7 @@ def test_a_vehicle_is_judged_once_even_if_it_is_measured_faster_later() -> None:
     def faster(vehicle: Vehicle, t_s: Sequence[float]) -> tuple[float, float, Measurable]:
         return (65 / KMH, 0.2, Measurable.YES) if t_s[-1] < 11 else (130 / KMH, 0.1, Measurable.YES)
 
-    slow = Vehicle(track=1, way=straight(0, 16, 15))
+    slow = Vehicle(track=1, path=straight(0, 16, 15))
     assert judged(site(SPEEDING), slow, lasts_s=20.0, speed_of=faster) == []
 
 
@@ -241,13 +242,13 @@ def test_a_measurement_that_may_belong_to_another_vehicle_is_thrown_away(doubt: 
 
 
 def test_a_long_stretch_is_judged_before_the_vehicle_is_gone() -> None:
-    crawler = Vehicle(track=1, way=straight(0, 16, 15))
+    crawler = Vehicle(track=1, path=straight(0, 16, 15))
     (case,) = judged(site(SPEEDING, limits=(Limit(kmh=2.0),)), crawler, lasts_s=20.0)
     assert 10 <= case.ended_s - case.began_s <= 12
 
 
 def test_a_measurement_that_does_not_get_better_is_judged_before_the_vehicle_is_gone() -> None:
-    crawler = Vehicle(track=1, way=straight(0, 16, 15))
+    crawler = Vehicle(track=1, path=straight(0, 16, 15))
     book = SiteRulebook({0: site(SPEEDING)}, {}, KZ)
     motions = Drive(vehicles=[crawler], lasts_s=30.0, speed_of=exactly(90, 0.1)).batches()
     told_at = [n for n, motion in enumerate(motions) if book.judge(motion).found]
@@ -259,6 +260,18 @@ def test_two_speed_rules_tell_one_vehicle_once() -> None:
     assert [case.rule for case in drive(90, two)] == ["speed"]
 
 
-def test_before_the_catalogue_is_in_force_nothing_is_told() -> None:
+def test_before_the_catalogue_is_in_force_nothing_is_reported() -> None:
     old = site(SPEEDING, valid_from=dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
     assert drive(90, old, start_s=dt.datetime(2025, 6, 1, 7, tzinfo=dt.UTC).timestamp()) == []
+
+
+TWINS = (
+    Twins(
+        kind="speeding",
+        name="limit",
+        fact="drives 64 km/h where 60 are allowed, not 90",
+        where=scene(SPEEDING),
+        guilty=single(straight(2, 10, 90)),
+        innocent=single(straight(2, 10, 64)),
+    ),
+)

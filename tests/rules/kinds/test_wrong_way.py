@@ -1,4 +1,4 @@
-"""Wrong way: a way driven against the arrow over a distance and a time; nothing that stands, jitters or jumps."""
+"""Driving against the arrow over a distance and a time; nothing that stands, jitters or jumps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.site import Site
 from engine.types import Clock, VehicleClass, Violation
-from tests.support.road import KMH, KZ, NOON_S, WRONG_WAY, Drive, Vehicle, Way, judged, project, site, still, straight
+from tests.support.road import (
+    KMH,
+    KZ,
+    NOON_S,
+    WRONG_WAY,
+    Drive,
+    Trajectory,
+    Vehicle,
+    judged,
+    project,
+    site,
+    still,
+    straight,
+)
+from tests.support.twins import Twins, scene, single
 
 pytestmark = pytest.mark.numeric
 
@@ -18,12 +32,12 @@ ONE_WAY = site(WRONG_WAY)
 """The arrow points away from the camera."""
 
 
-def drive(way: Way, where: Site = ONE_WAY, **changes: object) -> list[Violation]:
+def drive(path: Trajectory, where: Site = ONE_WAY, **changes: object) -> list[Violation]:
     vehicle = {name: changes.pop(name) for name in ("class_of", "box_of", "end_s", "size_m") if name in changes}
-    return judged(where, Vehicle(track=1, way=way, **vehicle), **({"lasts_s": 8.0} | changes))
+    return judged(where, Vehicle(track=1, path=path, **vehicle), **({"lasts_s": 8.0} | changes))
 
 
-def test_driving_against_the_arrow_is_told_once_and_goes_to_an_officer() -> None:
+def test_driving_against_the_arrow_is_reported_once_and_goes_to_an_officer() -> None:
     (case,) = drive(straight(0, 90, -30))
     assert (case.kind, case.rule, case.outcome, case.measurement) == ("wrong_way", "oneway", "officer", None)
     assert any("Not confirmed" in reason for reason in case.reasons)
@@ -32,7 +46,7 @@ def test_driving_against_the_arrow_is_told_once_and_goes_to_an_officer() -> None
     assert first[1] - last[1] >= WRONG_WAY.at_least_m
 
 
-def test_the_innocent_twin_along_the_arrow_is_not_told() -> None:
+def test_the_innocent_twin_along_the_arrow_is_not_reported() -> None:
     assert drive(straight(0, 20, 30)) == []
 
 
@@ -42,7 +56,7 @@ def test_turning_the_arrow_turns_the_verdict() -> None:
     assert len(drive(straight(0, 20, 30), other)) == 1
 
 
-def test_driving_against_the_arrow_in_front_of_the_zone_is_not_told() -> None:
+def test_driving_against_the_arrow_in_front_of_the_zone_is_not_reported() -> None:
     far_only = site(msgspec.structs.replace(WRONG_WAY, zone="far"))
     assert drive(straight(0, 58, -20), far_only) == []
     assert len(drive(straight(0, 100, -20), far_only)) == 1
@@ -59,12 +73,12 @@ def reversed_arrow():
 
 
 @pytest.mark.parametrize("y", [20, 50, 90])
-def test_a_parked_vehicle_whose_box_jitters_is_not_told(y: float) -> None:
+def test_a_parked_vehicle_whose_box_jitters_is_not_reported(y: float) -> None:
     assert drive(still(3, y), noise_px=4.0, lasts_s=60.0) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_parked_vehicle_whose_box_wanders_is_not_told(seed: int) -> None:
+def test_a_parked_vehicle_whose_box_wanders_is_not_reported(seed: int) -> None:
     """A detector's errors are alike for a while: an Ornstein-Uhlenbeck wander of half a second, 6 px."""
     rng, wander = np.random.default_rng(seed), [0.0]
     for push in rng.normal(0, 6.0, 480):
@@ -76,8 +90,8 @@ def test_a_parked_vehicle_whose_box_wanders_is_not_told(seed: int) -> None:
     assert drive(still(3, 60), box_of=wanders, lasts_s=60.0) == []
 
 
-def test_backing_up_shorter_than_the_rule_asks_is_not_told() -> None:
-    def backs(metres: float) -> Way:
+def test_backing_up_shorter_than_the_rule_asks_is_not_reported() -> None:
+    def backs(metres: float) -> Trajectory:
         return lambda t: (0, 40 - min(metres, max(0.0, t - 3) * 2))
 
     assert drive(backs(5), lasts_s=20.0) == []
@@ -90,7 +104,7 @@ def test_a_rule_that_asks_for_a_longer_way_is_not_broken_by_a_shorter_one() -> N
         assert len(drive(lambda t: (0, 60 - min(30.0, 10 * t)), site(rule))) == cases
 
 
-def test_reversing_after_a_legal_drive_is_told() -> None:
+def test_reversing_after_a_legal_drive_is_reported() -> None:
     def out_and_back(t: float) -> tuple[float, float]:
         return (0, 20 + 8 * t) if t < 6 else (0, 68 - 6 * (t - 6))
 
@@ -98,7 +112,7 @@ def test_reversing_after_a_legal_drive_is_told() -> None:
     assert case.began_s >= NOON_S + 5.5
 
 
-def test_a_shorter_time_than_the_rule_asks_is_not_told() -> None:
+def test_a_shorter_time_than_the_rule_asks_is_not_reported() -> None:
     patient = site(msgspec.structs.replace(WRONG_WAY, at_least_s=3.0))
     assert drive(straight(0, 60, -36), patient, end_s=2.0) == []
     assert len(drive(straight(0, 60, -36), end_s=2.0)) == 1
@@ -109,12 +123,12 @@ def test_crossing_the_road_is_not_against_the_arrow() -> None:
     assert drive(lambda t: (-5 + 2.5 * t, 40 - 1.0 * t), lasts_s=4.0) == []
 
 
-def test_a_track_that_jumps_to_a_vehicle_behind_is_not_told() -> None:
+def test_a_track_that_jumps_to_a_vehicle_behind_is_not_reported() -> None:
     assert drive(lambda t: (0, 70 if t < 4 else 40)) == []
     assert drive(lambda t: (0, 20 + 5 * t if t < 4 else 15 + 5 * (t - 4))) == []
 
 
-def test_a_standing_vehicle_whose_wheels_come_into_sight_is_not_told() -> None:
+def test_a_standing_vehicle_whose_wheels_come_into_sight_is_not_reported() -> None:
     """What hid its lower half drives off slowly: the lower edge sinks in the picture, the upper one stays."""
 
     def revealed(t: float, box: np.ndarray) -> np.ndarray:
@@ -138,7 +152,7 @@ def test_time_that_is_not_trusted_proves_nothing() -> None:
     assert case.began_s > NOON_S + 2.9
 
 
-def test_a_bicycle_is_told_only_where_the_rule_names_it() -> None:
+def test_a_bicycle_is_reported_only_where_the_rule_names_it() -> None:
     assert drive(straight(0, 90, -20), class_of=lambda t: VehicleClass.BICYCLE) == []
     named = site(msgspec.structs.replace(WRONG_WAY, classes=("bicycle",)))
     assert len(drive(straight(0, 90, -20), named, class_of=lambda t: VehicleClass.BICYCLE)) == 1
@@ -153,7 +167,7 @@ def test_two_zones_driven_through_are_one_offence() -> None:
     assert len(drive(straight(0, 100, -30), two)) == 1
 
 
-def test_trucks_are_told_like_cars() -> None:
+def test_trucks_are_reported_like_cars() -> None:
     assert len(drive(straight(0, 90, -30), size_m=(2.5, 12, 3.8), class_of=lambda t: VehicleClass.TRUCK)) == 1
 
 
@@ -166,9 +180,24 @@ def test_an_arrow_through_the_horizon_is_refused_at_load() -> None:
 def test_a_law_abiding_road_full_of_noise_gives_no_case() -> None:
     rng = np.random.default_rng(3)
     vehicles = [
-        Vehicle(track=n, way=straight(rng.uniform(-5, 5), 15, kmh), begin_s=0, end_s=90 / (kmh / KMH))
+        Vehicle(track=n, path=straight(rng.uniform(-5, 5), 15, kmh), begin_s=0, end_s=90 / (kmh / KMH))
         for n, kmh in enumerate(rng.uniform(5, 60, 60))
     ]
     book = SiteRulebook({0: ONE_WAY}, {0: "cam"}, KZ)
-    told = [v for m in Drive(vehicles=vehicles, lasts_s=30.0, noise_px=2.5).batches() for v in book.judge(m).violations]
-    assert told == []
+    reported = [
+        v for m in Drive(vehicles=vehicles, lasts_s=30.0, noise_px=2.5).batches() for v in book.judge(m).violations
+    ]
+    assert reported == []
+
+
+TWINS = (
+    Twins(
+        kind="wrong_way",
+        name="against the arrow",
+        fact="drives along the arrow",
+        where=scene(WRONG_WAY),
+        guilty=single(straight(0, 90, -40)),
+        innocent=single(straight(0, 16, 40)),
+        outcome="officer",
+    ),
+)

@@ -1,4 +1,4 @@
-"""The oncoming side of the road: driving on it, overtaking by way of it, and passing what stands."""
+"""Overtaking over the oncoming side, and driving on a closed part of the carriageway."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
-from engine.rules.catalogue import Part
 from engine.rules.kinds.oncoming_lane import OncomingLaneRule
 from engine.rules.kinds.overtaking_or_position import OvertakingRule
 from engine.site import Site, Zone
 from engine.types import VehicleClass, Violation
-from tests.support.road import KZ, ROAD, Vehicle, Way, along, area, judged, project, site, still, straight
+from tests.rules.kinds.test_oncoming_lane import NO_ONCOMING
+from tests.support.lane import BESIDE, INSIDE, drive_in
+from tests.support.road import KZ, ROAD, Trajectory, Vehicle, along, area, judged, project, site, still, straight
+from tests.support.twins import AHEAD, SLOW, STANDS, Twins, scene, single
+from tests.support.world import Traffic
 
 pytestmark = pytest.mark.numeric
 
 ONCOMING = Zone(name="oncoming", polygon_px=area(-6, 14, -0.3, 110))
 OWN = Zone(name="own", polygon_px=area(0.3, 14, 6, 110))
-NO_ONCOMING = OncomingLaneRule(name="keep-right", zone="oncoming", direction_px=(project(-3, 60), project(-3, 30)))
 NO_OVERTAKING = OvertakingRule(
     name="no-overtaking",
     zone="oncoming",
@@ -27,52 +29,25 @@ NO_OVERTAKING = OvertakingRule(
     manoeuvre="overtaking",
     direction_px=(project(3, 30), project(3, 60)),
 )
-SLOW = Vehicle(track=2, way=straight(3, 34, 25))
 
 
 def road(*rules: OncomingLaneRule | OvertakingRule) -> Site:
     return site(*rules, zones=(ROAD, ONCOMING, OWN))
 
 
-def drive(rule: object, way: Way, *others: Vehicle, lasts_s: float = 8.0, **of_vehicle: object) -> list[Violation]:
-    return judged(road(rule), Vehicle(track=1, way=way, **of_vehicle), *others, lasts_s=lasts_s)
+def drive(
+    rule: object, path: Trajectory, *others: Vehicle, lasts_s: float = 8.0, **of_vehicle: object
+) -> list[Violation]:
+    return judged(road(rule), Vehicle(track=1, path=path, **of_vehicle), *others, lasts_s=lasts_s)
 
 
-def passes(back: bool = True) -> Way:
+def passes(back: bool = True) -> Trajectory:
     """Behind the slow one at first, past it on the oncoming side, before it at the end."""
     out = [(3, 16), (3, 26), (-3, 38), (-3, 68)]
     return along(*out, *([(3, 80), (3, 200)] if back else [(-3, 200)]), kmh=55)
 
 
-def test_driving_on_the_oncoming_side_is_told_and_always_for_an_officer() -> None:
-    (case,) = drive(NO_ONCOMING, straight(-3, 16, 40))
-    assert (case.kind, case.article, case.outcome) == ("oncoming_lane", "596 p.3", "officer")
-    replace, fine = msgspec.structs.replace, (Part(article="596 p.3"),)
-    fines = [k if k.kind != "oncoming_lane" else replace(k, outcome="fine", parts=fine) for k in KZ.kinds]
-    stern = replace(KZ, kinds=tuple(fines))
-    (case,) = judged(road(NO_ONCOMING), Vehicle(track=1, way=straight(-3, 16, 40)), lasts_s=8.0, catalogue=stern)
-    assert case.outcome == "officer"
-
-
-def test_keeping_to_the_own_side_is_not_told_and_neither_are_those_who_come() -> None:
-    assert drive(NO_ONCOMING, straight(3, 16, 40)) == []
-    assert drive(NO_ONCOMING, straight(-3, 100, -40)) == []
-
-
-def test_passing_a_standing_vehicle_on_the_oncoming_side_is_not_told() -> None:
-    around = along((3, 16), (3, 26), (-3, 36), (-3, 62), (3, 74), (3, 200), kmh=40)
-    assert drive(NO_ONCOMING, around, Vehicle(track=2, way=still(3, 48))) == []
-    assert len(drive(NO_ONCOMING, around)) == 1
-    assert len(drive(NO_ONCOMING, around, SLOW)) == 1
-
-
-def test_a_short_way_on_the_oncoming_side_is_not_told() -> None:
-    dodge = along((3, 16), (3, 36), (-1.5, 44), (-1.5, 52), (3, 60), (3, 200), kmh=40)
-    assert drive(NO_ONCOMING, dodge) == []
-    assert drive(NO_ONCOMING, along((3, 16), (3, 36), (-3, 44), (-30, 46), kmh=25)) == []
-
-
-def test_overtaking_by_way_of_the_oncoming_side_is_told_and_staying_behind_is_not() -> None:
+def test_overtaking_by_way_of_the_oncoming_side_is_reported_and_staying_behind_is_not() -> None:
     (case,) = drive(NO_OVERTAKING, passes(), SLOW)
     assert (case.kind, case.track, case.article) == ("overtaking_or_position", 1, "596 p.2")
     instants = case.instants
@@ -82,35 +57,35 @@ def test_overtaking_by_way_of_the_oncoming_side_is_told_and_staying_behind_is_no
 
 
 def test_passing_one_that_stands_is_not_overtaking() -> None:
-    assert drive(NO_OVERTAKING, passes(), Vehicle(track=2, way=still(3, 52))) == []
+    assert drive(NO_OVERTAKING, passes(), Vehicle(track=2, path=still(3, 52))) == []
 
 
 def test_going_out_and_falling_back_again_is_not_overtaking() -> None:
     tries = along((3, 16), (3, 20), (-3, 26), (-3, 40), (3, 46), (3, 200), kmh=25)
-    assert drive(NO_OVERTAKING, tries, Vehicle(track=2, way=straight(3, 34, 25))) == []
+    assert drive(NO_OVERTAKING, tries, Vehicle(track=2, path=straight(3, 34, 25))) == []
 
 
 def test_meeting_one_that_comes_the_other_way_is_not_overtaking() -> None:
-    assert drive(NO_OVERTAKING, passes(), Vehicle(track=2, way=straight(3, 90, -30))) == []
+    assert drive(NO_OVERTAKING, passes(), Vehicle(track=2, path=straight(3, 90, -30))) == []
 
 
-def test_overtaking_on_the_own_side_is_not_told() -> None:
-    assert drive(NO_OVERTAKING, straight(0.5, 16, 55), Vehicle(track=2, way=straight(4.5, 34, 25))) == []
+def test_overtaking_on_the_own_side_is_not_reported() -> None:
+    assert drive(NO_OVERTAKING, straight(0.5, 16, 55), Vehicle(track=2, path=straight(4.5, 34, 25))) == []
 
 
-def test_who_does_not_come_back_has_not_been_seen_to_overtake() -> None:
+def test_a_vehicle_that_does_not_come_back_has_not_been_seen_to_overtake() -> None:
     assert drive(NO_OVERTAKING, passes(back=False), SLOW) == []
 
 
-def test_two_that_change_places_by_a_switch_of_tracks_are_not_told() -> None:
+def test_two_that_change_places_by_a_switch_of_tracks_are_not_reported() -> None:
     ahead, behind = straight(3, 34, 25), straight(3, 16, 25)
     swapped = lambda t: ahead(t) if t > 3 else behind(t)  # noqa: E731
-    other = Vehicle(track=2, way=lambda t: behind(t) if t > 3 else ahead(t))
+    other = Vehicle(track=2, path=lambda t: behind(t) if t > 3 else ahead(t))
     assert drive(NO_OVERTAKING, swapped, other) == []
 
 
 @pytest.mark.parametrize("rule", [NO_ONCOMING, NO_OVERTAKING], ids=lambda rule: rule.name)
-def test_bicycles_and_persons_are_never_told(rule: object) -> None:
+def test_bicycles_and_persons_are_never_reported(rule: object) -> None:
     for class_id in (VehicleClass.BICYCLE, VehicleClass.PERSON):
         assert drive(rule, passes(), SLOW, class_of=lambda t, c=class_id: c) == []
 
@@ -131,9 +106,42 @@ def test_a_lawful_two_way_road_full_of_noise_gives_no_case() -> None:
         vehicles.append(
             Vehicle(
                 track=n,
-                way=lambda t, x=x, y=y, v=v, b=begin_s: (x, y + v / 3.6 * (t - b)),
+                path=lambda t, x=x, y=y, v=v, b=begin_s: (x, y + v / 3.6 * (t - b)),
                 begin_s=begin_s,
                 end_s=begin_s + 90 / (kmh / 3.6),
             )
         )
     assert judged(road(NO_ONCOMING, NO_OVERTAKING), *vehicles, lasts_s=30.0, noise_px=2.0) == []
+
+
+ISLAND = OvertakingRule(name="island", zone="lane", manoeuvre="position")
+
+
+def test_driving_on_the_closed_part_of_the_carriageway_is_reported() -> None:
+    (case,) = drive_in(ISLAND, straight(INSIDE, 20, 40))
+    assert (case.kind, case.article) == ("overtaking_or_position", "596 p.2")
+    assert drive_in(ISLAND, straight(BESIDE, 20, 40)) == []
+
+
+TWINS = (
+    Twins(
+        kind="overtaking_or_position",
+        name="overtaking",
+        fact="passes one that stands",
+        where=scene(
+            OvertakingRule(
+                name="no-overtaking", zone="other", own_zone="own", manoeuvre="overtaking", direction_px=AHEAD
+            )
+        ),
+        guilty=Traffic([Vehicle(track=1, path=passes()), SLOW]),
+        innocent=Traffic([Vehicle(track=1, path=passes()), STANDS]),
+    ),
+    Twins(
+        kind="overtaking_or_position",
+        name="position",
+        fact="drives beside the closed part",
+        where=scene(OvertakingRule(name="island", zone="lane", manoeuvre="position")),
+        guilty=single(straight(4.2, 18, 40)),
+        innocent=single(straight(0, 18, 40)),
+    ),
+)

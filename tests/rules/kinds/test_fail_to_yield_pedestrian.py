@@ -1,4 +1,4 @@
-"""Giving way to people on a crossing: who did not, and everybody who did, or had nobody to give way to."""
+"""Giving way to pedestrians on a crossing."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import pytest
 from engine.rules.kinds.fail_to_yield_pedestrian import YieldRule
 from engine.site import Zone
 from engine.types import VehicleClass, Violation
-from tests.support.road import KMH, NOON_S, ROAD, Vehicle, Walker, Way, area, judged, site, straight, walking
+from tests.support.road import KMH, NOON_S, ROAD, Trajectory, Vehicle, Walker, area, judged, site, straight, walking
+from tests.support.twins import COMES, Twins, scene
+from tests.support.world import Traffic
 
 pytestmark = pytest.mark.numeric
 
 ZEBRA = Zone(name="zebra", polygon_px=area(-6, 30, 6, 34))
 YIELD = YieldRule(name="zebra", zone="zebra")
 HERE = site(YIELD, zones=(ROAD, ZEBRA))
-COMES = straight(0, 74, -45)
-"""Onto the crossing, from beyond it, 3.2 s after the start."""
 ONTO_S = (74 - 34) / (45 / KMH)
 
 
-def drive(way: Way, *walkers: Walker, where=HERE, lasts_s: float = 7.0, **of_drive: object) -> list[Violation]:
+def drive(path: Trajectory, *walkers: Walker, where=HERE, lasts_s: float = 7.0, **of_drive: object) -> list[Violation]:
     class_of = of_drive.pop("class_of", lambda t: VehicleClass.CAR)
-    vehicle = Vehicle(track=1, way=way, class_of=class_of)
+    vehicle = Vehicle(track=1, path=path, class_of=class_of)
     return judged(where, vehicle, lasts_s=lasts_s, walkers=walkers, **of_drive)
 
 
 def at_meeting(x: float, mps: float, y: float = 32.0) -> Walker:
     """Somebody who is at x as the vehicle comes onto the crossing."""
-    return Walker(way=walking(x - mps * ONTO_S, y, mps))
+    return Walker(path=walking(x - mps * ONTO_S, y, mps))
 
 
-def test_driving_on_before_somebody_in_the_way_is_told_and_with_nobody_there_it_is_not() -> None:
+def test_driving_on_before_a_pedestrian_is_reported_and_without_one_it_is_not() -> None:
     (case,) = drive(COMES, at_meeting(-2, 1.4))
     assert (case.kind, case.article, case.outcome) == ("fail_to_yield_pedestrian", "600 p.1", "fine")
     assert case.instants["crossing"] == pytest.approx(NOON_S + ONTO_S, abs=0.15)
@@ -39,13 +39,13 @@ def test_driving_on_before_somebody_in_the_way_is_told_and_with_nobody_there_it_
     assert drive(COMES) == []
 
 
-def test_no_word_of_the_case_is_about_the_person() -> None:
+def test_the_case_does_not_mention_the_pedestrian() -> None:
     (case,) = drive(COMES, at_meeting(-2, 1.4))
     assert case.class_id is VehicleClass.CAR
     assert all(sighting.position_m[0] == pytest.approx(0, abs=0.5) for sighting in case.sightings)
 
 
-def test_who_slows_down_or_stops_gives_way() -> None:
+def test_a_vehicle_that_slows_down_or_stops_gives_way() -> None:
     def slows(t: float) -> tuple[float, float]:
         """From 45 to 29 km/h at the crossing."""
         braking_s = min(max(0.0, t - 2.0), 1.5)
@@ -55,28 +55,28 @@ def test_who_slows_down_or_stops_gives_way() -> None:
     assert drive(lambda t: (0, max(37, 74 - 12.5 * t)), at_meeting(-2, 1.0)) == []
 
 
-def test_somebody_on_the_other_half_of_the_road_is_not_in_the_way() -> None:
+def test_a_pedestrian_on_the_other_half_of_the_road_is_not_in_the_way() -> None:
     assert drive(COMES, at_meeting(-4.8, 0.4)) == []
     assert len(drive(COMES, at_meeting(-2.5, 1.0))) == 1
 
 
-def test_who_walks_away_from_the_path_is_not_in_the_way() -> None:
+def test_a_pedestrian_who_walks_away_from_the_path_is_not_in_the_way() -> None:
     assert drive(COMES, at_meeting(2.5, 1.4)) == []
     assert len(drive(COMES, at_meeting(-2.5, 1.4))) == 1
 
 
-def test_who_waits_at_the_kerb_or_walks_beside_the_crossing_is_not_on_it() -> None:
+def test_a_pedestrian_at_the_kerb_or_beside_the_crossing_is_not_on_it() -> None:
     assert drive(COMES, at_meeting(-6.6, 0.0)) == []
     assert drive(COMES, at_meeting(-2, 1.4, y=40.0)) == []
 
 
-def test_who_steps_out_too_late_could_not_be_seen() -> None:
+def test_a_pedestrian_who_steps_out_too_late_could_not_be_seen() -> None:
     for x in (-2.0, -0.93):
-        assert drive(COMES, Walker(way=lambda t, x=x: (x, 32.0), begin_s=ONTO_S - 0.15)) == []
+        assert drive(COMES, Walker(path=lambda t, x=x: (x, 32.0), begin_s=ONTO_S - 0.15)) == []
 
 
-def test_one_false_box_is_nobody() -> None:
-    blink = Walker(way=lambda t: (-1.0, 32.0), begin_s=ONTO_S - 0.1, end_s=ONTO_S + 0.02)
+def test_one_false_box_is_no_pedestrian() -> None:
+    blink = Walker(path=lambda t: (-1.0, 32.0), begin_s=ONTO_S - 0.1, end_s=ONTO_S + 0.02)
     assert drive(COMES, blink) == []
 
 
@@ -86,12 +86,12 @@ def test_a_crawling_vehicle_has_given_way() -> None:
 
 def test_without_an_approach_that_was_seen_nothing_is_said() -> None:
     near = straight(0, 40, -45)
-    walker = Walker(way=lambda t: (-1.5, 32.0))
+    walker = Walker(path=lambda t: (-1.5, 32.0))
     assert drive(near, walker, lasts_s=3.0) == []
 
 
-def test_a_rider_is_not_somebody_on_foot() -> None:
-    rider = Walker(way=lambda t: COMES(t))
+def test_a_rider_is_no_pedestrian() -> None:
+    rider = Walker(path=lambda t: COMES(t))
     assert drive(COMES, rider) == []
 
 
@@ -103,15 +103,35 @@ FAR_ZEBRA = Zone(name="zebra", polygon_px=area(-6, 60, 6, 64))
 
 
 @pytest.mark.parametrize("class_id", [VehicleClass.BICYCLE, VehicleClass.PERSON])
-def test_bicycles_and_persons_are_never_told(class_id: VehicleClass) -> None:
+def test_bicycles_and_persons_are_never_reported(class_id: VehicleClass) -> None:
     assert drive(COMES, at_meeting(-2, 1.4), class_of=lambda t: class_id) == []
 
 
-def test_away_from_the_camera_the_same_is_told() -> None:
+def test_away_from_the_camera_the_same_is_reported() -> None:
     goes = straight(0, 14, 40)
     onto_s = 16 / (40 / KMH)
-    walker = Walker(way=walking(-2 - 1.2 * onto_s, 32, 1.2))
+    walker = Walker(path=walking(-2 - 1.2 * onto_s, 32, 1.2))
     early = site(msgspec.structs.replace(YIELD), zones=(ROAD, Zone(name="zebra", polygon_px=area(-6, 40, 6, 44))))
     onto_s = 26 / (40 / KMH)
-    walker = Walker(way=walking(-2 - 1.2 * onto_s, 42, 1.2))
+    walker = Walker(path=walking(-2 - 1.2 * onto_s, 42, 1.2))
     assert len(drive(goes, walker, where=early)) == 1
+
+
+TWINS = (
+    Twins(
+        kind="fail_to_yield_pedestrian",
+        name="in the way",
+        fact="the person has passed and walks away",
+        where=scene(YieldRule(name="zebra", zone="zebra")),
+        guilty=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(-2, 1.4)]),
+        innocent=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(4.5, 1.4)]),
+    ),
+    Twins(
+        kind="fail_to_yield_pedestrian",
+        name="slows",
+        fact="stops before the crossing",
+        where=scene(YieldRule(name="zebra", zone="zebra")),
+        guilty=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(-2, 1.4)]),
+        innocent=Traffic([Vehicle(track=1, path=lambda t: (0, max(36.5, 74 - 12.5 * t)))], [at_meeting(-2, 1.4)]),
+    ),
+)

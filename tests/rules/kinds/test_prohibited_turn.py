@@ -1,4 +1,4 @@
-"""Turning where that is forbidden, turning about, reversing: and everything that only looks like it."""
+"""Turning where it is forbidden, turning about, reversing; and what only looks like it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from engine.rules.kinds.prohibited_turn import TurnRule
 from engine.site import Site, Zone
 from engine.types import VehicleClass, Violation
-from tests.support.road import ROAD, Vehicle, Way, along, area, judged, site, still, straight
+from tests.support.road import ROAD, Trajectory, Vehicle, along, area, judged, site, still, straight
+from tests.support.twins import Twins, scene, single
 
 pytestmark = pytest.mark.numeric
 
@@ -29,18 +30,18 @@ def place(*rules: TurnRule) -> Site:
     return site(*rules, zones=(ROAD, APPROACH, LEFT, SQUARE, STRIP, STREET))
 
 
-def drive(rule: TurnRule, way: Way, lasts_s: float = 16.0, **of_vehicle: object) -> list[Violation]:
-    return judged(place(rule), Vehicle(track=1, way=way, **of_vehicle), lasts_s=lasts_s)
+def drive(rule: TurnRule, path: Trajectory, lasts_s: float = 16.0, **of_vehicle: object) -> list[Violation]:
+    return judged(place(rule), Vehicle(track=1, path=path, **of_vehicle), lasts_s=lasts_s)
 
 
 TURNS_LEFT = along((3, 16), (3, 44), (-2, 54), (-40, 54), kmh=25)
 
 
-def u_turn(radius_m: float = 5.0, at_m: float = 40.0, until_deg: float = 180.0) -> Way:
+def u_turn(radius_m: float = 5.0, at_m: float = 40.0, until_deg: float = 180.0) -> Trajectory:
     """Up the right side, round to the left, and on in the new direction."""
     middle, arc_m, v = radius_m / 2, math.radians(until_deg) * radius_m, 6.0
 
-    def way(t: float) -> tuple[float, float]:
+    def path(t: float) -> tuple[float, float]:
         done = v * t - (at_m - 18)
         if done <= 0:
             return middle + radius_m / 2, at_m + done
@@ -49,14 +50,14 @@ def u_turn(radius_m: float = 5.0, at_m: float = 40.0, until_deg: float = 180.0) 
         rest = max(0.0, done - arc_m)
         return x - rest * math.sin(angle), y + rest * math.cos(angle)
 
-    return way
+    return path
 
 
-def forth_and_back(forth_m: float, back_m: float, x: float = 2.0, y: float = 30.0) -> Way:
+def forth_and_back(forth_m: float, back_m: float, x: float = 2.0, y: float = 30.0) -> Trajectory:
     return lambda t: (x, y + min(forth_m, 5 * t) - min(back_m, max(0.0, 2.5 * (t - forth_m / 5 - 1))))
 
 
-def test_a_forbidden_turn_is_told_and_going_straight_on_is_not() -> None:
+def test_a_forbidden_turn_is_reported_and_going_straight_on_is_not() -> None:
     (case,) = drive(NO_LEFT, TURNS_LEFT)
     assert (case.kind, case.rule, case.article) == ("prohibited_turn", "no-left", "595")
     assert case.instants["entry"] < case.instants["exit"] == case.decisive_s
@@ -82,7 +83,7 @@ def test_an_exit_that_is_only_touched_is_not_reached() -> None:
 
 
 def test_a_false_box_in_the_exit_is_no_turn() -> None:
-    there = Vehicle(track=1, way=still(-14, 54)).box(0.0)
+    there = Vehicle(track=1, path=still(-14, 54)).box(0.0)
 
     def astray(t: float, box: np.ndarray) -> np.ndarray:
         return there if 3.2 < t < 3.45 else box
@@ -90,7 +91,7 @@ def test_a_false_box_in_the_exit_is_no_turn() -> None:
     assert drive(NO_LEFT, straight(3, 16, 25), box_of=astray) == []
 
 
-def test_turning_about_is_told_and_turning_off_is_not() -> None:
+def test_turning_about_is_reported_and_turning_off_is_not() -> None:
     (case,) = drive(NO_U_TURN, u_turn())
     assert (case.kind, case.rule) == ("prohibited_turn", "no-about")
     assert case.instants["approach"] < case.instants["turning"] < case.instants["turned"] < case.instants["proved"]
@@ -98,7 +99,7 @@ def test_turning_about_is_told_and_turning_off_is_not() -> None:
     assert drive(NO_U_TURN, straight(3, 16, 25)) == []
 
 
-def test_turning_about_outside_the_zone_is_not_told() -> None:
+def test_turning_about_outside_the_zone_is_not_reported() -> None:
     assert drive(msgspec.structs.replace(NO_U_TURN, zone="approach"), u_turn(at_m=50.0)) == []
 
 
@@ -107,7 +108,7 @@ def test_a_u_turn_is_not_reversing_and_reversing_is_no_u_turn() -> None:
     assert drive(NO_U_TURN, forth_and_back(20, 14)) == []
 
 
-def test_reversing_after_driving_forwards_is_told_and_driving_on_is_not() -> None:
+def test_reversing_after_driving_forwards_is_reported_and_driving_on_is_not() -> None:
     (case,) = drive(NO_REVERSING, forth_and_back(20, 14))
     assert (case.kind, case.rule) == ("prohibited_turn", "no-back")
     assert case.instants["approach"] < case.instants["turning"] < case.instants["proved"]
@@ -118,7 +119,7 @@ def test_a_short_way_back_is_parking() -> None:
     assert drive(NO_REVERSING, forth_and_back(20, 4)) == []
 
 
-def test_who_was_not_seen_to_drive_forwards_may_have_turned_his_front() -> None:
+def test_a_vehicle_that_was_not_seen_to_drive_forwards_may_have_turned_its_front() -> None:
     assert drive(NO_REVERSING, straight(2, 60, -15)) == []
     assert drive(NO_REVERSING, forth_and_back(4.6, 11, y=25.0)) == []
     assert len(drive(NO_REVERSING, forth_and_back(9, 11, y=25.0))) == 1
@@ -128,11 +129,11 @@ def test_who_was_not_seen_to_drive_forwards_may_have_turned_his_front() -> None:
 @pytest.mark.parametrize("noise_px", [2.0, 4.0])
 def test_a_parked_vehicle_whose_box_jitters_has_not_turned(rule: TurnRule, noise_px: float) -> None:
     for y in (25, 45, 70):
-        assert judged(place(rule), Vehicle(track=1, way=still(3, y)), lasts_s=60.0, noise_px=noise_px) == []
+        assert judged(place(rule), Vehicle(track=1, path=still(3, y)), lasts_s=60.0, noise_px=noise_px) == []
 
 
 @pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)
-def test_who_halts_while_something_hides_his_lower_part_has_not_turned(rule: TurnRule) -> None:
+def test_a_vehicle_that_halts_while_its_lower_part_is_hidden_has_not_turned(rule: TurnRule) -> None:
     def hidden(t: float, box: np.ndarray) -> np.ndarray:
         share = 0.6 * min(1.0, max(0.0, (t - 6) / 3))
         return np.array([box[0], box[1], box[2], box[3] - share * (box[3] - box[1])])
@@ -145,7 +146,37 @@ def test_a_track_that_jumps_between_opposite_lanes_has_not_turned(rule: TurnRule
     assert drive(rule, lambda t: (3, 20 + 8 * t) if t < 3 else (-3, 50 - 8 * (t - 3)), lasts_s=7.0) == []
 
 
-@pytest.mark.parametrize(("rule", "way"), [(NO_LEFT, TURNS_LEFT), (NO_U_TURN, u_turn())])
-def test_bicycles_and_persons_are_never_told(rule: TurnRule, way: Way) -> None:
+@pytest.mark.parametrize(("rule", "path"), [(NO_LEFT, TURNS_LEFT), (NO_U_TURN, u_turn())])
+def test_bicycles_and_persons_are_never_reported(rule: TurnRule, path: Trajectory) -> None:
     for class_id in (VehicleClass.BICYCLE, VehicleClass.PERSON):
-        assert drive(rule, way, class_of=lambda t, c=class_id: c) == []
+        assert drive(rule, path, class_of=lambda t, c=class_id: c) == []
+
+
+TWINS = (
+    Twins(
+        kind="prohibited_turn",
+        name="turn",
+        fact="goes straight on",
+        where=scene(TurnRule(name="no-left", zone="approach", exits=("left",))),
+        guilty=single(TURNS_LEFT),
+        innocent=single(straight(3, 16, 25)),
+    ),
+    Twins(
+        kind="prohibited_turn",
+        name="u_turn",
+        fact="turns off, not about",
+        where=scene(TurnRule(name="no-about", zone="square", manoeuvre="u_turn")),
+        guilty=single(u_turn()),
+        innocent=single(u_turn(until_deg=90.0)),
+        lasts_s=12.0,
+    ),
+    Twins(
+        kind="prohibited_turn",
+        name="reversing",
+        fact="backs up 3 m, as into a parking space",
+        where=scene(TurnRule(name="no-back", zone="square", manoeuvre="reversing")),
+        guilty=single(forth_and_back(20, 14, y=24)),
+        innocent=single(forth_and_back(20, 3, y=24)),
+        lasts_s=12.0,
+    ),
+)

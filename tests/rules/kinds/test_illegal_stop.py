@@ -1,4 +1,4 @@
-"""Stopping and parking: one stay is one offence, however the vehicle is seen, and a vehicle in motion never stands."""
+"""Stopping: one stay is one offence, however the vehicle is seen; a vehicle in motion never stands."""
 
 from __future__ import annotations
 
@@ -6,27 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.site import Site
 from engine.types import Clock, VehicleClass, Violation
-from tests.support.road import NO_PARKING, NO_STOPPING, NOON_S, Vehicle, Way, judged, site, still, straight
+from tests.support.road import NO_STOPPING, NOON_S, Trajectory, Vehicle, arrives, judged, site, stay, still, straight
+from tests.support.twins import Twins, scene, single
 
 pytestmark = pytest.mark.numeric
 
-NO_STOP = site(NO_STOPPING)
-NO_PARK = site(NO_PARKING)
 
-
-def arrives(x: float, y: float, at_s: float, leaves_s: float = 1e9) -> Way:
-    """Drives up from behind at 8 m/s, stands at (x, y) from `at_s`, drives on at 5 m/s."""
-    return lambda t: (x, y + min(0.0, 8 * (t - at_s)) + max(0.0, 5 * (t - leaves_s)))
-
-
-def stay(way: Way, where: Site = NO_STOP, lasts_s: float = 40.0, **changes: object) -> list[Violation]:
-    vehicle = {name: changes.pop(name) for name in ("class_of", "box_of", "begin_s", "end_s") if name in changes}
-    return judged(where, Vehicle(track=1, way=way, **vehicle), lasts_s=lasts_s, **changes)
-
-
-def test_standing_for_the_dwell_is_told_once_and_dated_to_the_dwell() -> None:
+def test_standing_for_the_dwell_is_reported_once_and_dated_to_the_dwell() -> None:
     (case,) = stay(arrives(4, 50, 5.0), lasts_s=120.0)
     assert (case.kind, case.article, case.outcome) == ("illegal_stop", "597 p.1", "fine")
     assert case.instants["halt"] == pytest.approx(NOON_S + 5, abs=1.5)
@@ -70,12 +57,12 @@ def lost_and_found(
     gap_s: float, lost_s: float, y: float = 40.0, lasts_s: float = 90.0, **found: object
 ) -> list[Violation]:
     """A vehicle stands from the start; its track is lost, and it is found again as another track."""
-    first = Vehicle(track=1, way=still(4.5, y), end_s=lost_s)
-    second = Vehicle(**({"track": 2, "way": still(4.5, y), "begin_s": lost_s + gap_s} | found))
-    return judged(NO_STOP, first, second, lasts_s=lasts_s)
+    first = Vehicle(track=1, path=still(4.5, y), end_s=lost_s)
+    second = Vehicle(**({"track": 2, "path": still(4.5, y), "begin_s": lost_s + gap_s} | found))
+    return judged(site(NO_STOPPING), first, second, lasts_s=lasts_s)
 
 
-def test_a_vehicle_told_lost_and_found_again_is_not_told_again() -> None:
+def test_a_vehicle_reported_lost_and_found_again_is_not_reported_again() -> None:
     for gap_s in (1.5, 15.0, 40.0):
         assert [case.track for case in lost_and_found(gap_s, lost_s=30.0, lasts_s=120.0)] == [1]
 
@@ -92,33 +79,33 @@ def test_standing_begins_anew_after_a_long_time_out_of_sight() -> None:
     assert case.began_s == pytest.approx(NOON_S + 37, abs=1)
 
 
-def test_a_vehicle_that_drives_up_to_where_another_stood_is_told_for_itself() -> None:
-    told = lost_and_found(5.0, lost_s=30.0, way=arrives(4.5, 40, 45.0))
-    assert [case.track for case in told] == [1, 2]
-    assert told[1].began_s > NOON_S + 43
+def test_a_vehicle_that_drives_up_to_where_another_stood_is_reported_for_itself() -> None:
+    reported = lost_and_found(5.0, lost_s=30.0, path=arrives(4.5, 40, 45.0))
+    assert [case.track for case in reported] == [1, 2]
+    assert reported[1].began_s > NOON_S + 43
 
 
-def drives_off(at_s: float) -> Way:
+def drives_off(at_s: float) -> Trajectory:
     """Stands at (4.5, 40) and is off at once."""
     return lambda t: (4.5, 40 + 15 * max(0.0, t - at_s))
 
 
 def test_standing_is_not_passed_on_by_a_vehicle_that_was_seen_to_leave() -> None:
-    first = Vehicle(track=1, way=drives_off(12.0), end_s=14.0)
-    second = Vehicle(track=2, way=still(4.5, 40), begin_s=16.0, end_s=30.0)
-    assert judged(NO_STOP, first, second, lasts_s=40.0) == []
+    first = Vehicle(track=1, path=drives_off(12.0), end_s=14.0)
+    second = Vehicle(track=2, path=still(4.5, 40), begin_s=16.0, end_s=30.0)
+    assert judged(site(NO_STOPPING), first, second, lasts_s=40.0) == []
 
 
 def test_standing_is_not_passed_on_to_another_place() -> None:
-    first = Vehicle(track=1, way=still(4.5, 30), end_s=12.0)
-    second = Vehicle(track=2, way=still(4.5, 60), begin_s=15.0, end_s=30.0)
-    assert judged(NO_STOP, first, second, lasts_s=40.0) == []
+    first = Vehicle(track=1, path=still(4.5, 30), end_s=12.0)
+    second = Vehicle(track=2, path=still(4.5, 60), begin_s=15.0, end_s=30.0)
+    assert judged(site(NO_STOPPING), first, second, lasts_s=40.0) == []
 
 
-def test_where_an_accused_vehicle_was_seen_to_leave_the_next_is_told_for_itself() -> None:
-    first = Vehicle(track=1, way=drives_off(30.0), end_s=32.0)
-    second = Vehicle(track=2, way=still(4.5, 40), begin_s=35.0)
-    assert [case.track for case in judged(NO_STOP, first, second, lasts_s=70.0)] == [1, 2]
+def test_where_an_accused_vehicle_was_seen_to_leave_the_next_is_reported_for_itself() -> None:
+    first = Vehicle(track=1, path=drives_off(30.0), end_s=32.0)
+    second = Vehicle(track=2, path=still(4.5, 40), begin_s=35.0)
+    assert [case.track for case in judged(site(NO_STOPPING), first, second, lasts_s=70.0)] == [1, 2]
 
 
 def test_a_place_is_forgotten_when_nothing_stood_there_for_long() -> None:
@@ -129,53 +116,42 @@ def test_a_place_is_forgotten_when_nothing_stood_there_for_long() -> None:
 @pytest.mark.parametrize("batch_s", [0.125, 2.0])
 def test_vehicles_that_come_into_sight_at_one_place_one_after_another_do_not_stand(batch_s: float) -> None:
     passing = [
-        Vehicle(track=n, way=lambda t, n=n: (4.5, 30 + 10 * (t - 4 * n)), begin_s=4.0 * n, end_s=4.0 * n + 3)
+        Vehicle(track=n, path=lambda t, n=n: (4.5, 30 + 10 * (t - 4 * n)), begin_s=4.0 * n, end_s=4.0 * n + 3)
         for n in range(15)
     ]
-    assert judged(NO_STOP, *passing, lasts_s=70.0, batch_s=batch_s) == []
+    assert judged(site(NO_STOPPING), *passing, lasts_s=70.0, batch_s=batch_s) == []
 
 
 def test_a_vehicle_that_passes_does_not_go_on_with_the_stand_of_one_that_was_lost() -> None:
-    lost = Vehicle(track=1, way=still(4.5, 30), end_s=18.0)
-    passing = Vehicle(track=2, way=lambda t: (4.5, 30 + 10 * (t - 21)), begin_s=21.0, end_s=26.0)
-    assert judged(NO_STOP, lost, passing, lasts_s=40.0, batch_s=0.125) == []
+    lost = Vehicle(track=1, path=still(4.5, 30), end_s=18.0)
+    passing = Vehicle(track=2, path=lambda t: (4.5, 30 + 10 * (t - 21)), begin_s=21.0, end_s=26.0)
+    assert judged(site(NO_STOPPING), lost, passing, lasts_s=40.0, batch_s=0.125) == []
 
 
 def test_a_vehicle_that_passes_an_accused_one_does_not_take_its_place() -> None:
     accused = [
-        Vehicle(track=n, way=still(4.5, 30), begin_s=b, end_s=e) for n, b, e in ((1, 0.0, 30.0), (9, 45.0, 99.0))
+        Vehicle(track=n, path=still(4.5, 30), begin_s=b, end_s=e) for n, b, e in ((1, 0.0, 30.0), (9, 45.0, 99.0))
     ]
-    passing = Vehicle(track=5, way=lambda t: (4.5, 30 + 10 * (t - 35)), begin_s=35.0, end_s=42.0)
-    assert [case.track for case in judged(NO_STOP, *accused, passing, lasts_s=100.0)] == [1]
+    passing = Vehicle(track=5, path=lambda t: (4.5, 30 + 10 * (t - 35)), begin_s=35.0, end_s=42.0)
+    assert [case.track for case in judged(site(NO_STOPPING), *accused, passing, lasts_s=100.0)] == [1]
 
 
-def test_a_vehicle_parked_close_behind_is_told_for_itself() -> None:
-    both = [Vehicle(track=n, way=still(4.5, y)) for n, y in ((1, 30.0), (2, 36.0))]
-    assert sorted(case.track for case in judged(NO_STOP, *both, lasts_s=40.0)) == [1, 2]
+def test_a_vehicle_parked_close_behind_is_reported_for_itself() -> None:
+    both = [Vehicle(track=n, path=still(4.5, y)) for n, y in ((1, 30.0), (2, 36.0))]
+    assert sorted(case.track for case in judged(site(NO_STOPPING), *both, lasts_s=40.0)) == [1, 2]
 
 
 def test_two_tracks_on_one_vehicle_are_one_offence() -> None:
-    twice = [Vehicle(track=1, way=arrives(4.5, 40, 5.0)), Vehicle(track=2, way=arrives(4.5, 40, 5.0))]
-    assert len(judged(NO_STOP, *twice, lasts_s=60.0)) == 1
+    twice = [Vehicle(track=1, path=arrives(4.5, 40, 5.0)), Vehicle(track=2, path=arrives(4.5, 40, 5.0))]
+    assert len(judged(site(NO_STOPPING), *twice, lasts_s=60.0)) == 1
 
 
 def test_moving_up_a_little_is_the_same_stay_and_stopping_elsewhere_another() -> None:
-    def moves_up(metres: float) -> Way:
+    def moves_up(metres: float) -> Trajectory:
         return lambda t: (4.5, 30 + min(metres, max(0.0, t - 40) * 2))
 
     assert len(stay(moves_up(4.0), lasts_s=100.0)) == 1
     assert len(stay(moves_up(20.0), lasts_s=100.0)) == 2
-
-
-def test_a_halt_of_five_minutes_is_no_parking_and_a_longer_one_is() -> None:
-    assert stay(still(4.5, 30), NO_PARK, lasts_s=320.0, fps=2.0) == []
-    (case,) = stay(still(4.5, 30), NO_PARK, lasts_s=700.0, fps=2.0)
-    assert (case.kind, case.ended_s - case.began_s) == ("illegal_parking", NO_PARKING.dwell_s)
-
-
-def test_a_stop_that_becomes_parking_is_one_offence() -> None:
-    both = site(NO_STOPPING, NO_PARKING)
-    assert [case.kind for case in stay(still(4.5, 30), both, lasts_s=500.0, fps=2.0)] == ["illegal_stop"]
 
 
 def test_the_variant_of_the_place_chooses_the_part_of_the_article() -> None:
@@ -206,5 +182,18 @@ def test_a_jump_of_the_clock_is_no_dwell() -> None:
 
 
 @pytest.mark.parametrize("class_id", [VehicleClass.PERSON, VehicleClass.BICYCLE])
-def test_who_is_no_motor_vehicle_may_stand(class_id: VehicleClass) -> None:
+def test_bicycles_and_persons_may_stand(class_id: VehicleClass) -> None:
     assert stay(still(4.5, 30), class_of=lambda t: class_id) == []
+
+
+TWINS = (
+    Twins(
+        kind="illegal_stop",
+        name="dwell",
+        fact="drives on after 10 s, before the dwell of 20",
+        where=scene(NO_STOPPING),
+        guilty=single(arrives(4.5, 35, 3, 40)),
+        innocent=single(arrives(4.5, 35, 3, 13)),
+        lasts_s=30.0,
+    ),
+)
