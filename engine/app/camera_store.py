@@ -100,19 +100,9 @@ class CameraStore:
         last = self._newest(name)
         if self._is_present(last):
             raise RecordConflict(f"camera {name!r} is there already")
-        return self._record(
-            CameraVersion(
-                camera=name,
-                version=last.version + 1,
-                state=CameraState.WATCHED,
-                settings=msgspec.json.encode(settings, enc_hook=str),
-                site=site,
-                still=still,
-                changed_s=0.0,
-                changed_by=by,
-                change="add",
-            )
-        )
+        fresh = CameraVersion(camera=name, version=last.version + 1, state=CameraState.WATCHED, change="add")
+        table = msgspec.json.encode(settings, enc_hook=str)
+        return self._record(replace(fresh, settings=table, site=site, still=still, changed_by=by))
 
     def change(self, name: str, expected: int, by: str, change: str, **changes: Any) -> CameraRecord:
         """A changed camera, not yet on record.
@@ -192,7 +182,9 @@ class CameraStore:
     def _require_allowed(self, url: str, source: str) -> None:
         """Raise ConfigError for a secret that no order may name, whether it is set or not."""
         for name in sorted(variables_in(url) - self._allowed):
-            raise ConfigError(f"{source}: url: ${{{name}}} is none of the secrets that service.camera_secrets allows")
+            raise ConfigError(
+                f"{source}: url: ${{{name}}} is not one of the secrets that service.camera_secrets allows"
+            )
 
     def _site(self, version: CameraVersion, config: CameraConfig) -> tuple[Site, str]:
         if version.site is None:
@@ -230,17 +222,7 @@ def _log_failure(version: CameraVersion, error: QyranError) -> None:
 
 
 def _of_the_file(name: str) -> CameraVersion:
-    return CameraVersion(
-        camera=name,
-        version=0,
-        state=CameraState.WATCHED,
-        settings=None,
-        site=None,
-        still=None,
-        changed_s=0.0,
-        changed_by="configuration",
-        change="",
-    )
+    return CameraVersion(camera=name, version=0, state=CameraState.WATCHED, changed_by="configuration")
 
 
 def _decode(kind: type[Any], text: Any) -> Any:

@@ -15,8 +15,7 @@ from engine.app.camera_store import CameraStore
 from engine.app.cameras import CameraManager
 from engine.app.housekeeping import keep_house, open_housekeeper
 from engine.app.identification import require_confirmable
-from engine.app.sites import examine, size_warnings
-from engine.app.stage_set import gpu_of, open_stage_set
+from engine.app.stage_set import examine, gpu_of, open_stage_set, size_warnings
 from engine.config import CameraConfig, EngineConfig, secrets, split_address
 from engine.deliver import open_deliverer
 from engine.gpu.health import watching

@@ -16,27 +16,18 @@ from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.opening import open_detector
 from engine.detect.stills import StillDetector, sensitive
-from engine.evidence import (
-    CameraSite,
-    EvidenceTools,
-    FileEvidenceBuilder,
-    Origin,
-    SigningKey,
-    crossing_stills,
-    load_signing_key,
-)
-from engine.ingest import Recordings
+from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, crossing_stills, load_signing_key
+from engine.ingest import Probe, Recordings
 from engine.measure import GroundSpeedometer, geometries
 from engine.measure.drift import ViewDriftMonitor, references
 from engine.metrics import Metrics
 from engine.pipeline.loop import Stages
 from engine.pipeline.observed import observe_stages
-from engine.rules import Catalogue, SiteRulebook, load_catalogue
+from engine.rules import Catalogue, SiteRulebook, check_site, load_catalogue
 from engine.signals import SignalBook
 from engine.site import Site, WatchedCamera
 from engine.stages import Ledger
 from engine.track import KalmanTracker, TrackerParameters
-from engine.types import Violation
 from engine.types.document import Liability
 
 
@@ -81,11 +72,7 @@ class StageSet:
 
 @contextmanager
 def open_stages(
-    config: EngineConfig,
-    sites: Sequence[Site],
-    ledger: Ledger,
-    metrics: Metrics,
-    signals: SignalBook | None = None,
+    config: EngineConfig, sites: Sequence[Site], ledger: Ledger, metrics: Metrics, signals: SignalBook | None = None
 ) -> Iterator[Stages]:
     """The stages for the cameras of `config`, each with its site, in order; closes them, except the ledger.
 
@@ -97,11 +84,7 @@ def open_stages(
 
 @contextmanager
 def open_stage_set(
-    config: EngineConfig,
-    sites: Sequence[Site],
-    ledger: Ledger,
-    metrics: Metrics,
-    signals: SignalBook | None = None,
+    config: EngineConfig, sites: Sequence[Site], ledger: Ledger, metrics: Metrics, signals: SignalBook | None = None
 ) -> Iterator[StageSet]:
     """The same, and cameras may come and go."""
     for site in sites:
@@ -133,10 +116,17 @@ def open_stage_set(
             ledger=ledger,
             metrics=metrics,
             catalogue=catalogue,
-            take_stills=partial(_take_stills, recordings, camera_sites, tools, config.evidence.jpeg_quality),
+            take_stills=partial(
+                crossing_stills,
+                recordings=recordings,
+                cameras=camera_sites,  # those of the start: only they are ends of sections
+                tools=tools,
+                quality=config.evidence.jpeg_quality,
+            ),
         )
         identifier = stack.enter_context(open_identifier(config, context))
-        origin = Origin(config.device_serial, detector.model, _key(config), _liability(catalogue))
+        key = load_signing_key(config.evidence.signing_key) if config.evidence.signing_key else None
+        origin = Origin(config.device_serial, detector.model, key, _liability(catalogue))
         evidence_builder = FileEvidenceBuilder(
             config.evidence, config.evidence_root, camera_sites, origin, tools, recordings, metrics
         )
@@ -166,13 +156,6 @@ def open_stage_set(
         )  # fmt: skip
 
 
-def _take_stills(
-    recordings: Recordings, cameras: Mapping[int, CameraSite], tools: EvidenceTools, quality: int, crossing: Violation
-) -> Mapping[str, bytes]:
-    """`crossing_stills` of a camera that was there at the start: only those are ends of sections."""
-    return crossing_stills(crossing, recordings, cameras[crossing.camera], tools, quality)
-
-
 def _count(metrics: Metrics, names: Mapping[int, str], camera: int, reason: str, frames: int) -> None:
     metrics.unjudged.labels(names[camera], reason).inc(frames)
 
@@ -187,7 +170,16 @@ def _liability(catalogue: Catalogue) -> Liability | None:
     return Liability(article=owner.article, says=owner.says) if owner else None
 
 
-def _key(config: EngineConfig) -> SigningKey | None:
-    """The key that cases are signed with. Raises ConfigError."""
-    path = config.evidence.signing_key
-    return load_signing_key(path) if path else None
+def examine(site: Site, catalogue: Catalogue) -> list[str]:
+    """Return what is doubtful about a site, one sentence each. Raises ConfigError or CalibrationError."""
+    geometries({0: site})
+    references({0: site})
+    return check_site(site, catalogue)
+
+
+def size_warnings(site: Site, seen: Probe) -> list[str]:
+    """Return a warning if the camera's picture has another size than the one that the site was drawn on."""
+    if site.image_size_px == (seen.width_px, seen.height_px):
+        return []
+    drawn = "x".join(map(str, site.image_size_px))
+    return [f"sends {seen.width_px}x{seen.height_px}, its site is drawn on {drawn}: nothing will be judged"]

@@ -44,22 +44,21 @@ class Decoding:
         fetcher: DeviceFrameFetcher | None = None,
     ) -> None:
         """`views` by camera index, shared by both. Without a `fetcher` the CPU fetches frames."""
-        self.decoder = decoder
+        self.decoder, self._views, self._fetcher = decoder, views, fetcher
         self.fetch_frames: FrameFetcher = fetcher or look
-        self._views = views
-        self._parts = (decoder, fetcher) if fetcher else (decoder,)
 
     def add_camera(self, index: int, camera: WatchedCamera) -> None:
         """Decode one more camera; between two batches. A graph on a device is made anew, since it may be too small."""
         self._views[index] = view_of(camera)
-        if not isinstance(self.decoder, CpuDecoder):
+        if self._fetcher:
             self.decoder.close()
 
     def remove_camera(self, index: int) -> None:
         """Forget a camera; between two batches."""
         del self._views[index]
-        for part in self._parts:
-            part.remove_camera(index)
+        self.decoder.remove_camera(index)
+        if self._fetcher:
+            self._fetcher.remove_camera(index)
 
 
 @contextmanager

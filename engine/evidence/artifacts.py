@@ -92,14 +92,19 @@ def section_artifacts(violation: Violation, files: Mapping[str, bytes]) -> Artif
 
 
 def crossing_stills(
-    crossing: Violation, recordings: Recordings, camera: CameraSite, tools: EvidenceTools, quality: int
+    crossing: Violation,
+    *,
+    recordings: Recordings,
+    cameras: Mapping[int, CameraSite],
+    tools: EvidenceTools,
+    quality: int,
 ) -> Mapping[str, bytes]:
     """Stills of a vehicle that crosses one end of a section, by file name: the whole frame, the vehicle, its plate.
 
     They are taken now because the recording is gone by the time the drive is judged. May lack any of them.
     """
     segments = recordings.between(crossing.camera, crossing.began_s, crossing.ended_s)
-    files = make_artifacts(crossing, segments, camera, tools, quality).files
+    files = make_artifacts(crossing, segments, cameras[crossing.camera], tools, quality).files
     return {name: files[name] for name in (OVERVIEW, VEHICLE, PLATE) if name in files}
 
 

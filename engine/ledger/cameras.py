@@ -44,15 +44,15 @@ class CameraVersion:
     version: int
     """1, 2, 3 ...; 0 for a camera that only the configuration file speaks of."""
     state: CameraState
-    settings: bytes | None
+    settings: bytes | None = None
     """JSON of the camera's table in the configuration file; None: as it stands there."""
-    site: str | None
+    site: str | None = None
     """Text of a site file; None: the file that the configuration names."""
-    still: bytes | None
+    still: bytes | None = None
     """The calibration's still, an image file; None: there is none, or it is the site file's."""
-    changed_s: float
-    changed_by: str
-    change: str
+    changed_s: float = 0.0
+    changed_by: str = ""
+    change: str = ""
     """What was ordered: `add`, `remove`, `pause`, `resume`, `update_site`."""
 
 

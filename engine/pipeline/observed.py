@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -21,23 +22,21 @@ Stage = TypeVar("Stage")
 def observe_stages(stages: Stages, names: Mapping[int, str], metrics: Metrics) -> Stages:
     """The same stages, their wall time observed and their results counted. `names` by camera index."""
     counts = _Counts(names, metrics)
-    return Stages(
-        recordings=stages.recordings,
-        drift_monitor=stages.drift_monitor,
-        decoder=_observed(stages.decoder, "decode", metrics.stage_s.labels("decode"), counts.frames),
-        signals=stages.signals,
-        detector=_observed(stages.detector, "detect", metrics.stage_s.labels("detect"), counts.detections),
-        tracker=_observed(stages.tracker, "track", metrics.stage_s.labels("track"), counts.tracks),
-        speedometer=_observed(stages.speedometer, "measure", metrics.stage_s.labels("measure")),
-        rulebook=_observed(stages.rulebook, "judge", metrics.stage_s.labels("judge"), counts.findings),
-        identifier=_observed(stages.identifier, "identify", metrics.stage_s.labels("identify")),
-        evidence_builder=_observed(stages.evidence_builder, "build", metrics.stage_s.labels("build_evidence")),
-        ledger=_observed(stages.ledger, "append", metrics.stage_s.labels("append"), counts.entries),
+
+    def observed(stage: Stage, verb: str, label: str, count: Callable[[Any], None] = lambda result: None) -> Stage:
+        return cast(Stage, _Observed(stage, verb, metrics.stage_s.labels(label), count))
+
+    return replace(
+        stages,
+        decoder=observed(stages.decoder, "decode", "decode", counts.frames),
+        detector=observed(stages.detector, "detect", "detect", counts.detections),
+        tracker=observed(stages.tracker, "track", "track", counts.tracks),
+        speedometer=observed(stages.speedometer, "measure", "measure"),
+        rulebook=observed(stages.rulebook, "judge", "judge", counts.findings),
+        identifier=observed(stages.identifier, "identify", "identify"),
+        evidence_builder=observed(stages.evidence_builder, "build", "build_evidence"),
+        ledger=observed(stages.ledger, "append", "append", counts.entries),
     )
-
-
-def _observed(stage: Stage, verb: str, spent: Histogram, count: Callable[[Any], None] = lambda result: None) -> Stage:
-    return cast(Stage, _Observed(stage, verb, spent, count))
 
 
 class _Observed:

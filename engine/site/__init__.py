@@ -3,8 +3,20 @@
 `engine.rules.load_site` reads a site with the rules of all kinds.
 """
 
-from engine.site.camera import WatchedCamera
-from engine.site.file import Aware, Calibration, Certificate, LensBend, Limit, Line, Place, Polygon, Row3, Site, Zone
+from engine.site.file import (
+    Aware,
+    Calibration,
+    Certificate,
+    LensBend,
+    Limit,
+    Line,
+    Place,
+    Polygon,
+    Row3,
+    Site,
+    WatchedCamera,
+    Zone,
+)
 from engine.site.rule import ClassName, HoursText, PointPx, Rule
 from engine.site.signals import Lamp, Signal
 

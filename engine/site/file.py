@@ -13,14 +13,14 @@ import operator
 from collections.abc import Iterable
 from pathlib import Path
 from types import GenericAlias
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, NamedTuple, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
 from PIL import Image
 
-from engine.config import Count, Name, Positive, Strict, tomlfile
+from engine.config import CameraConfig, Count, Name, Positive, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site.rule import ClassName, HoursText, PointPx, Rule
 from engine.site.signals import Lamp, Signal
@@ -170,6 +170,17 @@ class Site(Strict, frozen=True):
             _known(f"rule {rule.name}", "zone", rule.zones, zones)
             _known(f"rule {rule.name}", "line", rule.lines, lines)
             _known(f"rule {rule.name}", "signal", rule.signals, signals)
+
+
+class WatchedCamera(NamedTuple):
+    """A camera as every stage gets to know it."""
+
+    config: CameraConfig
+    site: Site
+
+    @property
+    def name(self) -> str:
+        return self.config.name
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:

@@ -59,7 +59,7 @@ def at_work(engine: Engine) -> Iterator[None]:
         try:
             for _ in engine.run():
                 pass
-        except BaseException as error:  # noqa: BLE001 - told by the assertion
+        except BaseException as error:  # noqa: BLE001 - reported by the assertion
             failures.append(error)
 
     thread = threading.Thread(target=work)
@@ -260,7 +260,7 @@ def test_a_recorded_camera_with_a_secret_that_is_no_longer_allowed_is_left_out(t
         nothing_allowed = msgspec.structs.replace(config(tmp_path), service=ServiceConfig())
         after = CameraStore(nothing_allowed, versions, secrets)
         assert [record.name for record in after.watched()] == ["first"]
-        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is none of the secrets"):
+        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is not one of the secrets"):
             after.get("second")
 
 

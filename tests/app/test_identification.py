@@ -164,10 +164,10 @@ def test_recent_cases_about_papers_are_known_after_a_restart(tmp_path: Path):
     case = make_case(1, kind="no_insurance")
     record = make_document(1, kind="no_insurance", plate=plate, time=time)
     old = make_case(2, kind="no_insurance")
-    told = replace(case, document=document.encode(record), occurred_s=now.timestamp())
+    recent = replace(case, document=document.encode(record), occurred_s=now.timestamp())
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         torn = replace(make_case(3, kind="no_insurance"), document=b"torn", occurred_s=now.timestamp())
-        ledger.append([torn, told, replace(old, occurred_s=now.timestamp() - 10 * 86_400)])
+        ledger.append([torn, recent, replace(old, occurred_s=now.timestamp() - 10 * 86_400)])
         found = recently_reported(ledger)
     assert list(found) == [("123ABC02", "no_insurance", "2026-06-01")]
 

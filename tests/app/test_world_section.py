@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,14 +86,9 @@ def cases(
         for index in NAMES:
             recordings.add_camera(index)
         tools = EvidenceTools(look, find_nothing)
+        origin = Origin("QY-0001", detector.model)
         evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(),
-            root / "evidence",
-            camera_sites,
-            Origin("QY-0001", detector.model),
-            tools,
-            recordings,
-            metrics,
+            EvidenceConfig(), root / "evidence", camera_sites, origin, tools, recordings, metrics
         )
         control = SectionControl(
             [section],
@@ -100,7 +96,7 @@ def cases(
             KZ,
             lambda crossing: "gate",
             recordings.reached_s,
-            lambda crossing: crossing_stills(crossing, recordings, camera_sites[crossing.camera], tools, 92),
+            partial(crossing_stills, recordings=recordings, cameras=camera_sites, tools=tools, quality=92),
             metrics,
             lag_s=5.0,
         )

@@ -319,8 +319,8 @@ def test_the_plate_is_in_the_document_and_cut_out_as_a_file(bench: Bench, footag
 
 
 def test_a_case_without_a_plate_has_no_plate_file(bench: Bench, footage: list[Segment]):
-    case, told = build_case(bench, footage)
-    assert told.plate is None
+    case, record = build_case(bench, footage)
+    assert record.plate is None
     assert "plate.jpg" not in {file.name for file in case.files}
 
 
@@ -329,16 +329,16 @@ def test_a_plate_that_cannot_be_shown_is_stated(tmp_path: Path, footage: list[Se
     bench.keep(footage)
     seen = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.decisive_s, (0.0, 0.0, 9.0, 3.0))
     (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=seen)])
-    told = document.decode(case.document, source="case.json")
-    assert told.plate is not None
-    assert told.plate.still is None
-    assert any("still of the plate" in sentence for sentence in told.incomplete)
+    record = document.decode(case.document, source="case.json")
+    assert record.plate is not None
+    assert record.plate.still is None
+    assert any("still of the plate" in sentence for sentence in record.incomplete)
 
 
 def test_a_plate_is_not_cut_out_of_another_frame_when_its_own_is_gone(bench: Bench, footage: list[Segment]):
     bench.keep(footage)
     gone = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.began_s - 60.0, (0.0, 0.0, 9.0, 3.0))
     (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=gone)])
-    told = document.decode(case.document, source="case.json")
+    record = document.decode(case.document, source="case.json")
     assert "plate.jpg" not in {file.name for file in case.files}
-    assert any("No still of the plate" in sentence for sentence in told.incomplete)
+    assert any("No still of the plate" in sentence for sentence in record.incomplete)

@@ -123,7 +123,7 @@ def test_a_mailbox_without_capacity_is_refused() -> None:
     st.lists(st.one_of(st.integers(0, 4), st.integers(-6, -1)), max_size=80),
 )
 def test_every_loss_is_counted_and_the_order_is_kept(capacity: int, per_camera: int, steps: list[int]) -> None:
-    """A number from 0 is a put by that camera, a negative one a take of so many."""
+    """A number from 0 is a put by that camera, a negative one a take of that many."""
     box, metrics = mailbox(capacity, per_camera)
     put: Counter[int] = Counter()
     taken: list[Segment] = []

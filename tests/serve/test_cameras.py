@@ -16,7 +16,7 @@ from qyran.v1 import camera_service_pb2 as pb
 
 from engine.access import Role, Scope
 from engine.app.camera_store import CameraRecord, CameraStore
-from engine.app.sites import examine
+from engine.app.stage_set import examine
 from engine.config import CameraConfig
 from engine.errors import Unreachable
 from engine.ledger import CameraState, CameraVersions, SqlLedger
@@ -142,9 +142,9 @@ def test_a_camera_that_cannot_be_read_lies_beyond_every_area(broken: World):
         ({"url": "rtsp://${PASSWORD}.evil.example/"}, "INVALID_ARGUMENT", "url: "),
         ({"url": "rtsp://${GONE}@10.0.0.1/"}, "INVALID_ARGUMENT", "environment variable GONE is not set"),
         ({"url": "rtsp://${DATABASE_PASSWORD}@10.0.0.1/"}, "INVALID_ARGUMENT",
-         "${DATABASE_PASSWORD} is none of the secrets that service.camera_secrets allows"),
+         "${DATABASE_PASSWORD} is not one of the secrets that service.camera_secrets allows"),
         ({"url": "rtsp://${USER}:${NOT_EVEN_THERE}@10.0.0.1/"}, "INVALID_ARGUMENT",
-         "${NOT_EVEN_THERE} is none of the secrets that service.camera_secrets allows"),
+         "${NOT_EVEN_THERE} is not one of the secrets that service.camera_secrets allows"),
         ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
         ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
         ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),

@@ -128,14 +128,10 @@ def cases(
     with closing(SqlLedger(root / "ledger.db")) as ledger:
         recordings = Recordings(lasts_s + 10, EvidenceConfig().keep_bytes)
         recordings.add_camera(0)
+        cameras, tools = {0: CameraSite("cam", where)}, EvidenceTools(look, find_nothing)
+        origin = Origin("QY-0001", detector.model)
         evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(),
-            root / "evidence",
-            {0: CameraSite("cam", where)},
-            Origin("QY-0001", detector.model),
-            EvidenceTools(look, find_nothing),
-            recordings,
-            metrics,
+            EvidenceConfig(), root / "evidence", cameras, origin, tools, recordings, metrics
         )
         stages = Stages(
             recordings=recordings,

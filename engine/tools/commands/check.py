@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.app.identification import check_identification
-from engine.app.sites import examine, size_warnings
+from engine.app.stage_set import examine, size_warnings
 from engine.config import CameraConfig, EngineConfig, load_config
 from engine.deliver import open_channel
 from engine.detect.cards import find_card
