@@ -48,12 +48,12 @@ PAGE = ROOT / "docs" / "evidence.md"
 PARTS: dict[str, Callable[..., Any]] = {
     "second look": second_look.look,
     "find persons and vehicles": StillDetector.__call__,
-    "veiled stills": artifacts._pictures,
+    "redacted stills": artifacts._pictures,
     "clip": to_mp4,
     "drawings": artifacts._drawing,
     "plan": plan.draw_plan,
-    "reports": report.reports,
-    "manifest and seal": Folders._sealed,
+    "reports": report.write_reports,
+    "manifest and seal": Folders._seal,
     "chain": Chain.commit,
     "disk": folder._write,
 }
@@ -132,7 +132,7 @@ def shares(stats: pstats.Stats, cases: int) -> dict[str, Any]:
     whole = (
         1e3 * sum(cumulative_s(stats, verb) for verb in (FileEvidenceBuilder.build, FileEvidenceBuilder.close)) / cases
     )
-    spent["veiled stills"] -= spent["drawings"]
+    spent["redacted stills"] -= spent["drawings"]
     added = sum(spent[part] for part in ADDED)
     return {
         "cases": cases,
@@ -162,7 +162,7 @@ def table(found: dict[str, Any]) -> str:
     rows = "".join(f"| {part} | {value:.1f} |\n" for part, value in found["parts"].items())
     machine, whole_ms, share = found["machine"], found["cpu_ms_per_case"], found["added_share"]
     return (
-        f"| part | CPU ms a case |\n|---|---:|\n{rows}| **whole case** | **{whole_ms:.0f}** |\n\n"
+        f"| part | CPU ms per case |\n|---|---:|\n{rows}| **whole case** | **{whole_ms:.0f}** |\n\n"
         f"Drawings, plan, reports, signature and chain are {100 * share:.0f} % of it. Measured on {machine['cores']} "
         f"cores of {machine['processor']}, the demo's avenue clip (1280x720), {found['cases']} cases, in a profiler: "
         "`python -m benchmarks evidence --json`.\n"

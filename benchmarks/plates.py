@@ -8,7 +8,7 @@ gets the whole photo as the vehicle. The true box is used only to check the plac
 `exact` distinguishes the letter O from the digit 0; `exact_but_twins` does not distinguish O from 0 and I from 1,
 because some labels do not.
 
---reliability also reads degraded versions of the photos, fits the curve of `engine.identify.plates.confidence` to the
+--reliability also reads degraded versions of the photos, fits the curve of `engine.identify.plates.vote` to the
 readings, and compares the stated confidence with the share of correct readings on photos that are not in the fit.
 """
 

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy.optimize import minimize
 
-from engine.identify.plates.confidence import features
 from engine.identify.plates.forms import PlateForms
 from engine.identify.plates.network import TextNetworks
 from engine.identify.plates.reader import TextPlateReader
+from engine.identify.plates.vote import features
 from engine.types import Flags, Floats, VehicleView
 
 BINS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 1.0)

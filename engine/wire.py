@@ -1,12 +1,12 @@
-"""The engine's nouns to and from the protocol's messages (`proto/qyran/v1`).
+"""The engine's types to and from the protocol's messages (`proto/qyran/v1`).
 
-An entry that went over the wire and back is equal to the one that was sent: `document` travels byte for byte, and what
-the message says besides is taken from it.
+An entry is equal after a round trip: `document` travels byte for byte, and the other fields of a case repeat it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
@@ -15,14 +15,15 @@ from qyran.v1 import case_pb2 as pb
 from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine.errors import EvidenceError
+from engine.language import english
 from engine.site import Place
-from engine.types import Case, Entry, EvidenceFile
+from engine.types import Case, Entry, EvidenceFile, Reason
 from engine.types import document as doc
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
 NANO = 1_000_000_000
-SUMMARY_FORM = 1
-"""Raised when `summary` says something else of the same case: what a register holds in another form is made anew."""
+SUMMARY_FORM = 2
+"""Raised when `summary` gives other bytes for the same case: a ledger makes summaries of another form anew."""
 
 
 def timestamp(time_s: float) -> Timestamp:
@@ -101,12 +102,12 @@ def _delimited(number: int, content: bytes) -> bytes:
 
 
 def _fill_case(message: pb.Case, case: Case) -> None:
-    """A document that cannot be read goes out all the same, and `incomplete` says so: a case is never held back."""
+    """A case is never held back: if its document cannot be read, it is sent and `incomplete` says why."""
     _fill_named(message, case)
     try:
         _fill_told(message, doc.summarise(case.document, source=f"case {case.id}"))
     except EvidenceError as error:
-        message.incomplete.append(str(error))
+        _fill_reasons(message, (), (Reason("sentence", {"text": str(error)}),))
 
 
 def _fill_named(message: pb.Case, case: Case) -> None:
@@ -194,14 +195,36 @@ def _fill_told(message: pb.Case, document: doc.CaseSummary) -> None:
     message.clock = _value(pb.Clock, "CLOCK", document.time.clock)
     message.article = document.article
     message.outcome = _value(pb.Outcome, "OUTCOME", document.outcome)
-    message.reasons.extend(document.reasons)
-    message.incomplete.extend(document.incomplete)
+    _fill_reasons(message, document.reasons, document.incomplete)
     message.vehicle_class = _value(pb.VehicleClass, "VEHICLE_CLASS", document.vehicle_class)
     _fill_place(message.place, document.place, document.place.site)
     if document.measurement:
         _fill_measurement(message.measurement, document.measurement)
     if document.plate:
         message.plate.MergeFrom(_plate(document.plate))
+
+
+def _fill_reasons(message: pb.Case, reasons: Sequence[Reason], incomplete: Sequence[Reason]) -> None:
+    message.reasons.extend(map(english, reasons))
+    message.incomplete.extend(map(english, incomplete))
+    message.coded_reasons.extend(map(_reason, reasons))
+    message.coded_incomplete.extend(map(_reason, incomplete))
+
+
+def _reason(reason: Reason) -> pb.Reason:
+    """The reason as data."""
+    message = pb.Reason(code=reason.code)
+    for name, value in reason.params.items():
+        match value:
+            case str():
+                message.params.add(name=name, text=value)
+            case int():
+                message.params.add(name=name, integer=value)
+            case float():
+                message.params.add(name=name, number=value)
+            case _:
+                message.params.add(name=name, words=pb.ReasonWords(values=value))
+    return message
 
 
 Number = TypeVar("Number", bound=int, covariant=True)

@@ -20,6 +20,7 @@ from engine.types import (
     EvidenceFile,
     Measurement,
     Outcome,
+    Reason,
     Segment,
     Sighting,
     VehicleClass,
@@ -30,6 +31,7 @@ from rig.videos import FPS, cut
 
 EPOCH_S = 1_780_000_000.0
 SIZE_PX = (320, 192)
+ENFORCED = Reason("sentence", {"text": "Enforced 87 km/h where 60 are allowed."})
 
 
 def make_document(number: int = 0, **changes: object) -> doc.CaseDocument:
@@ -42,7 +44,7 @@ def make_document(number: int = 0, **changes: object) -> doc.CaseDocument:
         "rule": "limit-60",
         "article": "592 p.1",
         "outcome": "fine",
-        "reasons": ("Enforced 87 km/h where 60 are allowed.",),
+        "reasons": (ENFORCED,),
         "incomplete": (),
         "time": doc.TimeRecord(occurred=at, local="", timezone="Asia/Almaty", began=at, ended=at, clock="synchronised"),
         "place": doc.PlaceRecord(
@@ -130,7 +132,7 @@ def make_violation(decisive_s: float, *, measured: bool = True, camera: int = 0,
         else None,
         article="592 p.1",
         outcome=Outcome.FINE,
-        reasons=("Enforced 87 km/h where 60 are allowed.",),
+        reasons=(ENFORCED,),
         clock=Clock.SYNCHRONISED,
         catalogue_version="kz-2026.1",
     )

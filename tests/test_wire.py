@@ -12,9 +12,10 @@ from qyran.v1 import case_pb2 as pb
 from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine import wire
-from engine.types import Case, Clock, Entry, EvidenceFile, VehicleClass
+from engine.language import english
+from engine.types import Case, Clock, Entry, EvidenceFile, Reason, VehicleClass
 from engine.types import document as doc
-from rig.examples import EPOCH_S, make_case, make_document
+from rig.examples import ENFORCED, EPOCH_S, make_case, make_document
 
 PROTO = Path(__file__).resolve().parents[1] / "proto"
 DATA = Path(__file__).parent / "data"
@@ -65,7 +66,7 @@ def test_the_message_repeats_what_the_document_says():
     assert message.outcome == pb.OUTCOME_FINE
     assert message.clock == pb.CLOCK_SYNCHRONISED
     assert message.vehicle_class == pb.VEHICLE_CLASS_TRUCK
-    assert list(message.reasons) == ["Enforced 87 km/h where 60 are allowed."]
+    assert list(message.reasons) == [english(ENFORCED)]
     assert message.place.address["kk"] == "Абай даңғ."
     assert message.place.latitude == 43.25
     assert not message.place.HasField("longitude")
@@ -96,6 +97,20 @@ def test_the_message_names_the_plate_of_the_document_and_none_where_none_was_rea
     assert list(message.marks) == ["stolen"]
 
 
+def test_reasons_travel_as_sentences_and_as_data():
+    reason = Reason("class_uncertain", {"classes": ("car", "truck"), "limit_kmh": 62.5})
+    missing = Reason("still_failed", {"instant": "entry", "error": "gone"})
+    record = make_document(reasons=(reason,), incomplete=(missing, Reason("too_few_stills", {"needed": 2, "count": 1})))
+    message = wire.case_to_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
+    assert list(message.reasons) == [english(reason)]
+    assert message.incomplete[0] == english(missing)
+    (coded,) = message.coded_reasons
+    assert (coded.code, [param.name for param in coded.params]) == ("class_uncertain", ["classes", "limit_kmh"])
+    assert (list(coded.params[0].words.values), coded.params[1].number) == (["car", "truck"], 62.5)
+    assert message.coded_incomplete[0].params[1].text == "gone"
+    assert [param.integer for param in message.coded_incomplete[1].params] == [2, 1]
+
+
 def test_a_kind_without_a_measurement_has_none():
     record = make_document(measurement=None)
     case = Case(record.id, "gate", "wrong_way", EPOCH_S, doc.encode(record), (), "")
@@ -114,10 +129,11 @@ def test_an_unreadable_document_goes_out_all_the_same_and_says_so():
     assert message.document == b"{]"
     assert len(message.incomplete) == 1
     assert "case gate-1" in message.incomplete[0]
+    assert message.coded_incomplete[0].code == "sentence"
 
 
 def test_a_document_of_a_newer_program_is_read():
-    content = doc.encode(make_document()).replace(b'"schema": 1', b'"schema": 1, "colour": "white"')
+    content = doc.encode(make_document()).replace(b'"schema": 2', b'"schema": 2, "colour": "white"')
     assert doc.decode(content, source="") == make_document()
 
 

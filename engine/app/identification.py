@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,13 +15,13 @@ import structlog
 
 from engine.config import ClassifierConfig, EngineConfig, RegistryConfig
 from engine.errors import ConfigError, EvidenceError
-from engine.identify import Identification, Looks, StolenList, VehicleIdentifier, nobodys
+from engine.identify import Identification, Looks, StolenList, VehicleIdentifier
 from engine.identify.classifier import OnnxClassifier
 from engine.identify.confirmation import ClassifierConfirmation, Confirmation, RegistryConfirmation
 from engine.identify.papers import RemoteRegistry, SnapshotRegistry
 from engine.identify.papers.paper import PAPERS
 from engine.identify.plates import load_forms
-from engine.identify.plates.opening import open_reader
+from engine.identify.plates.reader import open_reader
 from engine.ingest import Recordings
 from engine.ledger import Filter, SqlLedger
 from engine.metrics import Metrics
@@ -77,8 +77,9 @@ def confirmable_kinds(config: EngineConfig) -> frozenset[str]:
 def open_identifier(config: EngineConfig, context: IdentificationContext) -> Iterator[VehicleIdentifier]:
     """Open the identifier that the configuration asks for; closes it. Raises ConfigError or ModelError."""
     forms = load_forms(config.plates.forms)
-    is_stolen = StolenList(config.plates.stolen) if config.plates.stolen else nobodys
-    rules = Identification(forms.home.country, config.plates.least_confidence, is_stolen)
+    rules = Identification(forms.home.country, config.plates.least_confidence)
+    if config.plates.stolen:
+        rules = replace(rules, is_stolen=StolenList(config.plates.stolen))
     reader = open_reader(config.plates, forms)
     looks = Looks(context.recordings, context.fetch_frames, reader, config.plates.frames)
     confirm: dict[str, Confirmation] = {one.kind: open_classifier(one) for one in config.classifiers}

@@ -19,6 +19,7 @@ import msgspec
 
 from engine.deliver.channel import Receipt, Submission
 from engine.errors import EvidenceError, SubmissionFailed, SubmissionRefused
+from engine.language import english
 from engine.types import document as doc
 from engine.types.decision import Disposition, Ruling
 
@@ -167,8 +168,8 @@ def _offence(record: doc.CaseDocument) -> ErapOffence:
         committed_at=record.time.local or record.time.occurred.isoformat(),
         clock=record.time.clock,
         proposed_decision=record.outcome.upper(),
-        reasons=record.reasons,
-        missing_proof=record.incomplete,
+        reasons=tuple(map(english, record.reasons)),
+        missing_proof=tuple(map(english, record.incomplete)),
     )
 
 

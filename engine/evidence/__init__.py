@@ -4,12 +4,11 @@ from engine.evidence.artifacts import EvidenceTools, crossing_stills
 from engine.evidence.audit import audit
 from engine.evidence.builder import FileEvidenceBuilder
 from engine.evidence.folder import remove_folder
-from engine.evidence.identity import case_id
 from engine.evidence.keys import PublicKey, SigningKey, load_public_key, load_signing_key, new_key, public_pem
 from engine.evidence.manifest import verify_case
-from engine.evidence.record import CameraSite, Origin
+from engine.evidence.record import CameraSite, Origin, case_id
 from engine.evidence.recovery import stored_cases
-from engine.evidence.report import embedded, languages, write_report
+from engine.evidence.report import embed_pictures, languages, write_report
 
 __all__ = [
     "CameraSite",
@@ -21,7 +20,7 @@ __all__ = [
     "audit",
     "case_id",
     "crossing_stills",
-    "embedded",
+    "embed_pictures",
     "languages",
     "load_public_key",
     "load_signing_key",

@@ -11,16 +11,16 @@ import structlog
 from PIL.Image import Image
 
 from engine.evidence import stills
-from engine.evidence.overlay import Overlay, drawn
+from engine.evidence.overlay import Overlay, draw_overlay
 from engine.evidence.plan import draw_plan
-from engine.evidence.plate import PLATE, plate_still
-from engine.evidence.record import Artifacts, CameraSite, local_time, speed_lines
-from engine.evidence.ruled import ruled_by
+from engine.evidence.record import PLATE, Artifacts, CameraSite, local_time, speed_lines
+from engine.evidence.rule_geometry import geometry_of
 from engine.evidence.stills import SeenObject
 from engine.ingest.recordings import Recordings
 from engine.ingest.remux import runs, to_mp4
+from engine.language import english
 from engine.stages import FrameFetcher
-from engine.types import BoxPx, Detections, PlateSighting, Segment, Still, VehicleClass, Violation
+from engine.types import BoxPx, Detections, PlateSighting, Reason, Segment, Still, VehicleClass, Violation
 from engine.types import document as doc
 from engine.types.document import moment
 
@@ -62,12 +62,13 @@ def make_artifacts(
     if named:
         objects = _find_objects(made, list(named.values()), tools.find_objects)
         pictures = partial(_pictures, violation, camera, named, objects, quality)
-        made.files |= made.attempt("The stills could not be made", pictures) or {}
+        made.files |= made.attempt(lambda error: Reason("stills_failed", {"error": error}), pictures) or {}
     if violation.plate:
         _add_plate(made, violation.plate, segments, tools.fetch_frames, quality)
     if violation.measurement and len(named) < FEWEST_STILLS:
-        made.miss(f"A measured offence needs {FEWEST_STILLS} stills, there are {len(named)}")
-    if plan := made.attempt("The plan could not be drawn", partial(_plan, violation, camera, wanted)):
+        made.miss(Reason("too_few_stills", {"needed": FEWEST_STILLS, "count": len(named)}))
+    draw = partial(_plan, violation, camera, wanted)
+    if plan := made.attempt(lambda error: Reason("plan_failed", {"error": error}), draw):
         made.files[PLAN] = plan
     clip = _add_clip(made, violation, segments)
     instants = _instants(made, wanted, found, named)
@@ -83,7 +84,7 @@ def section_artifacts(violation: Violation, files: Mapping[str, bytes]) -> Artif
     for name, at_s in violation.instants.items():
         still = ends.get(name) if ends.get(name) in files else None
         if still is None:
-            made.miss(f"No still of the instant {name}")
+            made.miss(Reason("still_absent", {"instant": name}))
         captured = moment(at_s)
         instants.append(
             doc.InstantRecord(name=name, captured=captured, still=still, still_captured=captured if still else None)
@@ -123,19 +124,20 @@ class _Collector:
 
     def __init__(self, camera: str) -> None:
         self.files: dict[str, bytes] = {}
-        self.incomplete: list[str] = []
+        self.incomplete: list[Reason] = []
         self._camera = camera
 
-    def miss(self, sentence: str) -> None:
-        log.warning("evidence incomplete", camera=self._camera, what=sentence)
-        self.incomplete.append(f"{sentence}.")
+    def miss(self, reason: Reason) -> None:
+        """Note what is missing."""
+        log.warning("evidence incomplete", camera=self._camera, what=english(reason))
+        self.incomplete.append(reason)
 
-    def attempt(self, failure: str, make: Callable[[], T]) -> T | None:
-        """The result, or None with the reason noted: a case goes out with what there is, whatever is broken."""
+    def attempt(self, failure: Callable[[str], Reason], make: Callable[[], T]) -> T | None:
+        """The result, or None after noting the `failure` of the error: the case is built without it."""
         try:
             return make()
         except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the case goes out
-            self.miss(f"{failure}: {error}")
+            self.miss(failure(str(error)))
             return None
 
 
@@ -144,15 +146,20 @@ def _fetch_stills(
 ) -> Mapping[str, Still]:
     """The stills by the instant's name: all in one call, or else one by one as far as that works."""
     if not segments:
-        made.miss("No recording of the time is kept")
+        made.miss(Reason("recording_gone"))
         return {}
     try:
         return dict(zip(wanted, fetch(segments, list(wanted.values())), strict=True))
     except Exception as error:  # noqa: BLE001 - as above
         log.warning("frames could not be fetched together, trying each instant alone", error=str(error))
-    failure = "No still of the instant {}"
-    found = {name: made.attempt(failure.format(name), partial(fetch, segments, [at])) for name, at in wanted.items()}
+    found = {
+        name: made.attempt(partial(_still_failed, name), partial(fetch, segments, [at])) for name, at in wanted.items()
+    }
     return {name: one[0] for name, one in found.items() if one}
+
+
+def _still_failed(instant: str, error: str) -> Reason:
+    return Reason("still_failed", {"instant": instant, "error": error})
 
 
 def _name_files(found: Mapping[str, Still]) -> Mapping[str, Still]:
@@ -173,8 +180,9 @@ def _find_objects(
     made: _Collector, pictures: Sequence[Still], find: ObjectFinder
 ) -> Sequence[Sequence[SeenObject] | None]:
     """The persons and vehicles of every still; None for each if the finder failed."""
-    failure = "Persons and plates could not be looked for, so all but the vehicle is veiled"
-    found = made.attempt(failure, lambda: _by_still(find(pictures), len(pictures)))
+    found = made.attempt(
+        lambda error: Reason("redaction_failed", {"error": error}), lambda: _by_still(find(pictures), len(pictures))
+    )
     return found if found is not None else [None] * len(pictures)
 
 
@@ -196,31 +204,33 @@ def _pictures(
     """Every still redacted, the vehicle cut out of each, and a copy of each to draw on."""
     files: dict[str, bytes] = {}
     overlay = Overlay(
-        violation.sightings, ruled_by(camera.site, violation.rule), violation.measurement, _lines(violation, camera)
+        violation.sightings, geometry_of(camera.site, violation.rule), violation.measurement, _lines(violation, camera)
     )
     for (name, still), others in zip(named.items(), objects, strict=True):
         box = stills.box_at(violation.sightings, still.captured_s)
-        image = stills.redacted(still.rgb, others, SeenObject(box, violation.class_id) if box else None)
-        files[name] = stills.jpeg(image, quality)
-        if box and (crop := stills.cropped(image, box)):
-            files[_beside(name, VEHICLE)] = stills.jpeg(crop, quality)
+        image = stills.redact(still.rgb, others, SeenObject(box, violation.class_id) if box else None)
+        files[name] = stills.encode_jpeg(image, quality)
+        if box and (crop := stills.crop(image, box)):
+            files[_beside(name, VEHICLE)] = stills.encode_jpeg(crop, quality)
         files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, camera.site))
     return files
 
 
 def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -> bytes:
-    return stills.jpeg(drawn(image, overlay, box, captured), DRAWING_QUALITY)
+    return stills.encode_jpeg(draw_overlay(image, overlay, box, captured), DRAWING_QUALITY)
 
 
 def _add_plate(
     made: _Collector, sighting: PlateSighting, segments: Sequence[Segment], fetch: FrameFetcher, quality: int
 ) -> None:
     """Add the plate, cut out of the very frame in which it was read."""
-    found = made.attempt("No still of the plate", lambda: fetch(segments, [sighting.captured_s]))
+    found = made.attempt(
+        lambda error: Reason("plate_still_failed", {"error": error}), lambda: fetch(segments, [sighting.captured_s])
+    )
     if found and not found[0].shows(sighting.captured_s):
-        made.miss(f"No still of the plate: the frame of {moment(sighting.captured_s):%H:%M:%S.%f} UTC is not kept")
-    elif found and (cut := plate_still(found[0], sighting, quality)):
-        made.files[PLATE] = cut
+        made.miss(Reason("plate_still_gone", {"at": f"{moment(sighting.captured_s):%H:%M:%S.%f}"}))
+    elif found and (cut := stills.crop_plate(found[0].rgb, sighting.xyxy_px)):
+        made.files[PLATE] = stills.encode_jpeg(cut, quality)
 
 
 def _beside(still: str, name: str) -> str:
@@ -234,23 +244,25 @@ def _lines(violation: Violation, camera: CameraSite) -> Sequence[str]:
 
 
 def _plan(violation: Violation, camera: CameraSite, wanted: Mapping[str, float]) -> bytes | None:
-    ruled = ruled_by(camera.site, violation.rule)
+    geometry = geometry_of(camera.site, violation.rule)
     measured, calibration = violation.measurement, camera.site.calibration
-    return draw_plan(violation.sightings, tuple(wanted.values()), measured, calibration, ruled)
+    return draw_plan(violation.sightings, tuple(wanted.values()), measured, calibration, geometry)
 
 
 def _add_clip(made: _Collector, violation: Violation, segments: Sequence[Segment]) -> doc.ClipRecord | None:
     """Add the uninterrupted recording around the decisive instant, and note what it lacks."""
     run = _run_around(segments, violation.decisive_s)
-    content = made.attempt("The clip could not be made", lambda: to_mp4(run)) if run else None
+    if not run:
+        return None
+    content = made.attempt(lambda error: Reason("clip_failed", {"error": error}), lambda: to_mp4(run))
     if content is None:
         return None
     made.files[CLIP] = content
     began_s, ended_s = min(s.began_s for s in run), max(s.ended_s for s in run)
     if began_s > violation.began_s + SHORT_S:
-        made.miss(f"The clip begins {began_s - violation.began_s:.1f} s after the first instant of proof")
+        made.miss(Reason("clip_begins_late", {"late_s": began_s - violation.began_s}))
     if ended_s < violation.ended_s - SHORT_S:
-        made.miss(f"The clip ends {violation.ended_s - ended_s:.1f} s before the last instant of proof")
+        made.miss(Reason("clip_ends_early", {"early_s": violation.ended_s - ended_s}))
     return doc.ClipRecord(file=CLIP, began=moment(began_s), ended=moment(ended_s))
 
 
@@ -276,7 +288,7 @@ def _instant(
     made: _Collector, name: str, at_s: float, still: Still | None, files: Mapping[float, str]
 ) -> doc.InstantRecord:
     if still and abs(still.captured_s - at_s) > FAR_S:
-        made.miss(f"The still of the instant {name} is {abs(still.captured_s - at_s):.1f} s from it")
+        made.miss(Reason("still_apart", {"instant": name, "apart_s": abs(still.captured_s - at_s)}))
     return doc.InstantRecord(
         name=name,
         captured=moment(at_s),

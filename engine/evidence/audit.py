@@ -1,8 +1,8 @@
-"""Is all the evidence of an engine there, unchanged, in its order, and nothing that the engine did not put there?
+"""Audits all evidence of an engine: complete, unchanged, in order, and without anything that the engine did not write.
 
-Every case is verified by itself, then its place in the chain: each number once, each seal naming the one before it.
-Against the engine's own memory (`chain.db`, where it lies beside the cases) a changed seal and a missing tail show,
-too; and against the register's entries whatever was taken away, had somebody taken that memory away as well.
+Every case is verified alone, then its place in the chain: each number once, each seal naming the one before it. The
+engine's own record (`chain.db` beside the cases) shows a changed seal and missing last cases; the ledger's entries show
+what was removed even if that record was removed too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from engine.errors import EvidenceError
-from engine.evidence.chain import CHAIN, NOTHING, Seal, SealedCase, remembered
-from engine.evidence.folder import ASIDE, place
+from engine.evidence.chain import CHAIN, NO_SEAL, Seal, SealedCase, committed_seals
+from engine.evidence.folder import ASIDE, case_folder
 from engine.evidence.keys import PublicKey
 from engine.evidence.manifest import CASE, SEAL, read_seal, verify_case
 from engine.types import Entry, document
@@ -22,24 +22,25 @@ from engine.types import Entry, document
 
 @dataclass(frozen=True, slots=True)
 class ChainLink:
-    """A seal that was found, and where."""
+    """A seal that was found."""
 
     where: str
+    """The case's folder, relative to the root."""
     seal: Seal
     sha256: str
 
 
 @dataclass(slots=True)
 class EvidenceAudit:
-    """What was found below a root."""
+    """Result of an audit."""
 
     cases: int = 0
     links: dict[str, list[ChainLink]] = field(default_factory=dict)
     """By the chain's name."""
     serials: set[str] = field(default_factory=set)
-    """Of the devices that made the cases."""
+    """Serial numbers of the devices that made the cases."""
     problems: list[str] = field(default_factory=list)
-    """A sentence each."""
+    """One sentence each; empty if all is well."""
 
 
 def audit(
@@ -48,14 +49,14 @@ def audit(
     entries: Iterable[Entry] | None = None,
     removed: Mapping[str, str] | None = None,
 ) -> EvidenceAudit:
-    """Verify every case below `root` and the chain; with `entries` also that the register's cases are all there.
+    """Verify every case below `root` and the chain; with `entries` also that all cases of the ledger are there.
 
-    Of the entries those count whose device made a case below the root, or all where there is no case. `removed` are the
-    cases that retention took away, by id, with the SHA-256 of their seals: a link that the engine remembers as just
-    that seal is not missing. Slow: every byte is read. Raises EvidenceError where `chain.db` cannot be read.
+    Only entries of devices that made a case below the root count, or all if there is no case. `removed` has the cases
+    that retention removed: id to the SHA-256 of the seal; a link with exactly that seal is not missing. Slow: reads
+    every byte. Raises EvidenceError if `chain.db` cannot be read.
     """
     found = EvidenceAudit()
-    own = remembered(root / CHAIN)
+    own = committed_seals(root / CHAIN)
     gone = {seal.number for seal in _removed(own, removed or {})}
     for folder in sorted(path for path in root.glob("[0-9]*/[0-9]*/[0-9]*/*") if path.is_dir()):
         _verify(found, root, folder, keys)
@@ -63,7 +64,7 @@ def audit(
         links.sort(key=lambda link: (link.seal.number, link.where))
     for _, links in sorted(found.links.items()):
         found.problems += [*_repeated(links), *_unlinked(links), *_missing(links, own, gone)]
-    found.problems += _unlike(found, own, gone)
+    found.problems += _differing(found, own, gone)
     found.problems += _not_in_ledger(found, root, entries) if entries is not None else ()
     return found
 
@@ -71,7 +72,7 @@ def audit(
 def _verify(found: EvidenceAudit, root: Path, folder: Path, keys: Sequence[PublicKey]) -> None:
     where = folder.relative_to(root).as_posix()
     if ASIDE in folder.name:
-        found.problems.append(f"{where}: is damaged and was put aside")
+        found.problems.append(f"{where}: is damaged and was set aside")
     else:
         found.cases += 1
         found.problems += [f"{where}: {line}" for line in verify_case(folder, keys)]
@@ -85,39 +86,39 @@ def _verify(found: EvidenceAudit, root: Path, folder: Path, keys: Sequence[Publi
 
 
 def _misplaced(found: EvidenceAudit, root: Path, folder: Path, where: str) -> Iterator[str]:
-    """A case in the folder of another day. Takes down the device besides."""
+    """Report a case in the folder of another day. Also notes the device's serial number."""
     try:
         record = document.decode((folder / CASE).read_bytes(), source=CASE)
     except (OSError, EvidenceError):
         return
     found.serials.add(record.device.serial)
-    due = place(record.id, record.time.occurred.timestamp()).as_posix()
+    due = case_folder(record.id, record.time.occurred.timestamp()).as_posix()
     if record.id == folder.name and due != where:
         yield f"{where}: belongs to {due}"
 
 
 def _missing(links: Sequence[ChainLink], own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
-    """The numbers of a chain that no folder has: by their cases, where the engine remembers them."""
+    """The numbers of a chain that no folder has, with their cases if `chain.db` has them."""
     name, there = links[0].seal.chain, sorted({link.seal.number for link in links})
     known = {seal.number: seal.case for sealed in own if (seal := sealed.read()).chain == name}
-    yield from (_told(name, number, known[number]) for number in sorted(known.keys() - {*there} - {*gone}))
+    yield from (_missing_number(name, number, known[number]) for number in sorted(known.keys() - {*there} - {*gone}))
     for before, after in pairwise([0, *there]):
         unknown = after - before - 1 - sum(before < number < after for number in known)
         if unknown == 1 and after == before + 2:
-            yield _told(name, before + 1, "")
+            yield _missing_number(name, before + 1, "")
         elif unknown:
-            yield f"chain {name}: {unknown} number(s) between {before} and {after} are missing"
+            yield f"chain {name}: {unknown} numbers between {before} and {after} are missing"
 
 
 def _removed(own: Sequence[SealedCase], removed: Mapping[str, str]) -> Iterator[Seal]:
-    """The seals, as the engine remembers them, of cases that are no longer kept."""
+    """The committed seals of cases that retention removed."""
     for sealed in own:
         seal = sealed.read()
         if removed.get(seal.case) == sealed.sha256:
             yield seal
 
 
-def _told(chain: str, number: int, case: str) -> str:
+def _missing_number(chain: str, number: int, case: str) -> str:
     return f"chain {chain}: number {number} is missing" + (f": case {case}" if case else "")
 
 
@@ -129,36 +130,36 @@ def _repeated(links: Sequence[ChainLink]) -> Iterator[str]:
 
 def _unlinked(links: Sequence[ChainLink]) -> Iterator[str]:
     """Seals that do not name the one before them."""
-    if links[0].seal.number == 1 and links[0].seal.previous_sha256 != NOTHING:
-        yield f"{links[0].where}: is the first of its chain, but names one before it"
+    if links[0].seal.number == 1 and links[0].seal.previous_sha256 != NO_SEAL:
+        yield f"{links[0].where}: is the first of its chain, but its seal names one before it"
     for one, other in pairwise(links):
         if other.seal.number == one.seal.number + 1 and other.seal.previous_sha256 != one.sha256:
-            yield f"{other.where}: does not follow {one.where}: its seal names another one before it"
+            yield f"{other.where}: does not follow {one.where}: its seal names another seal before it"
 
 
-def _unlike(found: EvidenceAudit, own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
-    """What the engine does not remember like this. Of a chain without a case nothing was said yet."""
+def _differing(found: EvidenceAudit, own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
+    """Report what differs from `chain.db`, and the numbers of a chain of which no folder is left."""
     seals = {sealed.sha256: sealed.read() for sealed in own}
     names = {seal.chain for seal in seals.values()}
     for name in sorted(names - found.links.keys()):
         yield from (
-            _told(name, seal.number, seal.case)
+            _missing_number(name, seal.number, seal.case)
             for seal in seals.values()
             if seal.chain == name and seal.number not in gone
         )
     for name, links in sorted(found.links.items()):
         if name in names:
             yield from (
-                f"{link.where}: {SEAL}: is not the seal that the engine gave it, or it gave none"
+                f"{link.where}: {SEAL}: is not the seal that the engine committed"
                 for link in links
                 if link.sha256 not in seals
             )
         elif names:
-            yield from (f"{link.where}: is of the chain {name}, not of this engine's" for link in links)
+            yield from (f"{link.where}: belongs to the chain {name}, which is not this engine's" for link in links)
 
 
 def _not_in_ledger(found: EvidenceAudit, root: Path, entries: Iterable[Entry]) -> Iterator[str]:
-    """Between the register and the folders."""
+    """Report differences between the ledger and the folders."""
     links = {link.seal.case: link for several in found.links.values() for link in several if ASIDE not in link.where}
     known: set[str] = set()
     for entry in entries:
@@ -168,9 +169,9 @@ def _not_in_ledger(found: EvidenceAudit, root: Path, entries: Iterable[Entry]) -
             continue
         content = root / case.folder / CASE
         if not content.is_file():
-            yield f"{case.folder}: the register has it (sequence {entry.sequence}), it is not here"
+            yield f"{case.folder}: is in the ledger (sequence {entry.sequence}), but not here"
         elif content.read_bytes() != case.document:
-            yield f"{case.folder}: the register has another {CASE} (sequence {entry.sequence})"
+            yield f"{case.folder}: the ledger has another {CASE} (sequence {entry.sequence})"
         elif any(file.name == SEAL and file.sha256 != links[case.id].sha256 for file in case.files if case.id in links):
-            yield f"{case.folder}: the register has another {SEAL} (sequence {entry.sequence})"
-    yield from (f"{link.where}: the register does not have it" for case, link in links.items() if case not in known)
+            yield f"{case.folder}: the ledger has another {SEAL} (sequence {entry.sequence})"
+    yield from (f"{link.where}: is not in the ledger" for case, link in links.items() if case not in known)

@@ -14,10 +14,9 @@ from engine.config import EvidenceConfig
 from engine.errors import EvidenceError
 from engine.evidence.artifacts import EvidenceTools, make_artifacts, section_artifacts
 from engine.evidence.folder import Folders
-from engine.evidence.identity import case_id
 from engine.evidence.manifest import describe
-from engine.evidence.record import Artifacts, CameraSite, Origin, write_document
-from engine.evidence.report import reports
+from engine.evidence.record import Artifacts, CameraSite, Origin, case_id, write_document
+from engine.evidence.report import write_reports
 from engine.ingest.recordings import Recordings
 from engine.metrics import Metrics
 from engine.site import WatchedCamera
@@ -195,7 +194,7 @@ class FileEvidenceBuilder:
         )
         files = [describe(name, artifacts.files[name]) for name in sorted(artifacts.files)]
         record = write_document(case, violation, camera, self._origin, artifacts, files)
-        stored = self._folders.store(record, {**artifacts.files, **reports(document.encode(record))})
+        stored = self._folders.store(record, {**artifacts.files, **write_reports(document.encode(record))})
         self._count(camera.camera, artifacts)
         return stored
 

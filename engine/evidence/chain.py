@@ -1,17 +1,17 @@
-"""The seal of a case: its place in the engine's chain, signed; and the engine's memory of that chain.
+"""The seal of a case: its signed place in the engine's chain; and `chain.db`, the engine's record of the chain.
 
-Every engine has one chain for every evidence root, born with it under a name that no other has. A case's `seal.json`
-names the SHA-256 of its manifest, which names the SHA-256 of every other file, and the SHA-256 of the seal before it:
-so a case that is changed, taken away or slipped in shows, whoever holds the folders.
+Every evidence root has one chain with a unique name. A case's `seal.json` has the SHA-256 of its manifest, which has
+the SHA-256 of every other file, and the SHA-256 of the previous seal: a case that is changed, removed or inserted is
+detected, whoever holds the folders.
 
-The seal lies beside the manifest and not in it, because what a case *is* must not depend on what was proved before it:
-the same offence proved twice has the same document, manifest and files. Only its number would differ, and even that
-does not where this memory is kept: a case that was sealed is given the seal that it has.
+The seal is beside the manifest and not in it, because a case must not depend on the cases before it: the same offence
+built twice has the same document, manifest and files. Only its number could differ, and while `chain.db` exists it does
+not: a case that was sealed gets the same seal again.
 
-The seal is committed here before its case gets its place on the disk (`folder`): a crash between the two leaves a
-committed case among the incoming ones, and the next start puts it into its place. So the chain has no hole that the
-engine made, and no case has a place without a link. SQLite in its rollback mode with `synchronous=EXTRA`: what `commit`
-returned from survives a power cut (https://sqlite.org/pragma.html#pragma_synchronous).
+The seal is committed here before the case's folder is moved to its place (`folder`): after a crash between the two, the
+next start moves the committed case. So the engine leaves no hole in the chain, and no case in its place without a link.
+SQLite runs in its rollback mode with `synchronous=EXTRA`: what `commit` has written survives a power cut
+(https://sqlite.org/pragma.html#pragma_synchronous).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from engine.errors import EvidenceError
 from engine.evidence.keys import PublicKey, SigningKey
 
 CHAIN = "chain.db"
-NOTHING = "0" * 64
-"""What the first seal of a chain names as the one before it."""
+NO_SEAL = "0" * 64
+"""`previous_sha256` of the first seal of a chain."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS chain (name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS links (
@@ -55,30 +55,31 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     schema: Literal[1]
     chain: str
     number: Annotated[int, Meta(ge=1)]
-    """1, 2, 3 ... in the order of sealing, without holes."""
+    """1, 2, 3 ... in the order of sealing, without gaps."""
     case: str
     manifest_sha256: Sha256
     previous_sha256: Sha256
-    """Of the seal with the number before, the whole file; zeros in the first."""
+    """SHA-256 of the previous `seal.json`; zeros in the first."""
     public_key: Sha256 | None
-    """Of the key that signed this very file (32 bytes, hexadecimal); None: nobody did."""
+    """Public half of the key that signed this file (32 bytes, hexadecimal); None if it is not signed."""
 
     @property
     def key(self) -> PublicKey | None:
+        """`public_key` as a key; None if the file is not signed."""
         return PublicKey(self.public_key) if self.public_key else None
 
 
 @dataclass(frozen=True, slots=True)
 class SealedCase:
-    """A seal as it lies on the disk."""
+    """A seal as it is on the disk."""
 
     content: bytes
     """`seal.json`."""
     signature: bytes
-    """`seal.sig`: 64 bytes; empty where nobody signed."""
+    """`seal.sig`: 64 bytes; empty if it is not signed."""
 
     def read(self) -> Seal:
-        """Raises EvidenceError where the content is no seal."""
+        """Decode the content. Raises EvidenceError if it is not a seal."""
         try:
             return msgspec.json.decode(self.content, type=Seal)
         except (msgspec.DecodeError, ValueError) as error:
@@ -86,17 +87,18 @@ class SealedCase:
 
     @property
     def sha256(self) -> str:
+        """Of `seal.json`, lower-case hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 class Chain:
-    """What an engine remembers of its seals, in the file `path`. Raises EvidenceError where the file refuses.
+    """The engine's record of its seals, in the file `path`. Every method raises EvidenceError if the file refuses.
 
-    One engine writes. A connection is opened for every call: they are few, and nothing is left to be closed.
+    One engine writes. Every call opens a connection: calls are few, and nothing has to be closed.
     """
 
     def __init__(self, path: Path, owner: str, key: SigningKey | None) -> None:
-        """A chain that is not there yet is born as `owner-` and eight random digits."""
+        """Open the chain; a new one is named `owner-` and eight random digits."""
         self._path = path
         self._key = key
         with self._open() as connection:
@@ -106,15 +108,15 @@ class Chain:
                 connection.execute("INSERT INTO chain VALUES (?)", (name,))
 
     def next(self, case: str, manifest_sha256: str) -> SealedCase:
-        """The seal that the case has, else the next one of the chain, which is not committed yet."""
+        """The seal of the case if it was committed, else the next one of the chain, which is not committed yet."""
         with self._open() as connection:
             known = connection.execute(
                 "SELECT seal, signature FROM links WHERE case_id = ? AND manifest_sha256 = ?", (case, manifest_sha256)
             ).fetchone()
-            return SealedCase(*known) if known else self._forge(connection, case, manifest_sha256)
+            return SealedCase(*known) if known else self._make(connection, case, manifest_sha256)
 
     def commit(self, sealed: SealedCase) -> None:
-        """Make the seal durable; one that is there already is left alone."""
+        """Make the seal durable; does nothing if it is committed already."""
         seal = sealed.read()
         row = (seal.number, seal.case, seal.manifest_sha256, sealed.content, sealed.signature)
         with self._open() as connection:
@@ -122,11 +124,11 @@ class Chain:
                 connection.execute("INSERT INTO links VALUES (?, ?, ?, ?, ?)", row)
 
     def holds(self, sealed: SealedCase) -> bool:
-        """Was this very seal committed?"""
+        """True if exactly this seal was committed."""
         with self._open() as connection:
             return _holds(connection, sealed)
 
-    def _forge(self, connection: sqlite3.Connection, case: str, manifest_sha256: str) -> SealedCase:
+    def _make(self, connection: sqlite3.Connection, case: str, manifest_sha256: str) -> SealedCase:
         (name,) = connection.execute("SELECT name FROM chain").fetchone()
         last = connection.execute("SELECT number, seal FROM links ORDER BY number DESC LIMIT 1").fetchone()
         seal = Seal(
@@ -135,7 +137,7 @@ class Chain:
             number=last[0] + 1 if last else 1,
             case=case,
             manifest_sha256=manifest_sha256,
-            previous_sha256=hashlib.sha256(last[1]).hexdigest() if last else NOTHING,
+            previous_sha256=hashlib.sha256(last[1]).hexdigest() if last else NO_SEAL,
             public_key=self._key.public.hex if self._key else None,
         )
         content = msgspec.json.format(msgspec.json.encode(seal), indent=1) + b"\n"
@@ -151,22 +153,22 @@ class Chain:
             raise EvidenceError(f"{self._path}: {error}") from error
 
 
-def remembered(path: Path) -> Sequence[SealedCase]:
-    """Every seal that the engine remembers, ascending; none where there is no file. Raises EvidenceError."""
+def committed_seals(path: Path) -> Sequence[SealedCase]:
+    """Every seal in `chain.db`, in ascending order; empty if there is no file. Raises EvidenceError."""
     with _reading(path) as connection:
         query = "SELECT seal, signature FROM links ORDER BY number"
         return [SealedCase(*row) for row in connection.execute(query)] if connection else []
 
 
-def is_remembered(path: Path, sealed: SealedCase) -> bool:
-    """Was this very seal committed to the chain of that file? Raises EvidenceError."""
+def is_committed(path: Path, sealed: SealedCase) -> bool:
+    """True if exactly this seal is in `chain.db`. Raises EvidenceError."""
     with _reading(path) as connection:
         return connection is not None and _holds(connection, sealed)
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """A connection that changes nothing; None where there is no file."""
+    """A read-only connection; None if there is no file."""
     if not path.exists():
         yield None
         return

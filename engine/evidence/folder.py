@@ -1,9 +1,9 @@
-"""A case on the disk: `root/YYYY/MM/DD/<case id>/`, all of it or nothing.
+"""A case on the disk: `root/YYYY/MM/DD/<case id>/`, complete or absent.
 
-A folder is written beside the others in `root/.incoming`, synced, sealed (its seal is committed to the chain), and
-renamed into its place; so whoever sees a case sees the whole of it. What a crash left in `.incoming` is put into its
-place at the next start where its seal was committed, and swept away where it was not; what is no case at all, as a file
-that somebody laid there, is set aside in `root/.strange`. One engine writes below a root.
+A folder is written in `root/.incoming`, synced, sealed (its seal is committed to the chain) and moved to its place:
+a reader always sees a complete case. At the next start after a crash, a folder in `.incoming` is moved to its place if
+its seal was committed, and deleted if not; anything else that is found there is moved to `root/.strange`. One engine
+writes below a root.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ log = structlog.get_logger()
 
 INCOMING = ".incoming"
 ASIDE = ".damaged-"
-"""In the name of a folder that was put aside."""
+"""Part of the name of a damaged folder that was set aside."""
 CLAIM = ".claim"
-"""File that the one engine which writes below a root has locked."""
+"""File that is locked by the engine that writes below the root."""
 STRANGE = ".strange"
-"""Where that goes which lay among the incoming cases and is none."""
+"""Folder for stray files found among incoming cases."""
 
 
 class Folders:
     """Writes and finds the cases below a root."""
 
     def __init__(self, root: Path, owner: str, key: SigningKey | None) -> None:
-        """Make the root, claim it, and settle what a crash left half-done; `owner` names a new chain.
+        """Create and lock the root, and finish or delete what a crash left; `owner` is part of a new chain's name.
 
-        Raises EvidenceError, also where another process writes there.
+        Raises EvidenceError, also if another process writes there.
         """
         self._root = root
         try:
             (root / INCOMING).mkdir(parents=True, exist_ok=True)
-            weakref.finalize(self, os.close, _claimed(root))
+            weakref.finalize(self, os.close, _lock(root))
             self._chain = Chain(root / CHAIN, owner, key)
             for orphan in sorted((root / INCOMING).iterdir()):
                 self._settle(orphan)
@@ -56,17 +56,17 @@ class Folders:
             raise EvidenceError(f"{root}: {error}") from error
 
     def find(self, case: str, occurred_s: float) -> Case | None:
-        """The case, if it is there and whole. A damaged one is put aside as `<case id>.damaged-N`, never overwritten.
+        """The case if it is there and complete, else None. A damaged one is renamed to `<case id>.damaged-N` first.
 
-        Raises EvidenceError where the disk refuses.
+        Raises EvidenceError if the disk refuses.
         """
-        folder = place(case, occurred_s)
+        folder = case_folder(case, occurred_s)
         try:
             if not (self._root / folder).exists() and not self._finish(self._root / INCOMING / case):
                 return None
             if not verify_case(self._root / folder):
                 return load(self._root, folder)
-            _put_aside(self._root / folder)
+            _set_damaged_aside(self._root / folder)
         except OSError as error:
             raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
         return None
@@ -74,11 +74,11 @@ class Folders:
     def store(self, record: CaseDocument, files: Mapping[str, bytes]) -> Case:
         """Write a case with its document, manifest and seal.
 
-        Raises EvidenceError with nothing left behind, or, where its seal is committed, with what `find` will finish.
+        Raises EvidenceError; then nothing is left, or, if the seal is committed, `find` completes the case later.
         """
-        folder = place(record.id, record.time.occurred.timestamp())
+        folder = case_folder(record.id, record.time.occurred.timestamp())
         content = {**files, CASE: document.encode(record)}
-        content |= self._sealed(record.id, content)
+        content |= self._seal(record.id, content)
         sealed = SealedCase(content[SEAL], content.get(SIGNATURE, b""))
         incoming = self._root / INCOMING / record.id
         try:
@@ -89,8 +89,8 @@ class Folders:
             raise EvidenceError(f"{self._root / folder}: {error.strerror or error}") from error
         return _case(record, content, folder)
 
-    def _sealed(self, case: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
-        """The manifest of the files, its seal, and the signature if there is one."""
+    def _seal(self, case: str, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """The manifest of the files, its seal, and the signature if there is a key."""
         listed = tuple(describe(name, files[name]) for name in sorted(files))
         content = manifest.encode(Manifest(schema=1, case=case, files=listed))
         sealed = self._chain.next(case, describe(MANIFEST, content).sha256)
@@ -105,30 +105,30 @@ class Folders:
             raise
 
     def _settle(self, orphan: Path) -> None:
-        """Finish a case that a crash left behind, sweep away half of one, set aside what is none. Raises OSError."""
+        """Complete or delete a folder that a crash left; set anything else aside. Raises OSError."""
         if orphan.is_symlink() or not orphan.is_dir():
-            _set_aside(self._root, orphan)
+            _set_stray_aside(self._root, orphan)
         elif not self._finish(orphan):
-            log.warning("half-written case of a crash swept away", case=orphan.name)
+            log.warning("deleted a case that a crash left incomplete", case=orphan.name)
             shutil.rmtree(orphan)
 
     def _finish(self, incoming: Path) -> bool:
-        """Put a written case into its place, if its seal was committed. Raises OSError."""
+        """Move a written case to its place if its seal was committed. Raises OSError."""
         if not incoming.is_dir() or verify_case(incoming) or not self._chain.holds(read_seal(incoming)):
             return False
         record = document.decode((incoming / CASE).read_bytes(), source=str(incoming / CASE))
-        target = self._root / place(record.id, record.time.occurred.timestamp())
+        target = self._root / case_folder(record.id, record.time.occurred.timestamp())
         if target.exists():
             return False
-        log.warning("case that was sealed before a crash is put into its place", case=record.id)
+        log.warning("moved a case that was sealed before a crash to its place", case=record.id)
         _move(incoming, target)
         return True
 
 
-def _claimed(root: Path) -> int:
-    """The descriptor of a claim to write below the root, which ends with this process, however that ends.
+def _lock(root: Path) -> int:
+    """Lock the root and return the lock's file descriptor. The lock ends with this process, however that ends.
 
-    Two would sweep each other's cases away: raises EvidenceError where another process has it.
+    Two engines would delete each other's incoming cases. Raises EvidenceError if another process has the lock.
     """
     claim = os.open(root / CLAIM, os.O_RDWR | os.O_CREAT, 0o640)
     try:
@@ -139,13 +139,13 @@ def _claimed(root: Path) -> int:
     return claim
 
 
-def place(case: str, occurred_s: float) -> Path:
-    """The folder of a case, relative to the root; the day is UTC's."""
+def case_folder(case: str, occurred_s: float) -> Path:
+    """The folder of a case, relative to the root; days are UTC."""
     return Path(f"{document.moment(occurred_s):%Y/%m/%d}") / case
 
 
 def remove_folder(root: Path, folder: str) -> None:
-    """Take a case's folder away, and its day's where that was the last; done already is done. Raises EvidenceError."""
+    """Delete a case's folder if it exists, and empty folders of its day, month and year. Raises EvidenceError."""
     path = (root / folder).resolve()
     if root.resolve() not in path.parents:
         raise EvidenceError(f"{folder}: lies outside the evidence")
@@ -160,27 +160,29 @@ def remove_folder(root: Path, folder: str) -> None:
         raise EvidenceError(f"{path}: {error.strerror or error}") from error
 
 
-def _put_aside(folder: Path) -> None:
+def _set_damaged_aside(folder: Path) -> None:
     aside = _free(folder.with_name(f"{folder.name}{ASIDE}"))
-    log.error("a case's folder is damaged and was put aside", folder=str(folder), aside=aside.name)
+    log.error("a case's folder is damaged and was set aside", folder=str(folder), aside=aside.name)
     folder.rename(aside)
 
 
-def _set_aside(root: Path, stranger: Path) -> None:
-    """What the engine did not write is kept for whoever did, where it is in nobody's way."""
+def _set_stray_aside(root: Path, stray: Path) -> None:
+    """Keep something that the engine did not write, for its owner."""
     (root / STRANGE).mkdir(exist_ok=True)
-    aside = _free(root / STRANGE / f"{stranger.name}-")
-    log.error("no case, though it lay among the incoming ones: set aside", path=str(stranger), aside=str(aside))
-    stranger.rename(aside)
+    aside = _free(root / STRANGE / f"{stray.name}-")
+    log.error(
+        "found something among the incoming cases that is not a case: set aside", path=str(stray), aside=str(aside)
+    )
+    stray.rename(aside)
 
 
 def _free(path: Path) -> Path:
-    """The path with the first number behind it that nothing has yet."""
+    """The path with the first number appended that is not taken."""
     return next(found for n in itertools.count(1) if not os.path.lexists(found := path.with_name(f"{path.name}{n}")))
 
 
 def load(root: Path, folder: Path) -> Case:
-    """The case in a folder, which is relative to the root. Raises OSError, EvidenceError."""
+    """Read the case in `folder`, which is relative to the root. Raises OSError, EvidenceError."""
     listed = manifest.decode((root / folder / MANIFEST).read_bytes()).files
     names = [CASE, *(name for name in (MANIFEST, SEAL, SIGNATURE) if (root / folder / name).exists())]
     files = {name: (root / folder / name).read_bytes() for name in names}
@@ -189,7 +191,7 @@ def load(root: Path, folder: Path) -> Case:
 
 
 def _case(record: CaseDocument, files: Mapping[str, bytes], folder: Path, rest: tuple[EvidenceFile, ...] = ()) -> Case:
-    """Of files whose content is here, and the rest, which is described."""
+    """A case of files with their content, and of others that are described already."""
     described = (*rest, *(describe(name, content) for name, content in files.items()))
     return Case(
         id=record.id,
@@ -204,7 +206,7 @@ def _case(record: CaseDocument, files: Mapping[str, bytes], folder: Path, rest: 
 
 
 def _write(incoming: Path, files: Mapping[str, bytes]) -> None:
-    """A folder with the files, synced; nothing is left of it where that fails."""
+    """Write a folder with the files and sync it; deletes it if that fails."""
     try:
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
@@ -230,7 +232,7 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def _make_folders(folder: Path) -> None:
-    """mkdir -p that survives a power cut: every new name is synced in its parent."""
+    """mkdir -p that survives a power cut: a new name is durable once its parent folder is synced (fsync(2))."""
     if folder.is_dir():
         return
     _make_folders(folder.parent)

@@ -1,8 +1,7 @@
-"""The key that an engine signs its cases with: Ed25519 (RFC 8032), in PEM files that OpenSSL reads, too.
+"""The key that signs an engine's cases: Ed25519 (RFC 8032), in PEM files that OpenSSL also reads.
 
-The private key is a file that nobody but its owner may read; the public key lies beside it, to be given to whoever
-shall verify. A key is rotated by making a new one and naming it in the configuration: every seal says which key made
-it, so the old public key is kept for the cases that it signed.
+Only its owner may read the private key's file; the public key is beside it, for those who verify. To rotate, make a new
+key and name it in the configuration: every seal names its key, so keep the old public key for the cases that it signed.
 """
 
 from __future__ import annotations
@@ -19,22 +18,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from engine.errors import ConfigError
 
 ID_DIGITS = 16
-"""Of the public key, hexadecimal: what people compare."""
+"""Length of a key's id: the first hexadecimal digits of the public key, for people to compare."""
 PUBLIC_SUFFIX = ".pub"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """Tells whether a signature is of its private key."""
+    """Verifies signatures."""
 
     hex: str
     """The 32 bytes of the key (RFC 8032, 5.1.5), hexadecimal."""
 
     @property
     def id(self) -> str:
+        """Short form for people."""
         return self.hex[:ID_DIGITS]
 
     def has_signed(self, content: bytes, signature: bytes) -> bool:
+        """True if the signature is of this content and by this key."""
         try:
             Ed25519PublicKey.from_public_bytes(bytes.fromhex(self.hex)).verify(signature, content)
         except (InvalidSignature, ValueError):
@@ -44,7 +45,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """Signs. What is printed of it is its public half."""
+    """Signs. Its repr shows the public half only."""
 
     public: PublicKey
     _private: Ed25519PrivateKey = field(repr=False)
@@ -55,40 +56,40 @@ class SigningKey:
 
 
 def new_key(path: Path) -> PublicKey:
-    """Make a key: the private one at `path`, mode 0600, the public one at `path`.pub. Raises ConfigError."""
+    """Make a key pair: the private key at `path`, mode 0600, the public key at `path`.pub. Raises ConfigError."""
     private = Ed25519PrivateKey.generate()
     try:
         _write(path, _private_pem(private), 0o600)
         _write(path.with_name(path.name + PUBLIC_SUFFIX), public_pem(_public(private)), 0o644)
     except FileExistsError as error:
-        raise ConfigError(f"{error.filename}: is there already; a key is never overwritten") from error
+        raise ConfigError(f"{error.filename}: exists already; a key is never overwritten") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     return _public(private)
 
 
 def load_signing_key(path: Path) -> SigningKey:
-    """Read a private key; raises ConfigError, also where others than its owner may read the file."""
+    """Read a private key. Raises ConfigError, also if others than its owner may read the file."""
     mode = stat.S_IMODE(_read(path)[1].st_mode)
     if mode & 0o077:
         raise ConfigError(f"{path}: others can read this private key (mode {mode:04o}): chmod 600 it")
     try:
         private = serialization.load_pem_private_key(_read(path)[0], password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: is no private key in PEM without a password: {error}") from error
+        raise ConfigError(f"{path}: is not a private key in PEM without a password: {error}") from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise ConfigError(f"{path}: is a private key, but not of Ed25519")
+        raise ConfigError(f"{path}: is a private key, but not Ed25519")
     return SigningKey(_public(private), private)
 
 
 def load_public_key(path: Path) -> PublicKey:
-    """Read a public key; raises ConfigError."""
+    """Read a public key. Raises ConfigError."""
     try:
         public = serialization.load_pem_public_key(_read(path)[0])
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise ConfigError(f"{path}: is no public key in PEM: {error}") from error
+        raise ConfigError(f"{path}: is not a public key in PEM: {error}") from error
     if not isinstance(public, Ed25519PublicKey):
-        raise ConfigError(f"{path}: is a public key, but not of Ed25519")
+        raise ConfigError(f"{path}: is a public key, but not Ed25519")
     return PublicKey(public.public_bytes_raw().hex())
 
 
@@ -116,7 +117,7 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """A new file that never had another mode."""
+    """Write a new file that never has another mode: O_EXCL, and fchmod against the umask, before the content."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as stream:
         os.fchmod(descriptor, mode)

@@ -1,8 +1,7 @@
-"""What a case's folder consists of, and whether every byte of it is as it was written.
+"""The manifest of a case's folder, and the check that every byte is as it was written.
 
-`manifest.json` names every file of the folder with its SHA-256; `seal.json` names the manifest's, and the place of the
-case in the engine's chain (`chain`); `seal.sig` is the signature of the seal's bytes. These last two are the only files
-that the manifest does not name.
+`manifest.json` lists every file of the folder with its SHA-256, except itself and the next two; `seal.json` has the
+SHA-256 of the manifest and the case's place in the engine's chain (`chain`); `seal.sig` signs the bytes of the seal.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ MANIFEST = "manifest.json"
 SEAL = "seal.json"
 SIGNATURE = "seal.sig"
 REPORT = re.compile(r"report\.[a-z]+\.html")
-"""What is made of the document, and therefore not named in it."""
+"""Names of reports: they are made from the document, so the document does not list them."""
 BESIDE = frozenset({MANIFEST, SEAL, SIGNATURE})
-"""What the manifest does not name."""
+"""Files that the manifest does not list."""
 MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".mp4": "video/mp4",
@@ -39,25 +38,26 @@ MEDIA_TYPES = {
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`manifest.json`: what a case consists of."""
+    """`manifest.json`."""
 
     schema: Literal[1]
     case: str
     files: tuple[EvidenceFile, ...]
-    """Every file of the folder but this one and the seal's two, by name."""
+    """By name."""
 
 
 def describe(name: str, content: bytes) -> EvidenceFile:
-    """What a manifest says of a file."""
+    """The manifest's entry for a file. Raises KeyError for an unknown file type."""
     return EvidenceFile(name, MEDIA_TYPES[Path(name).suffix], len(content), hashlib.sha256(content).hexdigest())
 
 
 def encode(manifest: Manifest) -> bytes:
+    """UTF-8 JSON, indented, with a final newline."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
 def decode(content: bytes) -> Manifest:
-    """Raises EvidenceError where the content is no manifest."""
+    """Read a `manifest.json`. Raises EvidenceError if the content is not a manifest."""
     try:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, ValueError) as error:
@@ -65,16 +65,16 @@ def decode(content: bytes) -> Manifest:
 
 
 def read_seal(folder: Path) -> SealedCase:
-    """The seal of a folder, whatever it says. Raises OSError."""
+    """The seal of a folder, not checked. Raises OSError."""
     signature = folder / SIGNATURE
     return SealedCase((folder / SEAL).read_bytes(), signature.read_bytes() if signature.exists() else b"")
 
 
 def verify_case(folder: Path, keys: Sequence[PublicKey] = ()) -> list[str]:
-    """What is wrong with a case's folder, a sentence for each file; empty when every byte is as it was written.
+    """Problems of a case's folder, one sentence each; empty if every byte is as it was written.
 
-    Finds changed, missing and extra files, a document that is of another case or lists other files, a seal of another
-    manifest, a signature that is none. With `keys`: a case that nobody signed, or another key than these.
+    Finds changed, missing and extra files, a document of another case or with other files, a seal of another manifest,
+    and a wrong signature. With `keys` also a case that is not signed, or signed by another key.
     """
     try:
         content = (folder / MANIFEST).read_bytes()
@@ -99,12 +99,12 @@ def _differs(path: Path, file: EvidenceFile) -> str:
     except (OSError, KeyError) as error:
         return f"{file.name}: cannot be read: {error}"
     if found.sha256 != file.sha256:
-        return f"{file.name}: is not what was written: its SHA-256 differs"
-    return "" if found == file else f"{file.name}: the manifest describes it wrongly"
+        return f"{file.name}: was changed: its SHA-256 differs"
+    return "" if found == file else f"{file.name}: differs from its entry in the manifest"
 
 
 def _contradictions(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """Between manifest, document and the folder's name."""
+    """Contradictions between manifest, document and the folder's name."""
     if CASE not in (file.name for file in manifest.files):
         yield f"{CASE}: is missing"
         return
@@ -114,7 +114,7 @@ def _contradictions(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield str(error)
         return
     if not record.id == manifest.case == folder.name:
-        yield f"{CASE}: is of case {record.id}, the manifest of {manifest.case}, in the folder {folder.name}"
+        yield f"{CASE}: is case {record.id}, but the manifest is of {manifest.case} and the folder {folder.name}"
     if {*record.files} != {file for file in manifest.files if file.name != CASE and not REPORT.fullmatch(file.name)}:
         yield f"{CASE}: lists other files than the manifest"
 
@@ -127,18 +127,18 @@ def _seal_problems(folder: Path, manifest: Manifest, manifest_sha256: str, keys:
         yield f"{SEAL}: cannot be read: {error}"
         return
     if seal.case != manifest.case or seal.manifest_sha256 != manifest_sha256:
-        yield f"{SEAL}: is of another manifest than the one that is here"
+        yield f"{SEAL}: belongs to another manifest"
     yield from _signature_problems(sealed, seal, keys)
 
 
 def _signature_problems(sealed: SealedCase, seal: Seal, keys: Sequence[PublicKey]) -> Iterator[str]:
     if seal.key is None:
         if sealed.signature:
-            yield f"{SIGNATURE}: is here, though the seal says that nobody signed"
+            yield f"{SIGNATURE}: exists, but the seal says that it is not signed"
         if keys:
-            yield f"{SEAL}: nobody signed it"
+            yield f"{SEAL}: is not signed"
         return
     if not seal.key.has_signed(sealed.content, sealed.signature):
-        yield f"{SIGNATURE}: is no signature of {SEAL}"
+        yield f"{SIGNATURE}: is not a signature of {SEAL}"
     if keys and seal.key not in keys:
-        yield f"{SEAL}: was signed with the key {seal.key.id}, which is none of those given"
+        yield f"{SEAL}: is signed by the key {seal.key.id}, which is not one of the given keys"

@@ -1,7 +1,7 @@
-"""What is drawn on a copy of a still, for people: never on the still itself.
+"""Draws on a copy of a still, for people; the still itself stays untouched.
 
-The rule's zones, lines, arrow and lamps as the site has them; the vehicle's way with a mark at every sighting, and at
-the ends of the measurement the time between them; its box; and lines of text.
+The rule's zones, lines, arrow and lamps; the vehicle's path with a mark at every sighting, and the time between the
+ends of the measurement; its box; and lines of text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from engine.evidence.ruled import Ruled
+from engine.evidence.rule_geometry import RuleGeometry
 from engine.site import PointPx
 from engine.types import BoxPx, Measurement, Sighting
 
@@ -20,26 +20,26 @@ Pen = ImageDraw.ImageDraw
 ORANGE, CYAN, LIME = (255, 140, 0), (0, 210, 255), (120, 255, 80)
 WHITE, DARK = (255, 255, 255), (16, 16, 16)
 FILL_ALPHA = 24
-"""Of 255: what lies in a zone stays visible."""
+"""Of 255, so that everything in a zone stays visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What is the same on every still of a case."""
+    """What is drawn on every still of a case."""
 
     sightings: Sequence[Sighting]
-    ruled: Ruled
+    geometry: RuleGeometry
     measurement: Measurement | None
     lines: Sequence[str]
 
 
-def drawn(image: Image.Image, overlay: Overlay, box: BoxPx | None, captured: str) -> Image.Image:
-    """A copy with everything drawn on it; `box` is where the vehicle is, `captured` when that was, in words."""
+def draw_overlay(image: Image.Image, overlay: Overlay, box: BoxPx | None, captured: str) -> Image.Image:
+    """A copy with everything drawn on it; `box` is the vehicle's, `captured` the time as text."""
     image = image.copy()
     pen = ImageDraw.Draw(image, "RGBA")
     width = max(2, image.width // 640)
-    _draw_rule(pen, overlay.ruled, width)
-    _draw_way(pen, overlay.sightings, width)
+    _draw_rule(pen, overlay.geometry, width)
+    _draw_path(pen, overlay.sightings, width)
     if overlay.measurement:
         _draw_measurement(pen, overlay.sightings, overlay.measurement, width)
     if box:
@@ -48,19 +48,19 @@ def drawn(image: Image.Image, overlay: Overlay, box: BoxPx | None, captured: str
     return image
 
 
-def _draw_rule(pen: Pen, ruled: Ruled, width: int) -> None:
-    for name, polygon in ruled.zones.items():
+def _draw_rule(pen: Pen, geometry: RuleGeometry, width: int) -> None:
+    for name, polygon in geometry.zones.items():
         pen.polygon([*polygon], fill=(*CYAN, FILL_ALPHA))
         pen.line([*polygon, polygon[0]], fill=(*CYAN, 200), width=max(1, width // 2))
         _write(pen, max(polygon, key=lambda point: point[1]), name, CYAN, width)
-    for name, ends in ruled.lines.items():
+    for name, ends in geometry.lines.items():
         pen.line([*ends], fill=CYAN, width=2 * width)
         _write(pen, ends[0], name, CYAN, width)
-    if len(ruled.arrow) == 2:
-        _draw_arrow(pen, ruled.arrow[0], ruled.arrow[1], width)
-    for lamp in ruled.lamps:
+    if len(geometry.arrow) == 2:
+        _draw_arrow(pen, geometry.arrow[0], geometry.arrow[1], width)
+    for lamp in geometry.lamps:
         (x, y), r = lamp.centre_px, lamp.radius_px + 2 * width
-        pen.ellipse((x - r, y - r, x + r, y + r), outline=CYAN, width=width)  # no colour that a lamp has
+        pen.ellipse((x - r, y - r, x + r, y + r), outline=CYAN, width=width)  # cyan: no lamp has this colour
 
 
 def _draw_arrow(pen: Pen, tail: PointPx, head: PointPx, width: int) -> None:
@@ -70,16 +70,16 @@ def _draw_arrow(pen: Pen, tail: PointPx, head: PointPx, width: int) -> None:
     pen.polygon([head, *barbs], fill=LIME)
 
 
-def _draw_way(pen: Pen, sightings: Sequence[Sighting], width: int) -> None:
-    trail = [foot(sighting) for sighting in sightings]
-    if len(trail) > 1:
-        pen.line(trail, fill=ORANGE, width=width)
-    for x, y in trail:
+def _draw_path(pen: Pen, sightings: Sequence[Sighting], width: int) -> None:
+    points = [foot(sighting) for sighting in sightings]
+    if len(points) > 1:
+        pen.line(points, fill=ORANGE, width=width)
+    for x, y in points:
         pen.ellipse((x - width, y - width, x + width, y + width), fill=ORANGE)
 
 
 def _draw_measurement(pen: Pen, sightings: Sequence[Sighting], held: Measurement, width: int) -> None:
-    """Where and when the measured stretch begins and ends."""
+    """Mark the ends of the measured stretch, with its time and length."""
     span_s = held.ended_s - held.began_s
     marks = [(held.began_s, "0 s"), (held.ended_s, f"{span_s:.2f} s  {held.length_m:.2f} m")]
     for at_s, text in marks:
@@ -89,7 +89,7 @@ def _draw_measurement(pen: Pen, sightings: Sequence[Sighting], held: Measurement
 
 
 def foot(sighting: Sighting) -> PointPx:
-    """The middle of the box's lower edge."""
+    """Middle of the box's lower edge, image pixels."""
     left, _, right, bottom = sighting.xyxy_px
     return (left + right) / 2, bottom
 

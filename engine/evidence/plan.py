@@ -1,6 +1,6 @@
-"""The vehicle's way on the ground, seen from above and to scale: an SVG without words, the same in every language.
+"""The vehicle's path on the ground, seen from above and to scale: an SVG without words, for every language.
 
-Metres of the site's ground plane, turned so that the way goes to the right. Filled: the rule's zones; dashed: its
+Metres of the site's ground plane, turned so that the path goes to the right. Filled: the rule's zones; dashed: its
 lines; a dot for every sighting; the measured stretch is thick, with its length and time; numbers mark the instants of
 proof in their order.
 """
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.evidence.ruled import Ruled, lines_on_road, zones_on_road
+from engine.evidence.rule_geometry import RuleGeometry, lines_on_road, zones_on_road
 from engine.site import Calibration
 from engine.types import Floats, Measurement, Sighting
 
 WIDTH, HEIGHT = 760, 110
-"""Of the drawing, in its own units."""
+"""Size of the drawing, SVG user units."""
 MARGIN = 24
 LEAST_M, LEAST_ACROSS_M = 12.0, 5.0
 """The drawing shows at least this much of the road along and across."""
 SCALES_M = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-"""What the scale bar may stand for."""
+"""Possible lengths of the scale bar."""
 _STYLE = (
     "text{font:10px sans-serif;fill:#333}.z{fill:#00a0c8;fill-opacity:.13;stroke:#00a0c8;stroke-width:.8}"
     ".l{stroke:#0080a0;stroke-width:2;stroke-dasharray:5 3}.g{stroke:#ddd;stroke-width:.6}"
@@ -38,7 +38,7 @@ class _View:
     rotation: Floats
     """(2, 2) f8."""
     middle_m: Floats
-    """(2,) f8: what is shown in the middle of the drawing, turned already."""
+    """(2,) f8: the turned point in the middle of the drawing."""
     per_m: float
 
     def __call__(self, points_m: Floats) -> Floats:
@@ -51,32 +51,32 @@ def draw_plan(
     instants_s: Sequence[float],
     held: Measurement | None,
     calibration: Calibration | None,
-    ruled: Ruled,
+    geometry: RuleGeometry,
 ) -> bytes | None:
-    """The drawing; None where the vehicle's place on the ground is not known at two sightings or more."""
+    """Draw the plan: SVG in UTF-8; None if fewer than two sightings have a position on the ground."""
     placed = [(seen.captured_s, seen.position_m) for seen in sightings if seen.position_m is not None]
     if len(placed) < 2:
         return None
-    times_s, way_m = np.array([at for at, _ in placed]), np.array([position for _, position in placed])
-    view = _view(way_m)
+    times_s, path_m = np.array([at for at, _ in placed]), np.array([position for _, position in placed])
+    view = _view(path_m)
     parts = [*_grid(view)]
     if calibration is not None:
-        parts += [_polygon(view(corners)) for _, corners in zones_on_road(calibration, ruled)]
-        parts += [_path("l", view(ends)) for _, ends in lines_on_road(calibration, ruled)]
-    parts += [_path("w", view(way_m)), *_dots(view(way_m))]
+        parts += [_polygon(view(corners)) for _, corners in zones_on_road(calibration, geometry)]
+        parts += [_path("l", view(ends)) for _, ends in lines_on_road(calibration, geometry)]
+    parts += [_path("w", view(path_m)), *_dots(view(path_m))]
     if held is not None:
-        parts += _measured(view, times_s, way_m, held)
-    parts += [*_instants(view, times_s, way_m, instants_s), *_bar(view)]
+        parts += _measured(view, times_s, path_m, held)
+    parts += [*_instants(view, times_s, path_m, instants_s), *_bar(view)]
     return _document(parts)
 
 
-def _view(way_m: Floats) -> _View:
-    """Turned so that the way's chord points to the right, as large as fits."""
-    chord = way_m[-1] - way_m[0]
+def _view(path_m: Floats) -> _View:
+    """View in which the path's chord points to the right, as large as fits."""
+    chord = path_m[-1] - path_m[0]
     length_m = float(np.hypot(*chord))
     cos, sin = chord / length_m if length_m > 0.5 else (1.0, 0.0)
     rotation = np.array([[cos, sin], [-sin, cos]])
-    turned = way_m @ rotation.T
+    turned = path_m @ rotation.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     along_m, across_m = np.maximum(high - low, (LEAST_M, LEAST_ACROSS_M))
     per_m = min((WIDTH - 2 * MARGIN) / along_m, (HEIGHT - 2 * MARGIN) / across_m)
@@ -84,7 +84,7 @@ def _view(way_m: Floats) -> _View:
 
 
 def _grid(view: _View) -> Iterator[str]:
-    """A line every scale bar's length, so that anybody can measure."""
+    """Grid lines, one scale bar apart, so that distances can be read."""
     step = _scale_m(view) * view.per_m
     for number in range(int(WIDTH / step) + 1):
         yield f'<path class="g" d="M{number * step:.1f} 0V{HEIGHT}"/>'
@@ -93,7 +93,7 @@ def _grid(view: _View) -> Iterator[str]:
 
 
 def _scale_m(view: _View) -> int:
-    """The largest scale that takes up to a sixth of the width."""
+    """Largest scale that takes at most a sixth of the width."""
     fitting = [scale for scale in SCALES_M if scale * view.per_m <= WIDTH / 6]
     return fitting[-1] if fitting else SCALES_M[0]
 
@@ -103,30 +103,30 @@ def _dots(points: Floats) -> Iterator[str]:
         yield f'<circle class="d" cx="{x:.1f}" cy="{y:.1f}" r="1.8"/>'
 
 
-def _measured(view: _View, times_s: Floats, way_m: Floats, held: Measurement) -> Iterator[str]:
-    """The measured stretch; the sightings are where they were seen, so the chord need not be its very length."""
+def _measured(view: _View, times_s: Floats, path_m: Floats, held: Measurement) -> Iterator[str]:
+    """The measured stretch. Sightings are drawn where they were seen: the chord may differ from the measured length."""
     within = (times_s >= held.began_s - 1e-3) & (times_s <= held.ended_s + 1e-3)
-    ends_m = np.array([_at(times_s, way_m, held.began_s), _at(times_s, way_m, held.ended_s)])
-    points = view(np.vstack([ends_m[:1], way_m[within], ends_m[1:]]))
+    ends_m = np.array([_at(times_s, path_m, held.began_s), _at(times_s, path_m, held.ended_s)])
+    points = view(np.vstack([ends_m[:1], path_m[within], ends_m[1:]]))
     x, y = points.mean(axis=0)
     span_s = held.ended_s - held.began_s
     yield _path("m", points)
     yield f'<text x="{x:.1f}" y="{y + 22:.1f}" text-anchor="middle">{held.length_m:.2f} m · {span_s:.2f} s</text>'
 
 
-def _instants(view: _View, times_s: Floats, way_m: Floats, instants_s: Sequence[float]) -> Iterator[str]:
-    """Numbered from 1; those of one place share a mark."""
+def _instants(view: _View, times_s: Floats, path_m: Floats, instants_s: Sequence[float]) -> Iterator[str]:
+    """Marks of the instants, numbered from 1; instants at one place share a mark."""
     places: dict[tuple[float, float], list[int]] = {}
     for number, at_s in enumerate(instants_s, start=1):
-        x, y = view(_at(times_s, way_m, at_s)[None])[0]
+        x, y = view(_at(times_s, path_m, at_s)[None])[0]
         places.setdefault((round(float(x)), round(float(y))), []).append(number)
     for (x, y), numbers in places.items():
         yield f'<circle class="i" cx="{x}" cy="{y}" r="4"/>'
         yield f'<text x="{x}" y="{y - 9}" text-anchor="middle">{", ".join(map(str, numbers))}</text>'
 
 
-def _at(times_s: Floats, way_m: Floats, at_s: float) -> Floats:
-    return np.array([np.interp(at_s, times_s, way_m[:, axis]) for axis in range(2)])
+def _at(times_s: Floats, path_m: Floats, at_s: float) -> Floats:
+    return np.array([np.interp(at_s, times_s, path_m[:, axis]) for axis in range(2)])
 
 
 def _bar(view: _View) -> Iterator[str]:

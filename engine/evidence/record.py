@@ -1,25 +1,31 @@
-"""A case's document from what the rules, the site and the recording say."""
+"""Makes a case's id and its document from violation, site and artifacts."""
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from zoneinfo import ZoneInfo
 
 from engine.evidence.keys import SigningKey
-from engine.evidence.plate import plate_record
 from engine.rules.enforcement import stated_speed_kmh, stated_uncertainty_kmh
 from engine.site import Calibration, Certificate, Site
-from engine.types import EvidenceFile, Measurement, ModelRecord, Outcome, Sighting, Violation
+from engine.types import EvidenceFile, Measurement, ModelRecord, Outcome, Reason, Sighting, Violation
 from engine.types import document as doc
 from engine.types.document import moment
+
+PLATE = "plate.jpg"
+CELL_PX = 16
+"""Two boxes with their centres in one cell of this size are the same vehicle."""
+DIGITS = 12
+"""Hexadecimal digits of the hash in an id: 48 bits within one camera, kind and millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSite:
-    """A camera as a case names it."""
+    """A camera's name and its site."""
 
     camera: str
     site: Site
@@ -27,26 +33,44 @@ class CameraSite:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What is the same for all cases of a running engine."""
+    """What all cases of a running engine have in common."""
 
     device_serial: str
     model: ModelRecord
     key: SigningKey | None = None
-    """What cases are signed with; None: they are not."""
+    """Signs the cases; None if they are not signed."""
     liability: doc.Liability | None = None
-    """What the law says of the owner."""
+    """Liability of the owner, by the law."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """What could be made of the recording."""
+    """Files made from the recording."""
 
     files: Mapping[str, bytes]
     """Content by name."""
     instants: tuple[doc.InstantRecord, ...]
     clip: doc.ClipRecord | None
-    incomplete: tuple[str, ...]
-    """What is missing, one sentence each."""
+    incomplete: tuple[Reason, ...]
+    """What is missing."""
+
+
+def case_id(violation: Violation, camera: str, device_serial: str) -> str:
+    """`CAMERA-YYYYMMDDThhmmss.mmmZ-KIND-HASH`; safe as a file's name.
+
+    The same offence always has the same id. The hash covers what a second reading of the same footage finds again: the
+    device, the camera, the kind, the rule, the decisive instant to the millisecond, and the cell of the picture that
+    the vehicle was in, which separates two vehicles in one frame. It does not cover numbers of a process (track,
+    sequence), values that a longer recording may change (first and last instant, speed), or versions.
+    """
+    sighting = min(violation.sightings, key=lambda seen: abs(seen.captured_s - violation.decisive_s))
+    left, top, right, bottom = sighting.xyxy_px
+    column, row = int((left + right) / 2 // CELL_PX), int((top + bottom) / 2 // CELL_PX)
+    decisive_ms = round(violation.decisive_s * 1000)
+    facts = (device_serial, camera, violation.kind, violation.rule, str(decisive_ms), str(column), str(row))
+    digest = hashlib.sha256("\x1f".join(facts).encode()).hexdigest()[:DIGITS]
+    at = moment(decisive_ms / 1000)
+    return f"{camera}-{at:%Y%m%dT%H%M%S}.{decisive_ms % 1000:03d}Z-{violation.kind}-{digest}"
 
 
 def write_document(
@@ -57,7 +81,7 @@ def write_document(
     artifacts: Artifacts,
     files: Sequence[EvidenceFile],
 ) -> doc.CaseDocument:
-    """The whole `case.json`."""
+    """Make the whole `case.json`."""
     outcome, reasons = _outcome(violation, artifacts.incomplete)
     return doc.CaseDocument(
         schema=doc.SCHEMA,
@@ -78,7 +102,7 @@ def write_document(
         clip=artifacts.clip,
         trajectory=tuple(_point(sighting) for sighting in violation.sightings),
         files=tuple(files),
-        plate=plate_record(violation, [file.name for file in files]),
+        plate=_plate(violation, [file.name for file in files]),
         liability=origin.liability,
         section=_section(violation) if violation.section else None,
     )
@@ -90,7 +114,7 @@ def local_time(instant_s: float, site: Site) -> str:
 
 
 def speed_lines(violation: Violation) -> Sequence[str]:
-    """What a drawing says of the measurement; nothing for a kind without one."""
+    """Lines of text about the measurement, for a drawing; empty if there is none."""
     if violation.measurement is None:
         return ()
     speed = _speed(violation.measurement)
@@ -100,10 +124,10 @@ def speed_lines(violation: Violation) -> Sequence[str]:
     )
 
 
-def _outcome(violation: Violation, incomplete: Sequence[str]) -> tuple[Outcome, tuple[str, ...]]:
-    """What was proposed; an officer's matter where the evidence is incomplete."""
+def _outcome(violation: Violation, incomplete: Sequence[Reason]) -> tuple[Outcome, tuple[Reason, ...]]:
+    """The proposed outcome; `officer` if the evidence is incomplete."""
     if incomplete and violation.outcome.is_decided:
-        return Outcome.OFFICER, (*violation.reasons, "The evidence is incomplete: an officer has to decide.")
+        return Outcome.OFFICER, (*violation.reasons, Reason("evidence_incomplete"))
     return violation.outcome, violation.reasons
 
 
@@ -132,7 +156,7 @@ def _where(scene: CameraSite) -> doc.PlaceRecord:
 
 
 def _speed(measured: Measurement) -> doc.SpeedRecord:
-    """Rounded to 0.01 km/h, the uncertainty upwards: the statement never promises more than was found."""
+    """Rounds to 0.01 km/h, the uncertainty upwards, so that the document never claims more than was measured."""
     return doc.SpeedRecord(
         speed_kmh=stated_speed_kmh(measured),
         expanded_uncertainty_kmh=stated_uncertainty_kmh(measured),
@@ -178,6 +202,25 @@ def _section(violation: Violation) -> doc.SectionRecord:
     )
 
 
+def _plate(violation: Violation, files: Sequence[str]) -> doc.PlateRecord | None:
+    """The plate with the name of its still; None if no plate was read."""
+    if violation.plate is None:
+        return None
+    plate = violation.plate.plate
+    return doc.PlateRecord(
+        text=plate.text,
+        country=plate.country,
+        region=plate.region,
+        form=plate.form,
+        confidence=plate.confidence,
+        frames=plate.frames,
+        alternatives=tuple(doc.PlateReading(text=text, confidence=share) for text, share in plate.alternatives),
+        notes=plate.notes,
+        still=PLATE if PLATE in files else None,
+        marks=violation.marks,
+    )
+
+
 def _certificate(certificate: Certificate, at: dt.datetime) -> doc.CertificateRecord:
     return doc.CertificateRecord(
         number=certificate.number,
@@ -208,7 +251,7 @@ def _versions(catalogue: str, model: ModelRecord) -> doc.VersionsRecord:
 
 
 def _point(sighting: Sighting) -> doc.TrajectoryPoint:
-    """To a tenth of a pixel and a millimetre."""
+    """Rounds to 0.1 pixel and 1 mm."""
     left, top, right, bottom = (round(edge, 1) for edge in sighting.xyxy_px)
     at = sighting.position_m
     return doc.TrajectoryPoint(

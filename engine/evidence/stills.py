@@ -1,9 +1,9 @@
-"""Pictures of a case: what is veiled in them, and how they are written.
+"""Pictures of a case: redacts, cuts and encodes them.
 
-The rule of the veil: a case shows one vehicle. In every exported still each person is made unrecognisable, and so is
-the plate area of every vehicle but the one that the case is about, whose own plate area stays clear whatever overlaps
-it. A motorcycle's or bicycle's rider counts with the machine: of the others the whole is veiled. Where nobody could
-look for persons and vehicles, everything is veiled but the vehicle of the case. The clip is the untouched recording.
+A case shows one vehicle. In every exported still each person is made unrecognisable, and so is the plate area of every
+other vehicle; the plate area of the case's own vehicle stays clear, whatever overlaps it. A motorcycle or bicycle and
+its rider are one: of others the whole is redacted. If persons and vehicles could not be detected, everything but the
+case's vehicle is redacted. The clip is the untouched recording.
 """
 
 from __future__ import annotations
@@ -25,20 +25,26 @@ PLATE_SHARE = {
     VehicleClass.BICYCLE: 1.0,
     VehicleClass.PERSON: 1.0,
 }
-"""The plate area, or what is veiled as it: the lower share of the box."""
+"""The lower share of the box that is redacted as plate area."""
 OWN_SHARE = {**PLATE_SHARE, VehicleClass.MOTORCYCLE: 0.6, VehicleClass.BICYCLE: 0.6}
-"""The same of the vehicle of the case, which stays clear."""
+"""The same of the case's vehicle, which stays clear."""
 MARGIN = 0.05
-"""Boxes are veiled this share of their size beyond their edges."""
+"""Redaction exceeds a box by this share of its size on every side."""
 CELLS = 6
-"""A veiled area is averaged to this many cells across: a face or a plate is one or two of them."""
+"""A redacted area is averaged to this many cells across: a face or a plate is one or two of them."""
 SAME_IOU = 0.4
-"""A vehicle's box that overlaps the vehicle of the case by this much is taken for it."""
+"""A vehicle's box that overlaps the case's vehicle by this much is that vehicle."""
 FRAGMENT, SURE = 0.7, 0.35
-"""A vehicle's box that lies by this share within the vehicle of the case is another one only with this score: most that
-are less sure are parts of it."""
+"""A box of which this share lies within the case's vehicle is another vehicle only from this score on: most boxes below
+it are parts of the vehicle."""
 BEYOND_S = 0.5
-"""How far from the nearest sighting a vehicle's box may still be told."""
+"""A box is extrapolated at most this far beyond the first or last sighting."""
+
+
+PLATE_MARGIN = 0.25
+"""Margin around a plate, as a share of its width and height."""
+PLATE_WIDTH_PX = 240
+"""A narrower cut of a plate is enlarged for the eye; that adds no detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class SeenObject:
 
 
 def box_at(sightings: Sequence[Sighting], captured_s: float) -> BoxPx | None:
-    """Where the vehicle was, between its sightings on a straight line; None too far beyond the first or last."""
+    """The vehicle's box at an instant, interpolated linearly; None more than `BEYOND_S` outside the sightings."""
     times_s = np.array([sighting.captured_s for sighting in sightings])
     if not times_s[0] - BEYOND_S <= captured_s <= times_s[-1] + BEYOND_S:
         return None
@@ -60,37 +66,46 @@ def box_at(sightings: Sequence[Sighting], captured_s: float) -> BoxPx | None:
     return left, top, right, bottom
 
 
-def redacted(rgb: Bytes8, seen: Sequence[SeenObject] | None, own: SeenObject | None) -> Image.Image:
-    """The picture as it may be shown; `seen` is None where nobody could look, `own` is the vehicle of the case."""
+def redact(rgb: Bytes8, seen: Sequence[SeenObject] | None, own: SeenObject | None) -> Image.Image:
+    """The picture, (H, W, 3) u1, redacted; `seen` is None if detection failed, `own` is the case's vehicle."""
     image = Image.fromarray(rgb)
     clear = own and _pixels(own.xyxy_px if seen is None else _lower(own.xyxy_px, OWN_SHARE[own.class_id]), image.size)
     kept = image.crop(clear) if clear else None
     if seen is None:
-        _redact(image, (0, 0, *image.size), cells=4 * CELLS)
+        _average(image, (0, 0, *image.size), cells=4 * CELLS)
     else:
         for other in (one for one in seen if _is_other(one, own)):
             area = _lower(_grown(other.xyxy_px), PLATE_SHARE[other.class_id])
-            _redact(image, _pixels(area, image.size), cells=CELLS)
+            _average(image, _pixels(area, image.size), cells=CELLS)
     if clear and kept:
         image.paste(kept, clear)
     return image
 
 
-def cropped(image: Image.Image, box: BoxPx, *, margin: float = 0.15) -> Image.Image | None:
-    """The vehicle with a margin around it; None where it lies outside the picture."""
+def crop(image: Image.Image, box: BoxPx, *, margin: float = 0.15) -> Image.Image | None:
+    """The box with a margin, as a share of its size, on every side; None if it lies outside the picture."""
     area = _pixels(_grown(box, margin), image.size)
     return image.crop(area) if area else None
 
 
-def jpeg(image: Image.Image, quality: int) -> bytes:
-    """JFIF, full colour resolution."""
+def crop_plate(rgb: Bytes8, box: BoxPx) -> Image.Image | None:
+    """The plate with a margin, enlarged by a whole number if it is small; None if it lies outside the picture."""
+    cut = crop(Image.fromarray(rgb), box, margin=PLATE_MARGIN)
+    if cut is None:
+        return None
+    times = -(-PLATE_WIDTH_PX // cut.width)
+    return cut.resize((cut.width * times, cut.height * times), Image.Resampling.BICUBIC)
+
+
+def encode_jpeg(image: Image.Image, quality: int) -> bytes:
+    """JFIF; `subsampling=0` keeps the full colour resolution, which Pillow halves by default."""
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 
 def _is_other(one: SeenObject, own: SeenObject | None) -> bool:
-    """Not the vehicle of the case, nor a part of it. A person never is."""
+    """True unless the object is the case's vehicle or a part of it. A person is always another."""
     if own is None or one.class_id is VehicleClass.PERSON:
         return True
     common = _common(one.xyxy_px, own.xyxy_px)
@@ -99,8 +114,8 @@ def _is_other(one: SeenObject, own: SeenObject | None) -> bool:
     return one.score >= SURE or common < FRAGMENT * _area(one.xyxy_px)
 
 
-def _redact(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
-    """Average to square cells and smooth between them: what is averaged cannot be computed back."""
+def _average(image: Image.Image, area: tuple[int, int, int, int] | None, *, cells: int) -> None:
+    """Average to square cells, and smooth between them: an average cannot be inverted."""
     if area is None:
         return
     part = image.crop(area)
@@ -121,14 +136,14 @@ def _grown(box: BoxPx, margin: float = MARGIN) -> BoxPx:
 
 
 def _pixels(box: BoxPx, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-    """Whole pixels that hold the box, clipped to the picture; None where nothing is left."""
+    """Whole pixels that cover the box, clipped to the picture; None if nothing is left."""
     left, top = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
     right, bottom = min(size[0], int(np.ceil(box[2]))), min(size[1], int(np.ceil(box[3])))
     return (left, top, right, bottom) if left < right and top < bottom else None
 
 
 def _common(a: BoxPx, b: BoxPx) -> float:
-    """Area of the intersection."""
+    """Area of the intersection, square pixels."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return max(0.0, across) * max(0.0, down)
 

@@ -1,6 +1,6 @@
-"""The inquiry: between the rules and the evidence, whose vehicle is it, and does the second look bear the rule out?"""
+"""Identification, between rules and evidence: reads the plate, and confirms or drops suspicions."""
 
 from engine.identify.identifier import Looks, VehicleIdentifier
-from engine.identify.owner import Identification, StolenList, nobodys
+from engine.identify.owner import Identification, StolenList
 
-__all__ = ["Identification", "Looks", "StolenList", "VehicleIdentifier", "nobodys"]
+__all__ = ["Identification", "Looks", "StolenList", "VehicleIdentifier"]

@@ -1,4 +1,4 @@
-"""What confirms a suspicion, or lets it drop: a registry's answer to the plate, a classifier's look at the vehicle."""
+"""What confirms a suspicion or drops it: a registry's answer on the plate, a classifier's look at the vehicle."""
 
 from __future__ import annotations
 
@@ -12,39 +12,38 @@ from PIL import Image
 
 from engine.identify.owner import Identification
 from engine.stages import VehicleRegistry
-from engine.types import Bytes8, PlateSighting, Validity, VehicleView, Violation
+from engine.types import Bytes8, PlateSighting, Reason, VehicleView, Violation
 
 REMEMBERED = 500_000
-"""Plates, kinds and days of which a case was told."""
+"""Reported plates, kinds and days that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a look has made of a suspicion."""
+    """Result of looking at a suspicion: the reason that confirms it, or the metric's label if it is dropped."""
 
-    holds: bool
-    says: str
-    """For the case's reasons where it holds; the metric's label where it does not."""
+    confirmed: Reason | None
+    dropped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the second look has of a vehicle."""
+class Suspect:
+    """A vehicle under suspicion, as the second look has it."""
 
     violation: Violation
     plate: PlateSighting | None
     views: Callable[[int], Sequence[VehicleView]]
-    """So many frames that show it best; decoded when asked for."""
+    """Gives at most that many frames that show the vehicle best; decodes when called."""
 
 
-Confirmation = Callable[[Seen], Verdict]
+Confirmation = Callable[[Suspect], Verdict]
 """One way to confirm a suspicion. May raise whatever a model raises: the suspicion is dropped."""
 
 
 class RegistryConfirmation:
-    """By the plate: surely read, of the country, and of a vehicle whose paper the registry says has expired.
+    """Confirms if the plate is surely read, of the country, and the registry says that the vehicle's paper has expired.
 
-    At most one case a plate, kind and day at the place, by `day_of`.
+    At most one case per plate, kind and local day.
     """
 
     def __init__(
@@ -52,78 +51,79 @@ class RegistryConfirmation:
         registry: VehicleRegistry,
         rules: Identification,
         day_of: Callable[[int, float], str],
-        told: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
+        reported: Callable[[], Iterable[tuple[str, str, str]]] = tuple,
     ) -> None:
-        """`day_of` names the local day of a camera's instant; `told` gives plate, kind and day of earlier cases, when
-        it is first asked."""
+        """`day_of` gives the local day of a camera's instant; `reported` gives plate, kind and day of earlier cases: it
+        is called once, at the first suspicion."""
         self._registry = registry
         self._rules = rules
         self._day_of = day_of
-        self._earlier = told
-        self._told: OrderedDict[tuple[str, str, str], None] | None = None
+        self._earlier = reported
+        self._reported: OrderedDict[tuple[str, str, str], None] | None = None
 
-    def __call__(self, seen: Seen) -> Verdict:
-        violation, plate = seen.violation, seen.plate.plate if seen.plate else None
-        if plate is None or not self._rules.names(plate):
-            return Verdict(False, "plate_unsure")
+    def __call__(self, suspect: Suspect) -> Verdict:
+        violation, plate = suspect.violation, suspect.plate.plate if suspect.plate else None
+        if plate is None or not self._rules.names_owner(plate):
+            return Verdict(None, "plate_unsure")
+        if self._reported is None:
+            self._reported = OrderedDict.fromkeys(self._earlier())
         key = (plate.text, violation.kind, self._day_of(violation.camera, violation.decisive_s))
-        if key in self._known():
-            return Verdict(False, "told_today")
+        if key in self._reported:
+            return Verdict(None, "reported_today")
         answer = self._registry.ask(plate.text, violation.kind, violation.decisive_s)
-        if answer.validity is not Validity.EXPIRED:
-            return Verdict(False, f"registry_{answer.validity.value}")
-        self._remember(key)
-        return Verdict(True, answer.says)
-
-    def _known(self) -> OrderedDict[tuple[str, str, str], None]:
-        if self._told is None:
-            self._told = OrderedDict.fromkeys(self._earlier())
-        return self._told
-
-    def _remember(self, key: tuple[str, str, str]) -> None:
-        told = self._known()
-        told[key] = None
-        while len(told) > REMEMBERED:
-            told.popitem(last=False)
+        if answer.reason is None:
+            return Verdict(None, f"registry_{answer.validity.value}")
+        self._reported[key] = None
+        while len(self._reported) > REMEMBERED:
+            self._reported.popitem(last=False)
+        return Verdict(answer.reason)
 
 
-class Scores(Protocol):
-    """A classifier: how likely the offence is in every crop."""
+class Classifier(Protocol):
+    """Says how likely a crop shows the offence."""
 
     @property
     def name(self) -> str: ...
 
-    def score(self, crops: Sequence[Bytes8]) -> Sequence[float]: ...
+    def score(self, crops: Sequence[Bytes8]) -> Sequence[float]:
+        """A probability for every crop, (H, W, 3) u1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierConfirmation:
-    """By the crops of several frames: at least `at_least` of them, and as many as are asked for, show it."""
+    """Confirms if at least `at_least` of at most `frames` crops score `threshold` or more."""
 
-    classifier: Scores
+    classifier: Classifier
     region: tuple[float, float, float, float]
     """Left, top, right, bottom as fractions of the vehicle's box."""
     threshold: float
     frames: int
     at_least: int
 
-    def __call__(self, seen: Seen) -> Verdict:
-        crops = [crop for view in seen.views(self.frames) if (crop := cut(view, self.region)) is not None]
+    def __call__(self, suspect: Suspect) -> Verdict:
+        crops = [crop for view in suspect.views(self.frames) if (crop := cut(view, self.region)) is not None]
         if len(crops) < self.at_least:
-            return Verdict(False, "too_few_frames")
+            return Verdict(None, "too_few_frames")
         scores = np.asarray(self.classifier.score(crops), np.float64)
         positive = int((scores >= self.threshold).sum())
         if positive < self.at_least:
-            return Verdict(False, "classifier_negative")
-        name, count, mean = self.classifier.name, len(crops), f"{scores.mean():.2f}"
+            return Verdict(None, "classifier_negative")
         return Verdict(
-            True,
-            f"Classifier {name} sees it in {positive} of {count} frames at {self.threshold:g} or above, mean {mean}.",
+            Reason(
+                "classifier_confirmed",
+                {
+                    "classifier": self.classifier.name,
+                    "positive": positive,
+                    "frames": len(crops),
+                    "threshold": self.threshold,
+                    "mean": float(scores.mean()),
+                },
+            )
         )
 
 
 def cut(view: VehicleView, region: tuple[float, float, float, float]) -> Bytes8 | None:
-    """The part of the vehicle that a classifier wants; None where it lies outside the picture."""
+    """The classifier's part of the vehicle, (H, W, 3) u1; None if it lies outside the picture."""
     left, top, right, bottom = view.xyxy_px
     width, height = right - left, bottom - top
     x0, y0, x1, y1 = region
@@ -135,5 +135,5 @@ def cut(view: VehicleView, region: tuple[float, float, float, float]) -> Bytes8 
 
 
 def resized(crop: Bytes8, size_px: tuple[int, int]) -> Bytes8:
-    """(H, W, 3) u1 at the size that a classifier wants."""
+    """The crop, (H, W, 3) u1, at another size (width, height)."""
     return np.asarray(Image.fromarray(crop).resize(size_px, Image.Resampling.BILINEAR))

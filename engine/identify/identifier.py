@@ -1,7 +1,8 @@
-"""Names the vehicle of every violation, and looks whether suspicions hold: in the kept recording, whole frames."""
+"""Reads the plate of every violation's vehicle and checks suspicions, in whole frames of the recording."""
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +11,8 @@ from types import MappingProxyType
 
 import structlog
 
-from engine.identify.budget import Budget
-from engine.identify.confirmation import Confirmation, Seen, Verdict
-from engine.identify.owner import Identification, with_owner
+from engine.identify.confirmation import Confirmation, Suspect, Verdict
+from engine.identify.owner import UNREAD, Identification, with_owner
 from engine.identify.views import views
 from engine.ingest.recordings import Recordings
 from engine.metrics import Metrics
@@ -20,14 +20,22 @@ from engine.rules.second_look import LookRule
 from engine.section import SectionControl
 from engine.site import Rule, Site
 from engine.stages import FrameFetcher, PlateReader
-from engine.types import Findings, PlateSighting, RuleFinding, SectionCrossing, Suspicion, VehicleView, Violation
+from engine.types import (
+    Findings,
+    PlateSighting,
+    Reason,
+    RuleFinding,
+    SectionCrossing,
+    Suspicion,
+    VehicleView,
+    Violation,
+)
 
 log = structlog.get_logger()
 
 REMEMBERED = 1024
-"""Vehicles whose plate is known still: the same vehicle may break a second rule."""
-UNREAD = "No plate could be read"
-NO_READER = "No plate reader is installed"
+"""Plates of this many vehicles are remembered: the same vehicle may break a second rule."""
+NO_READER = Reason("plate_reader_absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,32 @@ class Looks:
     recordings: Recordings
     fetch_frames: FrameFetcher
     reader: PlateReader | None
-    """None: no plate is read on this machine, and an officer identifies every vehicle."""
+    """None if no plate is read on this machine: an officer identifies every vehicle."""
     frames: int = 4
     """A plate is looked for in at most this many frames."""
+
+
+class Budget:
+    """Limits how many vehicles are looked at: a mean rate, with a burst of one minute.
+
+    It fills in capture time, so a recording that is played fast gets the same looks as one played slowly.
+    """
+
+    def __init__(self, a_minute: float) -> None:
+        self._most = max(1.0, a_minute)
+        self._a_second = a_minute / 60.0
+        self._left = self._most
+        self._at_s = -math.inf
+
+    def take(self, at_s: float) -> bool:
+        """Take one look at a capture time; False if none is left. A clock that goes back fills nothing."""
+        if at_s > self._at_s:
+            gained = 0.0 if math.isinf(self._at_s) else (at_s - self._at_s) * self._a_second
+            self._left, self._at_s = min(self._most, self._left + gained), at_s
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
 
 
 class VehicleIdentifier:
@@ -55,7 +86,7 @@ class VehicleIdentifier:
         confirm: Mapping[str, Confirmation] = MappingProxyType({}),
         sections: SectionControl | None = None,
     ) -> None:
-        """`site_of` and `names` by camera index; cameras may come and go. `confirm` by kind of violation."""
+        """`site_of` and `names` by camera index, looked up at every call; `confirm` by kind of violation."""
         self._site_of = site_of
         self._names = names
         self._looks = looks
@@ -66,7 +97,7 @@ class VehicleIdentifier:
         self._budgets: dict[int, dict[str, Budget]] = {}
         """By camera and rule."""
         self._known: OrderedDict[int, PlateSighting] = OrderedDict()
-        """By track, surely read plates only."""
+        """By track; surely read plates only."""
 
     def add_camera(self, index: int, camera: object = None) -> None:
         """Accept the violations of one more camera; nothing is kept of it before its first suspicion."""
@@ -76,13 +107,14 @@ class VehicleIdentifier:
         self._budgets.pop(index, None)
 
     def identify(self, findings: Findings) -> Sequence[Violation]:
-        """The violations with their plates, in their order; suspicions that are not confirmed are dropped and
-        counted."""
-        found = [violation for finding in findings.found for violation in self._look_at(finding)]
+        """The violations with their plates, in their order, then those of sections. Drops and counts suspicions that
+        are not confirmed."""
+        found = [violation for finding in findings.found for violation in self._examine(finding)]
         drives = self._sections.settle() if self._sections else []
         return [*found, *(with_owner(drive, drive.plate, self._rules) for drive in drives)]
 
-    def _look_at(self, finding: RuleFinding) -> Iterator[Violation]:
+    def _examine(self, finding: RuleFinding) -> Iterator[Violation]:
+        """The violation with its plate; nothing if it is dropped or handed to the sections."""
         violation = finding if isinstance(finding, Violation) else finding.violation
         if violation is not finding and not self._may_look(violation):
             return
@@ -106,50 +138,52 @@ class VehicleIdentifier:
             return
         try:
             self._sections.take(found, sighting)
-        except Exception as error:  # noqa: BLE001 - as in `_identify`: a drive less is measured
-            log.error("crossing not taken", camera=self._names[crossing.camera], error=str(error))
+        except Exception as error:  # noqa: BLE001 - as in `_identify`: only this drive is not measured
+            log.error("the sections did not take a crossing", camera=self._names[crossing.camera], error=str(error))
             self._drop(crossing, "failed")
 
     def _may_look(self, violation: Violation) -> bool:
-        """Does the rule's budget allow one more look?"""
+        """True if the rule's budget allows one more look; drops the violation if not."""
         rule = self._rule(violation)
         if not isinstance(rule, LookRule):
             return True
         budget = self._budgets.setdefault(violation.camera, {}).setdefault(rule.name, Budget(rule.a_minute))
-        allowed = budget.grants(violation.decisive_s)
+        allowed = budget.take(violation.decisive_s)
         if not allowed:
             self._drop(violation, "budget")
         return allowed
 
     def _confirmed(self, violation: Violation, sighting: PlateSighting | None) -> Violation | None:
-        """The suspicion as a violation, or None where the look does not bear it out."""
+        """The suspicion as a violation; None if it is not confirmed."""
         confirm = self._confirm.get(violation.kind)
         try:
-            seen = Seen(violation, sighting, partial(self._views, violation))
-            verdict = confirm(seen) if confirm else Verdict(False, "no_means")
-        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, nobody is accused
-            log.error("suspicion not looked at", kind=violation.kind, error=str(error))
-            verdict = Verdict(False, "failed")
-        if not verdict.holds:
-            self._drop(violation, verdict.says)
+            suspect = Suspect(violation, sighting, partial(self._views, violation))
+            verdict = confirm(suspect) if confirm else Verdict(None, "no_means")
+        except Exception as error:  # noqa: BLE001 - a decoder or model may raise anything; the suspicion is dropped
+            log.error("a suspicion could not be checked", kind=violation.kind, error=str(error))
+            verdict = Verdict(None, "failed")
+        if verdict.confirmed is None:
+            self._drop(violation, verdict.dropped)
             return None
         self._metrics.violations.labels(self._names[violation.camera], violation.kind, violation.outcome).inc()
-        return replace(violation, reasons=(*violation.reasons, verdict.says))
+        return replace(violation, reasons=(*violation.reasons, verdict.confirmed))
 
     def _rule(self, violation: Violation) -> Rule | None:
-        """The site's rule that was broken; None where the site has changed since."""
+        """The site's rule that was broken; None if the site has changed since."""
         rules = self._site_of(violation.camera).rules
         return next((rule for rule in rules if rule.name == violation.rule), None)
 
     def _identify(self, violation: Violation) -> PlateSighting | None:
-        """The plate of the vehicle, read now; counted by what came of it."""
+        """Read the vehicle's plate and count the result; None if it was not read."""
         if self._looks.reader is None:
             self._count(violation, "no_reader")
             return None
         try:
             sighting = self._looks.reader.read(self._views(violation, self._looks.frames))
-        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the violation goes on
-            log.error("plate not read", camera=self._names[violation.camera], kind=violation.kind, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a decoder or model may raise anything; the violation goes on
+            log.error(
+                "a plate could not be read", camera=self._names[violation.camera], kind=violation.kind, error=str(error)
+            )
             self._count(violation, "failed")
             return None
         self._count(violation, self._result(sighting))
@@ -164,26 +198,30 @@ class VehicleIdentifier:
     def _result(self, sighting: PlateSighting | None) -> str:
         if sighting is None:
             return "none"
-        return "read" if sighting.plate.confidence >= self._rules.least_confidence else "doubtful"
+        return "read" if self._rules.is_sure(sighting.plate) else "doubtful"
 
     def _remembered(self, violation: Violation) -> PlateSighting | None:
-        """The vehicle's plate, if it was surely read in a frame of this offence: its still belongs to the case."""
+        """The vehicle's plate if it was surely read before, in a frame of this offence; None if not.
+
+        The frame must belong to the offence because its still goes into the case.
+        """
         known = self._known.get(violation.track)
         seen = violation.sightings
         return known if known and seen[0].captured_s <= known.captured_s <= seen[-1].captured_s else None
 
     def _remember(self, track: int, sighting: PlateSighting | None) -> None:
-        if sighting is None or sighting.plate.confidence < self._rules.least_confidence:
+        if sighting is None or not self._rules.is_sure(sighting.plate):
             return
         self._known[track] = sighting
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
     def _is_exempt(self, violation: Violation, sighting: PlateSighting | None) -> bool:
-        """Does the site's rule not hold for the vehicle, surely? A doubtful plate exempts nobody."""
-        rule = self._rule(violation)
-        surely = sighting is not None and sighting.plate.confidence >= self._rules.least_confidence
-        return rule is not None and sighting is not None and surely and sighting.plate.text in rule.exempt_plates
+        """True if the rule exempts the vehicle. A plate that is not surely read is never exempt."""
+        rule, plate = self._rule(violation), sighting.plate if sighting else None
+        return (
+            rule is not None and plate is not None and self._rules.is_sure(plate) and plate.text in rule.exempt_plates
+        )
 
     def _drop(self, violation: Violation, reason: str) -> None:
         camera = self._names[violation.camera]

@@ -1,4 +1,4 @@
-"""Who answers: the owner, whom a surely read plate of the country names. Everybody else is for an officer to find."""
+"""Liability: a surely read plate of the country identifies the owner; otherwise an officer has to find out."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from pathlib import Path
 import structlog
 
 from engine.errors import ConfigError
-from engine.types import Outcome, Plate, PlateSighting, Violation
+from engine.types import Outcome, Plate, PlateSighting, Reason, Violation
 
 log = structlog.get_logger()
 
 STOLEN = "stolen"
-
-
-def nobodys(text: str) -> bool:
-    """The empty list."""
-    return False
+UNREAD = Reason("plate_unread")
 
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """What identifies an owner without an officer."""
+    """What a plate must fulfil to identify an owner without an officer."""
 
     country: str
-    """Whose register knows the owners, ISO 3166-1 alpha-2."""
+    """The country whose register has the owners, ISO 3166-1 alpha-2."""
     least_confidence: float
     """Of the whole plate."""
-    is_stolen: Callable[[str], bool] = nobodys
-    """Is the plate reported stolen?"""
+    is_stolen: Callable[[str], bool] = frozenset[str]().__contains__
+    """True for a plate that is reported stolen; without a list, for none."""
 
-    def names(self, plate: Plate | None) -> bool:
-        """Does the plate name an owner?"""
-        return plate is not None and plate.confidence >= self.least_confidence and plate.country == self.country
+    def is_sure(self, plate: Plate) -> bool:
+        """True if the plate was read with enough confidence."""
+        return plate.confidence >= self.least_confidence
+
+    def names_owner(self, plate: Plate) -> bool:
+        """True if the plate identifies the owner without an officer."""
+        return self.is_sure(plate) and plate.country == self.country
 
 
 def with_owner(
-    violation: Violation, sighting: PlateSighting | None, rules: Identification, unread: str = "No plate could be read"
+    violation: Violation, sighting: PlateSighting | None, rules: Identification, unread: Reason = UNREAD
 ) -> Violation:
-    """The violation with its plate: an officer's where that does not name an owner, marked where it was stolen.
+    """The violation with its plate: for an officer if the plate names no owner, marked if it is stolen.
 
-    unread  why there is no plate, where there is none
+    unread  why there is no plate, if there is none
     """
     plate = sighting.plate if sighting else None
     stolen = plate is not None and rules.is_stolen(plate.text)
@@ -56,31 +56,27 @@ def with_owner(
     )
 
 
-def _obstacles(plate: Plate | None, rules: Identification, unread: str, *, stolen: bool) -> Iterator[str]:
-    """Why the plate names no owner who answers, a sentence each."""
+def _obstacles(plate: Plate | None, rules: Identification, unread: Reason, *, stolen: bool) -> Iterator[Reason]:
+    """Why the plate names no liable owner."""
     if plate is None:
-        yield f"{unread}: an officer has to identify the vehicle."
+        yield unread
         return
-    if plate.confidence < rules.least_confidence:
-        yield (
-            f"The plate was read with a confidence of {plate.confidence:.2f}, below {rules.least_confidence:g}: "
-            "an officer has to identify the vehicle."
-        )
+    if not rules.is_sure(plate):
+        yield Reason("plate_doubtful", {"confidence": plate.confidence, "least": rules.least_confidence})
     if plate.country != rules.country:
-        yield f"The plate fits no form of {rules.country} alone: an officer has to identify the owner."
+        yield Reason("plate_country_uncertain", {"country": rules.country})
     if stolen:
-        yield "The plate is reported stolen: its owner does not answer for what is done with it."
+        yield Reason("plate_stolen")
 
 
 class StolenList:
-    """The plates of a text file, one a line, `#` begins a comment; read anew when the file changes.
+    """The plates of a text file, one per line; `#` begins a comment. The file is read again when it changes.
 
-    A file that cannot be read when the engine starts is an error; later the plates known so far go on holding, and the
-    log says so.
+    If it cannot be read later, the last list stays in use, and the log says so.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError."""
+        """Raises ConfigError if the file cannot be read."""
         self._path = path
         try:
             self._stamp, self._plates = _read(path)
@@ -88,7 +84,7 @@ class StolenList:
             raise ConfigError(f"{path}: {error}") from error
 
     def __call__(self, text: str) -> bool:
-        """Is the plate in the list?"""
+        """True if the plate is in the list."""
         self._renew()
         return text in self._plates
 
@@ -97,10 +93,11 @@ class StolenList:
             if self._path.stat().st_mtime_ns != self._stamp:
                 self._stamp, self._plates = _read(self._path)
         except (OSError, UnicodeDecodeError) as error:
-            log.error("the list of stolen plates cannot be read, the last one holds", error=str(error))
+            log.error("the list of stolen plates cannot be read, the last one stays in use", error=str(error))
 
 
 def _read(path: Path) -> tuple[int, frozenset[str]]:
+    """Time of change (ns) and plates. Raises OSError, UnicodeDecodeError."""
     stamp = path.stat().st_mtime_ns
     lines = (line.partition("#")[0] for line in path.read_text("utf-8").splitlines())
     return stamp, frozenset("".join(line.split()).upper() for line in lines if line.strip())

@@ -1,4 +1,4 @@
-"""Which frames show a vehicle best, and the vehicle in them."""
+"""Selects the frames that show a vehicle best, and fetches them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from engine.stages import FrameFetcher
 from engine.types import Segment, Sighting, VehicleView, Violation
 
 LEAST_APART_S = 0.1
-"""Frames nearer to each other make the same mistakes."""
+"""Two frames are at least this far apart: closer ones lead to the same reading errors."""
 BORDER_PX = 2.0
-"""A box that comes nearer to the border of the picture is cut by it."""
+"""A box that is closer than this to the border of the picture is cut off by it."""
 
 
 def views(violation: Violation, segments: Sequence[Segment], look: FrameFetcher, most: int) -> list[VehicleView]:
-    """The vehicle in up to `most` frames that are kept, the largest first. Raises what `look` raises."""
+    """The vehicle in at most `most` kept frames, the largest first. Raises what `look` raises."""
     if not segments:
         return []
     best = largest(violation.sightings, (segments[0].width_px, segments[0].height_px), most)
@@ -27,7 +27,7 @@ def views(violation: Violation, segments: Sequence[Segment], look: FrameFetcher,
 
 
 def largest(sightings: Sequence[Sighting], size_px: tuple[int, int], most: int) -> list[Sighting]:
-    """The sightings in which the vehicle is largest: whole ones first, and not of one moment."""
+    """At most `most` sightings, not of one moment: those with the whole vehicle first, then by area."""
     chosen: list[Sighting] = []
     for sighting in sorted(sightings, key=lambda seen: (_is_cut(seen, size_px), -_area(seen))):
         if all(abs(sighting.captured_s - other.captured_s) >= LEAST_APART_S for other in chosen):

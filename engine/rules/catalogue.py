@@ -20,12 +20,9 @@ from msgspec import Meta
 from engine.config import Name, Positive, Review, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site import Aware, ClassName
-from engine.types import Outcome
+from engine.types import Outcome, Reason
 
 Fact = Literal["article", "part", "sanction"]
-WITHDRAWN = "The licence may be withdrawn for this: an officer decides, never a machine."
-CLASSIFIED = "A classifier decided what is to be seen: an officer reviews it."
-REVIEWED = "This kind is reviewed by an officer before anything is issued."
 
 MOTOR_VEHICLES: tuple[ClassName, ...] = ("car", "truck", "bus", "motorcycle")
 
@@ -133,13 +130,13 @@ class Kind(Strict, frozen=True):
         return any(part.withdraws_licence for part in self.parts)
 
     @property
-    def review_reason(self) -> str:
-        """Why an officer reviews every case of this kind; empty if no officer does."""
+    def review_reason(self) -> Reason | None:
+        """Why an officer reviews every case of this kind; None if no officer does."""
         if self.withdraws_licence:
-            return WITHDRAWN
+            return Reason("licence_may_be_withdrawn")
         if self.review == "officer" or (self.classifier and self.review is None):
-            return CLASSIFIED if self.classifier else REVIEWED
-        return ""
+            return Reason("classifier_decided") if self.classifier else Reason("kind_is_reviewed")
+        return None
 
     def reviewed(self, review: Review | None) -> Kind:
         """The kind with a configured `review`. Raises ConfigError if the law does not allow it."""

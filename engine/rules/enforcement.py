@@ -15,7 +15,7 @@ from engine.rules.catalogue import in_force
 from engine.rules.hours import local_minute, parse_hours
 from engine.rules.track_history import Rows
 from engine.site import Limit, Site
-from engine.types import KMH, Clock, Floats, Measurement
+from engine.types import KMH, Clock, Floats, Measurement, Reason
 
 COVERAGE_FACTOR = 3.0
 """k of the expanded uncertainty: this many standard uncertainties (JCGM 100:2008, 6.2)."""
@@ -63,27 +63,30 @@ def stated_uncertainty_kmh(measured: Measurement) -> float:
     return math.ceil(measured.coverage_factor * measured.sigma_mps * KMH * 100) / 100
 
 
-def account(measured: Measurement) -> str:
-    """How the enforced speed comes about, one sentence."""
-    return (
-        f"Enforced {measured.enforced_kmh} km/h = {measured.speed_mps * KMH:.1f} measured "
-        f"- {measured.tolerance_kmh:g} tolerance - {measured.coverage_factor:g} x {measured.sigma_mps * KMH:.2f} "
-        f"standard uncertainty, rounded down; limit {measured.limit_kmh:g} km/h."
+def account(measured: Measurement) -> Reason:
+    """How the enforced speed is computed."""
+    return Reason(
+        "speed_enforced",
+        {
+            "enforced_kmh": measured.enforced_kmh,
+            "measured_kmh": measured.speed_mps * KMH,
+            "tolerance_kmh": measured.tolerance_kmh,
+            "coverage_factor": measured.coverage_factor,
+            "sigma_kmh": measured.sigma_mps * KMH,
+            "limit_kmh": measured.limit_kmh,
+        },
     )
 
 
-def obstacles(site: Site, rows: Rows, at_s: float) -> Iterator[str]:
+def obstacles(site: Site, rows: Rows, at_s: float) -> Iterator[Reason]:
     """Why a measurement of the site at an instant may not be used for a fine: papers, and the clock of `rows`."""
     calibration, certificate = site.calibration, site.certificate
-    papers = {
-        "calibration": calibration and (calibration.made, calibration.expires),
-        "verification certificate": certificate and (certificate.issued, certificate.expires),
-    }
-    for paper, dates in papers.items():
-        if not dates or not in_force(*dates, at_s):
-            yield f"Indication only: the site has no {paper} that is valid at the time."
+    if calibration is None or not in_force(calibration.made, calibration.expires, at_s):
+        yield Reason("calibration_invalid")
+    if certificate is None or not in_force(certificate.issued, certificate.expires, at_s):
+        yield Reason("certificate_invalid")
     if (rows["clock"] == Clock.UNSTABLE).any():
-        yield "Indication only: the camera's clock was not stable."
+        yield Reason("clock_unstable")
 
 
 def most_lenient(limits: Sequence[float | None]) -> float | None:

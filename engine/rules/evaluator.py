@@ -23,9 +23,8 @@ from engine.rules.places import OccupiedPlaces
 from engine.rules.relinking import LONGEST_GAP_S
 from engine.rules.track_history import Rows, TrackHistory
 from engine.site import Calibration, Line, Rule, Site
-from engine.types import Flags, Floats, Measurement, Outcome, Phase, RuleFinding, Sighting, Violation
+from engine.types import Flags, Floats, Measurement, Outcome, Phase, Reason, RuleFinding, Sighting, Violation
 
-UNVERIFIED = "Not confirmed by any published source: the {facts} of {article}."
 R = TypeVar("R", bound=Rule)
 
 
@@ -40,7 +39,7 @@ class Offence:
     decisive_s: float
     instants: Mapping[str, float]
     outcome: Outcome
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     measurement: Measurement | None = None
     earlier: tuple[Sighting, ...] = ()
     """Sightings of the same vehicle under an earlier track."""
@@ -223,7 +222,7 @@ class Breach:
         self,
         decisive_s: float,
         instants: Mapping[str, float],
-        *reasons: str,
+        *reasons: Reason,
         outcome: Outcome | None = None,
         measurement: Measurement | None = None,
     ) -> Offence:
@@ -258,8 +257,10 @@ def kind_name(rule: Rule) -> str:
     return str(type(rule).__struct_config__.tag)
 
 
-def unverified(part: Part) -> tuple[str, ...]:
+def unverified(part: Part) -> tuple[Reason, ...]:
     """The reason that a case must state if its part of the law is not fully verified; else empty."""
     if not part.unverified:
         return ()
-    return (UNVERIFIED.format(facts=" and ".join(part.unverified), article=part.article or "this kind"),)
+    if not part.article:
+        return (Reason("law_unverified_for_kind", {"facts": part.unverified}),)
+    return (Reason("law_unverified", {"facts": part.unverified, "article": part.article}),)

@@ -16,7 +16,7 @@ from engine.rules.pedestrians import pedestrians_of
 from engine.rules.relinking import predecessor
 from engine.rules.track_history import Rows, TrackHistory, choose_sightings
 from engine.site import Site, WatchedCamera
-from engine.types import Clock, Findings, Motion, Outcome, RuleFinding, Violation
+from engine.types import Clock, Findings, Motion, Outcome, Reason, RuleFinding, Violation
 
 log = structlog.get_logger()
 
@@ -184,7 +184,7 @@ def _order(finding: RuleFinding) -> tuple[int, float, int]:
     return violation.camera, violation.decisive_s, violation.track
 
 
-def _review(offence: Offence) -> tuple[str, ...]:
+def _review(offence: Offence) -> tuple[Reason, ...]:
     """Why an officer decides every case of the kind; empty if no officer does."""
     reason = offence.kind.review_reason
     return (reason,) if reason and offence.outcome is Outcome.OFFICER else ()

@@ -23,7 +23,7 @@ from engine.rules.track_history import TrackHistory
 from engine.rules.vehicle_size import length_m
 from engine.signals import NOT_GREEN, PROHIBITS
 from engine.site import Polygon, Rule
-from engine.types import Floats, Phase
+from engine.types import Floats, Phase, Reason
 
 FOOT_M = 0.3
 """Error of the foot point along the road that smoothing does not remove."""
@@ -190,13 +190,13 @@ class SignalLineEvaluator(PathRule[S]):
         return float(times[np.argmax(beyond)]) if beyond.any() else None
 
     def offence(
-        self, history: TrackHistory, passing: Passing, instant: str, ended_s: float, account: str
+        self, history: TrackHistory, passing: Passing, instant: str, ended_s: float, reason: Reason
     ) -> Offence | None:
         """The offence, dated to the crossing and proved by another named instant; None if the law excludes it."""
         before_s = max(float(history.rows["captured_s"][0]), passing.early_s - BEFORE_S)
         breach = self.rule_context.breach(history, before_s, ended_s)
         instants = {"before": before_s, "line": passing.late_s, instant: ended_s}
-        return breach.offence(passing.late_s, instants, account) if breach else None
+        return breach.offence(passing.late_s, instants, reason) if breach else None
 
 
 def standing_from(times_s: Floats, position_m: Floats, stand_s: float) -> int | None:

@@ -18,7 +18,7 @@ from engine.rules.evaluator import Breach, CameraContext, Offence, RuleEvaluator
 from engine.rules.places import LEFT_M, SAME_IOU, OccupiedPlace, overlap
 from engine.rules.track_history import Rows, TrackHistory, foot_px, sighting
 from engine.site import Rule
-from engine.types import Floats, Sighting
+from engine.types import Floats, Reason, Sighting
 from kernels.zones import STOP, dwell
 
 WITHIN = 0.8
@@ -68,9 +68,9 @@ class Standing(RuleEvaluator[S]):
         due_s = since_s + max(self.rule.dwell_s, kind.at_least_s or 0.0)
         if seen_s < due_s:
             return None
-        account = f"Stood in zone {self.rule.zone} for at least {due_s - since_s:g} s."
+        stood = Reason("stood", {"zone": self.rule.zone, "lasted_s": due_s - since_s})
         instants = {"halt": since_s, "dwell": due_s}
-        offence = Breach(kind, part, since_s, due_s).offence(due_s, instants, account)
+        offence = Breach(kind, part, since_s, due_s).offence(due_s, instants, stood)
         return dataclasses.replace(offence, earlier=earlier)
 
 

@@ -13,7 +13,7 @@ from engine.rules.evaluator import unverified
 from engine.section.crossing import Crossing
 from engine.section.file import Section
 from engine.section.speed import Measured, SectionSpeed
-from engine.types import Clock, Measurement, Outcome, Violation
+from engine.types import Clock, Measurement, Outcome, Reason, Violation
 
 KIND = "average_speed"
 MINUTE_S = 60
@@ -97,23 +97,31 @@ def _violation(drive: Drive, kind: Kind, part: Part, measured: Measurement, cata
         measurement=measured,
         article=part.article,
         outcome=Outcome.INDICATION if obstacles else kind.outcome,
-        reasons=(_account(drive, measured), *obstacles, *unverified(part)),
+        reasons=(_driven(drive, measured), account(measured), *obstacles, *unverified(part)),
         clock=max(drive.entry.clock, drive.exit.clock),
         catalogue_version=catalogue_version,
     )
 
 
-def _obstacles(drive: Drive) -> Iterable[str]:
+def _obstacles(drive: Drive) -> Iterable[Reason]:
     """Why a drive may be measured and yet not fined."""
     if not drive.section.straight_out_of_town:
-        yield "Indication only: the section is not a straight one out of town."
+        yield Reason("section_not_straight")
     if not drive.entry.clock == drive.exit.clock == Clock.SYNCHRONISED:
-        yield "Indication only: the clocks of entry and exit were not both synchronised."
+        yield Reason("section_clocks_not_synchronised")
 
 
-def _account(drive: Drive, measured: Measurement) -> str:
-    begin, end, lasting_s = drive.section.entry, drive.section.exit, measured.ended_s - measured.began_s
-    return (
-        f"Plate {drive.exit.plate} from {begin.camera} ({begin.line}) to {end.camera} ({end.line}): "
-        f"{measured.length_m:g} m in {lasting_s:.2f} s. {account(measured)}"
+def _driven(drive: Drive, measured: Measurement) -> Reason:
+    begin, end = drive.section.entry, drive.section.exit
+    return Reason(
+        "section_driven",
+        {
+            "plate": drive.exit.plate,
+            "entry": begin.camera,
+            "entry_line": begin.line,
+            "exit": end.camera,
+            "exit_line": end.line,
+            "length_m": measured.length_m,
+            "lasted_s": measured.ended_s - measured.began_s,
+        },
     )

@@ -1,35 +1,35 @@
-"""`case.json`: the whole case as the register stores it, one struct.
+"""`case.json`: the whole case as the ledger stores it.
 
-Times are RFC 3339 in UTC unless a field says local; speeds are km/h because that is what the law speaks of; pixels are
-of the camera's image, metres on the site's ground plane. What is in here is a function of the footage, the site, the
-rules and the model, and of nothing else: no time of writing, no process number. So the same offence proved twice gives
-the same bytes.
+Times are RFC 3339 in UTC unless a field says local; speeds are km/h, the law's unit; pixels are of the camera's image,
+metres on the site's ground plane. The document depends on the footage, the site, the rules and the model alone: it has
+no time of writing and no process number, so the same offence built twice gives the same bytes.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any, TypeVar
 
 import msgspec
 
 from engine.errors import EvidenceError
-from engine.types import EvidenceFile
+from engine.types import EvidenceFile, Reason
 
-SCHEMA = 1
-"""Raised when a field changes its meaning or goes; a new field does not raise it."""
+SCHEMA = 2
+"""Raised when a field changes its meaning or goes; a new field does not raise it. Schema 1 had sentences as reasons."""
 
 
 class DocumentPart(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of what stands in a document. Unknown fields are let pass: an older program reads a newer one's cases."""
+    """Base of the parts of a document. Unknown fields are ignored: an older program reads a newer one's cases."""
 
 
 class TimeRecord(DocumentPart, frozen=True):
-    """When it happened."""
+    """When the offence happened."""
 
     occurred: dt.datetime
-    """The instant the offence is dated to, capture time."""
+    """Instant that the offence is dated to, capture time."""
     local: str
-    """The same with the site's offset, RFC 3339."""
+    """The same instant with the site's offset, RFC 3339."""
     timezone: str
     began: dt.datetime
     """Earliest instant that proves it."""
@@ -40,7 +40,7 @@ class TimeRecord(DocumentPart, frozen=True):
 
 
 class PlaceRecord(DocumentPart, frozen=True):
-    """Where it happened."""
+    """Where the offence happened."""
 
     site: str
     camera: str
@@ -50,7 +50,7 @@ class PlaceRecord(DocumentPart, frozen=True):
     longitude: float | None
     direction: str
     area: str = ""
-    """District or other part of the city, from the site; empty where it names none."""
+    """District or other part of the city; empty if the site names none."""
 
 
 class SpeedRecord(DocumentPart, frozen=True):
@@ -63,13 +63,15 @@ class SpeedRecord(DocumentPart, frozen=True):
     limit_kmh: float
     tolerance_kmh: float
     enforced_kmh: int
-    """floor(speed - tolerance - expanded uncertainty): what is held against the driver."""
+    """floor(speed - tolerance - expanded uncertainty)."""
     length_m: float
     began: dt.datetime
     ended: dt.datetime
 
 
 class CertificateRecord(DocumentPart, frozen=True):
+    """A verification certificate."""
+
     number: str
     issued: dt.datetime
     expires: dt.datetime
@@ -78,6 +80,8 @@ class CertificateRecord(DocumentPart, frozen=True):
 
 
 class CalibrationRecord(DocumentPart, frozen=True):
+    """The camera's calibration."""
+
     id: str
     made: dt.datetime
     expires: dt.datetime
@@ -87,17 +91,17 @@ class CalibrationRecord(DocumentPart, frozen=True):
 
 
 class DeviceRecord(DocumentPart, frozen=True):
-    """What measured, and by what right."""
+    """The device and its papers."""
 
     serial: str
     certificate: CertificateRecord | None
     calibration: CalibrationRecord | None
     signing_key: str | None = None
-    """Id of the key that it signs its cases with; None: it has none, and nobody has signed."""
+    """Id of the key that signs its cases; None if they are not signed."""
 
 
 class VersionsRecord(DocumentPart, frozen=True):
-    """What decided."""
+    """Versions of everything that the outcome depends on."""
 
     software: str
     catalogue: str
@@ -107,7 +111,7 @@ class VersionsRecord(DocumentPart, frozen=True):
 
 
 class TrajectoryPoint(DocumentPart, frozen=True):
-    """The vehicle at one instant of its way."""
+    """The vehicle at one instant."""
 
     captured: dt.datetime
     xyxy_px: tuple[float, float, float, float]
@@ -115,34 +119,34 @@ class TrajectoryPoint(DocumentPart, frozen=True):
 
 
 class PlateReading(DocumentPart, frozen=True):
-    """A text that the plate may hold as well."""
+    """Another text that the plate may hold."""
 
     text: str
     confidence: float
 
 
 class PlateRecord(DocumentPart, frozen=True):
-    """The vehicle's number plate, as it was read in several frames."""
+    """The vehicle's number plate, by the vote of several frames."""
 
     text: str
     """Upper case, without spaces."""
     country: str
-    """ISO 3166-1 alpha-2; empty where unknown: no foreign plate is forced into a form."""
+    """ISO 3166-1 alpha-2; empty if unknown."""
     region: str
-    """The country's own code, e.g. `02`; empty where unknown."""
+    """The country's own code, e.g. `02`; empty if unknown."""
     form: str
-    """Name of the grammar that the text fits; empty where none does."""
+    """Name of the form that the text fits; empty if it fits none."""
     confidence: float
-    """The calibrated probability that the whole text is right."""
+    """Calibrated probability that the whole text is right."""
     frames: int
     """Frames in which it was read."""
     alternatives: tuple[PlateReading, ...]
-    notes: tuple[str, ...]
-    """What was decided while reading, a sentence each."""
+    notes: tuple[Reason, ...]
+    """One for every character that the form resolved."""
     still: str | None
-    """The file that shows it, cut out; None where there is none."""
+    """File with the plate cut out; None if there is none."""
     marks: tuple[str, ...]
-    """What the operator's lists say of it: `stolen`, `exempt`."""
+    """Entries of the operator's lists: `stolen`, `exempt`."""
 
 
 class SectionRecord(DocumentPart, frozen=True):
@@ -156,11 +160,11 @@ class SectionRecord(DocumentPart, frozen=True):
     length_m: float
     length_sigma_m: float
     certificate: CertificateRecord
-    """Of the section: it attests the length and both clocks."""
+    """Of the section: it covers the length and both clocks."""
 
 
 class Liability(DocumentPart, frozen=True):
-    """Who answers for what the vehicle did."""
+    """Who is liable for the vehicle."""
 
     article: str
     says: dict[str, str]
@@ -173,9 +177,9 @@ class InstantRecord(DocumentPart, frozen=True):
     name: str
     captured: dt.datetime
     still: str | None
-    """Name of the file; None where there is none, and `incomplete` says why."""
+    """Name of the file; None if there is none: `incomplete` says why."""
     still_captured: dt.datetime | None
-    """Capture time of the frame that the still shows: the nearest there is."""
+    """Capture time of the still's frame: the nearest one available."""
 
 
 class ClipRecord(DocumentPart, frozen=True):
@@ -196,10 +200,10 @@ class CaseDocument(DocumentPart, frozen=True):
     article: str
     outcome: str
     """Proposed: `fine`, `warning`, `officer` or `indication`."""
-    reasons: tuple[str, ...]
-    """Why the outcome is what it is, one sentence each."""
-    incomplete: tuple[str, ...]
-    """What of the proof is missing, one sentence each."""
+    reasons: tuple[Reason, ...]
+    """Why the outcome is what it is."""
+    incomplete: tuple[Reason, ...]
+    """What is missing from the evidence."""
     time: TimeRecord
     place: PlaceRecord
     vehicle_class: str
@@ -210,22 +214,22 @@ class CaseDocument(DocumentPart, frozen=True):
     clip: ClipRecord | None
     trajectory: tuple[TrajectoryPoint, ...]
     files: tuple[EvidenceFile, ...]
-    """The stills, the drawings and the clip; the manifest holds these, this document and the reports made of it."""
+    """The stills, the drawings and the clip; the manifest lists these, this document and its reports."""
     plate: PlateRecord | None = None
-    """None where none was read."""
+    """None if no plate was read."""
     liability: Liability | None = None
     """Of the vehicle's owner, by the law in force."""
     section: SectionRecord | None = None
-    """Of a drive between two cameras; `trajectory` then holds the sightings at the entry's camera and at the exit's."""
+    """Of a drive between two cameras; `trajectory` then holds the sightings of the entry's camera and of the exit's."""
 
 
 class CaseSummary(DocumentPart, frozen=True):
-    """What most readers need of a document: the rest, the long way of the vehicle too, is not looked at."""
+    """The fields that most readers need. The others, such as the long trajectory, are skipped, not parsed."""
 
     article: str
     outcome: str
-    reasons: tuple[str, ...]
-    incomplete: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    incomplete: tuple[Reason, ...]
     time: TimeRecord
     place: PlaceRecord
     vehicle_class: str
@@ -234,27 +238,50 @@ class CaseSummary(DocumentPart, frozen=True):
 
 
 def encode(document: CaseDocument) -> bytes:
-    """UTF-8 JSON, indented for a reader's eyes, with a line's end."""
+    """UTF-8 JSON, indented for human readers, with a final newline."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
 _documents, _summaries = msgspec.json.Decoder(CaseDocument), msgspec.json.Decoder(CaseSummary)
+_Part = TypeVar("_Part", CaseDocument, CaseSummary)
 
 
 def decode(content: bytes, *, source: str) -> CaseDocument:
-    """Read a `case.json`; raises EvidenceError that names `source` and the place in it."""
-    try:
-        return _documents.decode(content)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise EvidenceError(f"{source}: {error}") from error
+    """Read a `case.json` of any schema. Raises EvidenceError that names `source` and the place in it."""
+    return _decode(_documents, content, source)
 
 
 def summarise(content: bytes, *, source: str) -> CaseSummary:
-    """The same, of what most readers need."""
+    """Read the fields that most readers need. Raises EvidenceError like `decode`."""
+    return _decode(_summaries, content, source)
+
+
+def _decode(decoder: msgspec.json.Decoder[_Part], content: bytes, source: str) -> _Part:
     try:
-        return _summaries.decode(content)
+        try:
+            return decoder.decode(content)
+        except msgspec.ValidationError:
+            return msgspec.convert(_upgrade(msgspec.json.decode(content)), decoder.type)
     except (msgspec.DecodeError, ValueError) as error:
         raise EvidenceError(f"{source}: {error}") from error
+
+
+def _upgrade(raw: Any) -> Any:
+    """A document of schema 1 as one of schema 2: each sentence becomes a reason that is printed unchanged."""
+    if not isinstance(raw, dict) or raw.get("schema") != 1:
+        return raw
+    lists = {name: _as_reasons(raw[name]) for name in ("reasons", "incomplete") if name in raw}
+    plate = raw.get("plate")
+    if isinstance(plate, dict) and "notes" in plate:
+        plate = {**plate, "notes": _as_reasons(plate["notes"])}
+    return {**raw, **lists, "plate": plate, "schema": SCHEMA}
+
+
+def _as_reasons(sentences: Any) -> Any:
+    """Anything but a list of strings is returned unchanged: the decoder refuses it."""
+    if not isinstance(sentences, list) or not all(isinstance(one, str) for one in sentences):
+        return sentences
+    return [{"code": "sentence", "params": {"text": one}} for one in sentences]
 
 
 def moment(captured_s: float) -> dt.datetime:

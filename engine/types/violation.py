@@ -6,12 +6,31 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from engine.types.arrays import BoxPx, Bytes8, require
 from engine.types.seen import VehicleClass
 from engine.types.stream import Clock
 
 SAME_FRAME_S = 0.02
-"""Frames of one camera that are no farther apart than this are one and the same."""
+"""Frames of one camera that are at most this far apart are the same frame."""
+Param = str | int | float | tuple[str, ...]
+"""A fact of a reason."""
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why an outcome is what it is, or what is missing: a code and its facts. `engine.language` makes sentences of it.
+
+    In the code the two arguments are literals, so that a test can compare every reason with the language files.
+    """
+
+    code: str
+    params: Mapping[str, Param] = {}
+    """Names end in the unit. Floats are rounded to 1e-6: the last bits depend on the processor."""
+
+    def __post_init__(self) -> None:
+        plain = {name: float(round(it, 6)) if isinstance(it, float) else it for name, it in self.params.items()}
+        msgspec.structs.force_setattr(self, "params", plain)
 
 
 class Outcome(enum.StrEnum):
@@ -60,8 +79,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """The number plate of one vehicle, as several frames agree on it. The text is what was read; it is never
-    corrected."""
+    """The number plate of one vehicle, by the vote of several frames. The text is what was read, never a guess."""
 
     text: str
     """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
@@ -75,8 +93,8 @@ class Plate:
     """0 to 1: the calibrated probability that the whole text is right (docs/plates.md)."""
     alternatives: tuple[tuple[str, float], ...] = ()
     """Other texts with their share of the vote, the likeliest first."""
-    notes: tuple[str, ...] = ()
-    """Every character that the form resolved, one sentence each."""
+    notes: tuple[Reason, ...] = ()
+    """One for every character that the form resolved."""
     frames: int = 1
     """Number of frames in which it was read."""
 
@@ -134,10 +152,16 @@ class Validity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class RegistryAnswer:
-    """A registry's answer. `says` is the sentence for the case if the document has expired, else the reason."""
+    """A registry's answer about one document of a vehicle."""
 
     validity: Validity
-    says: str
+    reason: Reason | None = None
+    """For the case; not None exactly if the document is EXPIRED."""
+    detail: str = ""
+    """Why the document is valid or its state unknown; for the log."""
+
+    def __post_init__(self) -> None:
+        require((self.reason is None) == (self.validity is not Validity.EXPIRED), "a reason belongs to EXPIRED alone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +206,8 @@ class Violation:
     article: str
     """Article and part of the law, from the catalogue in force at `decisive_s`."""
     outcome: Outcome
-    reasons: tuple[str, ...]
-    """Reasons for the outcome, one sentence each."""
+    reasons: tuple[Reason, ...]
+    """Reasons for the outcome."""
     clock: Clock
     catalogue_version: str
     plate: PlateSighting | None = None

@@ -66,7 +66,7 @@ def test_a_flipped_bit_is_named_with_its_case(root: Path, key: SigningKey):
     case = fill(root, key)[2]
     (root / case.folder / "clip.mp4").write_bytes(b"\x03" + b"\x02" * 98)
     (problem,) = audit(root, [key.public]).problems
-    assert problem == f"{case.folder}: clip.mp4: is not what was written: its SHA-256 differs"
+    assert problem == f"{case.folder}: clip.mp4: was changed: its SHA-256 differs"
 
 
 @pytest.mark.parametrize("remembers", [True, False])
@@ -108,9 +108,9 @@ def test_a_re_signed_case_breaks_the_chain_and_the_engines_memory(root: Path, ke
     forged = root / cases[2].folder
     write_seal(forged, seal_of(forged), load_signing_key(tmp_path / "other.pem"))
     problems = audit(root).problems
-    assert f"{cases[3].folder}: does not follow {cases[2].folder}: its seal names another one before it" in problems
-    assert any("is not the seal that the engine gave it" in line for line in problems)
-    assert any("which is none of those given" in line for line in audit(root, [key.public]).problems)
+    assert f"{cases[3].folder}: does not follow {cases[2].folder}: its seal names another seal before it" in problems
+    assert any("is not the seal that the engine committed" in line for line in problems)
+    assert any("which is not one of the given keys" in line for line in audit(root, [key.public]).problems)
 
 
 def test_an_inserted_case_is_found(root: Path, tmp_path: Path, key: SigningKey):
@@ -118,8 +118,8 @@ def test_an_inserted_case_is_found(root: Path, tmp_path: Path, key: SigningKey):
     (other,) = fill(tmp_path / "elsewhere", key, [7])
     shutil.copytree(tmp_path / "elsewhere" / other.folder, root / other.folder)
     (problem,) = audit(root, [key.public]).problems
-    assert problem.startswith(f"{other.folder}: is of the chain QY-1-")
-    assert problem.endswith("not of this engine's")
+    assert problem.startswith(f"{other.folder}: belongs to the chain QY-1-")
+    assert problem.endswith("which is not this engine's")
 
 
 def test_a_case_with_the_number_of_another_is_found(root: Path, key: SigningKey):
@@ -138,7 +138,7 @@ def test_a_forged_number_far_beyond_the_others_does_not_keep_the_audit_busy(root
     forged = root / case.folder
     write_seal(forged, msgspec.structs.replace(seal_of(forged), number=10**12), key)
     (problem,) = audit(root, [key.public]).problems
-    assert problem.endswith(f"{10**12 - 5} number(s) between 4 and {10**12} are missing")
+    assert problem.endswith(f"{10**12 - 5} numbers between 4 and {10**12} are missing")
 
 
 def test_a_case_in_the_folder_of_another_day_is_found(root: Path, key: SigningKey):
@@ -156,7 +156,7 @@ def test_a_folder_that_was_put_aside_is_a_problem_but_leaves_no_hole(root: Path,
     assert folders.find(case.id, case.occurred_s) is None
     assert store_example(folders, 1) == case
     assert audit(root).problems == [
-        f"{case.folder}.damaged-1: is damaged and was put aside",
+        f"{case.folder}.damaged-1: is damaged and was set aside",
         f"{case.folder}.damaged-1: has the number 2 of {case.folder}",
     ]
 
@@ -182,7 +182,7 @@ def test_a_truncated_tail_shows_against_the_ledger_when_the_memory_was_taken_awa
     (root / "chain.db").unlink()
     assert audit(root, [key.public]).problems == []
     assert audit(root, [key.public], entries).problems == [
-        f"{case.folder}: the register has it (sequence {sequence}), it is not here"
+        f"{case.folder}: is in the ledger (sequence {sequence}), but not here"
         for sequence, case in zip((4, 5), cases[3:], strict=True)
     ]
 
@@ -199,7 +199,7 @@ def test_a_case_that_the_ledger_does_not_have_is_found(root: Path, tmp_path: Pat
     cases = fill(root, key)
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         ledger.append(cases[:4])
-        assert audit(root, (), ledger.read(0, 100)).problems == [f"{cases[4].folder}: the register does not have it"]
+        assert audit(root, (), ledger.read(0, 100)).problems == [f"{cases[4].folder}: is not in the ledger"]
 
 
 def test_the_cases_of_another_engine_in_the_same_ledger_are_not_asked_for(root: Path, tmp_path: Path, key):

@@ -13,7 +13,7 @@ from PIL import Image
 from engine.config import EvidenceConfig
 from engine.decode.second_look import look
 from engine.evidence import EvidenceTools, verify_case
-from engine.types import Outcome, Plate, PlateSighting, Segment, document
+from engine.types import Outcome, Plate, PlateSighting, Reason, Segment, document
 from rig.evidence_bench import VIOLATION, Bench, broken_look, build_case, find_nothing, shown
 from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
 
@@ -155,8 +155,8 @@ def test_close_builds_the_pending_cases_from_what_there_is(bench: Bench, footage
     (case,) = bench.evidence_builder.close()
     record = document.decode(case.document, source="")
     assert record.incomplete == (
-        "The clip ends 1.0 s before the last instant of proof.",
-        "The still of the instant last is 1.0 s from it.",
+        Reason("clip_ends_early", {"early_s": 1.04}),
+        Reason("still_apart", {"instant": "last", "apart_s": 1.04}),
     )
     assert record.outcome == "officer"
     assert verify_case(bench.root / case.folder) == []
@@ -170,7 +170,7 @@ def test_a_violation_reported_after_its_camera_has_left_becomes_a_case_without_r
     assert bench.evidence_builder.build([VIOLATION]) == []
     bench.now_s += 30
     (case,) = bench.evidence_builder.build([])
-    assert "No recording of the time is kept." in document.decode(case.document, source="").incomplete
+    assert Reason("recording_gone") in document.decode(case.document, source="").incomplete
 
 
 def test_a_violation_that_cannot_become_a_case_is_counted_as_lost_and_delays_no_other(bench: Bench, footage):
@@ -198,7 +198,7 @@ def test_the_ring_is_bounded_by_bytes_and_an_older_case_states_what_is_missing(t
     bench = Bench(tmp_path, EvidenceTools(look, find_nothing), EvidenceConfig(keep_bytes=2 * size))
     case, record = build_case(bench, footage)
     assert record.clip is None
-    assert record.incomplete[0] == "No recording of the time is kept."
+    assert record.incomplete[0] == Reason("recording_gone")
     assert record.outcome == "officer"
     assert verify_case(bench.root / case.folder) == []
 
@@ -210,10 +210,12 @@ def test_a_failing_frame_fetcher_costs_the_stills_and_not_the_case(tmp_path: Pat
         "case.json", "clip.mp4", "manifest.json", "plan.svg", "report.en.html", "report.kk.html", "report.ru.html",
         "seal.json",
     ]  # fmt: skip
-    assert record.incomplete[0] == "No still of the instant decisive: camera 0: the decoder gave nothing."
-    assert record.incomplete[-1] == "A measured offence needs 2 stills, there are 0."
+    assert record.incomplete[0] == Reason(
+        "still_failed", {"instant": "decisive", "error": "camera 0: the decoder gave nothing"}
+    )
+    assert record.incomplete[-1] == Reason("too_few_stills", {"needed": 2, "count": 0})
     assert record.outcome == "officer"
-    assert "incomplete" in record.reasons[-1]
+    assert record.reasons[-1] == Reason("evidence_incomplete")
     assert [instant.still for instant in record.instants] == [None, None, None]
     assert bench.incomplete() == 1
 
@@ -226,7 +228,7 @@ def test_an_instant_without_a_still_leaves_the_others(tmp_path: Path, footage: l
 
     _, record = build_case(Bench(tmp_path, EvidenceTools(look_but_last, find_nothing)), footage)
     assert [instant.still for instant in record.instants] == ["overview.jpg", "still-first.jpg", None]
-    assert record.incomplete == ("No still of the instant last: corrupt.",)
+    assert record.incomplete == (Reason("still_failed", {"instant": "last", "error": "corrupt"}),)
 
 
 def test_an_indication_stays_one_when_its_evidence_is_incomplete(tmp_path: Path, footage: list[Segment]):
@@ -249,7 +251,7 @@ def test_a_gap_in_the_recording_shortens_the_clip_and_is_stated(bench: Bench, fo
     holed = [*footage[:6], replace(footage[6], continues=False), *footage[7:]]
     _, record = build_case(bench, holed)
     assert record.clip and record.clip.began == document.moment(EPOCH_S + 6)
-    assert record.incomplete == ("The clip begins 1.0 s after the first instant of proof.",)
+    assert record.incomplete == (Reason("clip_begins_late", {"late_s": 1.0}),)
 
 
 # -- identity
@@ -332,7 +334,7 @@ def test_a_plate_that_cannot_be_shown_is_stated(tmp_path: Path, footage: list[Se
     record = document.decode(case.document, source="case.json")
     assert record.plate is not None
     assert record.plate.still is None
-    assert any("still of the plate" in sentence for sentence in record.incomplete)
+    assert any(reason.code == "plate_still_failed" for reason in record.incomplete)
 
 
 def test_a_plate_is_not_cut_out_of_another_frame_when_its_own_is_gone(bench: Bench, footage: list[Segment]):
@@ -341,4 +343,4 @@ def test_a_plate_is_not_cut_out_of_another_frame_when_its_own_is_gone(bench: Ben
     (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=gone)])
     record = document.decode(case.document, source="case.json")
     assert "plate.jpg" not in {file.name for file in case.files}
-    assert any("No still of the plate" in sentence for sentence in record.incomplete)
+    assert any(reason.code == "plate_still_gone" for reason in record.incomplete)

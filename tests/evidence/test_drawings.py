@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from msgspec.structs import replace as changed
 
-from engine.evidence.overlay import CYAN, LIME, ORANGE, Overlay, drawn
+from engine.evidence.overlay import CYAN, LIME, ORANGE, Overlay, draw_overlay
 from engine.evidence.plan import HEIGHT, WIDTH, draw_plan
-from engine.evidence.ruled import Ruled, on_road, ruled_by
+from engine.evidence.rule_geometry import RuleGeometry, geometry_of, on_road
 from engine.evidence.stills import Image
 from engine.rules import enforcement, load_site
 from engine.rules.kinds.wrong_way import WrongWayRule
@@ -39,13 +39,13 @@ def near(image: Image.Image, colour: tuple[int, int, int], at: tuple[float, floa
     return bool((np.abs(pixels - colour).max(axis=2) < 60).any())
 
 
-def test_zone_line_arrow_lamp_way_and_box_are_drawn_where_they_are():
+def test_zone_line_arrow_lamp_path_and_box_are_drawn_in_their_places():
     blank = Image.new("RGB", (320, 192))
-    ruled = Ruled(
+    geometry = RuleGeometry(
         {"zone": SQUARE}, {"line": ((50.0, 150.0), (270.0, 150.0))}, ((200.0, 60.0), (200.0, 110.0)),
         (Lamp(colour="red", centre_px=(300.0, 20.0), radius_px=5),),
     )  # fmt: skip
-    picture = drawn(blank, Overlay(WAY, ruled, None, ("gate",)), (60.0, 60.0, 100.0, 100.0), "now")
+    picture = draw_overlay(blank, Overlay(WAY, geometry, None, ("gate",)), (60.0, 60.0, 100.0, 100.0), "now")
     assert near(picture, CYAN, (150, 160))
     assert near(picture, CYAN, (150, 150))
     assert near(picture, LIME, (200, 90))
@@ -57,8 +57,8 @@ def test_zone_line_arrow_lamp_way_and_box_are_drawn_where_they_are():
 
 def test_the_ends_of_the_measurement_are_marked():
     blank = Image.new("RGB", (320, 192))
-    plain = np.asarray(drawn(blank, Overlay(WAY, Ruled(), None, ("gate",)), None, "now"))
-    marked = np.asarray(drawn(blank, Overlay(WAY, Ruled(), HELD, ("gate",)), None, "now"))
+    plain = np.asarray(draw_overlay(blank, Overlay(WAY, RuleGeometry(), None, ("gate",)), None, "now"))
+    marked = np.asarray(draw_overlay(blank, Overlay(WAY, RuleGeometry(), HELD, ("gate",)), None, "now"))
     changed_at = np.argwhere((plain != marked).any(axis=2))
     assert changed_at[:, 1].min() >= 120 - 17  # the first mark: where the vehicle was at 100.5 s
     assert changed_at[:, 1].max() >= 200
@@ -72,17 +72,17 @@ def test_only_what_the_broken_rule_names_is_drawn():
         lines=(Line(name="stop", from_px=(0.0, 0.0), to_px=(9.0, 9.0)),),
         rules=(rule,),
     )
-    ruled = ruled_by(site, "way")
-    assert list(ruled.zones) == ["lane"]
-    assert list(ruled.lines) == []
-    assert ruled.arrow == ((10.0, 10.0), (20.0, 30.0))
-    assert ruled_by(site, "no such rule") == Ruled()
+    geometry = geometry_of(site, "way")
+    assert list(geometry.zones) == ["lane"]
+    assert list(geometry.lines) == []
+    assert geometry.arrow == ((10.0, 10.0), (20.0, 30.0))
+    assert geometry_of(site, "no such rule") == RuleGeometry()
 
 
 def test_every_rule_of_the_demo_has_something_to_draw():
     rules = [(site, rule) for path in SITES.glob("*.toml") for site in [load_site(path)] for rule in site.rules]
     assert len(rules) > 5
-    assert all(ruled_by(site, rule.name).zones for site, rule in rules)
+    assert all(geometry_of(site, rule.name).zones for site, rule in rules)
 
 
 # -- on the road
@@ -93,7 +93,7 @@ def calibration(**changes: object) -> Calibration:
     return changed(SITE.calibration, **changes)
 
 
-def test_points_of_the_image_lie_on_the_road_where_the_homography_puts_them():
+def test_points_of_the_image_are_mapped_to_the_road_by_the_homography():
     scaled = calibration(image_to_ground=((0.1, 0.0, 1.0), (0.0, 0.2, 0.0), (0.0, 0.0, 1.0)))
     points = on_road(scaled, [(10.0, 10.0), (20.0, 5.0)])
     assert points is not None
@@ -118,7 +118,14 @@ def test_the_bend_of_the_lens_is_taken_out():
 
 
 def plan(**facts: object) -> ElementTree.Element:
-    given = {"sightings": WAY, "instants_s": [101.0], "held": None, "calibration": None, "ruled": Ruled(), **facts}
+    given = {
+        "sightings": WAY,
+        "instants_s": [101.0],
+        "held": None,
+        "calibration": None,
+        "geometry": RuleGeometry(),
+        **facts,
+    }
     content = draw_plan(**given)  # type: ignore[arg-type]
     assert content is not None
     return ElementTree.fromstring(content)
@@ -161,8 +168,8 @@ def test_the_way_is_not_mirrored():
 
 
 def test_the_measured_stretch_zones_and_lines_are_drawn():
-    ruled = Ruled({"zone": SQUARE}, {"stop": ((0.0, 0.0), (9.0, 9.0))})
-    svg = plan(held=HELD, calibration=calibration(), ruled=ruled)
+    geometry = RuleGeometry({"zone": SQUARE}, {"stop": ((0.0, 0.0), (9.0, 9.0))})
+    svg = plan(held=HELD, calibration=calibration(), geometry=geometry)
     assert len(of_class(svg, "m")) == len(of_class(svg, "z")) == len(of_class(svg, "l")) == 1
     assert any(text.text == "20.00 m · 1.00 s" for text in svg.iter(f"{SVG}text"))
     assert not of_class(plan(), "m")
@@ -179,7 +186,7 @@ def test_a_vehicle_that_stands_is_drawn_too():
     assert len(points_of(of_class(plan(sightings=standing), "w")[0])) == 9
 
 
-def test_where_the_place_on_the_ground_is_not_known_there_is_no_plan():
+def test_there_is_no_plan_without_positions_on_the_ground():
     unknown = [replace(seen, position_m=None) for seen in WAY]
-    assert draw_plan(unknown, [101.0], None, None, Ruled()) is None
-    assert draw_plan(WAY[:1], [101.0], None, None, Ruled()) is None
+    assert draw_plan(unknown, [101.0], None, None, RuleGeometry()) is None
+    assert draw_plan(WAY[:1], [101.0], None, None, RuleGeometry()) is None

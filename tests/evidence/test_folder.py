@@ -72,7 +72,7 @@ def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Pat
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
 
 
-def test_what_is_no_case_among_the_incoming_ones_is_set_aside_and_stops_no_start(tmp_path: Path):
+def test_a_stray_file_among_incoming_cases_is_set_aside_and_the_start_goes_on(tmp_path: Path):
     incoming, elsewhere = tmp_path / folder.INCOMING, tmp_path / "elsewhere"
     for round_ in range(2):
         incoming.mkdir(exist_ok=True)
@@ -117,7 +117,7 @@ def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
         Bench(tmp_path / "file", EvidenceTools(look, find_nothing))
 
 
-def test_a_disk_that_refuses_leaves_nothing_behind_and_the_case_comes_later(bench: Bench, footage, monkeypatch):
+def test_a_refusing_disk_leaves_no_folder_and_the_case_comes_later(bench: Bench, footage, monkeypatch):
     real, budget = os.fsync, itertools.count()
 
     def full(descriptor: int) -> None:

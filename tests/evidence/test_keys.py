@@ -31,7 +31,7 @@ def test_a_signature_is_of_its_content_and_its_key(tmp_path: Path):
     assert not one.public.has_signed(b"content", b"")
 
 
-def test_what_is_printed_of_a_signing_key_does_not_give_it_away(tmp_path: Path):
+def test_the_repr_of_a_signing_key_hides_the_private_key(tmp_path: Path):
     new_key(tmp_path / "key.pem")
     key = load_signing_key(tmp_path / "key.pem")
     assert key.public.id in repr(key)
@@ -54,7 +54,7 @@ def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path, mode: int
         load_signing_key(tmp_path / "key.pem")
 
 
-def test_what_is_no_key_is_named(tmp_path: Path):
+def test_a_file_that_is_not_a_key_is_named(tmp_path: Path):
     (tmp_path / "text").write_text("hello")
     (tmp_path / "text").chmod(0o600)
     for load in (load_signing_key, load_public_key):
@@ -71,7 +71,7 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path):
     )
     (tmp_path / "ec").write_bytes(pem)
     (tmp_path / "ec").chmod(0o600)
-    with pytest.raises(ConfigError, match="not of Ed25519"):
+    with pytest.raises(ConfigError, match="not Ed25519"):
         load_signing_key(tmp_path / "ec")
 
 

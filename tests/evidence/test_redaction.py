@@ -8,7 +8,7 @@ import pytest
 
 from engine.decode.second_look import look
 from engine.evidence import EvidenceTools
-from engine.evidence.stills import SeenObject, redacted
+from engine.evidence.stills import SeenObject, redact
 from engine.types import Detections, Segment, VehicleClass
 from rig.evidence_bench import Bench, build_case, found_boxes, shown
 from rig.examples import make_footage, picture
@@ -29,7 +29,7 @@ PERSON_PX = (10.0, 20.0, 40.0, 100.0)
 OTHER_PX = (220.0, 50.0, 300.0, 130.0)
 
 
-def test_persons_and_other_plates_are_veiled_and_the_vehicles_own_is_not(tmp_path: Path, footage: list[Segment]):
+def test_persons_and_other_plates_are_redacted_and_the_vehicles_own_is_not(tmp_path: Path, footage: list[Segment]):
     def find(stills: Sequence[object]) -> Detections:
         each = range(len(stills))
         own = (116.0, 60.0, 196.0, 120.0)
@@ -71,7 +71,7 @@ def test_the_vehicles_own_plate_stays_clear_under_a_person_and_another_vehicle(
     assert contrast(pixels, (210, 100, 295, 120)) < 25
 
 
-def test_a_person_who_hides_the_vehicle_is_veiled_like_any_other(tmp_path: Path, footage: list[Segment]):
+def test_a_person_in_front_of_the_vehicle_is_redacted(tmp_path: Path, footage: list[Segment]):
     def find(stills: Sequence[object]) -> Detections:
         return found_boxes(len(stills), *((i, VehicleClass.PERSON, (116, 50, 196, 120)) for i in range(len(stills))))
 
@@ -82,7 +82,7 @@ def test_a_person_who_hides_the_vehicle_is_veiled_like_any_other(tmp_path: Path,
     assert contrast(pixels, (118, 88, 194, 118)) > 40
 
 
-def test_where_nobody_could_look_all_but_the_vehicle_is_veiled(tmp_path: Path, footage: list[Segment]):
+def test_everything_but_the_vehicle_is_redacted_if_detection_fails(tmp_path: Path, footage: list[Segment]):
     def find(stills: Sequence[object]) -> Detections:
         raise RuntimeError("no model")
 
@@ -91,7 +91,7 @@ def test_where_nobody_could_look_all_but_the_vehicle_is_veiled(tmp_path: Path, f
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 62, 194, 118)) > 40
     assert contrast(pixels, (210, 10, 310, 180)) < 25
-    assert "Persons and plates could not be looked for" in record.incomplete[0]
+    assert record.incomplete[0].code == "redaction_failed"
 
 
 OWN = SeenObject((100.0, 40.0, 220.0, 160.0), VehicleClass.TRUCK)
@@ -103,11 +103,11 @@ BEFORE_IT_PX = (105.0, 45.0, 150.0, 105.0)
     [(VehicleClass.MOTORCYCLE, 0.6, True), (VehicleClass.CAR, 0.25, False), (VehicleClass.PERSON, 0.25, True)],
 )
 def test_a_doubtful_box_within_the_vehicle_is_a_part_of_it_a_sure_one_or_a_person_is_not(kind, score, hidden):
-    shown_px = np.asarray(redacted(picture(0), [SeenObject(BEFORE_IT_PX, kind, score)], OWN), np.float32)
+    shown_px = np.asarray(redact(picture(0), [SeenObject(BEFORE_IT_PX, kind, score)], OWN), np.float32)
     assert (contrast(shown_px, (108.0, 75.0, 147.0, 103.0)) < 25) is hidden
 
 
 def test_a_doubtful_box_beside_the_vehicle_is_another_one():
     beside = (230.0, 40.0, 300.0, 160.0)
-    shown_px = np.asarray(redacted(picture(0), [SeenObject(beside, VehicleClass.CAR, 0.25)], OWN), np.float32)
+    shown_px = np.asarray(redact(picture(0), [SeenObject(beside, VehicleClass.CAR, 0.25)], OWN), np.float32)
     assert contrast(shown_px, (235.0, 100.0, 295.0, 155.0)) < 25

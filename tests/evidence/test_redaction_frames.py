@@ -17,7 +17,7 @@ from PIL import Image
 from engine.detect.cards import ModelCard, find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.stills import StillDetector, sensitive
-from engine.evidence.stills import BoxPx, SeenObject, redacted
+from engine.evidence.stills import BoxPx, SeenObject, redact
 from engine.tools.demo.city import FOOTAGE
 from engine.types import Bytes8, VehicleClass
 from tests.detect.test_onnx import data_card
@@ -59,10 +59,10 @@ def look_for(card: ModelCard, pictures: list[Bytes8]) -> list[list[tuple[Vehicle
     return said
 
 
-def redact(pictures: list[Bytes8], own: list[SeenObject | None]) -> list[Image.Image]:
+def redact_all(pictures: list[Bytes8], own: list[SeenObject | None]) -> list[Image.Image]:
     """As the evidence does, with the shipped detector."""
     seen = [[SeenObject(box, kind, score) for kind, score, box in said] for said in look_for(SHIPPED, pictures)]
-    return [redacted(rgb, *pair) for rgb, pair in zip(pictures, zip(seen, own, strict=True), strict=True)]
+    return [redact(rgb, *pair) for rgb, pair in zip(pictures, zip(seen, own, strict=True), strict=True)]
 
 
 # -- rendered
@@ -92,10 +92,10 @@ def street() -> list[tuple[Bytes8, dict[str, Any]]]:
     return [found for clip, wanted in rows.items() for found in rendered(clip, wanted)]
 
 
-def test_nobody_and_no_plate_but_the_vehicles_own_can_be_made_out_in_a_rendered_street(street):
+def test_in_a_rendered_street_no_person_and_only_the_vehicles_own_plate_is_recognisable(street):
     pictures = [rgb for rgb, _ in street]
     own = [next((v for v in truth["vehicles"] if plates(v)), None) for _, truth in street]
-    shown = redact(pictures, [v and SeenObject(tuple(v["xyxy_px"]), VehicleClass.CAR) for v in own])
+    shown = redact_all(pictures, [v and SeenObject(tuple(v["xyxy_px"]), VehicleClass.CAR) for v in own])
     persons, others, owns = [], [], []
     for (rgb, truth), after, mine in zip(street, shown, own, strict=True):
         persons += [left_of(rgb, after, p["xyxy_px"]) for p in truth["persons"] if p["visible"] > 0.5]
@@ -124,9 +124,9 @@ def real(data: Path) -> list[Bytes8]:
 
 @pytest.mark.data
 @pytest.mark.parametrize("model", ["yolox", "picodet"])
-def test_whom_another_detector_sees_in_a_real_street_is_veiled(data: Path, model: str):
+def test_persons_that_another_detector_finds_in_a_real_street_are_redacted(data: Path, model: str):
     pictures = real(data)
-    shown = redact(pictures, [None] * len(pictures))
+    shown = redact_all(pictures, [None] * len(pictures))
     kept: list[float] = []
     for rgb, after, said in zip(pictures, shown, look_for(data_card(data, model), pictures), strict=True):
         persons = (box for kind, score, box in said if kind is VehicleClass.PERSON and score > 0.6)
@@ -136,12 +136,12 @@ def test_whom_another_detector_sees_in_a_real_street_is_veiled(data: Path, model
 
 
 @pytest.mark.data
-def test_plates_that_were_marked_by_hand_are_veiled_on_vehicles_that_are_not_of_the_case(data: Path):
+def test_plates_marked_by_hand_are_redacted_on_other_vehicles(data: Path):
     marked = [(path.with_suffix(".jpg"), path.read_text().split()) for path in (data / "plates").glob("*/*.txt")]
     small = sorted((file, mark) for file, mark in marked if int(mark[3]) < 150)
     pictures = [np.asarray(Image.open(file).convert("RGB")) for file, _ in small]
     boxes = [(x, y, x + w, y + h) for _, mark in small for x, y, w, h in [map(float, mark[1:5])]]
-    shown = redact(pictures, [None] * len(pictures))
+    shown = redact_all(pictures, [None] * len(pictures))
     kept = [left_of(*one) for one in zip(pictures, shown, boxes, strict=True)]
     assert len(kept) >= 10
     assert np.mean(np.array(kept) < GONE) >= 0.75, kept

@@ -11,7 +11,7 @@ import pytest
 
 from engine.decode.second_look import look
 from engine.evidence import EvidenceTools, SigningKey, load_signing_key, manifest, new_key, verify_case
-from engine.evidence.chain import NOTHING, Seal
+from engine.evidence.chain import NO_SEAL, Seal
 from engine.types import Segment
 from rig.evidence_bench import Bench, build_case, find_nothing
 from rig.examples import make_footage
@@ -70,9 +70,9 @@ def test_a_flipped_bit_in_any_file_of_a_signed_case_is_found(signed: Path, key: 
 
 
 @pytest.mark.parametrize("name", ["case.json", "clip.mp4", "overview.jpg", "still-last.jpg", "vehicle.jpg"])
-def test_what_is_changed_is_named(unsigned: Path, name: str):
+def test_a_changed_file_is_named(unsigned: Path, name: str):
     flip(unsigned / name, 100)
-    assert verify_case(unsigned) == [f"{name}: is not what was written: its SHA-256 differs"]
+    assert verify_case(unsigned) == [f"{name}: was changed: its SHA-256 differs"]
 
 
 def test_a_missing_and_an_extra_file_are_found(unsigned: Path):
@@ -97,13 +97,13 @@ def test_a_manifest_rewritten_to_fit_a_changed_still_contradicts_document_and_se
     (unsigned / "manifest.json").write_bytes(manifest.encode(msgspec.structs.replace(whole, files=files)))
     assert verify_case(unsigned) == [
         "case.json: lists other files than the manifest",
-        "seal.json: is of another manifest than the one that is here",
+        "seal.json: belongs to another manifest",
     ]
 
 
 def test_a_folder_under_another_name_is_found(unsigned: Path):
     moved = unsigned.rename(unsigned.with_name("gate-other"))
-    assert "in the folder gate-other" in verify_case(moved)[0]
+    assert "the folder gate-other" in verify_case(moved)[0]
 
 
 # -- who signed
@@ -112,7 +112,7 @@ def test_a_folder_under_another_name_is_found(unsigned: Path):
 def test_the_seal_names_manifest_place_in_the_chain_and_key(signed: Path, key: SigningKey):
     seal = seal_of(signed)
     assert seal.manifest_sha256 == hashlib.sha256((signed / "manifest.json").read_bytes()).hexdigest()
-    assert (seal.number, seal.previous_sha256, seal.case) == (1, NOTHING, signed.name)
+    assert (seal.number, seal.previous_sha256, seal.case) == (1, NO_SEAL, signed.name)
     assert seal.chain.startswith("QY-0001-")
     assert seal.key == key.public
 
@@ -126,7 +126,7 @@ def test_a_case_that_another_key_signed_is_found(signed: Path, tmp_path: Path):
     assert verify_case(signed) == []  # by itself it is sound: only who knows the engine's key can tell
     own = load_signing_key(tmp_path / "key.pem").public
     assert verify_case(signed, [own]) == [
-        f"seal.json: was signed with the key {other.public.id}, which is none of those given"
+        f"seal.json: is signed by the key {other.public.id}, which is not one of the given keys"
     ]
 
 
@@ -134,17 +134,17 @@ def test_a_key_that_did_not_sign_but_is_named_is_found(signed: Path, tmp_path: P
     new_key(tmp_path / "other.pem")
     other = load_signing_key(tmp_path / "other.pem")
     (signed / "seal.sig").write_bytes(other.sign((signed / "seal.json").read_bytes()))
-    assert verify_case(signed) == ["seal.sig: is no signature of seal.json"]
+    assert verify_case(signed) == ["seal.sig: is not a signature of seal.json"]
 
 
 def test_a_signature_that_was_taken_away_is_found(signed: Path, key: SigningKey):
     (signed / "seal.sig").unlink()
-    assert verify_case(signed) == ["seal.sig: is no signature of seal.json"]
+    assert verify_case(signed) == ["seal.sig: is not a signature of seal.json"]
     (signed / "seal.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(seal_of(signed), public_key=None)))
-    assert verify_case(signed, [key.public]) == ["seal.json: nobody signed it"]
+    assert verify_case(signed, [key.public]) == ["seal.json: is not signed"]
 
 
-def test_without_a_key_the_case_says_that_nobody_signed(tmp_path: Path, footage: list[Segment]):
+def test_without_a_key_the_case_says_that_it_is_not_signed(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, EvidenceTools(look, find_nothing))
     case, record = build_case(bench, footage)
     assert record.device.signing_key is None

@@ -13,15 +13,33 @@ from engine.config import CameraConfig, ClassifierConfig, EngineConfig, Registry
 from engine.decode.second_look import look
 from engine.errors import ConfigError, ModelError
 from engine.identify import Identification, Looks, VehicleIdentifier
-from engine.identify.budget import Budget
 from engine.identify.classifier import OnnxClassifier
-from engine.identify.confirmation import ClassifierConfirmation, Confirmation, RegistryConfirmation, Seen, Verdict, cut
+from engine.identify.confirmation import (
+    ClassifierConfirmation,
+    Confirmation,
+    RegistryConfirmation,
+    Suspect,
+    Verdict,
+    cut,
+)
+from engine.identify.identifier import Budget
+from engine.language import english
 from engine.metrics import Metrics
 from engine.rules.kinds.no_insurance import NoInsuranceRule
 from engine.rules.kinds.phone_use import PhoneUseRule
 from engine.rules.kinds.seatbelt import SeatbeltRule
 from engine.site import Rule
-from engine.types import Findings, Plate, PlateSighting, RegistryAnswer, Suspicion, Validity, VehicleView, Violation
+from engine.types import (
+    Findings,
+    Plate,
+    PlateSighting,
+    Reason,
+    RegistryAnswer,
+    Suspicion,
+    Validity,
+    VehicleView,
+    Violation,
+)
 from rig.examples import EPOCH_S, keep_all, make_footage, make_violation
 from tests.support.networks import make_network
 from tests.support.road import site
@@ -31,6 +49,7 @@ FOOTAGE = make_footage(4)
 AT_S = EPOCH_S + 2
 PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
 RULES = Identification("KZ", 0.9)
+EXPIRED = Reason("paper_missing", {"paper": "insurance", "source": "snapshot", "as_of": "2026-06-01 00:00"})
 
 
 class Registry:
@@ -41,7 +60,7 @@ class Registry:
 
     def ask(self, plate: str, kind: str, at_s: float) -> RegistryAnswer:
         self.asked += 1
-        return RegistryAnswer(self.validity, "It had expired.")
+        return RegistryAnswer(self.validity, EXPIRED if self.validity is Validity.EXPIRED else None)
 
     def close(self) -> None: ...
 
@@ -60,10 +79,10 @@ def suspicion(kind: str = "no_insurance", at_s: float = AT_S, track: int = 17) -
     return replace(make_violation(at_s, measured=False), kind=kind, rule="papers", track=track)
 
 
-def seen(plate: Plate | None = PLATE, violation: Violation | None = None, frames: int = 8) -> Seen:
+def suspect(plate: Plate | None = PLATE, violation: Violation | None = None, frames: int = 8) -> Suspect:
     view = VehicleView(AT_S, np.zeros((100, 100, 3), np.uint8), (10.0, 10.0, 90.0, 90.0))
     sighting = PlateSighting(plate, AT_S, (0.0, 0.0, 1.0, 1.0)) if plate else None
-    return Seen(violation or suspicion(), sighting, lambda most: [view] * min(most, frames))
+    return Suspect(violation or suspicion(), sighting, lambda most: [view] * min(most, frames))
 
 
 def day_of(camera: int, at_s: float) -> str:
@@ -75,44 +94,46 @@ def asked(validity: Validity = Validity.EXPIRED, told: Sequence[tuple[str, str, 
 
 
 def test_an_expired_paper_confirms_and_says_by_whose_word():
-    assert asked()(seen()) == Verdict(True, "It had expired.")
+    assert asked()(suspect()) == Verdict(EXPIRED)
 
 
 @pytest.mark.parametrize("validity", [Validity.VALID, Validity.UNKNOWN])
 def test_valid_and_unknown_never_convict(validity: Validity):
-    assert asked(validity)(seen()) == Verdict(False, f"registry_{validity.value}")
+    assert asked(validity)(suspect()) == Verdict(None, f"registry_{validity.value}")
 
 
 @pytest.mark.parametrize("plate", [None, replace(PLATE, confidence=0.8), replace(PLATE, country="")])
-def test_without_a_sure_plate_of_the_country_nobody_is_asked(plate: Plate | None):
+def test_without_a_sure_plate_of_the_country_the_registry_is_not_asked(plate: Plate | None):
     registry = Registry(Validity.EXPIRED)
-    assert RegistryConfirmation(registry, RULES, day_of)(seen(plate)) == Verdict(False, "plate_unsure")
+    assert RegistryConfirmation(registry, RULES, day_of)(suspect(plate)) == Verdict(None, "plate_unsure")
     assert registry.asked == 0
 
 
-def test_a_plate_is_told_once_a_kind_and_day():
+def test_a_plate_is_reported_once_per_kind_and_day():
     ask = asked()
-    assert ask(seen()).holds
-    assert ask(seen()) == Verdict(False, "told_today")
-    assert ask(seen(violation=suspicion("no_inspection"))).holds
-    assert ask(seen(violation=suspicion(at_s=AT_S + 86_400))).holds
-    assert ask(seen(replace(PLATE, text="740KRM09"))).holds
+    assert ask(suspect()).confirmed
+    assert ask(suspect()) == Verdict(None, "reported_today")
+    assert ask(suspect(violation=suspicion("no_inspection"))).confirmed
+    assert ask(suspect(violation=suspicion(at_s=AT_S + 86_400))).confirmed
+    assert ask(suspect(replace(PLATE, text="740KRM09"))).confirmed
 
 
-def test_what_was_told_before_a_restart_is_not_told_again():
-    assert not asked(told=[("123ABC02", "no_insurance", day_of(0, AT_S))])(seen()).holds
+def test_a_plate_reported_before_a_restart_is_not_reported_again():
+    assert not asked(told=[("123ABC02", "no_insurance", day_of(0, AT_S))])(suspect()).confirmed
 
 
 def test_a_classifier_needs_enough_frames_that_show_it():
     ask = ClassifierConfirmation(Scores(0.95, 0.2, 0.99, 0.91), (0.0, 0.0, 1.0, 1.0), 0.9, frames=4, at_least=3)
-    verdict = ask(seen())
-    assert verdict.holds
-    assert "own sees it in 3 of 4 frames at 0.9 or above" in verdict.says
-    assert replace(ask, at_least=4)(seen()) == Verdict(False, "classifier_negative")
-    assert ask(seen(frames=2)) == Verdict(False, "too_few_frames")
+    verdict = ask(suspect())
+    assert verdict.confirmed == Reason(
+        "classifier_confirmed", {"classifier": "own", "positive": 3, "frames": 4, "threshold": 0.9, "mean": 0.7625}
+    )
+    assert "own sees it in 3 of 4 frames at 0.9 or above" in english(verdict.confirmed)
+    assert replace(ask, at_least=4)(suspect()) == Verdict(None, "classifier_negative")
+    assert ask(suspect(frames=2)) == Verdict(None, "too_few_frames")
 
 
-def test_the_part_of_the_vehicle_is_cut_out_and_nothing_of_what_lies_outside():
+def test_the_crop_is_the_region_of_the_vehicle_inside_the_picture():
     rgb = np.arange(100 * 100 * 3, dtype=np.uint32).reshape(100, 100, 3).astype(np.uint8)
     crop = cut(VehicleView(0.0, rgb, (20.0, 40.0, 60.0, 120.0)), (0.5, 0.0, 1.0, 0.5))
     assert crop is not None
@@ -123,11 +144,11 @@ def test_the_part_of_the_vehicle_is_cut_out_and_nothing_of_what_lies_outside():
 
 def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
     budget = Budget(12.0)
-    assert [budget.grants(100.0) for _ in range(14)] == [True] * 12 + [False] * 2
-    assert budget.grants(105.0)
-    assert not budget.grants(105.0)
-    assert not budget.grants(50.0)
-    assert Budget(0.5).grants(0.0)
+    assert [budget.take(100.0) for _ in range(14)] == [True] * 12 + [False] * 2
+    assert budget.take(105.0)
+    assert not budget.take(105.0)
+    assert not budget.take(50.0)
+    assert Budget(0.5).take(0.0)
 
 
 def inquire(
@@ -146,7 +167,7 @@ def test_a_confirmed_suspicion_is_a_violation_with_its_reason_and_is_counted():
     metrics = Metrics()
     (told,) = inquire(INSURANCE, {"no_insurance": asked()}, suspicion(), metrics=metrics)
     assert told.outcome == "fine"
-    assert told.reasons[-1] == "It had expired."
+    assert told.reasons[-1] == EXPIRED
     assert metrics.violations.labels("cam", "no_insurance", "fine")._value.get() == 1
 
 
@@ -156,7 +177,7 @@ def test_a_refuted_one_is_dropped_and_counted():
     assert metrics.dropped_violations.labels("cam", "no_insurance", "registry_valid")._value.get() == 1
 
 
-def test_beyond_the_budget_nobody_is_looked_at():
+def test_a_suspicion_beyond_the_budget_is_dropped():
     metrics = Metrics()
     many = [suspicion(track=track) for track in range(4)]
     never = {"no_insurance": asked(Validity.VALID)}
@@ -164,8 +185,8 @@ def test_beyond_the_budget_nobody_is_looked_at():
     assert metrics.dropped_violations.labels("cam", "no_insurance", "budget")._value.get() == 2
 
 
-def test_whatever_breaks_in_the_look_accuses_nobody():
-    def broken(seen: Seen) -> Verdict:
+def test_an_error_in_a_look_drops_the_suspicion():
+    def broken(suspect: Suspect) -> Verdict:
         raise RuntimeError("the network is ill")
 
     metrics = Metrics()
@@ -176,7 +197,7 @@ def test_whatever_breaks_in_the_look_accuses_nobody():
 def test_what_a_classifier_saw_stands_in_the_reasons():
     sees = ClassifierConfirmation(Scores(*[0.95] * 8), (0.0, 0.0, 1.0, 1.0), 0.9, 8, 5)
     (told,) = inquire(PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use"))
-    assert "own sees it in 8 of 8 frames" in told.reasons[-1]
+    assert "own sees it in 8 of 8 frames" in english(told.reasons[-1])
 
 
 def config_of(path: Path, **changes: object) -> ClassifierConfig:
@@ -197,7 +218,7 @@ def test_a_network_scores_by_its_column_and_activation(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"column": 3, "activation": "softmax"}, "column 3 is none"), ({}, "state its activation")],
+    [({"column": 3, "activation": "softmax"}, "column 3 does not exist"), ({}, "set its activation")],
 )
 def test_a_network_that_does_not_fit_is_found_when_the_engine_starts(tmp_path: Path, changes: dict, says: str):
     path = tmp_path / "own.onnx"
@@ -216,7 +237,7 @@ def test_a_file_that_is_no_network_or_takes_other_pictures_is_an_error(tmp_path:
         open_classifier(config_of(path))
 
 
-def test_a_rule_of_which_nothing_could_decide_is_refused(tmp_path: Path):
+def test_a_rule_without_a_registry_or_classifier_is_refused(tmp_path: Path):
     bare = EngineConfig(cameras=(CameraConfig(name="a", url="a", site=Path("a")),))
     with pytest.raises(ConfigError, match=r"rule papers \(no_insurance\) needs a registry"):
         require_confirmable(site(INSURANCE), bare)

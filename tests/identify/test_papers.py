@@ -21,6 +21,7 @@ from engine.errors import ConfigError
 from engine.identify.papers import RemoteRegistry, SnapshotRegistry, import_csv
 from engine.identify.papers.remote import FAILURES
 from engine.identify.papers.snapshot import HEADER
+from engine.language import english, load_language
 from engine.tools.cli import app
 from engine.types import Validity
 
@@ -62,8 +63,10 @@ def test_a_snapshot_is_found_whatever_its_folder_is_called(tmp_path: Path):
 def test_a_paper_is_valid_to_the_end_of_its_last_day_at_the_place(tmp_path: Path, until: str, validity: Validity):
     answer = snapshot(tmp_path, f"123 ABC 02,{until},,").ask("123ABC02", "no_inspection", NOON_S)
     assert answer.validity is validity
-    assert answer.says.endswith(".") == (validity is Validity.EXPIRED)
-    assert validity is not Validity.EXPIRED or "as of 2026-06-01 00:00 UTC" in answer.says
+    if validity is Validity.EXPIRED:
+        assert "the registry's snapshot as of 2026-06-01 00:00 UTC" in english(answer.reason)
+        assert "снимок реестра" in load_language("ru").sentence(answer.reason)
+        assert "тізілім көшірмесі" in load_language("kk").sentence(answer.reason)
 
 
 def test_a_paper_that_ran_out_after_the_extract_may_have_been_renewed(tmp_path: Path):
@@ -71,12 +74,12 @@ def test_a_paper_that_ran_out_after_the_extract_may_have_been_renewed(tmp_path: 
     assert registry.ask("123ABC02", "no_insurance", NOON_S + 0.9 * DAY_S - 7 * 3600).validity is Validity.UNKNOWN
 
 
-def test_an_extract_that_is_too_old_knows_nothing(tmp_path: Path):
+def test_a_snapshot_that_is_too_old_answers_unknown(tmp_path: Path):
     registry = snapshot(tmp_path, "123ABC02,none,none,none")
     assert registry.ask("123ABC02", "no_insurance", AS_OF.timestamp() + DAY_S - 1).validity is Validity.EXPIRED
     late = registry.ask("123ABC02", "no_insurance", AS_OF.timestamp() + DAY_S + 1)
     assert late.validity is Validity.UNKNOWN
-    assert "too old" in late.says
+    assert "too old" in late.detail
 
 
 def test_another_plate_and_another_kind_are_unknown(tmp_path: Path):
@@ -85,7 +88,7 @@ def test_another_plate_and_another_kind_are_unknown(tmp_path: Path):
     assert registry.ask("123ABC02", "speeding", NOON_S).validity is Validity.UNKNOWN
 
 
-def test_a_newer_extract_is_taken_up_and_one_that_vanished_knows_nothing(tmp_path: Path):
+def test_a_newer_snapshot_is_read_and_a_missing_one_answers_unknown(tmp_path: Path):
     registry = snapshot(tmp_path, "123ABC02,none,,")
     import_csv(csv(tmp_path, "123ABC02,2027-01-01,,"), tmp_path / "registry.db", AS_OF)
     assert registry.ask("123ABC02", "no_inspection", NOON_S).validity is Validity.VALID
@@ -98,7 +101,7 @@ def test_a_newer_extract_is_taken_up_and_one_that_vanished_knows_nothing(tmp_pat
     ("lines", "says"),
     [
         (["123ABC02,2026-13-01,,"], "line 2: inspection_until: '2026-13-01' is neither"),
-        (["123ABC02,,,", "123 abc 02,,,"], "line 3: plate 123ABC02 stands there twice"),
+        (["123ABC02,,,", "123 abc 02,,,"], "line 3: plate 123ABC02 appears twice"),
         ([",none,,"], "line 2: expected a plate"),
         (["123ABC02,none"], "line 2: expected a plate and 3 more cells"),
         (["123ABC02,none,,,,"], "line 2: expected"),
@@ -187,11 +190,11 @@ def test_a_service_that_fails_is_let_alone_for_a_while(service: tuple[Service, R
     servicer.ill = grpc.StatusCode.UNAVAILABLE
     answers = [registry.ask(f"{number}", "no_insurance", NOON_S) for number in range(2 * FAILURES)]
     assert {answer.validity for answer in answers} == {Validity.UNKNOWN}
-    assert "UNAVAILABLE" in answers[0].says
+    assert "UNAVAILABLE" in answers[0].detail
     assert len(servicer.asked) == FAILURES
 
 
-def test_an_answer_without_a_time_or_with_a_wrong_day_convicts_nobody(service: tuple[Service, RemoteRegistry]):
+def test_an_answer_without_a_time_or_with_a_wrong_day_is_unknown(service: tuple[Service, RemoteRegistry]):
     servicer, registry = service
     servicer.as_of = None
     assert registry.ask("123ABC02", "no_insurance", NOON_S).validity is Validity.UNKNOWN

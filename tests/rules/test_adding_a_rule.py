@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
-from engine.evidence.report.words import words_of
+from engine.language import load_language
 from engine.rules import kinds, load_catalogue, parse_site
 from engine.rules.catalogue import Catalogue
+from engine.types import Reason
 from tests.support import road, twins, world
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +93,10 @@ def test_the_example_goes_from_boxes_to_the_ledger_and_its_twin_does_not(example
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "kk"])
-def test_every_language_has_a_title_of_the_example(language: str) -> None:
+def test_every_language_has_the_title_and_the_sentence_of_the_example(language: str) -> None:
     block = tomllib.loads(next(text for path, text in BLOCKS.items() if path.endswith(f"{language}.toml")))
     assert block["kinds"].keys() == {"tailgating"}
-    assert block.keys() <= set(words_of(language).__struct_fields__)
+    own = msgspec.structs.replace(load_language(language), reasons=block["reasons"])
+    (code,) = block["reasons"]
+    said = own.sentence(Reason(code, {"lasted_s": 1.5, "gap_s": 0.72, "speed_kmh": 76}))
+    assert f"0{own.decimal}7" in said and f"1{own.decimal}5" in said and "76" in said

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine.errors import ConfigError
 from engine.ingest.clock import STEP_S
+from engine.language import english
 from engine.rules import load_catalogue
 from engine.section import (
     Crossing,
@@ -30,7 +31,7 @@ from engine.section import (
 from engine.section.crossing import one_misread_apart
 from engine.section.speed import MAPPING_SIGMA_S, lasting_sigma_s, section_speed
 from engine.site import Limit
-from engine.types import Clock, Sighting, VehicleClass, Violation
+from engine.types import Clock, Reason, Sighting, VehicleClass, Violation
 from engine.types.document import moment
 
 pytestmark = pytest.mark.numeric
@@ -453,7 +454,9 @@ def test_a_guilty_drive_is_an_offence_of_its_tier(section: Section) -> None:
     assert found.sightings[0].captured_s <= found.began_s < found.ended_s <= found.sightings[-1].captured_s
     assert found.measurement.enforced_kmh == 134  # 135 - 3 x 0.26, floored
     assert (found.measurement.limit_kmh, found.measurement.length_m) == (110.0, 5000.0)
-    assert "Enforced 134 km/h = 135.0 measured" in found.reasons[0]
+    assert [reason.code for reason in found.reasons[:2]] == ["section_driven", "speed_enforced"]
+    assert "Enforced 134 km/h = 135.0 measured" in english(found.reasons[1])
+    assert "5000 m in 133.33 s" in english(found.reasons[0])
     assert (found.catalogue_version, found.clock) == (KZ.version, Clock.SYNCHRONISED)
 
 
@@ -515,13 +518,13 @@ def test_without_synchronised_clocks_there_is_an_indication_only(section: Sectio
         (row,) = measured(section, entry(clock=ends[0]), leaving(at_kmh(150.0), clock=ends[1]))
         found = violation(row, KZ)
         assert found is not None and (found.outcome, found.clock) == ("indication", clock)
-        assert "synchronised" in found.reasons[1]
+        assert Reason("section_clocks_not_synchronised") in found.reasons
 
 
 def test_a_section_in_town_or_bent_gives_indications_only(section: Section) -> None:
     found = driven(changed(section, straight_out_of_town=False), 150.0)
     assert found is not None and found.outcome == "indication"
-    assert "straight" in found.reasons[1]
+    assert Reason("section_not_straight") in found.reasons
 
 
 def test_before_the_law_there_is_no_offence(section: Section) -> None:

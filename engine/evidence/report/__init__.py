@@ -1,12 +1,13 @@
-"""The report of a case: one page that a judge can read and print, in every language that there are words of.
+"""The report of a case: one page for a judge to read and print, in every language of `engine.language`.
 
-It is made of `case.json` and nothing else, and only formats its numbers: the same document gives the same bytes. The
-pictures are the files beside it; `embedded` puts them into the page where it has to travel alone.
+It is made of `case.json` alone and only formats its numbers, so the same document always gives the same bytes. The
+pictures are files beside it; `embed_pictures` puts them into the page when it is sent alone.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -16,37 +17,38 @@ import jinja2
 
 from engine.errors import EvidenceError
 from engine.evidence.manifest import MEDIA_TYPES
-from engine.evidence.report.page import make_page
-from engine.evidence.report.words import languages, words_of
+from engine.evidence.report.page import ReportPage
+from engine.language import languages, load_language
 from engine.types import document
 
-__all__ = ["embedded", "languages", "report_name", "reports", "write_report"]
+__all__ = ["embed_pictures", "languages", "report_name", "write_report", "write_reports"]
 
 _IMAGE = re.compile(r'(?<=<img src=")([a-z0-9_.-]+)(?=")', re.IGNORECASE)
 
 
 def report_name(language: str) -> str:
-    """The file's name."""
+    """Name of the report's file."""
     return f"report.{language}.html"
 
 
-def reports(content: bytes) -> Mapping[str, bytes]:
-    """The reports of a `case.json` by file name, one a language. Raises EvidenceError where it is none."""
+def write_reports(content: bytes) -> Mapping[str, bytes]:
+    """Reports of a `case.json` in all languages, by file name. Raises EvidenceError if it is no document."""
     return {report_name(language): write_report(content, language) for language in languages()}
 
 
 def write_report(content: bytes, language: str) -> bytes:
-    """The report of a `case.json`: HTML in UTF-8.
+    """Report of a `case.json`: HTML in UTF-8.
 
-    Raises EvidenceError where the content is none, ConfigError for a language that there are no words of.
+    Raises EvidenceError if the content is not a document, ConfigError for an unknown language.
     """
-    words = words_of(language)
-    page = make_page(words, document.decode(content, source="case.json"), content)
-    return _template().render(page=page, record=page.record, say=words.words).encode()
+    words = load_language(language)
+    record = document.decode(content, source="case.json")
+    page = ReportPage(words, record, hashlib.sha256(content).hexdigest())
+    return _template().render(page=page, record=record, say=words.words).encode()
 
 
-def embedded(report: bytes, folder: Path) -> bytes:
-    """The report with its pictures in it, out of the case's folder. Raises EvidenceError where one is missing."""
+def embed_pictures(report: bytes, folder: Path) -> bytes:
+    """The report with the pictures of the case's folder as data URLs. Raises EvidenceError if one is missing."""
 
     def embed(found: re.Match[str]) -> str:
         path = folder / found[1]

@@ -1,14 +1,13 @@
-"""What stands on a report, ready to be laid out: every string of it, in the reader's language."""
+"""Every string of a report in the reader's language, ready for the template."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from engine.evidence.report.words import Words
+from engine.language import Language
 from engine.types.document import (
     CalibrationRecord,
     CaseDocument,
@@ -20,12 +19,12 @@ from engine.types.document import (
 
 VEHICLE = "vehicle.jpg"
 NEXT_BEST = ("ru", "kk", "en")
-"""In which language a text is taken where the reader's own is missing."""
+"""Languages to use if the reader's own is missing, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportStill:
-    """A still, and which instants it shows."""
+    """A still with its caption."""
 
     file: str
     caption: str
@@ -42,9 +41,9 @@ class ReportPaper:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """All of it."""
+    """The whole page."""
 
-    words: Words
+    words: Language
     record: CaseDocument
     sha256: str
     """Of `case.json`."""
@@ -96,7 +95,7 @@ class ReportPage:
 
     @property
     def plate(self) -> Sequence[str]:
-        """The text first, then how well it is known."""
+        """The text, then country, confidence, alternatives and marks."""
         plate, words = self.record.plate, self.words.words
         if plate is None:
             return [words["plate_none"]]
@@ -110,15 +109,16 @@ class ReportPage:
 
     @property
     def measurement(self) -> Sequence[tuple[str, str]]:
-        """Label and value, in the order in which the enforced value comes about."""
+        """Label and value, in the order in which the enforced speed is computed."""
         return [*self._measured(self.record.measurement)] if self.record.measurement else []
 
     def _measured(self, speed: SpeedRecord) -> Iterator[tuple[str, str]]:
         words, number = self.words.words, self.words.number
-        value, spread = number(speed.speed_kmh, 2), number(speed.expanded_uncertainty_kmh, 2)
+        value, uncertainty = number(speed.speed_kmh, 2), number(speed.expanded_uncertainty_kmh, 2)
         tolerance = number(speed.tolerance_kmh, 2)
-        yield words["measured"], f"{value} ± {spread} {words['kmh']} ({words['uncertainty']}{speed.coverage_factor:g})"
-        sum_of = f"{value} − {tolerance} ({words['tolerance']}) − {spread} = {speed.enforced_kmh} {words['kmh']}"
+        expanded = f"{words['uncertainty']}{speed.coverage_factor:g}"
+        yield words["measured"], f"{value} ± {uncertainty} {words['kmh']} ({expanded})"
+        sum_of = f"{value} − {tolerance} ({words['tolerance']}) − {uncertainty} = {speed.enforced_kmh} {words['kmh']}"
         yield words["enforced"], f"{sum_of}, {words['rounded']}"
         over = number(speed.enforced_kmh - speed.limit_kmh, 0)
         yield words["limit"], f"{speed.limit_kmh:g} {words['kmh']}; {words['over']} {over} {words['kmh']}"
@@ -127,7 +127,7 @@ class ReportPage:
 
     @property
     def papers(self) -> Sequence[ReportPaper]:
-        """By what right it was measured."""
+        """Certificate and calibration of the device."""
         device = self.record.device
         certificate, calibration = device.certificate, device.calibration
         return [
@@ -149,15 +149,15 @@ class ReportPage:
 
     @property
     def reasons(self) -> Sequence[str]:
-        return [self.words.sentence(said) for said in self.record.reasons]
+        return [self.words.sentence(reason) for reason in self.record.reasons]
 
     @property
     def incomplete(self) -> Sequence[str]:
-        return [self.words.sentence(said) for said in self.record.incomplete]
+        return [self.words.sentence(reason) for reason in self.record.incomplete]
 
     @property
     def shots(self) -> Sequence[ReportStill]:
-        """Every still once, the decisive one first, the others in their order in time."""
+        """Every still once: the decisive one first, the others in the order of time."""
         shown: dict[str, list[tuple[int, InstantRecord]]] = {}
         for number, instant in enumerate(self.record.instants, start=1):
             if instant.still:
@@ -183,32 +183,31 @@ class ReportPage:
 
     @property
     def is_full(self) -> bool:
-        """Is there so much to say that the large stills must be smaller?"""
+        """True if the page has so much text that the large stills must be smaller."""
         return len(self.shots) > 4 or len(self.record.reasons) + len(self.record.incomplete) > 4
 
     @property
     def row_mm(self) -> int:
-        """How high the smaller stills may be to stand in one row: wide pictures, and narrower close-ups."""
+        """Height at which the smaller stills, and the narrower close-ups, fit into one row."""
         wide = len(self.shots) - 1 + 0.6 * len(self.close_ups)
         return min(30, int(176 / (1.78 * wide))) if wide > 0 else 0
 
     @property
     def files(self) -> Sequence[tuple[str, str]]:
-        """Name and SHA-256 of what the report rests on."""
+        """Name and SHA-256 of every file that the report is based on."""
         return [("case.json", self.sha256), *((file.name, file.sha256) for file in self.record.files)]
 
     def has(self, name: str) -> bool:
-        """Is there a file of that name?"""
+        """True if the case has a file of that name."""
         return any(file.name == name for file in self.record.files)
 
     @property
     def liability(self) -> str:
-        """Who answers, and by which article; empty where the law in force says nothing."""
+        """Who is liable, and by which article; empty if the catalogue does not say."""
         liable = self.record.liability
         says = _best(liable.says, self.words.language) if liable else ""
-        return (
-            f"{says} ({self.words.article(liable.article, self.record.versions.catalogue)})" if liable and says else ""
-        )
+        article = self.words.article(liable.article, self.record.versions.catalogue) if liable else ""
+        return f"{says} ({article})" if says else ""
 
     def _local(self, at: dt.datetime) -> dt.datetime:
         return at.astimezone(ZoneInfo(self.record.time.timezone))
@@ -217,11 +216,6 @@ class ReportPage:
         return f"{at:%H:%M:%S}{self.words.decimal}{at.microsecond // 1000:03d}"
 
 
-def make_page(words: Words, record: CaseDocument, content: bytes) -> ReportPage:
-    """`content` is `case.json`, `record` what it says."""
-    return ReportPage(words, record, hashlib.sha256(content).hexdigest())
-
-
 def _best(says: Mapping[str, str], language: str) -> str:
-    """The text in that language, else in the next best; empty where there is none."""
+    """The text in that language, else in the next best; empty if there is no text."""
     return next((says[one] for one in (language, *NEXT_BEST, *says) if says.get(one)), "")

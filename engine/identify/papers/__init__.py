@@ -1,4 +1,4 @@
-"""What the state's registries know of a vehicle's papers: a snapshot on this machine, or a service that is asked."""
+"""State of vehicle papers, from a registry: a snapshot on this machine, or a service."""
 
 from engine.identify.papers.remote import RemoteRegistry
 from engine.identify.papers.snapshot import SnapshotRegistry, import_csv

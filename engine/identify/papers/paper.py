@@ -1,4 +1,4 @@
-"""The papers that kinds of violation are about, and what a date of expiry says at an instant."""
+"""Vehicle papers: which kinds of violation are about which, and whether one was valid at an instant."""
 
 from __future__ import annotations
 
@@ -6,41 +6,46 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.types import RegistryAnswer, Validity
+from engine.types import Reason, RegistryAnswer, Validity
 
-PAPERS = {
-    "no_inspection": "technical inspection",
-    "no_insurance": "insurance",
-    "permit_expired": "permit",
-}
-"""By kind of violation."""
+PAPERS = {"no_inspection": "inspection", "no_insurance": "insurance", "permit_expired": "permit"}
+"""By kind of violation; the language files have the words."""
 Until = dt.date | Literal["none"] | None
-"""The last day on which a paper is valid; `none`: the registry knows that there is none; None: it does not know."""
+"""Last valid day of a paper; `none`: the registry knows that there is none; None: the registry does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaperRecord:
-    """What a registry said of one paper."""
+    """State of one paper in a registry."""
 
     until: Until
     as_of: dt.datetime
-    """When it was so in the registry."""
-    source: str
+    """UTC time of this state."""
+    source: Literal["service", "snapshot"]
 
-    def judged(self, kind: str, at: dt.datetime) -> RegistryAnswer:
-        """Valid on a day at the place of the event (`at` carries its offset)? A paper that ran out after the record
-        was made may have been renewed since: nobody knows."""
-        paper, when = PAPERS[kind], f"{self.as_of:%Y-%m-%d %H:%M}"
+    def judge(self, kind: str, at: dt.datetime) -> RegistryAnswer:
+        """Was the paper valid on the day of `at`, which carries the offset of the place?
+
+        UNKNOWN if the paper ran out after `as_of`: it may have been renewed since.
+        """
+        paper, as_of = PAPERS[kind], f"{self.as_of:%Y-%m-%d %H:%M}"
         if self.until is None:
-            return RegistryAnswer(Validity.UNKNOWN, f"{self.source} as of {when} UTC knows nothing of the {paper}")
-        if self.until == "none":
-            return RegistryAnswer(Validity.EXPIRED, f"There was no {paper}, by {self.source} as of {when} UTC.")
-        if at.date() <= self.until:
-            return RegistryAnswer(Validity.VALID, f"the {paper} was valid until {self.until}")
-        if self.as_of.astimezone(at.tzinfo).date() <= self.until:
             return RegistryAnswer(
-                Validity.UNKNOWN, f"the {paper} ran out on {self.until}, after the record of {when} UTC"
+                Validity.UNKNOWN, detail=f"the {self.source} has no entry on {paper}, as of {as_of} UTC"
             )
+        if self.until == "none":
+            return RegistryAnswer(
+                Validity.EXPIRED, Reason("paper_missing", {"paper": paper, "source": self.source, "as_of": as_of})
+            )
+        until = self.until.isoformat()
+        if at.date() <= self.until:
+            return RegistryAnswer(Validity.VALID, detail=f"{paper}: valid until {until}")
+        if self.as_of.astimezone(at.tzinfo).date() <= self.until:
+            detail = (
+                f"{paper}: valid until {until}, and may have been renewed after the registry's state of {as_of} UTC"
+            )
+            return RegistryAnswer(Validity.UNKNOWN, detail=detail)
         return RegistryAnswer(
-            Validity.EXPIRED, f"The {paper} had expired on {self.until}, by {self.source} as of {when} UTC."
+            Validity.EXPIRED,
+            Reason("paper_expired", {"paper": paper, "until": until, "source": self.source, "as_of": as_of}),
         )

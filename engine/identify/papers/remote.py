@@ -1,4 +1,4 @@
-"""A registry that is asked over gRPC (`proto/qyran/v1/registry_service.proto`), and may be slow, wrong or away."""
+"""A registry behind gRPC (`proto/qyran/v1/registry_service.proto`), which may be slow, wrong or unreachable."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ from engine.types import RegistryAnswer, Validity
 log = structlog.get_logger()
 
 REMEMBERED = 50_000
-"""Vehicles whose papers are kept."""
+"""At most this many vehicles are cached."""
 FAILURES = 5
-"""In a row, after which nothing is asked for a while."""
+"""After this many failures in a row the service is not asked for `PAUSE_S`."""
 PAUSE_S = 30.0
-SOURCE = "the registry's service"
 
 Papers = dict[str, PaperRecord]
-"""What the service said of a vehicle, by kind; a kind that is missing is unknown."""
+"""The papers of a vehicle by kind of violation; a missing kind is unknown."""
 
 
 class RemoteRegistry:
     """`stages.VehicleRegistry` over a channel, which it closes.
 
-    Every answer is kept for `cache_s`. After `FAILURES` in a row the circuit is open: for `PAUSE_S` every answer is
-    UNKNOWN at once, then one question tries again.
+    Answers are cached for `cache_s`. After `FAILURES` failures in a row the circuit is open: for `PAUSE_S` every answer
+    is UNKNOWN at once, then one request tries again.
     """
 
     def __init__(
@@ -57,22 +56,24 @@ class RemoteRegistry:
         self._breaker = pybreaker.CircuitBreaker(fail_max=FAILURES, reset_timeout=PAUSE_S)
 
     def ask(self, plate: str, kind: str, at_s: float) -> RegistryAnswer:
+        """State of the paper that a kind of violation is about; UNKNOWN if the service does not answer."""
         if kind not in PAPERS:
-            return RegistryAnswer(Validity.UNKNOWN, f"the registry knows nothing of {kind}")
+            return RegistryAnswer(Validity.UNKNOWN, detail=f"the registry has no papers for {kind}")
         try:
             papers = self._papers(plate, at_s)
         except (grpc.RpcError, pybreaker.CircuitBreakerError, ValueError) as error:
-            log.warning("no answer of the registry", error=_explain(error))
-            return RegistryAnswer(Validity.UNKNOWN, f"the registry gave no answer: {_explain(error)}")
+            log.warning("the registry did not answer", error=_explain(error))
+            return RegistryAnswer(Validity.UNKNOWN, detail=f"the registry did not answer: {_explain(error)}")
         if kind not in papers:
-            return RegistryAnswer(Validity.UNKNOWN, f"the registry knows nothing of the {PAPERS[kind]}")
-        return papers[kind].judged(kind, dt.datetime.fromtimestamp(at_s, self._zone))
+            return RegistryAnswer(Validity.UNKNOWN, detail=f"the registry has no entry on {PAPERS[kind]}")
+        return papers[kind].judge(kind, dt.datetime.fromtimestamp(at_s, self._zone))
 
     def close(self) -> None:
+        """Close the channel."""
         self._channel.close()
 
     def _papers(self, plate: str, at_s: float) -> Papers:
-        """Kept or asked for. Raises RpcError, CircuitBreakerError, or ValueError for an answer that is none."""
+        """Cached or requested papers. Raises RpcError, CircuitBreakerError, or ValueError for an invalid answer."""
         found: Papers | None = self._kept.get(plate)
         if found is None:
             found = _read(self._breaker.call(self._look_up, plate, at_s))
@@ -80,7 +81,7 @@ class RemoteRegistry:
         return found
 
     def _look_up(self, plate: str, at_s: float) -> pb.LookUpVehicleResponse:
-        """A vehicle that the service does not know is an answer, and no failure of it."""
+        """Call the service. NOT_FOUND is an answer, not a failure that opens the circuit."""
         request = pb.LookUpVehicleRequest(plate=plate, country=self._country, seen_at=Timestamp(seconds=int(at_s)))
         try:
             return self._stub.LookUpVehicle(request, timeout=self._timeout_s)
@@ -92,13 +93,13 @@ class RemoteRegistry:
 
 def _read(response: pb.LookUpVehicleResponse) -> Papers:
     if response.papers and not response.HasField("as_of"):
-        raise ValueError("the service does not say as of when")
+        raise ValueError("the service gives no time for its answer (as_of)")
     as_of = response.as_of.ToDatetime(dt.UTC)
-    return {paper.kind: PaperRecord(_until(paper.valid_until), as_of, SOURCE) for paper in response.papers}
+    return {paper.kind: PaperRecord(_until(paper.valid_until), as_of, "service") for paper in response.papers}
 
 
 def _until(text: str) -> Until:
-    """Raises ValueError."""
+    """Raises ValueError for a text that is not a date."""
     return dt.date.fromisoformat(text) if text else "none"
 
 

@@ -1,7 +1,7 @@
-"""A registry's extract on this machine: a CSV file, imported into SQLite, read by the engine while it runs.
+"""A registry's extract on this machine: a CSV file, imported into SQLite, which a running engine reads.
 
 The CSV has a header and the columns `plate`, `inspection_until`, `insurance_until`, `permit_until`: the last day on
-which the paper is valid (YYYY-MM-DD), `none` where the registry knows that there is none, empty where it knows nothing.
+which the paper is valid (YYYY-MM-DD), `none` if the registry knows that there is no paper, empty if it does not know.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ TABLE = "CREATE TABLE vehicles (plate TEXT PRIMARY KEY, inspection_until TEXT, i
 
 
 def import_csv(source: Path, target: Path, as_of: dt.datetime) -> int:
-    """Make the snapshot of a CSV file that was true at `as_of`; returns how many vehicles it holds.
+    """Make a snapshot of a CSV file that was true at `as_of`; returns the number of vehicles.
 
-    Replaces the old snapshot as a whole, or leaves it as it was and raises ConfigError that names the line.
+    Replaces the old snapshot as a whole, or leaves it unchanged and raises ConfigError that names the line.
     """
     fresh = target.with_name(f"{target.name}.new")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def import_csv(source: Path, target: Path, as_of: dt.datetime) -> int:
 
 
 def moment_of(source: Path, as_of: str = "") -> dt.datetime:
-    """When a file was true: as told, else when it was last changed. Raises ConfigError."""
+    """UTC time at which a file was true: `as_of`, or else its last change. Raises ConfigError."""
     try:
         if not as_of:
             return dt.datetime.fromtimestamp(source.stat().st_mtime, dt.UTC)
@@ -80,13 +80,13 @@ def _rows(lines: Iterator[str], source: Path) -> Iterator[tuple[str, ...]]:
         if not plate or None in row.values() or None in row:
             raise ConfigError(f"{where}: expected a plate and {len(COLUMNS)} more cells")
         if plate in seen:
-            raise ConfigError(f"{where}: plate {plate} stands there twice")
+            raise ConfigError(f"{where}: plate {plate} appears twice")
         seen.add(plate)
         yield plate, *(_day(row[column], f"{where}: {column}") for column in COLUMNS.values())
 
 
 def _day(cell: str, where: str) -> str:
-    """The cell, checked."""
+    """The cell without spaces. Raises ConfigError that names `where`."""
     cell = cell.strip()
     if cell not in ("", "none"):
         try:
@@ -97,10 +97,10 @@ def _day(cell: str, where: str) -> str:
 
 
 class SnapshotRegistry:
-    """`stages.VehicleRegistry` on a snapshot; a newer one at the same place is taken up by itself."""
+    """`stages.VehicleRegistry` on a snapshot; reads a newer one at the same path without a restart."""
 
     def __init__(self, path: Path, longest_age_s: float, zone: ZoneInfo) -> None:
-        """`zone` is whose days the papers count. Raises ConfigError where the snapshot cannot be read."""
+        """Papers end with a day of `zone`. Raises ConfigError if the snapshot cannot be read."""
         self._path = path
         self._longest_age_s = longest_age_s
         self._zone = zone
@@ -112,23 +112,22 @@ class SnapshotRegistry:
             raise ConfigError(f"{path}: no snapshot of a registry (qyran registry import): {error}") from error
 
     def ask(self, plate: str, kind: str, at_s: float) -> RegistryAnswer:
-        """UNKNOWN for a vehicle that is not in it, and when the snapshot is too old for the instant."""
+        """UNKNOWN if the vehicle is not in the snapshot, or the snapshot is too old for the instant."""
         if kind not in PAPERS:
-            return RegistryAnswer(Validity.UNKNOWN, f"the registry knows nothing of {kind}")
+            return RegistryAnswer(Validity.UNKNOWN, detail=f"the registry has no papers for {kind}")
         try:
             self._renew()
             until = self._until(plate, COLUMNS[kind])
         except (OSError, sqlite3.Error, ValueError, TypeError) as error:
             log.error("the registry's snapshot cannot be read", path=str(self._path), error=str(error))
-            return RegistryAnswer(Validity.UNKNOWN, "the registry's snapshot could not be read")
+            return RegistryAnswer(Validity.UNKNOWN, detail="the registry's snapshot cannot be read")
         if at_s - self._as_of.timestamp() > self._longest_age_s:
-            return RegistryAnswer(
-                Validity.UNKNOWN, f"the registry's snapshot of {self._as_of:%Y-%m-%d %H:%M} UTC is too old"
-            )
-        record = PaperRecord(until, self._as_of, "the registry's snapshot")
-        return record.judged(kind, dt.datetime.fromtimestamp(at_s, self._zone))
+            detail = f"the registry's snapshot of {self._as_of:%Y-%m-%d %H:%M} UTC is too old"
+            return RegistryAnswer(Validity.UNKNOWN, detail=detail)
+        return PaperRecord(until, self._as_of, "snapshot").judge(kind, dt.datetime.fromtimestamp(at_s, self._zone))
 
     def close(self) -> None:
+        """Close the snapshot's file."""
         if self._database is not None:
             self._database.close()
             self._database = None
@@ -146,6 +145,7 @@ class SnapshotRegistry:
             self._open()
 
     def _open(self) -> None:
+        # Read-only, and from any thread: the engine asks from one thread at a time, which need not be this one.
         status = self._path.stat()
         database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:

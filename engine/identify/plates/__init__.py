@@ -1,7 +1,7 @@
-"""Plates: found and read in full-resolution frames of the second look, by the vote of several frames.
+"""Plates: found and read in whole frames of the recording, by the vote of several frames.
 
-`forms` is what plates look like (data), `letters` what a network says of one crop, `vote` how crops and frames agree,
-`locate` where the text stands on a vehicle, `reader` the whole, and the only file that knows rapidocr and OpenCV.
+`network` runs rapidocr's networks, `letters` decodes their output, `locate` selects text that may be a plate, `vote`
+merges crops and frames, `forms` has the layouts of plates (data), `reader` puts them together.
 """
 
 from engine.identify.plates.forms import PlateForms, load_forms

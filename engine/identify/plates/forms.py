@@ -1,7 +1,7 @@
-"""What plates look like, as data: layouts of letters and digits by country.
+"""Forms of plates as data: layouts of letters and digits by country.
 
-A form never changes what was read but for characters that look alike (0 and O, 8 and B ...), and those only where its
-layout says whether a letter or a digit stands there. A text that fits no form stays as it was read, country unknown.
+A form changes only characters that look alike (0 and O, 8 and B ...), and only where its layout says whether the place
+has a letter or a digit. A text that fits no form stays as it was read, and its country is unknown.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from msgspec import Meta
 from engine.config import Name, Strict, tomlfile
 from engine.errors import ConfigError
 from engine.identify.plates.letters import DIGITS, LETTERS, Glyph
-from engine.types import Floats
+from engine.types import Floats, Reason
 
 TWINS = ("0O", "1I")
-"""Characters that many plates draw alike: nobody can tell them but by where they stand."""
+"""Characters that many plates draw alike: only their place tells them apart."""
 ALIKE = ("0DQ", "OQ", "1L", "2Z", "4A", "5S", "6G", "7T", "8B")
-"""Characters that a reader takes for each other, though they differ: one is taken for the other only where the reader
-itself was in doubt."""
+"""Characters that differ, but that a reader confuses: one replaces the other only if the reader was in doubt."""
 LEAST_DOUBT = 0.02
-"""Share of the vote that the other character must have got."""
+"""Least share of the vote for the other character."""
 MOST_RESOLVED = 2
-"""Characters of one plate that a form may resolve: more is another plate."""
+"""A form may resolve at most this many characters of a plate: with more it is another plate."""
 
 
 class PlateForm(Strict, frozen=True):
@@ -38,7 +37,7 @@ class PlateForm(Strict, frozen=True):
     layout: Annotated[str, Meta(pattern=r"^[A-Z]{4,10}$")]
 
     def admits(self, place: int) -> str:
-        """The characters that may stand at a place."""
+        """Characters that are allowed at a place."""
         sign = self.layout[place]
         return {"L": LETTERS, "D": DIGITS, "R": DIGITS}.get(sign, sign)
 
@@ -51,7 +50,7 @@ class PlateCountry(Strict, frozen=True):
     title: str
     forms: Annotated[tuple[PlateForm, ...], Meta(min_length=1)]
     regions: dict[str, str] = msgspec.field(default_factory=dict)
-    """Code to name; a form with `R` fits only a code that stands here."""
+    """Name by code; a form with `R` fits only these codes."""
 
 
 class ForeignPlates(Strict, frozen=True):
@@ -62,15 +61,15 @@ class ForeignPlates(Strict, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FormFit:
-    """A text with what the forms say of it."""
+    """A text, and the form that it fits."""
 
     text: str
     country: str = ""
     region: str = ""
     form: str = ""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Reason, ...] = ()
     known: bool = False
-    """Does it fit any form, whatever the country?"""
+    """True if it fits a form of any country."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ class PlateForms:
     abroad: tuple[PlateCountry, ...] = ()
 
     def fit(self, glyphs: Floats) -> FormFit:
-        """What the forms make of a reading; (L, 36) shares of every character at every place.
+        """Fit a reading, (L, 36) shares of every character at every place, to a form.
 
-        What needs the fewest characters resolved wins, and of those the home country's forms. Where several would make
-        different texts of it, none is believed; where they make one text, it has no country.
+        The fit that resolves the fewest characters wins, then the home country. If the remaining fits give different
+        texts, none is used; if they give one text in several countries, the result has no country.
         """
         text = Glyph.best(glyphs)
         fits = list(self._fits(glyphs, text, (self.home, *self.abroad)))
@@ -102,7 +101,7 @@ class PlateForms:
 
 
 def _agreed(fits: list[FormFit]) -> FormFit:
-    """One fit of several that make the same text: a country or form that they do not share is not named."""
+    """One fit of several with the same text; a country or form that differs between them is left empty."""
     countries, forms = {fit.country for fit in fits}, {fit.form for fit in fits}
     alone = len(countries) == 1
     return FormFit(
@@ -116,8 +115,8 @@ def _agreed(fits: list[FormFit]) -> FormFit:
 
 
 def _fit(form: PlateForm, country: PlateCountry, glyphs: Floats, text: str) -> FormFit | None:
-    """The text as the form has it, or None where that needs more than look-alikes."""
-    made, notes = "", []
+    """The text in that form; None if that takes more than replacing characters that look alike."""
+    made, notes = "", list[Reason]()
     for place, read in enumerate(text):
         admitted = form.admits(place)
         char = read if read in admitted else _resolved(glyphs[place], read, admitted)
@@ -125,9 +124,12 @@ def _fit(form: PlateForm, country: PlateCountry, glyphs: Floats, text: str) -> F
             return None
         made += char
         if char != read:
-            kind = "a digit" if char in DIGITS else "a letter"
+            expected = "digit" if char in DIGITS else "letter"
             notes.append(
-                f"Character {place + 1} looks like {read} and stands where form {form.name} has {kind}: {char}."
+                Reason(
+                    "character_resolved",
+                    {"place": place + 1, "read": read, "form": form.name, "expected": expected, "char": char},
+                )
             )
     region = "".join(char for char, sign in zip(made, form.layout, strict=True) if sign == "R")
     if len(notes) > MOST_RESOLVED or (region and region not in country.regions):
@@ -136,7 +138,7 @@ def _fit(form: PlateForm, country: PlateCountry, glyphs: Floats, text: str) -> F
 
 
 def _resolved(shares: Floats, read: str, admitted: str) -> str:
-    """The likeliest admitted character that may be the one read; empty where none may."""
+    """Likeliest admitted character that looks like the one read; empty if there is none."""
     twins = _others(TWINS, read, admitted)
     doubted = [char for char in _others(ALIKE, read, admitted) if shares[Glyph.index(char)] >= LEAST_DOUBT]
     return max([*twins, *doubted], key=lambda char: float(shares[Glyph.index(char)]), default="")
@@ -147,7 +149,7 @@ def _others(groups: tuple[str, ...], read: str, admitted: str) -> list[str]:
 
 
 def load_forms(home: str | Path = "kz") -> PlateForms:
-    """The forms of a country that is shipped (`kz`), or of a file that ends in `.toml`; and the shipped foreign ones.
+    """Load the forms of a shipped country (`kz`) or of a `.toml` file, and the shipped foreign ones.
 
     Raises ConfigError that names the file and the place in it.
     """

@@ -1,8 +1,8 @@
-"""What a text recogniser says of one crop, as the letters and digits of a plate.
+"""Turns the output of a text recogniser for one crop into the letters and digits of a plate.
 
-The network knows thousands of characters; a plate knows 36. Connectionist temporal classification (Graves et al. 2006)
-decodes along the best path: at every step the likeliest of the 36 and of everything else, which is a gap; equal steps
-side by side are one character.
+The network knows thousands of characters, a plate has 36. Connectionist temporal classification (Graves et al. 2006) is
+decoded along the best path: at every step the likeliest of the 36 characters or, together, all others, which are a gap;
+equal neighbouring steps are one character.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ DIGITS = "0123456789"
 
 
 class Glyph:
-    """The 36 characters, by number."""
+    """The 36 characters by number."""
 
     ALPHABET: ClassVar[str] = LETTERS + DIGITS
 
     @classmethod
     def index(cls, char: str) -> int:
+        """Number of a character. Raises ValueError if it is none of the 36."""
         return cls.ALPHABET.index(char)
 
     @classmethod
     def best(cls, shares: Floats) -> str:
-        """(L, 36) shares to the likeliest text."""
+        """Likeliest text of (L, 36) shares."""
         return "".join(cls.ALPHABET[n] for n in shares.argmax(axis=1))
 
 
@@ -39,27 +40,28 @@ class TextReading:
     """One crop as the network read it."""
 
     glyphs: Floats
-    """(L, 36) f8: how likely every character is at every place; a row sums to 1 at the most."""
+    """(L, 36) f8: probability of every character at every place; a row sums to at most 1."""
     weight: float = 1.0
-    """How much this crop counts in a vote."""
+    """Weight of this crop in a vote."""
 
     @property
     def text(self) -> str:
+        """Likeliest text."""
         return Glyph.best(self.glyphs)
 
     @property
     def confidence(self) -> float:
-        """Mean over the characters; 0 of an empty reading."""
+        """Mean over the characters; 0 for an empty reading."""
         return float(self.glyphs.max(axis=1).mean()) if len(self.glyphs) else 0.0
 
 
 def columns(characters: Sequence[str]) -> Ints:
-    """(36,) where the network's own alphabet has the plate's; raises ValueError where one is missing."""
+    """(36,) columns of the plate's characters in the network's alphabet. Raises ValueError if one is missing."""
     return np.array([characters.index(char) for char in Glyph.ALPHABET], np.int64)
 
 
 def decode(steps: Floats, weight: float = 1.0) -> TextReading:
-    """(T, 36) probabilities at every step of the network to a reading."""
+    """Reading of (T, 36) probabilities, one row per step of the network."""
     rest = 1.0 - steps.sum(axis=1)
     best = np.where(steps.max(axis=1) > rest, steps.argmax(axis=1), -1)
     runs = np.split(np.arange(len(best)), np.flatnonzero(np.diff(best)) + 1) if len(best) else []

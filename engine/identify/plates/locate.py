@@ -1,6 +1,7 @@
-"""Where the text of a plate stands on a vehicle: from the boxes of a text detector to lines that may be a plate's.
+"""Selects and joins the boxes of a text detector that may be a plate.
 
-A quad is (4, 2) f8, image pixels: top left, top right, bottom right, bottom left of a line of text, as it is read.
+A quad is (4, 2) f8, image pixels: top left, top right, bottom right, bottom left of a line of text in reading
+direction.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import numpy as np
 from engine.types import Floats
 
 LEAST_HEIGHT_PX = 5.0
-"""Lower text cannot be read."""
+"""Text of smaller height cannot be read."""
 SLIMMEST, BROADEST = 1.0, 14.0
-"""Width over height of a line of two characters and more, and of the longest plate."""
+"""Width over height of a line of two characters, and of the longest plate."""
 SAME_HEIGHT = 0.6
-"""Two pieces of one line or plate are alike in height, the lower at least this share of the higher."""
+"""Two pieces of one plate have similar heights: the smaller is at least this share of the larger."""
 NEXT_GAP = 1.6
-"""Pieces of one line stand apart by so many heights at the most: a seal or a flag between the groups."""
+"""Largest gap between two pieces of one line, in heights: there may be a seal or a flag between the groups."""
 NEXT_DRIFT = 0.4
-"""And their middles lie on one line within this share of the height."""
+"""Largest offset of their middles across the line, in heights."""
 BELOW_GAP = 0.9
-"""Lines of one plate stand apart by so many heights at the most."""
+"""Largest gap between the two lines of one plate, in heights."""
 BELOW_OVERLAP = 0.6
-"""And one above the other with this share of the narrower."""
+"""Least horizontal overlap of the two lines, as a share of the narrower one."""
 
 
 def size_px(quad: Floats) -> tuple[float, float]:
@@ -36,21 +37,21 @@ def size_px(quad: Floats) -> tuple[float, float]:
 
 
 def lines(quads: Sequence[Floats]) -> list[Floats]:
-    """Every piece that may be text of a plate, and every two neighbours on one line as one, the highest text first."""
+    """Every piece that may be text of a plate, and every two neighbours on one line joined; the largest first."""
     pieces = [quad for quad in quads if _may_be_text(quad)]
     joined = [_around(a, b) for a, b in permutations(pieces, 2) if _follows(a, b)]
     return sorted(pieces + joined, key=lambda quad: -size_px(quad)[1] * size_px(quad)[0])
 
 
 def stacks(pieces: Sequence[Floats]) -> Iterator[tuple[int, int]]:
-    """Pairs of lines, by index, of which the second stands right below the first: a plate of two lines."""
+    """Index pairs of lines of which the second is directly below the first: a plate of two lines."""
     for upper, lower in permutations(range(len(pieces)), 2):
         if _below(pieces[upper], pieces[lower]):
             yield upper, lower
 
 
 def grown(quad: Floats, across: float, down: float) -> Floats:
-    """The quad as a true rectangle of its mean direction, larger by shares of its height on every side."""
+    """The quad as a rectangle of its mean direction, enlarged on every side by shares of its height."""
     along = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
     width, height = size_px(quad)
     along /= width
@@ -62,7 +63,7 @@ def grown(quad: Floats, across: float, down: float) -> Floats:
 
 
 def bounds(*quads: Floats) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom around quads."""
+    """Left, top, right, bottom of a box around the quads."""
     points = np.concatenate(quads)
     left, top = points.min(axis=0).tolist()
     right, bottom = points.max(axis=0).tolist()
@@ -80,7 +81,7 @@ def _alike(a: Floats, b: Floats) -> bool:
 
 
 def _follows(a: Floats, b: Floats) -> bool:
-    """Does `b` go on to the right with the line that `a` begins?"""
+    """True if `b` continues the line of `a` to the right."""
     if not _alike(a, b):
         return False
     height = max(size_px(a)[1], size_px(b)[1])

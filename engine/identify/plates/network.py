@@ -1,7 +1,7 @@
-"""The two networks of rapidocr as functions of pictures: where text stands, and what a line says.
+"""The two networks of rapidocr as functions of pictures: find lines of text, and read them.
 
 The only file that imports rapidocr and OpenCV; they come with `pip install qyran[plates]`. The weights are in
-rapidocr's package: nothing is fetched at run time.
+rapidocr's package: nothing is downloaded at run time.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from engine.types import Bytes8, Floats, Floats32
 LINE_PX = 48
 """Height of the recogniser's input."""
 WIDEST_PX = 640
-"""Of the recogniser's input: longer text is no plate."""
+"""Limits of the width of the recogniser's input; longer text is no plate."""
 NARROWEST_PX = 320
 
 
 def installed() -> bool:
-    """Can plates be read on this machine?"""
+    """True if plates can be read on this machine."""
     return all(importlib.util.find_spec(name) is not None for name in ("rapidocr", "cv2"))
 
 
@@ -31,7 +31,7 @@ class TextNetworks:
     """Text detector and recogniser on the CPU. Not thread-safe."""
 
     def __init__(self, threads: int = 0) -> None:
-        """`threads` of each network; 0: as many as cores. Raises ModelError where they cannot be loaded."""
+        """`threads` of each network; 0: as many as there are cores. Raises ModelError if a network does not load."""
         try:
             import cv2
             from rapidocr import RapidOCR
@@ -39,6 +39,7 @@ class TextNetworks:
             raise ModelError(f"plates cannot be read: {error} (pip install qyran[plates])") from error
         self._cv2 = cv2
         try:
+            # rapidocr's own pipeline decodes one best text; the vote needs the probabilities, so its parts are used.
             engine = RapidOCR(
                 params={
                     "Global.log_level": "error",
@@ -52,7 +53,7 @@ class TextNetworks:
         self._detector.limit_type = "max"
 
     def find(self, rgb: Bytes8, longest_px: int) -> list[Floats]:
-        """Lines of text in a picture, looked for at the scale at which its longer side has `longest_px`."""
+        """Quads of the lines of text in a picture, (H, W, 3) u1, scaled so that its longer side has `longest_px`."""
         height, width = rgb.shape[:2]
         scale = longest_px / max(height, width)
         small = self._cv2.resize(rgb[:, :, ::-1], None, fx=scale, fy=scale, interpolation=self._interpolation(scale))
@@ -64,7 +65,7 @@ class TextNetworks:
         return int(self._cv2.INTER_CUBIC if scale > 1 else self._cv2.INTER_AREA)
 
     def read(self, rgb: Bytes8, quads: Sequence[Floats]) -> list[TextReading]:
-        """What stands in the quads, all in one run; weighted by their width in pixels of the picture."""
+        """Readings of the quads, in one run of the network; each is weighted by its width in the picture's pixels."""
         if not quads:
             return []
         cuts = [self._cut(rgb, quad) for quad in quads]
@@ -76,7 +77,7 @@ class TextNetworks:
         return [decode(row.astype(np.float64), width) for row, width in zip(steps, widths, strict=True)]
 
     def _cut(self, rgb: Bytes8, quad: Floats) -> Floats32:
-        """(3, 48, W) f4 in -1 to 1, BGR: the quad made upright."""
+        """The quad made upright: (3, 48, W) f4, -1 to 1, BGR, as the network was trained."""
         shape = np.hypot(*(quad[1] - quad[0])) / max(1e-6, np.hypot(*(quad[3] - quad[0])))
         width = int(np.clip(round(LINE_PX * shape), 16, WIDEST_PX))
         corners = np.array([(0, 0), (width, 0), (width, LINE_PX), (0, LINE_PX)], np.float32)

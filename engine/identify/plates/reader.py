@@ -1,4 +1,4 @@
-"""The plate of a vehicle, read in one frame after the other until they agree."""
+"""Reads the plate of a vehicle in one frame after another until they agree."""
 
 from __future__ import annotations
 
@@ -6,38 +6,41 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
-from engine.identify.plates.confidence import probability
+from engine.config import PlatesConfig
 from engine.identify.plates.forms import PlateForms
 from engine.identify.plates.letters import DIGITS, LETTERS, Glyph, TextReading
 from engine.identify.plates.locate import bounds, grown, lines, size_px, stacks
-from engine.identify.plates.network import TextNetworks
-from engine.identify.plates.vote import VoteResult, elect
+from engine.identify.plates.network import TextNetworks, installed
+from engine.identify.plates.vote import VoteResult, elect, probability
 from engine.types import BoxPx, Bytes8, Floats, Plate, PlateSighting, VehicleView
 
+log = structlog.get_logger()
+
 SCALES_PX = (512, 800, 1120)
-"""Longer side of the vehicle as the text detector gets it: the next where nothing likely was found."""
+"""Longer side of the vehicle in the text detector's input; the next one is tried if nothing likely was found."""
 ENLARGED = 2.5
-"""No scale but the first enlarges a vehicle by more: there is nothing more to see."""
+"""Only the first scale may enlarge a vehicle by more than this: there is no more detail to see."""
 LEAST_PX = 96
-"""Longer side of a vehicle whose plate can be read: a car's plate is a quarter of its width."""
+"""Least longer side of a vehicle whose plate can be read: a car's plate is a quarter of its width."""
 MARGIN = 0.04
-"""Of the vehicle's box, on every side: detectors cut bumpers off."""
+"""Added to the vehicle's box on every side, as a share of it: detectors cut bumpers off."""
 MOST_LINES = 8
-"""Lines of text of one vehicle that are read, the largest."""
+"""At most this many lines of text of a vehicle are read, the largest ones."""
 CROPS = ((0.0, -0.1), (0.2, 0.1), (-0.05, -0.05), (0.0, 0.1))
-"""Besides the line as it was found: what is added on either side, above and below, in heights. Crops that differ make
-different mistakes at the edges."""
+"""Further crops of a line: what is added at the ends, and above and below, in heights. Different crops make different
+mistakes at the edges."""
 MOST_MISSES = 2
-"""Frames without any text, after which no other is looked at: the first ones are the best."""
+"""The reader stops after this many frames without a plate: the first frames are the best."""
 ENOUGH = 0.98
-"""Two frames whose vote is this sure need no third."""
+"""If the vote of two frames reaches this confidence, no third frame is read."""
 LIKELY, FITTING = 8.0, 2.0
-"""How much more letters with digits, and a known form, count than the size of a text."""
+"""Factors on the rank of a text with letters and digits, and of one that fits a known form."""
 FEWEST, MOST = 4, 10
 """Characters of a plate."""
-LEAST_TOLD = 0.05
-"""A text that is less likely than this to be the plate's is not told."""
+LEAST_CONFIDENCE = 0.05
+"""A text of less confidence is no result."""
 MOST_ALTERNATIVES = 3
 LEAST_ALTERNATIVE = 0.01
 
@@ -47,17 +50,17 @@ class PlateCandidate:
     """Text that may be the plate."""
 
     quads: tuple[Floats, ...]
-    """One line, or two one below the other."""
+    """One line, or two with the second below the first."""
     reading: TextReading
 
     def is_likely(self, forms: PlateForms) -> bool:
-        """Does it look like a plate and not like the name of a model or firm?"""
+        """True if it looks like a plate and not like the name of a model or firm."""
         text = self.reading.text
         mixed = any(char in DIGITS for char in text) and any(char in LETTERS for char in text)
         return mixed or forms.fit(self.reading.glyphs).known
 
     def rank(self, forms: PlateForms) -> float:
-        """The likelier the higher: large, surely read, letters and digits, better still in a known form."""
+        """Rank among candidates: higher if large, surely read, with letters and digits, and in a known form."""
         area = sum(float(np.prod(size_px(quad))) for quad in self.quads)
         fits = forms.fit(self.reading.glyphs).known
         return self.reading.confidence * area * (LIKELY if self.is_likely(forms) else 1.0) * (FITTING if fits else 1.0)
@@ -71,7 +74,7 @@ class TextPlateReader:
         self._forms = forms
 
     def read(self, views: Sequence[VehicleView]) -> PlateSighting | None:
-        """The plate that the views agree on, taken in their order until they do; None where none shows any."""
+        """The plate that the views agree on, read in their order until they do; None if no view shows a plate."""
         readings: list[TextReading] = []
         shown: list[tuple[float, float, BoxPx]] = []
         plate: Plate | None = None
@@ -87,12 +90,12 @@ class TextPlateReader:
         return PlateSighting(plate, captured_s, box)
 
     def ballot(self, views: Sequence[VehicleView]) -> VoteResult | None:
-        """The vote of all views, before any form or probability is applied; None where none shows a plate."""
+        """The vote of all views, before forms and probability are applied; None if no view shows a plate."""
         outcome = elect([reading for view, one in self._found(views) for reading in self._closer(view.rgb, one)])
         return outcome if _plausible(outcome.text) else None
 
     def _found(self, views: Sequence[VehicleView]) -> Iterator[tuple[VehicleView, PlateCandidate]]:
-        """The views that show a plate, until `MOST_MISSES` have shown none."""
+        """The views that show a plate, with it; stops after `MOST_MISSES` views that show none."""
         misses = 0
         for view in views:
             candidate = self._look(view)
@@ -104,7 +107,7 @@ class TextPlateReader:
                 return
 
     def _look(self, view: VehicleView) -> PlateCandidate | None:
-        """The likeliest plate in one frame."""
+        """The likeliest plate in one frame; None if there is none."""
         area, corner = _cut(view)
         best: PlateCandidate | None = None
         for longest_px in _scales(area):
@@ -116,7 +119,7 @@ class TextPlateReader:
         return best
 
     def _candidates(self, rgb: Bytes8, found: Sequence[Floats]) -> list[PlateCandidate]:
-        """Every line, and every two lines one below the other."""
+        """Every line, and every two lines of which one is below the other."""
         readings = self._networks.read(rgb, found)
         single = [PlateCandidate((quad,), reading) for quad, reading in zip(found, readings, strict=True)]
         double = [
@@ -127,7 +130,7 @@ class TextPlateReader:
         return single + [two for two in double if self._forms.fit(two.reading.glyphs).known]
 
     def _closer(self, rgb: Bytes8, candidate: PlateCandidate) -> list[TextReading]:
-        """The same text cut out in several ways."""
+        """Readings of the same text in several crops."""
         tight = [[grown(quad, *crop) for quad in candidate.quads] for crop in CROPS]
         readings = self._networks.read(rgb, [quad for crop in tight for quad in crop])
         lines_each = len(candidate.quads)
@@ -135,11 +138,11 @@ class TextPlateReader:
         return [candidate.reading, *(_chained(*row) for row in rows)]
 
     def _agreed(self, readings: Sequence[TextReading], frames: int) -> Plate | None:
-        """What the readings make together; None where that is no plate, or hardly this one."""
+        """The plate by the vote of the readings; None if the vote is no plate, or too unsure."""
         outcome = elect(readings)
         fit = self._forms.fit(outcome.glyphs)
         confidence = round(probability(outcome, fits=fit.known), 4)
-        if not _plausible(outcome.text) or confidence < LEAST_TOLD:
+        if not _plausible(outcome.text) or confidence < LEAST_CONFIDENCE:
             return None
         return Plate(
             text=fit.text,
@@ -153,8 +156,21 @@ class TextPlateReader:
         )
 
 
+def open_reader(config: PlatesConfig, forms: PlateForms) -> TextPlateReader | None:
+    """The configured plate reader; None if it is off, or `auto` and not installed, which is logged.
+
+    Raises ModelError if it is required and not installed, or does not load.
+    """
+    if config.reader == "off":
+        return None
+    if config.reader == "auto" and not installed():
+        log.warning("no plate reader is installed (qyran[plates]): an officer identifies every vehicle")
+        return None
+    return TextPlateReader(TextNetworks(config.threads), forms)
+
+
 def _cut(view: VehicleView) -> tuple[Bytes8, Floats]:
-    """The vehicle with a margin, and (2,) f8 where its corner lies."""
+    """The vehicle with a margin, (H, W, 3) u1, and the pixel of its top left corner, (2,) f8."""
     left, top, right, bottom = view.xyxy_px
     across, down = MARGIN * (right - left), MARGIN * (bottom - top)
     x, y = max(0, int(left - across)), max(0, int(top - down))
@@ -162,7 +178,7 @@ def _cut(view: VehicleView) -> tuple[Bytes8, Floats]:
 
 
 def _scales(area: Bytes8) -> list[int]:
-    """At which scales a vehicle is worth a look."""
+    """Scales at which the text detector looks at the vehicle."""
     longest = max(area.shape[:2])
     if min(area.shape[:2]) == 0 or longest < LEAST_PX:
         return []
@@ -174,13 +190,13 @@ def _plausible(text: str) -> bool:
 
 
 def _chained(*readings: TextReading) -> TextReading:
-    """Lines one below the other as one text."""
+    """The lines of a plate as one reading."""
     glyphs = np.concatenate([reading.glyphs for reading in readings])
     return TextReading(glyphs, sum(reading.weight for reading in readings) / len(readings))
 
 
 def _alternatives(outcome: VoteResult, text: str) -> tuple[tuple[str, float], ...]:
-    """The text with its least certain character as the second choice, for the least certain places."""
+    """The text with one character replaced by its second choice, for the least certain places."""
     found = []
     for place, shares in enumerate(outcome.glyphs):
         for number in np.argsort(-shares)[:2].tolist():

@@ -1,12 +1,13 @@
-"""How several readings of one plate become one: character by character, each crop by its weight.
+"""Merges several readings of one plate: a weighted vote on every character, and the probability that it is right.
 
 After ROVER (Fiscus 1997): the readings are aligned to the one that agrees best with all others, and every place is
-voted on, "no character" among the candidates. A sticker that one crop takes for an 8 is outvoted by the others.
+voted on, "no character" among the candidates. If one crop takes a sticker for an 8, the others outvote it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,16 +18,22 @@ from engine.types import Floats
 
 NOTHING = len(Glyph.ALPHABET)
 """Column of the ballot for "no character"."""
+CURVE: Mapping[str, float] = {"constant": -5.1, "weakest": 0.675, "agreement": 2.258, "fits": 4.502}
+"""Weights of a logistic curve over `features`, fitted to photos whose text is known, each as it is and made smaller,
+blurred, noisy and dark. `python -m benchmarks plates --reliability` fits it anew and tests it on photos that were left
+out of the fit; docs/plates.md has the table."""
+SUREST = 0.999
+"""Shares of the vote are limited to this before the log odds are taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteResult:
-    """What the readings agree on."""
+    """Result of a vote."""
 
     glyphs: Floats
     """(L, 36) f8 shares of the vote at every place."""
     agreement: float
-    """Share of the weight whose reading, taken alone, is the whole text."""
+    """Share of the weight of the readings that are, each alone, the whole text."""
 
     @property
     def text(self) -> str:
@@ -34,12 +41,12 @@ class VoteResult:
 
     @property
     def weakest(self) -> float:
-        """The smallest share that a character of the text has; 0 without any."""
+        """Smallest share of a character of the text; 0 if there is no character."""
         return float(self.glyphs.max(axis=1).min()) if len(self.glyphs) else 0.0
 
 
 def elect(readings: Sequence[TextReading]) -> VoteResult:
-    """The vote of readings that have at least one character; without any an empty outcome."""
+    """Vote on the readings that have at least one character; the result is empty if there is none."""
     readings = [reading for reading in readings if len(reading.glyphs)]
     if not readings:
         return VoteResult(np.zeros((0, NOTHING)), 0.0)
@@ -51,8 +58,25 @@ def elect(readings: Sequence[TextReading]) -> VoteResult:
     return VoteResult(shares, sum(reading.weight for reading in readings if reading.text == text) / whole)
 
 
+def features(outcome: VoteResult, *, fits: bool) -> dict[str, float]:
+    """Inputs of the curve: log odds of the weakest character, agreement of the crops, and whether a form fits."""
+    share = min(max(outcome.weakest, 1.0 - SUREST), SUREST)
+    return {
+        "constant": 1.0,
+        "weakest": math.log(share / (1.0 - share)),
+        "agreement": outcome.agreement,
+        "fits": float(fits),
+    }
+
+
+def probability(outcome: VoteResult, *, fits: bool) -> float:
+    """Probability, 0 to 1, that every character is right."""
+    weighted = (CURVE[name] * value for name, value in features(outcome, fits=fits).items())
+    return 1.0 / (1.0 + math.exp(-sum(weighted)))
+
+
 def _medoid(readings: Sequence[TextReading]) -> TextReading:
-    """The reading with the least weighted distance to all; among equals the most confident."""
+    """Reading with the smallest weighted distance to all; among equals the most confident one."""
 
     def cost(one: TextReading) -> tuple[float, float]:
         away = sum(other.weight * distance(one.text, other.text) for other in readings)
@@ -62,7 +86,7 @@ def _medoid(readings: Sequence[TextReading]) -> TextReading:
 
 
 def _ballot(pivot: TextReading, readings: Sequence[TextReading]) -> Floats:
-    """(2 L + 1, 37) votes at the pivot's places and, between them, at those where others read something more."""
+    """(2 L + 1, 37) votes: odd rows are the pivot's characters, even rows the gaps where others have one more."""
     places = len(pivot.glyphs)
     ballot = np.zeros((2 * places + 1, NOTHING + 1))
     for reading in readings:
@@ -75,7 +99,7 @@ def _ballot(pivot: TextReading, readings: Sequence[TextReading]) -> Floats:
 
 
 def _aligned(pivot: str, text: str) -> list[tuple[int, int]]:
-    """Slot of the ballot and row of the reading for every character that has a slot: the first of several in a gap."""
+    """Row of the ballot and row of the reading for every character; of several in one gap the first counts."""
     taken: dict[int, int] = {}
     for place, row in _path(pivot, text):
         taken.setdefault(place, row)
@@ -83,7 +107,7 @@ def _aligned(pivot: str, text: str) -> list[tuple[int, int]]:
 
 
 def _path(pivot: str, text: str) -> list[tuple[int, int]]:
-    """The cheapest alignment: (2 i + 1, j) where text[j] stands at pivot[i], (2 i, j) where before it."""
+    """Cheapest alignment: (2 i + 1, j) if text[j] is at pivot[i], (2 i, j) if it is before it."""
     table = _table(pivot, text)
     i, j, steps = len(pivot), len(text), []
     while j > 0:
@@ -99,12 +123,13 @@ def _path(pivot: str, text: str) -> list[tuple[int, int]]:
 
 
 def distance(a: str, b: str) -> int:
-    """Levenshtein: the fewest characters to change, add or drop."""
+    """Levenshtein distance: smallest number of characters to change, add or drop."""
     return _table(a, b)[-1][-1]
 
 
 @lru_cache(maxsize=1024)
 def _table(a: str, b: str) -> list[list[int]]:
+    """Distances of all prefixes of the two texts."""
     rows = [list(range(len(b) + 1))]
     for i, char in enumerate(a):
         row = [i + 1]

@@ -13,7 +13,7 @@ from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path, PathRule
 from engine.rules.track_history import TrackHistory
 from engine.rules.vehicle_size import HEAVY, is_heavy
-from engine.types import Outcome
+from engine.types import Outcome, Reason
 
 TURNED_S = 5.0
 """A vehicle that is out of the lane for this long, and in no exit, has not turned off."""
@@ -46,10 +46,10 @@ class BusLane(PathRule[BusLaneRule]):
         if proved_s is None or breach is None or self._may_turn_off(stay):
             return None
         large = bool(history.plausible & HEAVY) and is_heavy(stay.path.rows, self.context.site.calibration)
-        doubt = ("As large as a bus: an officer must say whether it is one.",) if large else ()
-        account = f"Drove {stay.driven_m[-1]:.0f} m in the bus lane {self.rule.zone}."
+        doubt = (Reason("size_of_bus"),) if large else ()
+        drove = Reason("drove_in_bus_lane", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
         outcome = Outcome.OFFICER if large else None
-        return breach.offence(proved_s, stay.instants(proved_s), account, *doubt, outcome=outcome)
+        return breach.offence(proved_s, stay.instants(proved_s), drove, *doubt, outcome=outcome)
 
     def _may_turn_off(self, stay: Stay) -> bool:
         """True if the vehicle used the lane to turn off, or still may."""

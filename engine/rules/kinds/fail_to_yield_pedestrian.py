@@ -22,7 +22,7 @@ from engine.rules.pedestrians import People
 from engine.rules.track_history import TrackHistory
 from engine.rules.zones import came_in_s, contains, polygons
 from engine.site import Rule
-from engine.types import KMH, Floats
+from engine.types import KMH, Floats, Reason
 
 MEET_S = 0.25
 """A pedestrian who was seen on the crossing within this time of the vehicle's coming was on it then."""
@@ -144,11 +144,11 @@ class Yielding(PathRule[YieldRule]):
     def _offence(self, history: TrackHistory, meeting: Meeting) -> Offence | None:
         breach = self.rule_context.breach(history, max(meeting.at_s - APPROACH_S[0], history.first_s), meeting.at_s)
         instants = {"approach": meeting.at_s - APPROACH_S[1], "crossing": meeting.at_s}
-        account = (
-            f"Came onto the crossing at {meeting.speed_mps * KMH:.0f} km/h, {meeting.approach_mps * KMH:.0f} km/h on "
-            f"the approach, while somebody was on it within {self.rule.path_m:g} m of the vehicle's path."
+        speed_kmh, approach_kmh = meeting.speed_mps * KMH, meeting.approach_mps * KMH
+        reason = Reason(
+            "failed_to_yield", {"speed_kmh": speed_kmh, "approach_kmh": approach_kmh, "path_m": self.rule.path_m}
         )
-        return None if breach is None else breach.offence(meeting.at_s, instants, account)
+        return None if breach is None else breach.offence(meeting.at_s, instants, reason)
 
 
 KIND = RuleKind(YieldRule, Yielding)

@@ -14,6 +14,7 @@ from engine.rules.standing import WITHIN, still_m
 from engine.rules.track_history import Rows, TrackHistory, foot_px
 from engine.signals import PERMITS
 from engine.site import Rule
+from engine.types import Reason
 from kernels.zones import STOP, dwell
 
 LOOK_BACK_S = 10.0
@@ -53,12 +54,12 @@ class JunctionBlocking(RuleEvaluator[JunctionBlockingRule]):
 
     def offence(self, history: TrackHistory, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
         breach = self.rule_context.breach(history, since_s, ended_s)
-        account = (
-            f"Stood in zone {self.rule.zone} for {ended_s - blocked_s:.1f} s while signal {self.rule.cross_signal} "
-            "of the cross traffic was green."
+        reason = Reason(
+            "blocked_junction",
+            {"zone": self.rule.zone, "lasted_s": ended_s - blocked_s, "signal": self.rule.cross_signal},
         )
         instants = {"halt": since_s, "green": blocked_s, "blocked": ended_s}
-        return breach.offence(ended_s, instants, account) if breach else None
+        return breach.offence(ended_s, instants, reason) if breach else None
 
 
 class BlockingState:

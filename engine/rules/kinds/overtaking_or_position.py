@@ -20,7 +20,7 @@ from engine.rules.path import Path, PathRule, moved_by_its_height, smoothed, sta
 from engine.rules.track_history import Rows, TrackHistory
 from engine.site import PointPx, Rule
 from engine.site.rule import require_arrow
-from engine.types import KMH, Floats
+from engine.types import KMH, Floats, Reason
 
 FEWEST = 3
 """Sightings on one side of the road that make a stay there."""
@@ -103,8 +103,7 @@ class Overtaking(PathRule[OvertakingRule]):
         if level_s is None or breach is None or not out_s <= level_s <= in_s:
             return None
         instants = {"behind": behind_s, "out": out_s, "level": level_s, "back": back_s}
-        account = f"Passed a moving vehicle by way of zone {self.rule.zone} and came back before it."
-        return breach.offence(level_s, instants, account)
+        return breach.offence(level_s, instants, Reason("overtook", {"zone": self.rule.zone}))
 
     def _drove_ahead(self, path: Path) -> bool:
         moved = path.position_m[-1] - path.position_m[0]
@@ -146,8 +145,8 @@ class Position(PathRule[OvertakingRule]):
             proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
             breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
             if proved_s is not None and breach is not None:
-                account = f"Drove {stay.driven_m[-1]:.0f} m in zone {self.rule.zone}."
-                return breach.offence(proved_s, stay.instants(proved_s), account)
+                drove = Reason("drove_in_zone", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
+                return breach.offence(proved_s, stay.instants(proved_s), drove)
         return None
 
 

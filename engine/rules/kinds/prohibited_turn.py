@@ -21,7 +21,7 @@ from engine.rules.path import Path, PathRule, moved_as_a_whole, moved_by_its_hei
 from engine.rules.track_history import TrackHistory
 from engine.rules.zones import arrival, departed_row
 from engine.site import Rule
-from engine.types import Floats, Ints
+from engine.types import Floats, Ints, Reason
 
 STRAIGHT_DEG = 40.0
 """Headings that differ by less are one direction."""
@@ -68,8 +68,8 @@ class Turn(PathRule[TurnRule]):
         if found.at_s - left_s > self.rule.within_s or not moved_by_its_height(history.between(left_s, found.proved_s)):
             return None
         breach = self.rule_context.breach(history, left_s, found.proved_s)
-        account = f"Came from zone {self.rule.zone} and went to {found.zone}, where that is forbidden."
-        return None if breach is None else breach.offence(found.at_s, {"entry": left_s, "exit": found.at_s}, account)
+        reason = Reason("made_prohibited_turn", {"entry_zone": self.rule.zone, "exit_zone": found.zone})
+        return None if breach is None else breach.offence(found.at_s, {"entry": left_s, "exit": found.at_s}, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,10 @@ class Manoeuvre(PathRule[TurnRule]):
             return None
         breach = self.rule_context.breach(history, began_s, proved_s)
         instants = {"approach": began_s, "turning": old_s, "turned": new_s, "proved": proved_s}
-        zone, turned_about = self.rule.zone, self.rule.manoeuvre == "u_turn"
-        account = f"Turned about in zone {zone}." if turned_about else f"Drove forwards, then reversed in zone {zone}."
-        return None if breach is None else breach.offence(proved_s, instants, account)
+        zone = self.rule.zone
+        turned, reversed_ = Reason("turned_about", {"zone": zone}), Reason("reversed", {"zone": zone})
+        reason = turned if self.rule.manoeuvre == "u_turn" else reversed_
+        return None if breach is None else breach.offence(proved_s, instants, reason)
 
 
 class Reversing(Manoeuvre):

@@ -11,6 +11,7 @@ from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path
 from engine.rules.signal_line import Passing, S, SignalLineEvaluator, SignalLineRule, standing_from
 from engine.rules.track_history import TrackHistory
+from engine.types import Reason
 
 STAND_S = 1.0
 """A vehicle that does not move for this time stands."""
@@ -31,12 +32,17 @@ class RedLight(SignalLineEvaluator[S]):
         since_s = self.prohibited_since_s(passing, through_s if _halted(passing, through_s) else passing.late_s)
         if since_s is None:
             return None
-        account = (
-            f"Signal {'/'.join(self.rule.signal)} had prohibited the crossing for at least "
-            f"{passing.late_s - since_s:.1f} s when the front was over line {self.rule.line}; "
-            f"went on into zone {self.rule.zone} {through_s - passing.late_s:.1f} s later."
+        reason = Reason(
+            "ran_red_light",
+            {
+                "signal": "/".join(self.rule.signal),
+                "prohibited_s": passing.late_s - since_s,
+                "line": self.rule.line,
+                "zone": self.rule.zone,
+                "later_s": through_s - passing.late_s,
+            },
         )
-        return self.offence(history, passing, "through", through_s, account)
+        return self.offence(history, passing, "through", through_s, reason)
 
 
 def _halted(passing: Passing, through_s: float) -> bool:

@@ -14,7 +14,7 @@ from engine.rules.driving import LaneRule, Stay, stays_in
 from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path, PathRule
 from engine.rules.track_history import TrackHistory
-from engine.types import Floats
+from engine.types import Floats, Reason
 
 HALT_S = 2.0
 """A longer time from one corner of the path to the next is a halt."""
@@ -47,8 +47,8 @@ class Shoulder(PathRule[ShoulderRule]):
         breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
         if proved_s is None or breach is None or not self._drove_through(stay, ended):
             return None
-        account = f"Drove {stay.driven_m[-1]:.0f} m in zone {self.rule.zone} without pulling over."
-        return breach.offence(proved_s, stay.instants(proved_s), account)
+        drove = Reason("drove_on_shoulder", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
+        return breach.offence(proved_s, stay.instants(proved_s), drove)
 
     def _drove_through(self, stay: Stay, ended: bool) -> bool:
         """True if the vehicle certainly neither pulled over nor out."""

@@ -22,7 +22,7 @@ from engine.rules.path import Path, PathRule, moved_by_its_height
 from engine.rules.track_history import TrackHistory
 from engine.rules.zones import arrival, crossings
 from engine.site import Line, Rule
-from engine.types import Floats
+from engine.types import Floats, Reason
 
 CROSSING = 5
 """The box must move by its height over this many sightings on either side and between."""
@@ -148,12 +148,16 @@ class SolidLine(PathRule[MarkingRule]):
         if breach is None:
             return None
         at_s = _at_zero(offset_m[step], path.captured_s[step])
-        account = (
-            f"Crossed the solid line {self.rule.line}: {abs(offset_m[crossing.before]):.1f} m beside it, then "
-            f"{abs(offset_m[crossing.after]):.1f} m on the other side; "
-            f"no vehicle stood within {self.rule.obstacle_m:g} m."
+        reason = Reason(
+            "crossed_solid_line",
+            {
+                "line": self.rule.line,
+                "before_m": abs(offset_m[crossing.before]),
+                "after_m": abs(offset_m[crossing.after]),
+                "obstacle_m": self.rule.obstacle_m,
+            },
         )
-        return breach.offence(at_s, {"before": before_s, "line": at_s, "after": after_s}, account)
+        return breach.offence(at_s, {"before": before_s, "line": at_s, "after": after_s}, reason)
 
 
 def sides(offset_m: Floats, clear_m: float) -> Iterator[LineCrossing]:
@@ -192,8 +196,8 @@ class NoEntry(PathRule[MarkingRule]):
         breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
         if proved_s is None or breach is None or not self._past_the_sign(history, stay):
             return None
-        account = f"Came into zone {self.rule.zone} from outside and drove on {stay.driven_m[-1]:.0f} m."
-        return breach.offence(stay.entered_s, stay.instants(proved_s), account)
+        reason = Reason("passed_no_entry", {"zone": self.rule.zone, "length_m": stay.driven_m[-1]})
+        return breach.offence(stay.entered_s, stay.instants(proved_s), reason)
 
     def _past_the_sign(self, history: TrackHistory, stay: Stay) -> bool:
         """True if it came in past the sign, or if the sign's place is not drawn."""
@@ -223,8 +227,8 @@ class WrongLane(PathRule[MarkingRule]):
         if found is None or found.at_s - at_s > self.rule.within_s:
             return None
         breach = self.rule_context.breach(history, at_s, found.proved_s)
-        account = f"Took lane {self.rule.zone} and left by {found.zone}, where that lane does not lead."
-        return None if breach is None else breach.offence(found.at_s, {"lane_end": at_s, "exit": found.at_s}, account)
+        reason = Reason("left_by_wrong_lane", {"lane_zone": self.rule.zone, "exit_zone": found.zone})
+        return None if breach is None else breach.offence(found.at_s, {"lane_end": at_s, "exit": found.at_s}, reason)
 
 
 EVALUATORS: dict[str, type[SolidLine | NoEntry | WrongLane]] = {

@@ -28,7 +28,7 @@ from engine.rules.track_history import Rows, SpeedReading, TrackHistory
 from engine.rules.vehicle_size import HEAVY, is_heavy
 from engine.rules.zones import covered
 from engine.site import Rule
-from engine.types import Measurable, Outcome
+from engine.types import Measurable, Outcome, Reason
 
 WITHIN = 0.9
 """Share of the stretch's sightings that must be in the zone; the rest is jitter at its border."""
@@ -165,12 +165,11 @@ class SpeedingState:
         return not self._evaluator.context.inside(history.rows[-LEFT_ROWS:], self._evaluator.rule.zone).any()
 
 
-def _class_doubt(classes: frozenset[str], limit_kmh: float) -> tuple[str, ...]:
+def _class_doubt(classes: frozenset[str], limit_kmh: float) -> tuple[Reason, ...]:
     """The reason that states an uncertain class; else empty."""
     if len(classes) == 1:
         return ()
-    named = " or ".join(sorted(classes))
-    return (f"The class is uncertain ({named}): the most lenient limit, {limit_kmh:g} km/h, was applied.",)
+    return (Reason("class_uncertain", {"classes": tuple(sorted(classes)), "limit_kmh": limit_kmh}),)
 
 
 KIND = RuleKind(SpeedingRule, Speeding)

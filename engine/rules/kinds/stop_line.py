@@ -16,7 +16,7 @@ from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path
 from engine.rules.signal_line import Passing, SignalLineEvaluator, SignalLineRule, standing_from
 from engine.rules.track_history import TrackHistory
-from engine.types import Phase
+from engine.types import Phase, Reason
 
 
 class StopLineRule(SignalLineRule, frozen=True, kw_only=True, tag="stop_line"):
@@ -39,11 +39,11 @@ class OverStopLine(SignalLineEvaluator[StopLineRule]):
             return None
         if self._ran_it(history, passing) or not (ended or self._is_over(history, stood_s)):
             return None
-        account = (
-            f"Crossed line {self.rule.line} while signal {'/'.join(self.rule.signal)} prohibited it, and stood beyond "
-            f"it without going on into zone {self.rule.zone}."
+        reason = Reason(
+            "stopped_beyond_line",
+            {"line": self.rule.line, "signal": "/".join(self.rule.signal), "zone": self.rule.zone},
         )
-        return self.offence(history, passing, "stands", stood_s, account)
+        return self.offence(history, passing, "stands", stood_s, reason)
 
     def _ran_it(self, history: TrackHistory, passing: Passing) -> bool:
         """True if the vehicle drove on through on red after all, which is another offence."""

@@ -22,7 +22,7 @@ from engine.rules.track_history import Rows, TrackHistory
 from engine.rules.zones import entered_s
 from engine.site import PointPx, Rule
 from engine.site.rule import require_arrow
-from engine.types import Floats
+from engine.types import Floats, Reason
 from kernels.path import largest_drop
 
 FEWEST = 5
@@ -124,18 +124,17 @@ class WrongWay(StatelessEvaluator[W]):
         if breach is None:
             return None
         instants = {"entry": began_s, "exit": ended_s} | self._entrance(history, began_s)
-        return breach.offence(ended_s, instants, self._account(stretch))
+        return breach.offence(ended_s, instants, self._reason(stretch))
 
     def _entrance(self, history: TrackHistory, began_s: float) -> dict[str, float]:
         """The instant of entering the zone, if the stretch begins there."""
         zone_s = entered_s(self.context, self.rule.zone, history)
         return {"zone": zone_s} if zone_s is not None and 0 <= began_s - zone_s <= LONGEST_GAP_S else {}
 
-    def _account(self, stretch: Stretch) -> str:
+    def _reason(self, stretch: Stretch) -> Reason:
         angle = math.degrees(math.acos(max(-1.0, float(stretch.displacement_m @ self.legal) / stretch.length_m)))
-        return (
-            f"Moved {stretch.length_m:.1f} m in {stretch.lasted_s:.1f} s at {angle:.0f} degrees "
-            "to the legal direction of the zone."
+        return Reason(
+            "drove_wrong_way", {"length_m": stretch.length_m, "lasted_s": stretch.lasted_s, "angle_deg": angle}
         )
 
 

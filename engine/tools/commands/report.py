@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import EvidenceError
-from engine.evidence import embedded, write_report
+from engine.evidence import embed_pictures, write_report
 
 
 def make_report(case: Path, language: str, *, embed: bool) -> bytes:
@@ -15,4 +15,4 @@ def make_report(case: Path, language: str, *, embed: bool) -> bytes:
     except OSError as error:
         raise EvidenceError(f"{case}: {error}") from error
     report = write_report(content, language)
-    return embedded(report, case) if embed else report
+    return embed_pictures(report, case) if embed else report

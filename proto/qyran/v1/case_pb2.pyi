@@ -163,6 +163,8 @@ class Case(_message.Message):
     FOLDER_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     PLATE_FIELD_NUMBER: _builtins.int
+    CODED_REASONS_FIELD_NUMBER: _builtins.int
+    CODED_INCOMPLETE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Deterministic: the same offence has the same id, whatever was restarted or sent again. The key for idempotence."""
     kind: _builtins.str
@@ -185,11 +187,11 @@ class Case(_message.Message):
 
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Why the outcome is what it is, one sentence each."""
+        """Why the outcome is what it is, one English sentence each."""
 
     @_builtins.property
     def incomplete(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What of the proof is missing, one sentence each. Empty for a complete case."""
+        """What is missing from the evidence, one English sentence each. Empty for a complete case."""
 
     @_builtins.property
     def place(self) -> Global___Place: ...
@@ -204,6 +206,14 @@ class Case(_message.Message):
     @_builtins.property
     def plate(self) -> Global___Plate:
         """Absent where no plate was read; then the outcome is an officer's."""
+
+    @_builtins.property
+    def coded_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
+        """`reasons` as data, in the same order: for a client that says them in another language."""
+
+    @_builtins.property
+    def coded_incomplete(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
+        """`incomplete` as data, in the same order."""
 
     def __init__(
         self,
@@ -224,14 +234,101 @@ class Case(_message.Message):
         folder: _builtins.str = ...,
         document: _builtins.bytes = ...,
         plate: Global___Plate | None = ...,
+        coded_reasons: _abc.Iterable[Global___Reason] | None = ...,
+        coded_incomplete: _abc.Iterable[Global___Reason] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["measurement", b"measurement", "occurred_at", b"occurred_at", "place", b"place", "plate", b"plate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "camera", b"camera", "clock", b"clock", "document", b"document", "files", b"files", "folder", b"folder", "id", b"id", "incomplete", b"incomplete", "kind", b"kind", "measurement", b"measurement", "occurred_at", b"occurred_at", "outcome", b"outcome", "place", b"place", "plate", b"plate", "reasons", b"reasons", "vehicle_class", b"vehicle_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "camera", b"camera", "clock", b"clock", "coded_incomplete", b"coded_incomplete", "coded_reasons", b"coded_reasons", "document", b"document", "files", b"files", "folder", b"folder", "id", b"id", "incomplete", b"incomplete", "kind", b"kind", "measurement", b"measurement", "occurred_at", b"occurred_at", "outcome", b"outcome", "place", b"place", "plate", b"plate", "reasons", b"reasons", "vehicle_class", b"vehicle_class"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Case: _TypeAlias = Case  # noqa: Y015
+
+@_typing.final
+class Reason(_message.Message):
+    """A reason without its words: the codes are those of engine/language/en.toml, which has a template for each. The code
+    `sentence` carries an English sentence in its parameter `text`: it comes from a case of an older version.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    PARAMS_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    @_builtins.property
+    def params(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonParam]: ...
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        params: _abc.Iterable[Global___ReasonParam] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "params", b"params"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+@_typing.final
+class ReasonParam(_message.Message):
+    """A fact of a reason. Units are in the name, e.g. `lasted_s`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    INTEGER_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    text: _builtins.str
+    integer: _builtins.int
+    number: _builtins.float
+    @_builtins.property
+    def words(self) -> Global___ReasonWords: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        text: _builtins.str = ...,
+        integer: _builtins.int = ...,
+        number: _builtins.float = ...,
+        words: Global___ReasonWords | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["integer", b"integer", "number", b"number", "text", b"text", "value", b"value", "words", b"words"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["integer", b"integer", "name", b"name", "number", b"number", "text", b"text", "value", b"value", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["text", "integer", "number", "words"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___ReasonParam: _TypeAlias = ReasonParam  # noqa: Y015
+
+@_typing.final
+class ReasonWords(_message.Message):
+    """Several words, e.g. the classes that a vehicle may have."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonWords: _TypeAlias = ReasonWords  # noqa: Y015
 
 @_typing.final
 class Plate(_message.Message):

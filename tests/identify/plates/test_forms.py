@@ -8,6 +8,7 @@ import pytest
 from engine.errors import ConfigError
 from engine.identify.plates.forms import load_forms
 from engine.identify.plates.letters import Glyph
+from engine.types import Reason
 from tests.support.glyphs import single
 
 KZ = load_forms("kz")
@@ -44,15 +45,16 @@ def test_a_region_that_does_not_exist_is_no_form_of_the_country():
     assert (found.text, found.country, found.form) == ("123ABC21", "", "")
 
 
-def test_a_digit_where_a_letter_stands_is_resolved_and_said():
+def test_a_digit_in_the_place_of_a_letter_is_resolved_and_noted():
     found = fit("123A0C02")
     assert (found.text, found.country) == ("123AOC02", "KZ")
     (note,) = found.notes
-    assert "Character 5 looks like 0" in note
-    assert "private_2012" in note
+    assert note == Reason(
+        "character_resolved", {"place": 5, "read": "0", "form": "private_2012", "expected": "letter", "char": "O"}
+    )
 
 
-def test_characters_that_only_look_alike_are_resolved_where_the_reader_was_in_doubt():
+def test_similar_characters_are_resolved_if_the_reader_was_in_doubt():
     assert fit("123A8C02", B=(4, 0.3)).text == "123ABC02"
 
 
@@ -76,13 +78,13 @@ def test_a_foreign_form_that_one_country_has_names_it():
     assert (found.country, found.form, found.region) == ("RU", "ru", "")
 
 
-def test_a_foreign_form_that_several_have_names_none_but_tells_letters_from_digits():
+def test_a_form_of_several_countries_gives_no_country_but_separates_letters_from_digits():
     found = fit("RK1O1A0")
     assert (found.text, found.country, found.form) == ("RK101AO", "", "")
     assert len(found.notes) == 2
 
 
-def test_what_fits_nothing_stays_as_it_was_read():
+def test_a_text_that_fits_no_form_stays_as_it_was_read():
     found = fit("BIMMIAN")
     assert (found.text, found.known, found.notes) == ("BIMMIAN", False, ())
 

@@ -29,11 +29,11 @@ def test_neighbours_on_one_line_are_one_line_too():
 
 
 @pytest.mark.parametrize("other", [box(120, 0, 80, 20), box(45, 15, 80, 20), box(45, 0, 80, 40)])
-def test_what_is_far_or_lower_or_of_another_size_is_not(other: np.ndarray):
+def test_a_piece_that_is_far_or_lower_or_of_another_size_is_not_joined(other: np.ndarray):
     assert len(lines([box(0, 0, 30, 20), other])) == 2
 
 
-def test_what_is_too_low_or_upright_is_no_text():
+def test_a_quad_that_is_too_low_or_upright_is_no_text():
     assert lines([box(0, 0, 40, 4), box(0, 0, 10, 40)]) == []
     assert lines([]) == []
 

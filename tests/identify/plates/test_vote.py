@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.identify.plates.confidence import probability
 from engine.identify.plates.letters import Glyph, TextReading, columns, decode
-from engine.identify.plates.vote import distance, elect
+from engine.identify.plates.vote import distance, elect, probability
 from tests.support.glyphs import single
 
 pytestmark = pytest.mark.numeric
@@ -28,7 +27,7 @@ def test_the_best_path_drops_gaps_and_holds():
     assert decode(steps("--11-2-AAA-A-")).text == "12AA"
 
 
-def test_what_is_less_likely_than_everything_else_is_a_gap():
+def test_a_character_less_likely_than_all_others_together_is_a_gap():
     assert decode(steps("1A2", peak=0.4)).text == ""
 
 
@@ -51,7 +50,7 @@ def test_one_reading_is_elected_as_it_is():
     assert (outcome.text, outcome.agreement) == ("123ABC02", 1.0)
 
 
-def test_none_elects_nothing():
+def test_a_vote_without_readings_is_empty():
     assert elect([]).text == ""
     assert elect([TextReading(np.zeros((0, 36)))]).text == ""
     assert elect([]).weakest == 0.0

@@ -61,7 +61,7 @@ def test_a_forbidden_turn_is_reported_and_going_straight_on_is_not() -> None:
     (case,) = drive(NO_LEFT, TURNS_LEFT)
     assert (case.kind, case.rule, case.article) == ("prohibited_turn", "no-left", "595")
     assert case.instants["entry"] < case.instants["exit"] == case.decisive_s
-    assert any("Not confirmed" in reason for reason in case.reasons)
+    assert any(reason.code == "law_unverified" for reason in case.reasons)
     assert drive(NO_LEFT, straight(3, 16, 25)) == []
 
 

@@ -15,7 +15,7 @@ def test_standing_beyond_the_line_on_red_is_reported_when_red_is_over() -> None:
     (case,) = drive(where, stops_at(38.0), [(Phase.RED, -9.0), (Phase.GREEN, 9.0)], lasts_s=14.0)
     assert (case.kind, case.article) == ("stop_line", "601 p.1")
     assert list(case.instants) == ["before", "line", "stands"]
-    assert any("Not confirmed" in reason for reason in case.reasons)
+    assert any(reason.code == "law_unverified" for reason in case.reasons)
 
 
 def test_standing_beyond_the_line_is_reported_when_the_track_ends_on_red() -> None:

@@ -40,7 +40,7 @@ def drive(path: Trajectory, where: Site = ONE_WAY, **changes: object) -> list[Vi
 def test_driving_against_the_arrow_is_reported_once_and_goes_to_an_officer() -> None:
     (case,) = drive(straight(0, 90, -30))
     assert (case.kind, case.rule, case.outcome, case.measurement) == ("wrong_way", "oneway", "officer", None)
-    assert any("Not confirmed" in reason for reason in case.reasons)
+    assert any(reason.code == "law_unverified" for reason in case.reasons)
     assert case.ended_s - case.began_s >= WRONG_WAY.at_least_s
     first, last = case.sightings[0].position_m, case.sightings[-1].position_m
     assert first[1] - last[1] >= WRONG_WAY.at_least_m

@@ -64,7 +64,7 @@ def test_a_changed_case_is_named_and_the_status_is_1(kept: Path):
     (case_of(kept, 1) / "clip.mp4").write_bytes(b"forged")
     done = qyran("verify", case_of(kept, 0), case_of(kept, 1))
     assert done.exit_code == 1
-    assert "clip.mp4: is not what was written" in done.output
+    assert "clip.mp4: was changed" in done.output
 
 
 def test_a_whole_engines_evidence_is_whole(kept: Path):
@@ -81,7 +81,7 @@ def test_a_case_that_was_taken_away_is_missing(kept: Path, number: int):
     done = verify_root(kept)
     assert done.exit_code == 1
     assert f"number {number + 1} is missing: case {gone.name}" in done.output
-    assert f"the register has it (sequence {number + 1}), it is not here" in done.output
+    assert f"is in the ledger (sequence {number + 1}), but not here" in done.output
 
 
 def test_a_forged_case_cannot_hide_itself_from_the_console_nor_break_it(kept: Path):
@@ -98,7 +98,7 @@ def test_another_key_than_the_engines_is_found(kept: Path):
     qyran("keys", "new", kept / "other.pem")
     done = qyran("verify", "--root", kept / "evidence", "--key", kept / "other.pem.pub")
     assert done.exit_code == 1
-    assert done.output.count("which is none of those given") == 3
+    assert done.output.count("which is not one of the given keys") == 3
 
 
 @pytest.mark.parametrize(
