@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import case_pb2 as pb
@@ -22,77 +21,82 @@ from engine.types import document as doc
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
 NANO = 1_000_000_000
-SUMMARY_FORM = 2
-"""Raised when `summary` gives other bytes for the same case: a ledger makes summaries of another form anew."""
 
 
 def timestamp(time_s: float) -> Timestamp:
-    """Unix seconds to a Timestamp; `seconds` gives the very same float back."""
+    """Unix seconds as a Timestamp; `seconds` returns the same float."""
     whole, nanos = _parts(time_s)
     return Timestamp(seconds=whole, nanos=nanos)
 
 
 def _parts(time_s: float) -> tuple[int, int]:
-    """Whole seconds and nanoseconds."""
+    """Whole seconds and nanoseconds of Unix seconds."""
     whole = math.floor(time_s)
     carry, nanos = divmod(round((time_s - whole) * NANO), NANO)
     return whole + carry, nanos
 
 
 def seconds(stamp: Timestamp) -> float:
-    """A Timestamp to Unix seconds."""
+    """A Timestamp as Unix seconds."""
     return (stamp.seconds * NANO + stamp.nanos) / NANO
 
 
 def entry_to_message(entry: Entry) -> pb.Entry:
-    message = pb.Entry()
-    fill_entry(message, entry)
-    return message
-
-
-def fill_entry(message: pb.Entry, entry: Entry) -> None:
-    """Write an entry into an empty message, each part in its place: a message put into another is copied."""
-    message.sequence = entry.sequence
-    message.recorded_at.seconds, message.recorded_at.nanos = _parts(entry.recorded_s)
+    """The message of an entry. Uses `entry.summary`; the document is read only where the entry has no summary."""
+    message = pb.Entry(sequence=entry.sequence)
+    _set_time(message.recorded_at, entry.recorded_s)
     if entry.removed_s is None:
-        _fill_case(message.case, entry.case)
+        message.case.MergeFromString(entry.summary or summarise(entry.case)[0])
+        message.case.document = entry.case.document
     else:
-        _fill_named(message.case, entry.case)
-        message.removed_at.seconds, message.removed_at.nanos = _parts(entry.removed_s)
+        _fill_from_row(message.case, entry.case)
+        _set_time(message.removed_at, entry.removed_s)
+    return message
 
 
 def entry_from_message(message: pb.Entry) -> Entry:
+    """The entry of a message."""
     removed_s = seconds(message.removed_at) if message.HasField("removed_at") else None
-    return Entry(message.sequence, seconds(message.recorded_at), case_from_message(message.case), removed_s)
+    return Entry(
+        sequence=message.sequence,
+        recorded_s=seconds(message.recorded_at),
+        case=case_from_message(message.case),
+        removed_s=removed_s,
+    )
 
 
-def case_to_message(case: Case) -> pb.Case:
-    message = pb.Case()
-    _fill_case(message, case)
-    return message
+def summarise(case: Case) -> tuple[bytes, str]:
+    """The serialized message of a case without its document, and the outcome that the document proposes.
+
+    The ledger stores both, so that `case.json` is read once. A document that cannot be read never holds a case back:
+    `incomplete` of its message says so, and its outcome is "".
+    """
+    message, outcome = pb.Case(), ""
+    _fill_from_row(message, case)
+    try:
+        summary = doc.summarise(case.document, source=f"case {case.id}")
+    except EvidenceError as error:
+        _fill_reasons(message, (), (Reason("sentence", {"text": str(error)}),))
+    else:
+        _fill_from_document(message, summary)
+        outcome = summary.outcome
+    return message.SerializeToString(), outcome
 
 
-def summary(case: Case) -> bytes:
-    """The serialised message of a case without its document: what a register keeps beside it, made once."""
-    message = case_to_message(case)
-    message.ClearField("document")
-    return message.SerializeToString()
+def serialize_entry(sequence: int, recorded_s: float, summary: bytes, document: bytes) -> bytes:
+    """The serialized WatchViolationsResponse of an entry, put together without parsing its stored `summary`.
 
-
-def watched(sequence: int, recorded_s: float, summary: bytes, document: bytes) -> bytes:
-    """The serialised WatchViolationsResponse of an entry whose case has its `summary` already.
-
-    Messages end to end are one message (protobuf.dev/programming-guides/encoding, "Last One Wins"), so none is parsed.
+    Serialized messages end to end are one message (protobuf.dev/programming-guides/encoding, "Last One Wins").
     """
     head = pb.Entry(sequence=sequence)
-    head.recorded_at.seconds, head.recorded_at.nanos = _parts(recorded_s)
-    case = summary + _delimited(pb.Case.DOCUMENT_FIELD_NUMBER, document)
-    entry = head.SerializeToString() + _delimited(pb.Entry.CASE_FIELD_NUMBER, case)
-    return _delimited(calls_pb.WatchViolationsResponse.ENTRY_FIELD_NUMBER, entry)
+    _set_time(head.recorded_at, recorded_s)
+    case = summary + _length_delimited(pb.Case.DOCUMENT_FIELD_NUMBER, document)
+    entry = head.SerializeToString() + _length_delimited(pb.Entry.CASE_FIELD_NUMBER, case)
+    return _length_delimited(calls_pb.WatchViolationsResponse.ENTRY_FIELD_NUMBER, entry)
 
 
-def _delimited(number: int, content: bytes) -> bytes:
-    """A field of the wire type LEN, number 1 to 15."""
+def _length_delimited(number: int, content: bytes) -> bytes:
+    """A field of the wire type LEN; `number` is 1 to 15."""
     length, size = bytearray((number << 3 | 2,)), len(content)
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)
@@ -101,25 +105,21 @@ def _delimited(number: int, content: bytes) -> bytes:
     return bytes(length) + content
 
 
-def _fill_case(message: pb.Case, case: Case) -> None:
-    """A case is never held back: if its document cannot be read, it is sent and `incomplete` says why."""
-    _fill_named(message, case)
-    try:
-        _fill_told(message, doc.summarise(case.document, source=f"case {case.id}"))
-    except EvidenceError as error:
-        _fill_reasons(message, (), (Reason("sentence", {"text": str(error)}),))
+def _set_time(stamp: Timestamp, time_s: float) -> None:
+    """Write Unix seconds in place: a message that is assigned to a field is copied."""
+    stamp.seconds, stamp.nanos = _parts(time_s)
 
 
-def _fill_named(message: pb.Case, case: Case) -> None:
-    """What the register knows of a case without reading its document."""
-    message.id, message.kind, message.camera = case.id, case.kind, case.camera
-    message.folder, message.document = case.folder, case.document
-    message.occurred_at.seconds, message.occurred_at.nanos = _parts(case.occurred_s)
+def _fill_from_row(message: pb.Case, case: Case) -> None:
+    """What the ledger knows of a case without its document."""
+    message.id, message.kind, message.camera, message.folder = case.id, case.kind, case.camera, case.folder
+    _set_time(message.occurred_at, case.occurred_s)
     for file in case.files:
         message.files.add(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, sha256=file.sha256)
 
 
 def case_from_message(message: pb.Case) -> Case:
+    """The case of a message."""
     return Case(
         id=message.id,
         camera=message.camera,
@@ -133,14 +133,17 @@ def case_from_message(message: pb.Case) -> Case:
 
 
 def file_to_message(file: EvidenceFile) -> pb.EvidenceFile:
+    """The message of a file's description."""
     return pb.EvidenceFile(name=file.name, media_type=file.media_type, size_bytes=file.size_bytes, sha256=file.sha256)
 
 
 def file_from_message(message: pb.EvidenceFile) -> EvidenceFile:
+    """A file's description."""
     return EvidenceFile(message.name, message.media_type, message.size_bytes, message.sha256)
 
 
 def disposition_to_message(decided: Disposition) -> calls_pb.Disposition:
+    """The message of a register's decision."""
     return calls_pb.Disposition(
         report_id=decided.report_id,
         ruling=_value(calls_pb.Ruling, "RULING", decided.ruling.value),
@@ -153,6 +156,7 @@ def disposition_to_message(decided: Disposition) -> calls_pb.Disposition:
 
 
 def disposition_from_message(case_id: str, message: calls_pb.Disposition) -> Disposition:
+    """A register's decision on a case. Raises ValueError for a ruling that is not set."""
     return Disposition(
         report_id=message.report_id,
         case_id=case_id,
@@ -166,6 +170,7 @@ def disposition_from_message(case_id: str, message: calls_pb.Disposition) -> Dis
 
 
 def review_to_message(decided: Review) -> calls_pb.Review:
+    """The message of an officer's review."""
     return calls_pb.Review(
         review_id=decided.review_id,
         finding=_value(calls_pb.Finding, "FINDING", decided.finding.value),
@@ -178,6 +183,7 @@ def review_to_message(decided: Review) -> calls_pb.Review:
 
 
 def review_from_message(case_id: str, message: calls_pb.Review) -> Review:
+    """An officer's review of a case. Raises ValueError for a finding that is not set."""
     return Review(
         review_id=message.review_id,
         case_id=case_id,
@@ -190,8 +196,8 @@ def review_from_message(case_id: str, message: calls_pb.Review) -> Review:
     )
 
 
-def _fill_told(message: pb.Case, document: doc.CaseSummary) -> None:
-    """What a message repeats of the document."""
+def _fill_from_document(message: pb.Case, document: doc.CaseSummary) -> None:
+    """What the message repeats of the document."""
     message.clock = _value(pb.Clock, "CLOCK", document.time.clock)
     message.article = document.article
     message.outcome = _value(pb.Outcome, "OUTCOME", document.outcome)
@@ -227,18 +233,8 @@ def _reason(reason: Reason) -> pb.Reason:
     return message
 
 
-Number = TypeVar("Number", bound=int, covariant=True)
-
-
-class _Enum(Protocol[Number]):
-    """A generated enumeration."""
-
-    def Value(self, name: str) -> Number: ...  # noqa: N802 - protobuf's name
-
-
-@lru_cache(maxsize=256)
-def _value(enum: _Enum[Number], prefix: str, name: str) -> Number:
-    """`officer` to OUTCOME_OFFICER; what this version of the protocol does not know becomes unspecified."""
+def _value(enum: Any, prefix: str, name: str) -> Any:
+    """`officer` as OUTCOME_OFFICER; a word that this version of the protocol does not know is ..._UNSPECIFIED."""
     try:
         return enum.Value(f"{prefix}_{name.upper()}")
     except ValueError:
@@ -267,6 +263,7 @@ def _plate(plate: doc.PlateRecord) -> pb.Plate:
 
 
 def place_to_message(place: Place, site: str) -> pb.Place:
+    """The message of a camera's place at a site."""
     message = pb.Place()
     _fill_place(message, place, site)
     return message
@@ -278,5 +275,5 @@ def _fill_measurement(message: pb.Measurement, speed: doc.SpeedRecord) -> None:
     message.coverage_factor = speed.coverage_factor
     message.limit_kmh, message.tolerance_kmh = speed.limit_kmh, speed.tolerance_kmh
     message.enforced_kmh, message.length_m = speed.enforced_kmh, speed.length_m
-    message.began_at.seconds, message.began_at.nanos = _parts(speed.began.timestamp())
-    message.ended_at.seconds, message.ended_at.nanos = _parts(speed.ended.timestamp())
+    _set_time(message.began_at, speed.began.timestamp())
+    _set_time(message.ended_at, speed.ended.timestamp())

@@ -21,7 +21,7 @@ from engine.serve.cameras import Cameras
 from engine.signals import SignalBook
 from engine.site import Site
 
-HEARTBEAT_S, LOOK_S = 0.3, 0.05
+HEARTBEAT_S, REFRESH_S = 0.3, 0.05
 
 
 class NoCameras:
@@ -74,7 +74,7 @@ class World:
     def start(self) -> None:
         security = Security(self.tokens, AuditLog(self.folder / "audit"))
         config = ServiceConfig(**self._config)  # type: ignore[arg-type]
-        self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics, LOOK_S)  # type: ignore[arg-type]
+        self.service = Service(self.records, self.cameras, self.signals, security, config, self.metrics, REFRESH_S)  # type: ignore[arg-type]
         self.service.start()
         self.address = self._config["listen"] = self.service.address
 

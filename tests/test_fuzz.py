@@ -24,7 +24,7 @@ from engine.errors import QyranError
 from engine.evidence import verify_case
 from engine.metrics import Metrics
 from engine.rules import load_catalogue, load_site
-from engine.serve.permissions import MATRIX
+from engine.serve.permissions import PERMISSIONS
 from engine.tools.demo.city import CITY, SITES
 from engine.types import document
 from rig.examples import make_case, make_document, make_footage
@@ -175,7 +175,7 @@ def send(world: World, method: str, content: bytes) -> None:
 @FEW
 @given(content=st.binary(max_size=400))
 def test_requests_of_rubbish_are_answered_or_refused(world: World, content: bytes) -> None:
-    for method in MATRIX:
+    for method in PERMISSIONS:
         if "Watch" not in method and "Health" not in method:
             send(world, method, content)
     assert world.ledger.last_sequence() == 3
@@ -183,6 +183,6 @@ def test_requests_of_rubbish_are_answered_or_refused(world: World, content: byte
 
 def test_the_corpus_of_requests_is_answered_or_refused(world: World) -> None:
     for content in corpus("requests"):
-        for method in MATRIX:
+        for method in PERMISSIONS:
             send(world, method, content)
     assert world.ledger.last_sequence() == 3

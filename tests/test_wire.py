@@ -22,9 +22,13 @@ DATA = Path(__file__).parent / "data"
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 instants_s = st.floats(1e9, 4e9)
-"""From 2001 on, so large that a float says no fraction of a nanosecond."""
+"""From 2001 on: so large that a float has no fraction of a nanosecond."""
 files = st.builds(EvidenceFile, names, names, st.integers(0, 2**62), names)
 cases = st.builds(Case, names, names, names, instants_s, st.binary(max_size=300), st.lists(files).map(tuple), names)
+
+
+def case_message(case: Case) -> pb.Case:
+    return wire.entry_to_message(Entry(1, EPOCH_S, case)).case
 
 
 @given(st.builds(Entry, st.integers(0, 2**62), instants_s, cases))
@@ -34,21 +38,22 @@ def test_any_entry_comes_back_equal_from_the_wire(entry: Entry):
 
 
 @given(st.builds(Entry, st.integers(0, 2**62), instants_s, cases))
-def test_what_is_put_together_of_a_summary_is_the_message_of_the_entry(entry: Entry):
-    sent = wire.watched(entry.sequence, entry.recorded_s, wire.summary(entry.case), entry.case.document)
+def test_an_entry_put_together_from_its_summary_equals_its_message(entry: Entry):
+    summary, _ = wire.summarise(entry.case)
+    sent = wire.serialize_entry(entry.sequence, entry.recorded_s, summary, entry.case.document)
     assert calls_pb.WatchViolationsResponse.FromString(sent).entry == wire.entry_to_message(entry)
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 300_000, 3_000_000])
 def test_a_document_of_any_length_is_framed(size: int):
-    sent = wire.watched(1, EPOCH_S, b"", bytes(size))
+    sent = wire.serialize_entry(1, EPOCH_S, b"", bytes(size))
     assert calls_pb.WatchViolationsResponse.FromString(sent).entry.case.document == bytes(size)
 
 
-def test_a_summary_says_what_its_form_says():
-    """Where it has to change: raise SUMMARY_FORM, so that registers make theirs anew, and write the file again."""
-    said = json_format.MessageToDict(pb.Case.FromString(wire.summary(make_case(7))))
-    assert {"form": wire.SUMMARY_FORM, "case": said} == json.loads((DATA / "summary.json").read_text("utf-8"))
+def test_a_summary_stays_what_the_released_ledgers_hold():
+    """A change needs a migration that rebuilds the stored summaries; then write the file again."""
+    stored = json_format.MessageToDict(pb.Case.FromString(wire.summarise(make_case(7))[0]))
+    assert {"case": stored} == json.loads((DATA / "summary.json").read_text("utf-8"))
 
 
 @given(st.floats(-1e9, 4e9))
@@ -61,7 +66,7 @@ def test_an_instant_comes_back_as_the_very_same_float_or_within_a_nanosecond(ins
 
 
 def test_the_message_repeats_what_the_document_says():
-    message = wire.case_to_message(make_case(7))
+    message = case_message(make_case(7))
     assert message.article == "592 p.1"
     assert message.outcome == pb.OUTCOME_FINE
     assert message.clock == pb.CLOCK_SYNCHRONISED
@@ -75,7 +80,7 @@ def test_the_message_repeats_what_the_document_says():
     assert wire.seconds(message.occurred_at) == EPOCH_S + 7
 
 
-def test_the_message_names_the_plate_of_the_document_and_none_where_none_was_read():
+def test_the_message_has_the_plate_of_the_document_if_there_is_one():
     plate = doc.PlateRecord(
         text="123ABC02",
         country="KZ",
@@ -89,9 +94,9 @@ def test_the_message_names_the_plate_of_the_document_and_none_where_none_was_rea
         marks=("stolen",),
     )
     case = make_case()
-    assert not wire.case_to_message(case).HasField("plate")
+    assert not case_message(case).HasField("plate")
     read = Case(case.id, "gate", "speeding", EPOCH_S, doc.encode(make_document(plate=plate)), (), "")
-    message = wire.case_to_message(read).plate
+    message = case_message(read).plate
     assert (message.text, message.country, message.region) == ("123ABC02", "KZ", "02")
     assert [(one.text, one.confidence) for one in message.alternatives] == [("128ABC02", 0.02)]
     assert list(message.marks) == ["stolen"]
@@ -101,7 +106,7 @@ def test_reasons_travel_as_sentences_and_as_data():
     reason = Reason("class_uncertain", {"classes": ("car", "truck"), "limit_kmh": 62.5})
     missing = Reason("still_failed", {"instant": "entry", "error": "gone"})
     record = make_document(reasons=(reason,), incomplete=(missing, Reason("too_few_stills", {"needed": 2, "count": 1})))
-    message = wire.case_to_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
+    message = case_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
     assert list(message.reasons) == [english(reason)]
     assert message.incomplete[0] == english(missing)
     (coded,) = message.coded_reasons
@@ -114,18 +119,18 @@ def test_reasons_travel_as_sentences_and_as_data():
 def test_a_kind_without_a_measurement_has_none():
     record = make_document(measurement=None)
     case = Case(record.id, "gate", "wrong_way", EPOCH_S, doc.encode(record), (), "")
-    assert not wire.case_to_message(case).HasField("measurement")
+    assert not case_message(case).HasField("measurement")
 
 
-def test_a_word_that_the_protocol_does_not_know_becomes_unspecified():
+def test_an_unknown_word_becomes_unspecified():
     record = make_document(outcome="sermon", vehicle_class="hovercraft")
-    message = wire.case_to_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
+    message = case_message(Case(record.id, "gate", "speeding", EPOCH_S, doc.encode(record), (), ""))
     assert message.outcome == pb.OUTCOME_UNSPECIFIED
     assert message.vehicle_class == pb.VEHICLE_CLASS_UNSPECIFIED
 
 
-def test_an_unreadable_document_goes_out_all_the_same_and_says_so():
-    message = wire.case_to_message(Case("gate-1", "gate", "speeding", EPOCH_S, b"{]", (), ""))
+def test_an_unreadable_document_is_sent_and_marked_incomplete():
+    message = case_message(Case("gate-1", "gate", "speeding", EPOCH_S, b"{]", (), ""))
     assert message.document == b"{]"
     assert len(message.incomplete) == 1
     assert "case gate-1" in message.incomplete[0]
@@ -147,7 +152,7 @@ def test_a_document_of_a_newer_program_is_read():
         ),
     ],
 )
-def test_the_protocol_spells_our_words(ours: list[str], theirs: list[str]):
+def test_the_protocol_has_the_names_of_our_enums(ours: list[str], theirs: list[str]):
     assert ours == theirs
 
 

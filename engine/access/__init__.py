@@ -1,4 +1,4 @@
-"""Who may do what (`roles`), and who did (`audit`)."""
+"""Roles and scopes of callers (`roles`), and the log of their calls (`audit`)."""
 
 from engine.access.audit import AuditLog
 from engine.access.roles import EVERYTHING, Caller, Role, Scope

@@ -1,8 +1,8 @@
-"""The audit log: who read which evidence and changed what, in files that are only added to and that show a change.
+"""The audit log: every read of evidence and every change, with its caller, in append-only files that reveal tampering.
 
-One JSON object a line, a file a day (UTC); after a clock was put back the newest file goes on. Every line holds the
-hash of the line before and its own: a line that is changed, left out or moved breaks the chain there. Whoever can write
-the files can also write a whole new chain: send the lines, or now and then the last hash, to another machine.
+One JSON object per line, one file per day (UTC); after the clock was set back the newest file continues. Every line
+holds the hash of the previous line and its own: a line that is changed, removed or moved breaks the chain. A person who
+can write the files can also write a whole new chain: send the lines, or the last hash now and then, to another machine.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ import msgspec
 from engine.errors import AuditError
 
 BEGIN = "0" * 64
-"""What stands for the line before the first one."""
+"""`previous` of the first line."""
 
 
 class AuditLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line."""
+    """One call."""
 
     number: int
-    """1, 2, 3 ... over all files."""
+    """1, 2, 3 ... across all files."""
     at: str
-    """RFC 3339, UTC, of this host's clock."""
+    """RFC 3339, UTC, by this host's clock."""
     who: str
     """Name of the caller's credential."""
     role: str
     credential: str
     peer: str
-    """Where the call came from, as gRPC names it."""
+    """Address of the caller, as gRPC writes it."""
     call: str
     subject: str
-    """What it was about: a case, a file of it, a camera."""
+    """The case, the file or the camera of the call."""
     previous: str
-    """Hash of the line before."""
+    """Hash of the previous line."""
     hash: str = ""
     """SHA-256 of this line with an empty hash, lower-case hexadecimal."""
 
-    def sealed(self) -> AuditLine:
+    def with_hash(self) -> AuditLine:
+        """The line with its hash."""
         return msgspec.structs.replace(self, hash=_hash(self))
 
 
@@ -54,9 +55,9 @@ def _hash(line: AuditLine) -> str:
 
 
 class AuditLog:
-    """The log in a folder, made when it is not there. Any thread may write; a line is synced before `write` returns.
+    """The log in a folder, which is created if it is missing. Any thread may write.
 
-    A line that a crash cut off is taken away: its call was never answered. Raises AuditError.
+    Opening removes a line that a crash cut off: its call was never answered. Raises AuditError.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -70,7 +71,7 @@ class AuditLog:
             raise AuditError(f"{folder}: {error.strerror}") from error
 
     def write(self, *, who: str, role: str, credential: str, peer: str, call: str, subject: str) -> None:
-        """Add a line. Raises AuditError where it cannot be kept: then the call must not go on."""
+        """Append a line; it is synced on return. Raises AuditError; then the call must not continue."""
         with self._lock:
             now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
             line = AuditLine(
@@ -83,7 +84,7 @@ class AuditLog:
                 call=call,
                 subject=subject,
                 previous=self._last,
-            ).sealed()
+            ).with_hash()
             newest = max(self._newest, f"{now:%Y-%m-%d}")
             try:
                 _append(self._folder / f"{newest}.jsonl", msgspec.json.encode(line) + b"\n")
@@ -93,14 +94,14 @@ class AuditLog:
 
 
 def check(folder: Path) -> tuple[int, list[str]]:
-    """How many lines there are, and where the chain is broken, one sentence each. The first file kept may be any."""
+    """The number of lines, and the breaks of the chain, one sentence each. Old files may be missing."""
     count, problems = 0, []
     before: AuditLine | None = None
     for path in _files(folder):
         for place, line in _lines(path):
             count += 1
             if line is None:
-                problems.append(f"{path.name}:{place}: is no line of the log")
+                problems.append(f"{path.name}:{place}: is not a line of the log")
                 continue
             problems += [f"{path.name}:{place}: {flaw}" for flaw in _flaws(line, before)]
             before = line
@@ -131,7 +132,7 @@ def _decode(content: bytes) -> AuditLine | None:
 
 
 def _resume(folder: Path) -> tuple[int, str]:
-    """Number and hash of the last whole line; what a crash left of another one is cut off."""
+    """Number and hash of the last whole line; cuts off what a crash left of another one."""
     for path in reversed(_files(folder)):
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
@@ -141,13 +142,13 @@ def _resume(folder: Path) -> tuple[int, str]:
         if lines:
             last = _decode(lines[-1])
             if last is None:
-                raise AuditError(f"{path}: the last line is no line of the log")
+                raise AuditError(f"{path}: the last line is not a line of the log")
             return last.number, last.hash
     return 0, BEGIN
 
 
 def _append(path: Path, content: bytes) -> None:
-    """All of it or nothing, synced."""
+    """Append all of it or nothing, synced."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     try:
         end = os.lseek(descriptor, 0, os.SEEK_END)

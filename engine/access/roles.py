@@ -1,4 +1,4 @@
-"""Who may do what: roles, what of the cases a caller may see, and the caller."""
+"""Roles, scopes and callers."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from dataclasses import dataclass
 
 
 class Role(enum.Enum):
-    """What a caller is there for. Which calls that allows is one table, `engine.serve.permissions`."""
+    """The task of a caller. The table `engine.serve.permissions` says which calls it allows."""
 
     VIEWER = "viewer"
     """A control room: looks at cases, evidence and cameras, changes nothing."""
     REGISTER = "register"
-    """A system that takes the cases and reports what became of them."""
+    """A system that takes the cases and reports its decisions."""
     OFFICER = "officer"
-    """Decides what no machine may decide alone."""
+    """Reviews the cases that need a person's decision."""
     CONTROLLER = "controller"
-    """A traffic-light controller: says when it showed what, and sees nothing."""
+    """A traffic-light controller: reports its phases, and sees nothing."""
     ADMIN = "admin"
-    """Runs the system: everything, the cameras too."""
+    """Runs the system: may make every call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which cases and cameras a caller may see. What is empty does not restrict; what is given must all hold."""
+    """The cases and cameras that a caller may see. An empty field does not restrict; all others must match."""
 
     kinds: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     areas: tuple[str, ...] = ()
 
     def allows(self, kind: str, camera: str, area: str) -> bool:
+        """True if a case is within the scope."""
         return (not self.kinds or kind in self.kinds) and self.allows_camera(camera, area)
 
     def allows_camera(self, camera: str, area: str) -> bool:
-        """May a camera itself be seen, and ordered about? Kinds are of cases."""
+        """True if a camera is within the scope; `kinds` restricts cases only."""
         return (not self.cameras or camera in self.cameras) and (not self.areas or area in self.areas)
 
 
@@ -42,12 +43,12 @@ EVERYTHING = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever makes a call, as the credentials say."""
+    """The caller of a call, identified by its credential."""
 
     name: str
     role: Role
     scope: Scope = EVERYTHING
     credential: str = ""
-    """Which credential it was: `token 4f2a...`, `certificate ...`, `loopback`."""
+    """`token 4f2a...`, `certificate ...` or `loopback`."""
     expires_s: float = float("inf")
     """When the credential ends, Unix seconds UTC."""

@@ -10,42 +10,21 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from engine.config import CameraConfig, EngineConfig, redact
+from engine.config import CameraConfig, EngineConfig
 from engine.config.tomlfile import expand, variables_in
 from engine.errors import CalibrationError, ConfigError, LedgerError, NoCamera, OutOfDate, QyranError, RecordConflict
-from engine.ledger import CameraChange, CameraState, CameraVersion, CameraVersions
+from engine.ledger import CameraChange, CameraRecord, CameraState, CameraVersion, CameraVersions
 from engine.rules import load_site, parse_site
 from engine.site import Site
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class CameraRecord:
-    """A camera in its newest version."""
-
-    version: CameraVersion
-    config: CameraConfig
-    """Ready to be opened: secrets in its address, paths absolute."""
-    site: Site
-    site_text: str
-
-    @property
-    def name(self) -> str:
-        return self.version.camera
-
-    @property
-    def url(self) -> str:
-        """The address without its secrets; of a file that plays, only its name."""
-        url = redact(self.config.url)
-        return url if "://" in url else Path(url).name
 
 
 class CameraStore:

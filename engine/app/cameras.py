@@ -9,11 +9,11 @@ from functools import partial
 
 import structlog
 
-from engine.app.camera_store import CameraRecord, CameraStore
+from engine.app.camera_store import CameraStore
 from engine.app.stage_set import StageSet
 from engine.config import CameraConfig
 from engine.errors import LedgerError
-from engine.ledger import CameraChange, CameraState, CameraVersion
+from engine.ledger import CameraChange, CameraRecord, CameraState, CameraVersion
 from engine.metrics import Metrics
 from engine.pipeline.runner import Runner
 from engine.site import Site

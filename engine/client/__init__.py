@@ -1,4 +1,4 @@
-"""A client of Qyran's services, for those who take the cases; `docs/client.md` has an example of every call.
+"""A client of Qyran's services, for consumers of the cases; `docs/client.md` has an example of every call.
 
     from engine.client import QyranClient, Ruling, case_of
 
@@ -8,8 +8,8 @@
             proceeding = open_proceeding(case)
             qyran.report(case.id, Ruling.ACCEPTED, report_id=proceeding.id, reference=proceeding.number)
 
-Delivery is at least once across a restart of the client, exactly once within one `watch`: key your own table by the
-case's id. `AsyncQyranClient` has the same calls for asyncio.
+An entry comes exactly once within one `watch`, and at least once across a restart of the client: use the case's id as
+the key of your own table. `AsyncQyranClient` has the same calls for asyncio.
 """
 
 from engine.client.aio import AsyncQyranClient

@@ -1,4 +1,4 @@
-"""The client for asyncio: the same calls as `QyranClient`, to be awaited."""
+"""The client for asyncio: the calls of `QyranClient`, awaited."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
+from engine.client.cameras import AsyncCameraCalls
 from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
-from engine.client.following import SHORTEST_WAIT_S, WatchProgress
-from engine.client.orders import AsyncCameraCalls
+from engine.client.messages import SHORTEST_WAIT_S, WatchProgress
 from engine.client.sync import ATTEMPTS, DOWNLOAD_S
 from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry
@@ -38,9 +38,9 @@ class AsyncQyranClient(AsyncCameraCalls):
     """One channel to the service, for one event loop: `async with AsyncQyranClient(...) as qyran:`."""
 
     def __init__(self, target: str, *, token: str | Path = "", tls: Tls | None = None, timeout_s: float = 10.0) -> None:
-        """As `QyranClient`; to be made where the loop runs."""
-        self._access = ChannelSettings(target, token, tls)
-        self._channel = self._access.open_aio()
+        """See `QyranClient`. Create it while the loop runs."""
+        self._settings = ChannelSettings(target, token, tls)
+        self._channel = self._settings.open_aio()
         self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
         super().__init__(camera_grpc.CameraServiceStub(self._channel))
         self._target, self._timeout_s = target, timeout_s
@@ -55,11 +55,11 @@ class AsyncQyranClient(AsyncCameraCalls):
         await self.close()
 
     async def close(self) -> None:
-        """End every call: a running `watch` stops, any other call raises ClientClosed."""
+        """End every call: a running `watch` stops, other calls raise ClientClosed."""
         self._closed.set()
         await self._channel.close(grace=None)
 
-    # -- cases as they come
+    # -- progress
 
     async def watch(
         self,
@@ -72,26 +72,26 @@ class AsyncQyranClient(AsyncCameraCalls):
         occurred_from_s: float | None = None,
         occurred_to_s: float | None = None,
     ) -> AsyncIterator[Entry]:
-        """As `QyranClient.watch`; ends when it is closed or its task is cancelled."""
+        """See `QyranClient.watch`. Ends at `close` and when its task is cancelled."""
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        following = WatchProgress(after_sequence, consumer, wanted)
+        progress = WatchProgress(after_sequence, consumer, wanted)
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
-                async for entry in self._stream(following):
+                async for entry in self._stream(progress):
                     yield entry
             except ClientClosed:
                 return
             except grpc.RpcError as error:
                 self._raise_unless_passing(error)
-                log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
+                log.warning("watch broken, reconnecting", target=self._target, after=progress.sequence)
                 at_least_s = retry_s(error)
             except TimeoutError:
-                log.warning("watch silent, reconnecting", target=self._target, after=following.sequence)
-            await self._pause(following.next_wait_s(at_least_s))
+                log.warning("watch silent, reconnecting", target=self._target, after=progress.sequence)
+            await self._pause(progress.next_wait_s(at_least_s))
 
     async def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> AsyncIterator[Entry]:
-        """As `QyranClient.consume`."""
+        """See `QyranClient.consume`."""
         number = 0
         async for entry in self.watch(consumer=consumer, **wanted):
             number += 1
@@ -100,14 +100,14 @@ class AsyncQyranClient(AsyncCameraCalls):
                 await self.acknowledge(consumer, entry.sequence)
 
     async def acknowledge(self, consumer: str, sequence: int) -> int:
-        """As `QyranClient.acknowledge`."""
+        """See `QyranClient.acknowledge`."""
         request = pb.AcknowledgeRequest(consumer=consumer, sequence=sequence)
         return int((await self._call(self._stub.Acknowledge, request)).sequence)
 
-    # -- cases as they are
+    # -- reading
 
     async def get_case(self, case_id: str) -> Entry | None:
-        """The entry of a case, None if there is none."""
+        """The entry of a case; None if it does not exist or is out of scope."""
         try:
             response = await self._attempt(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id), self._timeout_s)
         except grpc.RpcError as error:
@@ -117,7 +117,7 @@ class AsyncQyranClient(AsyncCameraCalls):
         return wire.entry_from_message(response.entry)
 
     async def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
-        """As `QyranClient.get_decisions`."""
+        """See `QyranClient.get_decisions`."""
         return messages.decisions_of(await self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
 
     async def list_cases(
@@ -130,7 +130,7 @@ class AsyncQyranClient(AsyncCameraCalls):
         occurred_from_s: float | None = None,
         occurred_to_s: float | None = None,
     ) -> AsyncIterator[Entry]:
-        """Yield what the register holds now, page by page."""
+        """See `QyranClient.list_cases`."""
         token = str(after_sequence or "")
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
         while True:
@@ -141,14 +141,14 @@ class AsyncQyranClient(AsyncCameraCalls):
                 return
 
     async def download_evidence(self, case_id: str, folder: Path | str) -> Path:
-        """As `QyranClient.download_evidence`."""
+        """See `QyranClient.download_evidence`."""
         entry = await self.get_case(case_id)
         if entry is None:
             raise LedgerError(f"{self._target}: there is no case {case_id!r}")
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            await self._bring(case_id, EvidenceDownload(file, target))
+            await self._download(case_id, EvidenceDownload(file, target))
         return target
 
     # -- decisions
@@ -163,7 +163,7 @@ class AsyncQyranClient(AsyncCameraCalls):
         reference: str = "",
         decided_s: float | None = None,
     ) -> Disposition:
-        """As `QyranClient.report`."""
+        """See `QyranClient.report`."""
         request = messages.report_of(case_id, ruling, report_id, reason, reference, decided_s)
         response = await self._call(self._stub.ReportDisposition, request)
         return wire.disposition_from_message(case_id, response.disposition)
@@ -178,11 +178,11 @@ class AsyncQyranClient(AsyncCameraCalls):
         reason: str = "",
         supersedes: str = "",
     ) -> Review:
-        """As `QyranClient.review`."""
+        """See `QyranClient.review`."""
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, (await self._call(self._stub.ReviewCase, request)).review)
 
-    # -- inside
+    # -- internals
 
     async def _call(self, call: Callable[..., Awaitable[Any]], request: object, timeout_s: float | None = None) -> Any:
         try:
@@ -192,15 +192,15 @@ class AsyncQyranClient(AsyncCameraCalls):
 
     async def _attempt(self, call: Callable[..., Awaitable[T]], request: object, timeout_s: float) -> T:
         with self._until_closed():
-            return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
+            return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._settings.metadata())
 
-    async def _stream(self, following: WatchProgress) -> AsyncIterator[Entry]:
-        """One connection's worth of `watch`; raises grpc.RpcError when it breaks, TimeoutError where it goes mute."""
+    async def _stream(self, progress: WatchProgress) -> AsyncIterator[Entry]:
+        """One connection of `watch`. Raises grpc.RpcError when it breaks, TimeoutError when it is silent too long."""
         with self._until_closed():
-            call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+            call = self._stub.WatchViolations(progress.request(), metadata=self._settings.metadata())
         try:
-            while (response := await self._next(call, following.patience_s)) is not _END:
-                if (entry := following.hear(response)) is not None:
+            while (response := await self._next(call, progress.timeout_s)) is not _END:
+                if (entry := progress.receive(response)) is not None:
                     yield entry
         finally:
             call.cancel()
@@ -211,7 +211,7 @@ class AsyncQyranClient(AsyncCameraCalls):
 
     @contextmanager
     def _until_closed(self) -> Iterator[None]:
-        """Raises ClientClosed for what `close` ends: gRPC cancels it, as if somebody had cancelled the task."""
+        """Raises ClientClosed for a call that `close` ended: gRPC raises CancelledError, as for a cancelled task."""
         if self._closed.is_set():
             raise ClientClosed(self._target)
         try:
@@ -223,33 +223,33 @@ class AsyncQyranClient(AsyncCameraCalls):
             raise
 
     async def _pause(self, seconds: float) -> None:
-        """Let time pass, not beyond `close`."""
+        """Sleep, at most until `close`."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._closed.wait(), seconds)
 
-    async def _bring(self, case_id: str, download: EvidenceDownload) -> None:
-        """As `QyranClient._bring`."""
+    async def _download(self, case_id: str, download: EvidenceDownload) -> None:
+        """See `QyranClient._download`."""
         stuck = wrong = 0
         while not await asyncio.to_thread(lambda: download.is_done) and wrong < ATTEMPTS:
-            there = download.there
+            size = download.size
             try:
-                await self._bring_rest(case_id, download)
+                await self._download_rest(case_id, download)
                 wrong += 1
             except grpc.RpcError as error:
-                stuck = 1 if download.there > there else stuck + 1
+                stuck = 1 if download.size > size else stuck + 1
                 if stuck == ATTEMPTS:
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
                 await self._pause(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
         if not download.is_done:
             name = download.file.name
-            raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
+            raise EvidenceError(f"{self._target}: case {case_id}: {name} does not match the ledger")
 
-    async def _bring_rest(self, case_id: str, download: EvidenceDownload) -> None:
+    async def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
         stream, offset = download.open()
         with stream:
             request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
-            metadata = self._access.metadata()
+            metadata = self._settings.metadata()
             with self._until_closed():
                 call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
                 async for response in call:

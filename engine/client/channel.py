@@ -15,7 +15,7 @@ _RETRIED = {
     "qyran.v1.ViolationService": ("Acknowledge", "GetCase", "ListCases", "ReportDisposition", "ReviewCase"),
     "qyran.v1.CameraService": ("ListCameras", "GetCamera"),
 }
-"""Calls that gRPC tries again by itself: all of them may be made twice. Streams are resumed by the clients instead."""
+"""Idempotent calls, which gRPC retries by itself. The clients resume streams."""
 _RETRY = {
     "maxAttempts": 5,
     "initialBackoff": "0.2s",
@@ -43,49 +43,49 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files. `certificate` and `key` are the client's own, where the service asks for one."""
+    """PEM files. `certificate` and `key` are the client's own, if the service asks for a certificate."""
 
     ca: Path | None = None
-    """Authorities that may have signed the service's certificate; None: those of the operating system."""
+    """Authorities of the service's certificate; None: those of the operating system."""
     certificate: Path | None = None
     key: Path | None = None
     server_name: str = ""
-    """Name in the service's certificate, where it is not the host that is connected to."""
+    """Name in the service's certificate, if it is not the host of the target."""
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Raises ConfigError where a file cannot be read."""
+        """The credentials of a channel. Raises ConfigError for a file that cannot be read."""
         return grpc.ssl_channel_credentials(_read(self.ca), _read(self.key), _read(self.certificate))
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """Where the service is and what is shown to it; never prints the token."""
+    """Address and credentials of a service; never prints the token."""
 
     target: str
     token: str | Path = ""
     tls: Tls | None = None
 
     def __post_init__(self) -> None:
-        if self.token and self.tls is None and not _is_here(self.target):
+        if self.token and self.tls is None and not _is_local(self.target):
             raise ConfigError(f"{self.target}: a token is not sent over the network in plaintext: give `tls`")
 
     def __repr__(self) -> str:
-        return f"Access(target={self.target!r})"
+        return f"ChannelSettings(target={self.target!r})"
 
     def open(self) -> grpc.Channel:
-        """A channel of grpc."""
+        """A new channel of grpc. Raises ConfigError."""
         if self.tls is None:
             return grpc.insecure_channel(self.target, options=OPTIONS)
         return grpc.secure_channel(self.target, self.tls.credentials(), options=self._options())
 
     def open_aio(self) -> grpc.aio.Channel:
-        """A channel of grpc.aio."""
+        """A new channel of grpc.aio. Raises ConfigError."""
         if self.tls is None:
             return grpc.aio.insecure_channel(self.target, options=OPTIONS)
         return grpc.aio.secure_channel(self.target, self.tls.credentials(), options=self._options())
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with a call; a token in a file is read anew, so that it may be renewed. Raises ConfigError."""
+        """The metadata of a call. A token file is read every time: the token may be renewed. Raises ConfigError."""
         if not self.token:
             return ()
         content = _read(self.token) if isinstance(self.token, Path) else self.token.encode()
@@ -103,7 +103,7 @@ def _read(path: Path | None) -> bytes | None:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def _is_here(target: str) -> bool:
+def _is_local(target: str) -> bool:
     host = target.rpartition(":")[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback

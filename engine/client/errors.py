@@ -1,4 +1,4 @@
-"""What a call that failed means to the caller."""
+"""The errors of the clients, made from the statuses of gRPC."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ PASSING = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     grpc.StatusCode.CANCELLED,
 )
-"""What may be gone the next time one asks, of a stream."""
+"""Statuses after which a stream is opened again."""
 
 
 class CallRefused(LedgerError):
-    """The service refused a call, or could not be reached."""
+    """The service refused a call or could not be reached."""
 
     code: str = ""
     """gRPC's name of the status, e.g. `ALREADY_EXISTS`."""
     reason: str = ""
-    """The service's own word for programs, e.g. `CONFLICT`; empty where the service did not answer."""
+    """The service's reason for programs, e.g. `CONFLICT`; empty if the service did not answer."""
     field: str = ""
-    """Which field of the request was wrong, where it was one."""
+    """The wrong field of the request; empty if no field was wrong."""
     retry_s: float = 0.0
-    """When to try again, where the service says so."""
+    """Seconds to wait before a retry; 0 if the service does not say."""
     device_serial: str = ""
-    """Which recording system has the evidence, where it is not the one that was asked (`EVIDENCE_ELSEWHERE`)."""
+    """Serial number of the recording system that has the evidence (`EVIDENCE_ELSEWHERE`)."""
 
 
 class ClientClosed(CallRefused):
-    """`close` was called: the call was cut off, or never made."""
+    """The client was closed before or during the call."""
 
     code = "CANCELLED"
 
@@ -47,15 +47,17 @@ class ClientClosed(CallRefused):
 
 
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
+    """The status of an error; UNKNOWN if it has none."""
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
 
 
 def is_passing(error: grpc.RpcError) -> bool:
+    """True if the same stream may succeed later."""
     return code_of(error) in PASSING
 
 
 def error_of(target: str, error: grpc.RpcError) -> CallRefused | EvidenceError:
-    """What is raised for it."""
+    """The exception to raise for an error of gRPC."""
     code = code_of(error)
     known = isinstance(error, grpc.Call | grpc.aio.AioRpcError)
     message = f"{target}: {code.name}: {error.details() if known else error}"
@@ -68,7 +70,7 @@ def error_of(target: str, error: grpc.RpcError) -> CallRefused | EvidenceError:
 
 
 def retry_s(error: grpc.RpcError) -> float:
-    """When the service wants to be asked again; 0 where it does not say."""
+    """Seconds to wait before a retry; 0 if the service does not say."""
     refused = CallRefused()
     _explain(refused, _details(error))
     return refused.retry_s
@@ -83,7 +85,7 @@ def _details(error: grpc.RpcError) -> bytes:
 
 
 def _explain(refused: CallRefused, content: bytes) -> None:
-    """Take google.rpc's details in."""
+    """Copy the details of google.rpc into the exception."""
     for packed in status_pb2.Status.FromString(content).details:
         for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
             if not packed.Is(kind.DESCRIPTOR):

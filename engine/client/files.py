@@ -1,4 +1,4 @@
-"""Evidence on the client's disk: whole and verified, or not there."""
+"""Downloads of evidence: a file appears whole and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.types import EvidenceFile
 
 
 class EvidenceDownload:
-    """One file on its way: it grows beside its place, and takes it when it is what the register describes."""
+    """One file. It grows as `.part` and gets its name when it matches its hash."""
 
     def __init__(self, file: EvidenceFile, folder: Path) -> None:
         """Raises EvidenceError for a name that leads out of the folder."""
@@ -22,15 +22,16 @@ class EvidenceDownload:
 
     @property
     def is_done(self) -> bool:
-        return _is(self._path, self.file)
+        """True if the whole file is there. Reads it."""
+        return _matches(self._path, self.file)
 
     @property
-    def there(self) -> int:
-        """How much of it there is, in bytes."""
+    def size(self) -> int:
+        """Bytes downloaded so far."""
         return self._part.stat().st_size if self._part.exists() else 0
 
     def open(self) -> tuple[BinaryIO, int]:
-        """What there is of it, to be written to, and how much that is; too much is begun anew."""
+        """The part, open for appending, and its size; a part that is too long begins anew."""
         stream = self._part.open("ab")
         if stream.tell() > self.file.size_bytes:
             stream.seek(0)
@@ -38,31 +39,31 @@ class EvidenceDownload:
         return stream, stream.tell()
 
     def add(self, stream: BinaryIO, chunk: bytes) -> None:
-        """Write what has come; raises EvidenceError where a service sends more than the file has: it may never end."""
+        """Append a chunk. Raises EvidenceError if the service sends more than the file has: it might never end."""
         if stream.tell() + len(chunk) > self.file.size_bytes:
-            raise EvidenceError(f"{self.file.name}: the service sends more than the {self.file.size_bytes} bytes of it")
+            raise EvidenceError(f"{self.file.name}: the service sends more than its {self.file.size_bytes} bytes")
         stream.write(chunk)
 
     def settle(self, stream: BinaryIO) -> None:
-        """Sync and close what was written; put it in its place, or away where it is not what was described."""
+        """Sync and close the part. Give it its name if it matches its hash, else delete it."""
         stream.flush()
         os.fsync(stream.fileno())
         stream.close()
-        if _is(self._part, self.file):
+        if _matches(self._part, self.file):
             self._part.replace(self._path)
         else:
             self._part.unlink()
 
 
 def plain(name: str) -> str:
-    """A name that stays in its folder, whatever the service says; raises EvidenceError."""
+    """The name, if it is a plain file name. Raises EvidenceError."""
     if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
-        raise EvidenceError(f"{name!r} is no name of a file")
+        raise EvidenceError(f"{name!r} is not a file name")
     return name
 
 
-def _is(path: Path, file: EvidenceFile) -> bool:
-    """Is this the file that the register describes?"""
+def _matches(path: Path, file: EvidenceFile) -> bool:
+    """True if the file has the size and the hash of its description."""
     if not path.is_file() or path.stat().st_size != file.size_bytes:
         return False
     with path.open("rb") as stream:

@@ -1,7 +1,8 @@
-"""The client's words to and from the protocol's messages: what both clients share."""
+"""Arguments and results of the clients to and from the messages of the protocol, and the progress of a watch."""
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from collections.abc import Sequence
@@ -16,14 +17,62 @@ from engine.config import Region
 from engine.types import Entry, document
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+INTERVAL_S = 10.0
+"""Interval of heartbeats until the first heartbeat says it."""
+GRACE_S = 5.0
+"""A watch that is silent for three intervals and this is given up."""
+
+
+@dataclass(slots=True)
+class WatchProgress:
+    """One watch over all its connections: the sequence it has reached, and when to reconnect."""
+
+    sequence: int
+    consumer: str
+    wanted: pb.EntryFilter
+    interval_s: float = INTERVAL_S
+    _known: bool = False
+    """True once the service has sent something; until then a consumer's cursor says where the watch begins."""
+    _heard: bool = False
+    """True if this connection has received something."""
+    _wait_s: float = SHORTEST_WAIT_S
+
+    def request(self) -> pb.WatchViolationsRequest:
+        """The request of the next connection."""
+        self._heard = False
+        if self.consumer and not self._known:
+            return pb.WatchViolationsRequest(consumer=self.consumer, filter=self.wanted)
+        return pb.WatchViolationsRequest(after_sequence=self.sequence, filter=self.wanted)
+
+    def receive(self, response: pb.WatchViolationsResponse) -> Entry | None:
+        """Take a message in. Returns its entry; None for a heartbeat."""
+        self._heard = self._known = True
+        if response.HasField("entry"):
+            self.sequence = response.entry.sequence
+            return wire.entry_from_message(response.entry)
+        self.sequence = max(self.sequence, response.heartbeat.last_sequence)
+        self.interval_s = response.heartbeat.interval_s
+        return None
+
+    @property
+    def timeout_s(self) -> float:
+        """The longest silence of a service that is alive."""
+        return 3 * self.interval_s + GRACE_S
+
+    def next_wait_s(self, at_least_s: float = 0.0) -> float:
+        """Pause before the next connection: doubled each time and jittered until something is received."""
+        self._wait_s = SHORTEST_WAIT_S if self._heard else min(2 * self._wait_s, LONGEST_WAIT_S)
+        return max(at_least_s, self._wait_s * random.uniform(0.5, 1.0))
+
 
 @dataclass(frozen=True, slots=True)
 class CameraStatus:
-    """A camera as the service tells of it."""
+    """A camera, as the service describes it."""
 
     name: str
     version: int
-    """To be named in the next change."""
+    """Pass it to the next change."""
     state: str
     """`watched`, `paused` or `removed`."""
     url: str
@@ -35,13 +84,14 @@ class CameraStatus:
 
 
 def case_of(entry: Entry) -> document.CaseDocument:
-    """The case, typed: `case_of(entry).measurement.enforced_kmh`. Raises EvidenceError for one that does not read."""
+    """The case, typed: `case_of(entry).measurement.enforced_kmh`. Raises EvidenceError for an unreadable document."""
     return document.decode(entry.case.document, source=f"case {entry.case.id}")
 
 
 def filter_of(
     kinds: Sequence[str], cameras: Sequence[str], areas: Sequence[str], from_s: float | None, to_s: float | None
 ) -> pb.EntryFilter:
+    """The filter of a watch or a list."""
     return pb.EntryFilter(
         kinds=kinds,
         cameras=cameras,
@@ -54,7 +104,8 @@ def filter_of(
 def report_of(
     case_id: str, ruling: Ruling, report_id: str, reason: str, reference: str, decided_s: float | None
 ) -> pb.ReportDispositionRequest:
-    decided = Disposition(
+    """The request that reports a register's decision; its id and time default to a new id and now."""
+    disposition = Disposition(
         report_id=report_id or str(uuid.uuid4()),
         case_id=case_id,
         ruling=ruling,
@@ -62,17 +113,26 @@ def report_of(
         reference=reference,
         decided_s=time.time() if decided_s is None else decided_s,
     )
-    return pb.ReportDispositionRequest(case_id=case_id, disposition=wire.disposition_to_message(decided))
+    return pb.ReportDispositionRequest(case_id=case_id, disposition=wire.disposition_to_message(disposition))
 
 
 def review_of(
     case_id: str, finding: Finding, person: str, review_id: str, reason: str, supersedes: str
 ) -> pb.ReviewCaseRequest:
-    decided = Review(review_id or str(uuid.uuid4()), case_id, finding, person, reason, supersedes)
-    return pb.ReviewCaseRequest(case_id=case_id, review=wire.review_to_message(decided))
+    """The request that sends an officer's decision; its id defaults to a new one."""
+    review = Review(
+        review_id=review_id or str(uuid.uuid4()),
+        case_id=case_id,
+        finding=finding,
+        person=person,
+        reason=reason,
+        supersedes=supersedes,
+    )
+    return pb.ReviewCaseRequest(case_id=case_id, review=wire.review_to_message(review))
 
 
 def decisions_of(response: pb.GetCaseResponse) -> tuple[list[Disposition], list[Review]]:
+    """The decisions of registers and of officers about a case."""
     case_id = response.entry.case.id
     return (
         [wire.disposition_from_message(case_id, message) for message in response.dispositions],
@@ -81,6 +141,7 @@ def decisions_of(response: pb.GetCaseResponse) -> tuple[list[Disposition], list[
 
 
 def camera_of(message: camera_pb.Camera) -> CameraStatus:
+    """The camera of a message."""
     return CameraStatus(
         name=message.name,
         version=message.version,
@@ -96,6 +157,7 @@ def camera_of(message: camera_pb.Camera) -> CameraStatus:
 def new_camera(
     name: str, url: str, site: str, still: bytes, detect_fps: float, regions: Sequence[Region], *, untried: bool
 ) -> camera_pb.AddCameraRequest:
+    """The request that adds a camera."""
     return camera_pb.AddCameraRequest(
         name=name,
         url=url,
@@ -110,7 +172,7 @@ def new_camera(
 
 
 def to_json(entry: Entry) -> str:
-    """One line of JSON: `sequence`, `recorded`, `folder`, `case` (the document as it is) and `files`."""
+    """An entry as one line of JSON: `sequence`, `recorded`, `folder`, `case` (the document unchanged) and `files`."""
     case = entry.case
     line = {
         "sequence": entry.sequence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,11 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
+from engine.client.cameras import CameraCalls
 from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
-from engine.client.following import SHORTEST_WAIT_S, WatchProgress
-from engine.client.orders import CameraServicer
-from engine.client.patience import SilenceTimeout
+from engine.client.messages import SHORTEST_WAIT_S, WatchProgress
 from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry
 from engine.types.decision import Disposition, Finding, Review, Ruling
@@ -34,13 +34,52 @@ T = TypeVar("T")
 DOWNLOAD_S = 300.0
 """Time-out of one attempt at one file."""
 ATTEMPTS = 5
-"""Of a download in a row that bring nothing, before it is given up."""
+"""Attempts in a row without progress before a download is given up."""
 
 
-class QyranClient(CameraServicer):
-    """One channel to the service. Any number of threads may use it, each its own calls.
+class SilenceTimeout:
+    """Cancels a stream at the end of the context, or when the wait for its next message exceeds the heartbeats.
 
-    Every call raises CallRefused, a LedgerError, where the service refuses it or cannot be reached in time.
+    A blocking gRPC stream has no time-out for a single message: a thread watches the wait.
+    """
+
+    def __init__(self, cancel: Callable[[], object], progress: WatchProgress) -> None:
+        self._cancel = cancel
+        self._progress = progress
+        self._waiting_since_s: float | None = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="silence timeout", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self._cancel()
+
+    def next(self, stream: Iterator[T]) -> T | None:
+        """The next message; None at the end of the stream."""
+        self._waiting_since_s = time.monotonic()
+        try:
+            return next(stream, None)
+        finally:
+            self._waiting_since_s = None
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.5):
+            since_s = self._waiting_since_s
+            if since_s is not None and time.monotonic() - since_s > self._progress.timeout_s:
+                self._cancel()
+
+
+class QyranClient(CameraCalls):
+    """One channel to the service. Any number of threads may use it.
+
+    Every call raises CallRefused, a LedgerError, if the service refuses it or cannot be reached in time.
     """
 
     def __init__(
@@ -52,16 +91,16 @@ class QyranClient(CameraServicer):
         timeout_s: float = 10.0,
         channel: grpc.Channel | None = None,
     ) -> None:
-        """Connects when it is needed.
+        """Connects at the first call.
 
         target     host:port
-        token      a bearer token, or the file that it is in, read anew for every call
+        token      a bearer token, or its file, which is read for every call
         tls        None: plaintext, to a service on this machine
         timeout_s  deadline of every call that is not a stream
-        channel    one of your own, closed with the client
+        channel    your own channel; it is closed with the client
         """
-        self._access = ChannelSettings(target, token, tls)
-        self._channel = channel or self._access.open()
+        self._settings = ChannelSettings(target, token, tls)
+        self._channel = channel or self._settings.open()
         self._stub = pb_grpc.ViolationServiceStub(self._channel)
         super().__init__(camera_grpc.CameraServiceStub(self._channel))
         self._target, self._timeout_s = target, timeout_s
@@ -76,11 +115,11 @@ class QyranClient(CameraServicer):
         self.close()
 
     def close(self) -> None:
-        """End every call: a running `watch` stops, any other call raises ClientClosed; from any thread."""
+        """End every call: a running `watch` stops, other calls raise ClientClosed. Any thread may call."""
         self._closed.set()
         self._channel.close()
 
-    # -- cases as they come
+    # -- progress
 
     def watch(
         self,
@@ -93,31 +132,31 @@ class QyranClient(CameraServicer):
         occurred_from_s: float | None = None,
         occurred_to_s: float | None = None,
     ) -> Iterator[Entry]:
-        """Yield the entries after a sequence in order, then those to come, each once, until `close`.
+        """Yield the entries after a sequence in order, then new ones, each once, until `close`. Blocks for new entries.
 
-        With `consumer` it begins after what that one has acknowledged. Reconnects by itself with capped, jittered
-        back-off, and goes on where it was. Raises for what no reconnect can mend: a wrong filter, a cursor of another
-        register, a token that was revoked.
+        With `consumer` it begins after the entry that the consumer acknowledged last. Reconnects by itself with capped,
+        jittered back-off and continues where it was. Raises CallRefused where a reconnect does not help: a wrong
+        filter, a cursor of another ledger, a revoked token.
         """
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        following = WatchProgress(after_sequence, consumer, wanted)
+        progress = WatchProgress(after_sequence, consumer, wanted)
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
-                yield from self._stream(following)
+                yield from self._stream(progress)
             except ClientClosed:
                 return
             except grpc.RpcError as error:
                 self._raise_unless_passing(error)
-                log.warning("watch broken, reconnecting", target=self._target, after=following.sequence)
+                log.warning("watch broken, reconnecting", target=self._target, after=progress.sequence)
                 at_least_s = retry_s(error)
-            self._closed.wait(following.next_wait_s(at_least_s))
+            self._closed.wait(progress.next_wait_s(at_least_s))
 
     def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> Iterator[Entry]:
-        """`watch` for a named consumer: an entry is acknowledged when the next one is asked for.
+        """`watch` for a named consumer: an entry is acknowledged when the next one is requested.
 
-        Where the loop's body raises or the process dies, its entry comes again. `every`: acknowledge every so many
-        entries; after a crash up to so many come again. `wanted`: as in `watch`.
+        If the body of the loop raises or the process dies, the entry comes again. `every`: acknowledge every n-th
+        entry; after a crash up to n entries come again. `wanted`: the filters of `watch`.
         """
         for number, entry in enumerate(self.watch(consumer=consumer, **wanted), 1):
             yield entry
@@ -125,19 +164,19 @@ class QyranClient(CameraServicer):
                 self.acknowledge(consumer, entry.sequence)
 
     def acknowledge(self, consumer: str, sequence: int) -> int:
-        """All up to `sequence` is dealt with. Returns where the consumer stands: never less than it did."""
+        """Record that all entries up to `sequence` are processed. Returns the cursor, which never moves back."""
         request = pb.AcknowledgeRequest(consumer=consumer, sequence=sequence)
         return int(self._call(self._stub.Acknowledge, request).sequence)
 
-    # -- cases as they are
+    # -- reading
 
     def get_case(self, case_id: str) -> Entry | None:
-        """The entry of a case, None if there is none."""
+        """The entry of a case; None if it does not exist or is out of scope."""
         response = self._get(case_id)
         return response and wire.entry_from_message(response.entry)
 
     def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
-        """What registers and officers decided about a case, in the order of recording; raises where there is none."""
+        """The decisions of registers and officers about a case, as recorded in order. Raises for an unknown case."""
         return messages.decisions_of(self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
 
     def list_cases(
@@ -150,7 +189,7 @@ class QyranClient(CameraServicer):
         occurred_from_s: float | None = None,
         occurred_to_s: float | None = None,
     ) -> Iterator[Entry]:
-        """Yield what the register holds now, page by page."""
+        """Yield the present entries after a sequence, read page by page."""
         token = str(after_sequence or "")
         wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
         while True:
@@ -160,10 +199,10 @@ class QyranClient(CameraServicer):
                 return
 
     def download_evidence(self, case_id: str, folder: Path | str) -> Path:
-        """Bring every file of a case to `folder/<case id>/`, each verified; returns that folder.
+        """Download every file of a case to `folder/<case id>/`, verified. Returns that folder.
 
-        What is there already and is right is not brought again; a broken download goes on where it stopped. Raises
-        EvidenceError for a file that is not what the register's entry says.
+        Skips files that are there already; continues a broken download where it stopped. Raises EvidenceError for a
+        file that does not match its hash in the entry.
         """
         entry = self.get_case(case_id)
         if entry is None:
@@ -171,7 +210,7 @@ class QyranClient(CameraServicer):
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            self._bring(case_id, EvidenceDownload(file, target))
+            self._download(case_id, EvidenceDownload(file, target))
         return target
 
     # -- decisions
@@ -186,10 +225,10 @@ class QyranClient(CameraServicer):
         reference: str = "",
         decided_s: float | None = None,
     ) -> Disposition:
-        """Tell what your register decided; returns it as recorded.
+        """Report a decision of your register. Returns the record.
 
-        Give `report_id`, your own key of this decision, and `decided_s`, and the report may be repeated after a crash:
-        it is recorded once. `decided_s`: Unix seconds; now where it is not given.
+        With `report_id`, your own key of the decision, and `decided_s` the call may be repeated after a crash: the
+        decision is recorded once. `decided_s`: Unix seconds, default now.
         """
         request = messages.report_of(case_id, ruling, report_id, reason, reference, decided_s)
         response = self._call(self._stub.ReportDisposition, request)
@@ -205,11 +244,11 @@ class QyranClient(CameraServicer):
         reason: str = "",
         supersedes: str = "",
     ) -> Review:
-        """Tell what an officer decided; returns it as recorded. Raises where another review stands (`CONFLICT`)."""
+        """Send an officer's decision. Returns the record. Raises unless `supersedes` names the last review."""
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, self._call(self._stub.ReviewCase, request).review)
 
-    # -- inside
+    # -- internals
 
     def _call(self, call: Callable[..., T], request: object, timeout_s: float | None = None) -> T:
         try:
@@ -219,11 +258,11 @@ class QyranClient(CameraServicer):
 
     def _attempt(self, call: Callable[..., T], request: object, timeout_s: float) -> T:
         with self._until_closed():
-            return call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._access.metadata())
+            return call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._settings.metadata())
 
     @contextmanager
     def _until_closed(self) -> Iterator[None]:
-        """Raises ClientClosed for what `close` ends, however gRPC puts it."""
+        """Raises ClientClosed for a call that `close` ended: gRPC raises RpcError or ValueError there."""
         try:
             yield
         except (grpc.RpcError, ValueError) as error:
@@ -239,44 +278,44 @@ class QyranClient(CameraServicer):
                 return None
             raise error_of(self._target, error) from error
 
-    def _stream(self, following: WatchProgress) -> Iterator[Entry]:
-        """One connection's worth of `watch`; raises grpc.RpcError when it breaks."""
+    def _stream(self, progress: WatchProgress) -> Iterator[Entry]:
+        """One connection of `watch`. Raises grpc.RpcError when it breaks."""
         with self._until_closed():
-            call = self._stub.WatchViolations(following.request(), metadata=self._access.metadata())
+            call = self._stub.WatchViolations(progress.request(), metadata=self._settings.metadata())
         stream = iter(call)
-        with SilenceTimeout(call.cancel, following) as patience:
-            while (response := self._next(patience, stream)) is not None:
-                if (entry := following.hear(response)) is not None:
+        with SilenceTimeout(call.cancel, progress) as silence:
+            while (response := self._next(silence, stream)) is not None:
+                if (entry := progress.receive(response)) is not None:
                     yield entry
 
-    def _next(self, patience: SilenceTimeout, stream: Iterator[T]) -> T | None:
+    def _next(self, silence: SilenceTimeout, stream: Iterator[T]) -> T | None:
         with self._until_closed():
-            return patience.wait_for(stream)
+            return silence.next(stream)
 
-    def _bring(self, case_id: str, download: EvidenceDownload) -> None:
-        """One file, whole and verified; else EvidenceError, or CallRefused where the service cannot be reached."""
+    def _download(self, case_id: str, download: EvidenceDownload) -> None:
+        """Download one file and verify it. Raises EvidenceError, CallRefused."""
         stuck = wrong = 0
         while not download.is_done and wrong < ATTEMPTS:
-            there = download.there
+            size = download.size
             try:
-                self._bring_rest(case_id, download)
+                self._download_rest(case_id, download)
                 wrong += 1
             except grpc.RpcError as error:
-                stuck = 1 if download.there > there else stuck + 1
+                stuck = 1 if download.size > size else stuck + 1
                 if stuck == ATTEMPTS:
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
                 self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
         if not download.is_done:
             name = download.file.name
-            raise EvidenceError(f"{self._target}: case {case_id}: {name} is not what the register describes")
+            raise EvidenceError(f"{self._target}: case {case_id}: {name} does not match the ledger")
 
-    def _bring_rest(self, case_id: str, download: EvidenceDownload) -> None:
-        """Ask for what is missing of a file; raises grpc.RpcError when it breaks off again."""
+    def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
+        """Request the missing part of a file. Raises grpc.RpcError when the connection breaks."""
         stream, offset = download.open()
         with stream:
             request = pb.GetEvidenceRequest(case_id=case_id, name=download.file.name, offset=offset)
-            metadata = self._access.metadata()
+            metadata = self._settings.metadata()
             with self._until_closed():
                 call = self._stub.GetEvidence(request, timeout=DOWNLOAD_S, wait_for_ready=True, metadata=metadata)
                 for response in call:

@@ -73,7 +73,7 @@ class RecipientConfig(Strict, frozen=True):
 
     name: Name
     url: str
-    """grpcs://host:port or https://...; grpc:// and http:// on loopback only, unless `insecure` is set.
+    """Address; `engine.deliver.channels` lists the schemes. grpc:// and http:// beyond loopback need `insecure`.
 
     ${NAME} is taken from the environment.
     """

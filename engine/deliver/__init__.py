@@ -1,4 +1,7 @@
-"""Delivery to registers that want to be called: every case once by id, in order, whatever happens to either side."""
+"""Delivery to recipients, registers that want to be called: every case once by id and in order, whatever fails.
+
+`channels` lists the recipient kinds; each kind is one file that implements `channel.Channel`.
+"""
 
 from engine.deliver.channel import Channel, Receipt, Submission
 from engine.deliver.channels import open_channel

@@ -1,4 +1,4 @@
-"""What passes between a line and its recipient, whatever the protocol."""
+"""The interface between a `DeliveryWorker` and a recipient, whatever the protocol."""
 
 from __future__ import annotations
 
@@ -12,32 +12,38 @@ from engine.types.decision import Disposition
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A case on its way. `entry.case.id` is the key for idempotence: the same id is the same submission."""
+    """A case for a recipient. `entry.case.id` is the idempotency key: the same id is the same submission."""
 
     entry: Entry
     contents: Mapping[str, bytes] = field(default_factory=dict)
-    """Evidence that goes along, by the file's name, verified against its hash."""
+    """Evidence sent with the case, by file name, checked against its hash."""
     evidence_target: str = ""
-    """host:port of the service that gives the rest; empty where none is offered."""
+    """host:port of the gRPC service that gives the other files; empty: no such service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The recipient's yes."""
+    """A recipient has taken a case."""
 
     reference: str = ""
-    """Its own number of the case."""
+    """The recipient's number of the case."""
     duplicate: bool = False
-    """It had the case already: an earlier answer was lost."""
+    """True if the recipient had the case already, because an earlier answer was lost."""
     disposition: Disposition | None = None
-    """What it decided at once, where it did."""
+    """The recipient's decision, if it decided at once."""
 
 
 class Channel(Protocol):
-    def submit(self, submission: Submission) -> Receipt:
-        """Hand the case over and wait for the answer, at most for the deadline.
+    """The connection to one recipient, made of its `RecipientConfig` (`channels.CHANNELS`). One thread uses it."""
 
-        Raises RecipientUnavailable, SubmissionFailed or SubmissionRefused.
+    def submit(self, submission: Submission) -> Receipt:
+        """Hand over one case and block for the answer, at most for the recipient's deadline.
+
+        Returns only when the recipient keeps the case for good. The case comes again after a lost answer or a crash,
+        so a recipient that has its id must answer with a receipt and store nothing.
+        Raises RecipientUnavailable where any case would fail now, SubmissionFailed where this case fails now,
+        SubmissionRefused where the recipient never takes this case.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the connection. A submission under way fails."""

@@ -1,4 +1,4 @@
-"""What Qyran shows of itself to a recipient: read from files when needed, never printed."""
+"""The credentials that Qyran presents to a recipient: read from files when needed, never printed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from engine.config import tomlfile
+from engine.config import RecipientConfig, is_loopback, redact, tomlfile
 from engine.errors import ConfigError
 
 _TOKEN = re.compile(r"[!-~]+")
-"""What a header can carry (RFC 6750, 2.1); else every single case would fail at it."""
+"""The characters of a header (RFC 6750, 2.1). Any other character would fail at every submission."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """The files of one recipient.
 
-    A token that is replaced counts from the next submission on, certificates from the next start.
+    A replaced token counts from the next submission on, replaced certificates from the next start.
     """
 
     encrypted: bool
@@ -28,16 +29,16 @@ class Credentials:
     key_file: Path | None = None
 
     def token(self) -> str:
-        """The bearer token, empty where there is none. Raises ConfigError."""
+        """The bearer token; empty without a token file. Raises ConfigError."""
         if self.token_file is None:
             return ""
         token = tomlfile.read_secret(self.token_file)
         if _TOKEN.fullmatch(token) is None:
-            raise ConfigError(f"{self.token_file}: is no bearer token: only visible ASCII characters may be in one")
+            raise ConfigError(f"{self.token_file}: is no bearer token: it may hold visible ASCII characters only")
         return token
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
-        """Authorities, own key, own certificate, as gRPC takes them. Raises ConfigError."""
+        """Authorities, own key and own certificate, as gRPC takes them. Raises ConfigError."""
         return tuple(map(_content, (self.ca_file, self.key_file, self.certificate_file)))  # type: ignore[return-value]
 
     def context(self) -> ssl.SSLContext:
@@ -49,6 +50,33 @@ class Credentials:
         except OSError as error:
             raise ConfigError(f"certificates of a recipient: {error}") from error
         return context
+
+
+def network_target(recipient: RecipientConfig, *, encrypted: bool) -> tuple[str, Credentials]:
+    """host:port and credentials of a recipient on the network.
+
+    Raises ConfigError for an invalid address, for one that is sent in the clear beyond loopback without `insecure`,
+    and for an unusable token. No message repeats a password.
+    """
+    try:
+        parts = urlsplit(recipient.url)
+        _ = parts.port
+    except ValueError:
+        raise ConfigError(f"recipient {recipient.name}: url: its host or port is invalid") from None
+    where = f"recipient {recipient.name}: {redact(recipient.url)}"
+    if not parts.hostname:
+        raise ConfigError(f"{where}: names no host")
+    if not (encrypted or recipient.insecure or is_loopback(parts.hostname)):
+        raise ConfigError(f"{where}: would be sent in the clear; use {parts.scheme}s://, or set insecure = true")
+    credentials = Credentials(
+        encrypted=encrypted,
+        token_file=recipient.token_file,
+        ca_file=recipient.ca_file,
+        certificate_file=recipient.certificate_file,
+        key_file=recipient.key_file,
+    )
+    credentials.token()
+    return parts.netloc.rpartition("@")[2], credentials
 
 
 def _content(path: Path | None) -> bytes | None:

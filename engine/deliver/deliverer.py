@@ -1,4 +1,4 @@
-"""All lines at work, each on a thread of its own: inside `qyran run`, or alone as `qyran deliver`."""
+"""All delivery workers, each on a thread of its own: inside `qyran run`, or alone as `qyran deliver`."""
 
 from __future__ import annotations
 
@@ -19,69 +19,66 @@ from engine.metrics import Metrics
 log = structlog.get_logger()
 
 RETRY_S = 2.0
-"""Pause after the register could not be used."""
+"""Pause after the ledger failed."""
 MEASURE_S = 10.0
-"""How often the metrics hear how a line stands."""
+"""Interval of the metrics that count the outbox."""
 
 
 @contextmanager
 def open_deliverer(config: EngineConfig, ledger: SqlLedger, metrics: Metrics) -> Iterator[Deliverer]:
-    """A line to every recipient of the configuration, at work until the end. Raises ConfigError."""
+    """Deliver to every recipient of the configuration until the end of the context. Raises ConfigError."""
     with ExitStack() as stack:
-        lines = []
+        workers = []
         for recipient in config.recipients:
             channel = stack.enter_context(closing(open_channel(recipient)))
-            lines.append(DeliveryWorker(recipient, ledger, channel, config.evidence_root, metrics))
-        deliverer = Deliverer(lines)
+            workers.append(DeliveryWorker(recipient, ledger, channel, config.evidence_root, metrics))
+        deliverer = Deliverer(workers)
         deliverer.start()
         stack.callback(deliverer.stop)
         yield deliverer
 
 
 class Deliverer:
-    """Works its lines between `start` and `stop`. What goes wrong on one stays on it."""
+    """Runs the workers between `start` and `stop`. An error of one worker does not reach the others."""
 
-    def __init__(self, lines: Sequence[DeliveryWorker]) -> None:
+    def __init__(self, workers: Sequence[DeliveryWorker]) -> None:
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._work, args=(line,), name=f"deliver {line.name}", daemon=True)
-            for line in lines
+            threading.Thread(target=self._run, args=(worker,), name=f"deliver {worker.name}", daemon=True)
+            for worker in workers
         ]
 
     def start(self) -> None:
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End the lines; a submission under way is waited for, at most for its deadline."""
+        """End the workers; blocks for a submission under way, at most for its deadline."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
 
     def wait(self) -> None:
-        """Until `stop`."""
+        """Block until `stop`."""
         self._stopped.wait()
 
-    def _work(self, line: DeliveryWorker) -> None:
+    def _run(self, worker: DeliveryWorker) -> None:
         measure_again_s = 0.0
         while not self._stopped.is_set():
             try:
-                pause_s = line.step()
+                pause_s = worker.step()
                 if time.monotonic() >= measure_again_s:
-                    line.measure()
+                    worker.measure()
                     measure_again_s = time.monotonic() + MEASURE_S
             except QyranError as error:
-                log.error("line stands still", recipient=line.name, error=str(error))
+                log.error("delivery stands still", recipient=worker.name, error=str(error))
                 pause_s = RETRY_S
             except Exception:
-                log.exception("line failed, going on", recipient=line.name)
+                log.exception("delivery failed, going on", recipient=worker.name)
                 pause_s = RETRY_S
             self._stopped.wait(pause_s)
-        _close(line)
-
-
-def _close(line: DeliveryWorker) -> None:
-    try:
-        line.close()
-    except QyranError as error:
-        log.warning("line not released", recipient=line.name, error=str(error))
+        try:
+            worker.close()
+        except QyranError as error:
+            log.warning("recipient not released", recipient=worker.name, error=str(error))

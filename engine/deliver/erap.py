@@ -1,8 +1,8 @@
-"""A case in the words of an administrative register such as Kazakhstan's ERAP: a thin mapping over the HTTPS channel.
+"""The form of an administrative register such as Kazakhstan's ERAP: a thin mapping over the HTTPS channel.
 
 The field names are our own reasoned design after what such registers ask for (article and part, place in two languages,
-plate and its country, measurement with its uncertainty, the device and its certificate, attachments with hashes). There
-is no public description of the real interface; who has it changes this one module.
+plate and its country, measurement with its uncertainty, the device and its certificate, attachments with hashes). The
+real interface is not public; an operator that has its description changes this one module.
 
 The answer: {"status": "REGISTERED" | "DUPLICATE" | "REJECTED", "registrationNumber": "...", "reason": "...",
 "decision": {"number": "...", "ruling": "INSTITUTED", "reason": "...", "decidedAt": "..."}}; the status is required.
@@ -32,10 +32,12 @@ RULINGS = {
 
 
 class ErapMessage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Base of what is sent: camelCase names, and what is not known is left out."""
+    """Base of the request: camelCase names; unknown values are left out."""
 
 
 class ErapOffence(ErapMessage, frozen=True):
+    """The offence and the proposal."""
+
     kind: str
     article: str
     part: str
@@ -85,63 +87,73 @@ class ErapAttachment(ErapMessage, frozen=True):
     size: int
     sha256: str
     content: bytes | None = None
-    """Base64 in JSON; left out where it is to be fetched."""
+    """Base64 in JSON; left out where the register fetches the file."""
 
 
 class ErapRequest(ErapMessage, frozen=True):
     request_id: str
-    """The case's id: the register's key for idempotence."""
+    """The case's id: the idempotency key."""
     sequence: int
     offence: ErapOffence
     place: ErapPlace
     vehicle: ErapVehicle
     device: ErapDevice
     document_sha256: str
-    """Of `case.json`, which is an attachment, too."""
+    """SHA-256 of `case.json`, which is one of the attachments."""
     attachments: tuple[ErapAttachment, ...]
     measurement: ErapMeasurement | None = None
     evidence_target: str = ""
 
 
 class ErapDecision(msgspec.Struct, frozen=True, rename="camel"):
-    """What the register decided at once."""
+    """A decision that comes with the answer."""
 
     number: str
     ruling: Literal["INSTITUTED", "DECLINED", "EXEMPT_OTHER_DRIVER", "EXEMPT_STOLEN"]
     reason: str = ""
     decided_at: dt.datetime | None = None
 
-    def on(self, case_id: str) -> Disposition:
-        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
-        return Disposition(self.number, case_id, RULINGS[self.ruling], self.reason, self.number, decided_s)
+    def to_disposition(self, case_id: str) -> Disposition:
+        """The decision on a case."""
+        return Disposition(
+            report_id=self.number,
+            case_id=case_id,
+            ruling=RULINGS[self.ruling],
+            reason=self.reason,
+            reference=self.number,
+            decided_s=self.decided_at.timestamp() if self.decided_at else 0.0,
+        )
 
 
 class ErapAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer."""
+
     status: Literal["REGISTERED", "DUPLICATE", "REJECTED"]
     registration_number: str = ""
     reason: str = ""
     decision: ErapDecision | None = None
 
 
-class ErapForm:
-    """`https.Form`."""
+def write(submission: Submission) -> bytes:
+    """The body of the request. Raises SubmissionFailed for a document that cannot be read."""
+    case = submission.entry.case
+    try:
+        record = doc.decode(case.document, source=f"case {case.id}")
+    except EvidenceError as error:
+        raise SubmissionFailed(str(error)) from error
+    return msgspec.json.encode(_request(submission, record))
 
-    def write(self, submission: Submission) -> bytes:
-        """The request's body. Raises SubmissionFailed for a document that cannot be read."""
-        case = submission.entry.case
-        try:
-            record = doc.decode(case.document, source=f"case {case.id}")
-        except EvidenceError as error:
-            raise SubmissionFailed(str(error)) from error
-        return msgspec.json.encode(_request(submission, record))
 
-    def read(self, case_id: str, answer: bytes) -> Receipt:
-        """Raises SubmissionRefused for a rejection."""
-        said = msgspec.json.decode(answer, type=ErapAnswer)
-        if said.status == "REJECTED":
-            raise SubmissionRefused(said.reason or "rejected without a reason")
-        decided = said.decision.on(case_id) if said.decision else None
-        return Receipt(said.registration_number, said.status == "DUPLICATE", decided)
+def read(case_id: str, answer: bytes) -> Receipt:
+    """The receipt in an answer. Raises SubmissionRefused for a rejection, msgspec.DecodeError."""
+    body = msgspec.json.decode(answer, type=ErapAnswer)
+    if body.status == "REJECTED":
+        raise SubmissionRefused(body.reason or "rejected without a reason")
+    return Receipt(
+        reference=body.registration_number,
+        duplicate=body.status == "DUPLICATE",
+        disposition=body.decision.to_disposition(case_id) if body.decision else None,
+    )
 
 
 def _request(submission: Submission, record: doc.CaseDocument) -> ErapRequest:
@@ -174,7 +186,7 @@ def _offence(record: doc.CaseDocument) -> ErapOffence:
 
 
 def article_and_part(article: str) -> tuple[str, str]:
-    """`592 p.1` as ("592", "1"); what is written otherwise goes whole."""
+    """`592 p.1` as ("592", "1"); any other text as (text, "")."""
     found = re.fullmatch(r"(\d+(?:-\d+)?) p\.(\S+)", article)
     return (found[1], found[2]) if found else (article, "")
 
@@ -194,7 +206,12 @@ def _vehicle(record: doc.CaseDocument) -> ErapVehicle:
     plate = record.plate
     if plate is None:
         return ErapVehicle(record.vehicle_class)
-    return ErapVehicle(record.vehicle_class, plate.text, plate.country or None, plate.confidence)
+    return ErapVehicle(
+        vehicle_class=record.vehicle_class,
+        plate=plate.text,
+        plate_country=plate.country or None,
+        plate_confidence=plate.confidence,
+    )
 
 
 def _measurement(speed: doc.SpeedRecord) -> ErapMeasurement:
@@ -209,12 +226,24 @@ def _measurement(speed: doc.SpeedRecord) -> ErapMeasurement:
 
 
 def _device(device: doc.DeviceRecord) -> ErapDevice:
-    held = device.certificate
-    return ErapDevice(device.serial, held.number, held.issued, held.expires) if held else ErapDevice(device.serial)
+    if (certificate := device.certificate) is None:
+        return ErapDevice(device.serial)
+    return ErapDevice(
+        serial_number=device.serial,
+        certificate_number=certificate.number,
+        certificate_issued=certificate.issued,
+        certificate_expires=certificate.expires,
+    )
 
 
 def _attachments(submission: Submission) -> tuple[ErapAttachment, ...]:
     return tuple(
-        ErapAttachment(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+        ErapAttachment(
+            file_name=file.name,
+            media_type=file.media_type,
+            size=file.size_bytes,
+            sha256=file.sha256,
+            content=submission.contents.get(file.name),
+        )
         for file in submission.entry.case.files
     )

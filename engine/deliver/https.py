@@ -1,8 +1,8 @@
-"""Recipients that speak HTTPS: one POST a case, JSON both ways, `Idempotency-Key` the id of the case.
+"""Recipients at https:// and http://: one POST per case, JSON in both directions, `Idempotency-Key` is the case's id.
 
-2xx is a yes. 400, 409, 410, 413, 415, 422 and 451 are a definitive no, and the body's `reason`, or its beginning, says
-why. 429, 502, 503 and 504 mean not now (`Retry-After` is kept to); 401, 403, 404, 405 and a redirection mean that
-somebody must look at the configuration, and are no fault of the case's. Whatever else comes, the case goes again later.
+2xx: taken. 400, 409, 410, 413, 415, 422 and 451: refused for good; the body's `reason`, or its beginning, says why.
+429, 502, 503 and 504: not now (`Retry-After` is obeyed). 401, 403, 404, 405 and a redirection: the configuration needs
+mending; it is not the case's fault. After any other answer the case goes again later.
 """
 
 from __future__ import annotations
@@ -15,25 +15,32 @@ from typing import Protocol
 import httpx
 import msgspec
 
+from engine.config import RecipientConfig
+from engine.deliver import erap, plain
 from engine.deliver.channel import Receipt, Submission
-from engine.deliver.credentials import Credentials
+from engine.deliver.credentials import network_target
 from engine.errors import DeliveryError, RecipientUnavailable, SubmissionFailed, SubmissionRefused
 
 REFUSALS = (400, 409, 410, 413, 415, 422, 451)
 UNAVAILABLE = (401, 403, 404, 405, 429, 502, 503, 504)
-WORDS = 500
-"""Of an answer, kept as the reason at the most."""
+REASON_LENGTH = 500
+"""Length of a reason that is kept of an answer."""
 ANSWER_BYTES = 1024 * 1024
-"""No answer is longer."""
+"""Limit of an answer."""
 
 
 class SubmissionForm(Protocol):
-    """How a submission is written and its answer read."""
+    """A module that writes the body of a request and reads the answer."""
 
-    def write(self, submission: Submission) -> bytes: ...
+    def write(self, submission: Submission) -> bytes:
+        """The body. Raises SubmissionFailed for a document that cannot be read."""
 
     def read(self, case_id: str, answer: bytes) -> Receipt:
-        """Raises msgspec.DecodeError for an answer that is not of this form, SubmissionRefused for one that says no."""
+        """Raises msgspec.DecodeError for an answer that is not of this form, SubmissionRefused for a refusal."""
+
+
+FORMS: dict[str, SubmissionForm] = {"qyran": plain, "erap": erap}
+"""By the recipient's `form`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +51,24 @@ class _Answer:
 
 
 class HttpsChannel:
-    """A `Channel` over HTTPS, or plain HTTP.
+    """A `Channel` over HTTPS, or over plain HTTP.
 
-    Asynchronous inside, for the sake of the deadline: httpx's own time-outs bound every wait for a part, so that a
-    recipient which sends a byte now and then holds a thread for ever; a task that is cancelled it cannot hold.
+    Asynchronous inside because of the deadline: httpx's time-outs limit every wait for a part of the answer, so a
+    recipient that sends a byte now and then would hold a thread for ever. It cannot hold a task that is cancelled.
     """
 
-    def __init__(self, url: str, form: SubmissionForm, credentials: Credentials, deadline_s: float) -> None:
-        self._url = url
-        self._form = form
-        self._credentials = credentials
-        self._deadline_s = deadline_s
-        verify = credentials.context() if credentials.encrypted else True
-        timeout = httpx.Timeout(None, connect=deadline_s / 2)
+    def __init__(self, recipient: RecipientConfig) -> None:
+        """Raises ConfigError."""
+        encrypted = recipient.url.lower().startswith("https:")
+        _, self._credentials = network_target(recipient, encrypted=encrypted)
+        self._url, self._form, self._deadline_s = recipient.url, FORMS[recipient.form], recipient.deadline_s
+        verify = self._credentials.context() if encrypted else True
+        timeout = httpx.Timeout(None, connect=self._deadline_s / 2)
         self._client = httpx.AsyncClient(verify=verify, timeout=timeout, trust_env=False)
         self._open = ExitStack()
         self._loop = self._open.enter_context(asyncio.Runner())
         self._open.callback(lambda: self._loop.run(self._client.aclose()))
-        self._name = str(httpx.URL(url).copy_with(userinfo=b"", query=None))
+        self._name = str(httpx.URL(self._url).copy_with(userinfo=b"", query=None))
 
     def submit(self, submission: Submission) -> Receipt:
         """See `Channel.submit`."""
@@ -82,10 +89,11 @@ class HttpsChannel:
             raise SubmissionFailed(f"{self._name}: {answer.status}, but the answer is unclear: {error}") from error
 
     def close(self) -> None:
+        """See `Channel.close`."""
         self._open.close()
 
     async def _post(self, content: bytes, headers: dict[str, str]) -> _Answer:
-        """The whole answer. Raises TimeoutError when it is not there by the deadline; httpx.HTTPError."""
+        """The whole answer. Raises TimeoutError at the deadline; httpx.HTTPError."""
         async with (
             asyncio.timeout(self._deadline_s),
             self._client.stream("POST", self._url, content=content, headers=headers) as answer,
@@ -104,27 +112,27 @@ class HttpsChannel:
         return headers
 
     def _error(self, answer: _Answer) -> DeliveryError:
-        words = f"{self._name}: {answer.status}: {_reason(answer.content)}"
+        message = f"{self._name}: {answer.status}: {_reason(answer.content)}"
         if answer.status in REFUSALS:
-            return SubmissionRefused(words)
+            return SubmissionRefused(message)
         if answer.status in UNAVAILABLE or 300 <= answer.status < 400:
-            return RecipientUnavailable(words, _seconds(answer.retry_after))
-        return SubmissionFailed(words)
+            return RecipientUnavailable(message, _seconds(answer.retry_after))
+        return SubmissionFailed(message)
 
 
-class _Refusal(msgspec.Struct):
+class _RefusalBody(msgspec.Struct):
     reason: str = ""
 
 
 def _reason(content: bytes) -> str:
-    """What the body says, on one line."""
+    """The reason in the body, on one line."""
     try:
-        said = msgspec.json.decode(content, type=_Refusal).reason
+        reason = msgspec.json.decode(content, type=_RefusalBody).reason
     except msgspec.DecodeError:
-        said = content.decode(errors="replace")
-    return " ".join(said.split())[:WORDS] or "no reason given"
+        reason = content.decode(errors="replace")
+    return " ".join(reason.split())[:REASON_LENGTH] or "no reason given"
 
 
 def _seconds(retry_after: str) -> float:
-    """RFC 9110, 10.2.3; a date is not understood and counts as none."""
+    """Retry-After in seconds (RFC 9110, 10.2.3); 0 for a date, which is not understood."""
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0

@@ -1,4 +1,4 @@
-"""The plain form of an HTTPS submission: the entry as the register holds it.
+"""The plain form of an HTTPS submission: the entry as the ledger holds it.
 
     {"case_id": ..., "sequence": ..., "recorded_at": ..., "kind": ..., "camera": ..., "occurred_at": ...,
      "document": the text of case.json, byte for byte in UTF-8, "document_sha256": ...,
@@ -28,7 +28,7 @@ class PlainFile(msgspec.Struct, frozen=True):
     size_bytes: int
     sha256: str
     content: bytes | None
-    """Base64 in JSON; None: to be fetched."""
+    """Base64 in JSON; None: fetch it from `evidence_target`."""
 
 
 class PlainBody(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class PlainBody(msgspec.Struct, frozen=True):
 
 
 class PlainDecision(msgspec.Struct, frozen=True):
-    """What the register decided at once."""
+    """A decision that comes with the answer."""
 
     report_id: str
     ruling: Ruling
@@ -53,52 +53,63 @@ class PlainDecision(msgspec.Struct, frozen=True):
     reference: str = ""
     decided_at: dt.datetime | None = None
 
-    def on(self, case_id: str) -> Disposition:
-        decided_s = self.decided_at.timestamp() if self.decided_at else 0.0
-        return Disposition(self.report_id, case_id, self.ruling, self.reason, self.reference, decided_s)
+    def to_disposition(self, case_id: str) -> Disposition:
+        """The decision on a case."""
+        return Disposition(
+            report_id=self.report_id,
+            case_id=case_id,
+            ruling=self.ruling,
+            reason=self.reason,
+            reference=self.reference,
+            decided_s=self.decided_at.timestamp() if self.decided_at else 0.0,
+        )
 
 
 class PlainAnswer(msgspec.Struct, frozen=True):
-    """Unknown fields are let pass."""
+    """The answer; unknown fields are ignored."""
 
     receipt: str = ""
     duplicate: bool = False
     disposition: PlainDecision | None = None
 
 
-class PlainForm:
-    """`https.Form`."""
-
-    def write(self, submission: Submission) -> bytes:
-        """The request's body. Raises SubmissionFailed for a document that is no text."""
-        entry, case = submission.entry, submission.entry.case
-        try:
-            text = case.document.decode()
-        except UnicodeDecodeError as error:
-            raise SubmissionFailed(f"case {case.id}: {error}") from error
-        return msgspec.json.encode(
-            PlainBody(
-                case_id=case.id,
-                sequence=entry.sequence,
-                recorded_at=doc.moment(entry.recorded_s),
-                kind=case.kind,
-                camera=case.camera,
-                occurred_at=doc.moment(case.occurred_s),
-                document=text,
-                document_sha256=hashlib.sha256(case.document).hexdigest(),
-                files=files_of(submission),
-                evidence_target=submission.evidence_target,
-            )
+def write(submission: Submission) -> bytes:
+    """The body of the request, one line of JSON. Raises SubmissionFailed for a document that is not UTF-8."""
+    entry, case = submission.entry, submission.entry.case
+    try:
+        text = case.document.decode()
+    except UnicodeDecodeError as error:
+        raise SubmissionFailed(f"case {case.id}: {error}") from error
+    return msgspec.json.encode(
+        PlainBody(
+            case_id=case.id,
+            sequence=entry.sequence,
+            recorded_at=doc.moment(entry.recorded_s),
+            kind=case.kind,
+            camera=case.camera,
+            occurred_at=doc.moment(case.occurred_s),
+            document=text,
+            document_sha256=hashlib.sha256(case.document).hexdigest(),
+            files=tuple(
+                PlainFile(
+                    name=file.name,
+                    media_type=file.media_type,
+                    size_bytes=file.size_bytes,
+                    sha256=file.sha256,
+                    content=submission.contents.get(file.name),
+                )
+                for file in case.files
+            ),
+            evidence_target=submission.evidence_target,
         )
-
-    def read(self, case_id: str, answer: bytes) -> Receipt:
-        """An empty answer is a yes without a number."""
-        said = msgspec.json.decode(answer, type=PlainAnswer) if answer.strip() else PlainAnswer()
-        return Receipt(said.receipt, said.duplicate, said.disposition.on(case_id) if said.disposition else None)
+    )
 
 
-def files_of(submission: Submission) -> tuple[PlainFile, ...]:
-    return tuple(
-        PlainFile(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
-        for file in submission.entry.case.files
+def read(case_id: str, answer: bytes) -> Receipt:
+    """The receipt in an answer; an empty answer is a receipt without a number. Raises msgspec.DecodeError."""
+    body = msgspec.json.decode(answer, type=PlainAnswer) if answer.strip() else PlainAnswer()
+    return Receipt(
+        reference=body.receipt,
+        duplicate=body.duplicate,
+        disposition=body.disposition.to_disposition(case_id) if body.disposition else None,
     )

@@ -1,4 +1,4 @@
-"""Recipients that speak gRPC: `qyran.v1.RegisterService.SubmitCase` (the contract is in the .proto file)."""
+"""Recipients at grpcs:// and grpc://: `qyran.v1.RegisterService.SubmitCase`, whose contract is in the .proto file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from qyran.v1 import register_service_pb2_grpc as pb_grpc
 from qyran.v1 import violation_service_pb2 as calls_pb
 
 from engine import wire
+from engine.config import RecipientConfig
 from engine.deliver.channel import Receipt, Submission
-from engine.deliver.credentials import Credentials
+from engine.deliver.credentials import network_target
 from engine.errors import DeliveryError, RecipientUnavailable, SubmissionFailed, SubmissionRefused
 
 REFUSALS = (
@@ -32,23 +33,27 @@ OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_send_message_length", -1),
 )
-"""When to try again is the line's to say, not the channel's."""
+"""gRPC reconnects quickly: `backoff` alone decides when a submission is tried again."""
 
 
 class RpcChannel:
     """A `Channel` over gRPC."""
 
-    def __init__(self, target: str, credentials: Credentials | None, deadline_s: float) -> None:
-        """Without credentials nothing is encrypted."""
-        self._target = target
-        self._credentials = credentials
-        self._deadline_s = deadline_s
-        self._channel = _open(target, credentials)
+    def __init__(self, recipient: RecipientConfig) -> None:
+        """Raises ConfigError."""
+        encrypted = recipient.url.lower().startswith("grpcs:")
+        self._target, self._credentials = network_target(recipient, encrypted=encrypted)
+        self._deadline_s = recipient.deadline_s
+        if encrypted:
+            tls = grpc.ssl_channel_credentials(*self._credentials.pem())
+            self._channel = grpc.secure_channel(self._target, tls, options=OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(self._target, options=OPTIONS)
         self._stub = pb_grpc.RegisterServiceStub(self._channel)
 
     def submit(self, submission: Submission) -> Receipt:
         """See `Channel.submit`."""
-        token = self._credentials.token() if self._credentials else ""
+        token = self._credentials.token()
         metadata = (("authorization", f"Bearer {token}"),) if token else ()
         try:
             answer = self._stub.SubmitCase(_request(submission), timeout=self._deadline_s, metadata=metadata)
@@ -57,29 +62,23 @@ class RpcChannel:
         return _receipt(submission.entry.case.id, answer)
 
     def close(self) -> None:
-        """A submission under way fails."""
+        """See `Channel.close`."""
         self._channel.close()
 
     def _error(self, error: grpc.RpcError) -> DeliveryError:
         assert isinstance(error, grpc.Call)
         code = error.code()
-        words = f"{self._target}: {code.name}: {error.details()}"
+        message = f"{self._target}: {code.name}: {error.details()}"
         if code in REFUSALS:
-            return SubmissionRefused(words)
-        return RecipientUnavailable(words) if code in UNAVAILABLE else SubmissionFailed(words)
-
-
-def _open(target: str, credentials: Credentials | None) -> grpc.Channel:
-    if credentials is None or not credentials.encrypted:
-        return grpc.insecure_channel(target, options=OPTIONS)
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(*credentials.pem()), options=OPTIONS)
+            return SubmissionRefused(message)
+        return RecipientUnavailable(message) if code in UNAVAILABLE else SubmissionFailed(message)
 
 
 def _receipt(case_id: str, answer: pb.SubmitCaseResponse) -> Receipt:
-    """A ruling that this version of the protocol does not know is left to ReportDisposition."""
+    """A ruling that this version of the protocol does not know is ignored: ReportDisposition can bring it later."""
     known = answer.disposition.ruling in RULINGS
-    decided = wire.disposition_from_message(case_id, answer.disposition) if known else None
-    return Receipt(answer.receipt, answer.duplicate, decided)
+    disposition = wire.disposition_from_message(case_id, answer.disposition) if known else None
+    return Receipt(reference=answer.receipt, duplicate=answer.duplicate, disposition=disposition)
 
 
 def _request(submission: Submission) -> pb.SubmitCaseRequest:

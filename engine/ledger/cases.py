@@ -1,7 +1,8 @@
-"""The cases: appended, numbered, read.
+"""The cases: append, number, read.
 
-A counter row instead of the database's own row numbers: whoever holds the row's lock commits before the next number is
-given, hence order of numbers = order of commits, and no holes, on SQLite and PostgreSQL alike.
+One counter row numbers the cases instead of the database's own row numbers. The transaction that holds the row's lock
+commits before the next number is given. So the order of numbers is the order of commits, without holes, on SQLite and
+PostgreSQL alike.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from engine.ledger.tables import counter as _counter
 from engine.types import Case, Entry, EvidenceFile
 
 POLL_S = 0.5
-"""How soon what another process appended is noticed where it cannot tell."""
-NAMES = 500
-"""Ids in one statement: databases bound how many values it may carry."""
+"""Interval of polling where the database cannot notify."""
+IDS_PER_STATEMENT = 500
+"""Databases limit the number of values in a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries are wanted. What is empty or None does not restrict; what is given must all hold."""
+    """Which entries are wanted. An empty or None field does not restrict; all other fields must match."""
 
     kinds: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
@@ -39,13 +40,12 @@ class Filter:
     occurred_from_s: float | None = None
     """Occurred at or after, Unix seconds UTC."""
     occurred_to_s: float | None = None
-    """Occurred before."""
-
+    """Occurred before, Unix seconds UTC."""
     removed: bool = False
-    """Also the cases that retention removed, whose documents are empty."""
+    """Include the cases that retention removed; their documents are empty."""
 
-    def matches(self, case: Case | EntrySummary) -> bool:
-        """Does it let a case through? As `conditions` does in the database."""
+    def matches(self, case: Case | SerializedEntry) -> bool:
+        """True if the case passes; the same test as `conditions` makes in the database."""
         return (
             (not self.kinds or case.kind in self.kinds)
             and (not self.cameras or case.camera in self.cameras)
@@ -55,6 +55,7 @@ class Filter:
         )
 
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
+        """The filter as SQL."""
         if self.kinds:
             yield _cases.c.kind.in_(self.kinds)
         if self.cameras:
@@ -63,9 +64,10 @@ class Filter:
             yield _cases.c.area.in_(self.areas)
         if not self.removed:
             yield _cases.c.removed_s.is_(None)
-        yield from self.times()
+        yield from self.time_conditions()
 
-    def times(self) -> Iterator[sa.ColumnElement[bool]]:
+    def time_conditions(self) -> Iterator[sa.ColumnElement[bool]]:
+        """The part of `conditions` that is about the time of the offence."""
         if self.occurred_from_s is not None:
             yield _cases.c.occurred_s >= self.occurred_from_s
         if self.occurred_to_s is not None:
@@ -76,8 +78,8 @@ EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True)
-class EntrySummary:
-    """An entry as watchers get it: what filters ask about, and the case as it was serialised when it was appended."""
+class SerializedEntry:
+    """An entry as watchers get it: the fields that filters ask about, and the message, ready to send."""
 
     sequence: int
     recorded_s: float
@@ -85,89 +87,97 @@ class EntrySummary:
     camera: str
     area: str
     occurred_s: float
-    summary: bytes
-    """`wire.summary` of the case."""
-    document: bytes
+    message: bytes
+    """A serialized WatchViolationsResponse."""
 
 
 class SqlLedger:
-    """The register in the database at `where` (`Database`). All methods are safe from any thread.
+    """The ledger in the database at `where` (see `Database`): append-only, numbered, each case id once.
 
-    Raises LedgerError when it cannot be opened.
+    All methods are safe from any thread, block for the database, and raise LedgerError where it fails.
     """
 
     def __init__(self, where: Path | str, *, clock: Callable[[], float] = time.time) -> None:
+        """Opens the database and brings its schema up to date."""
         self.database = Database(where)
         self._clock = clock
-        self._grown = Condition()
+        self._appended = Condition()
         self._closed = False
 
     def append(self, cases: Sequence[Case]) -> Sequence[Entry]:
-        """Make the cases durable in order, all or none; those that are there already are left out of the result.
+        """Store the cases durably and in order, all or none. Returns the new entries, without the known cases.
 
-        Raises LedgerError or CaseConflict, with nothing appended either way.
+        Raises CaseConflict for a known id with another content; then nothing is appended.
         """
         if not cases:
             return ()
+        entries: list[Entry] = []
         with self.database.writing("append") as connection:
             last = lock(connection)
             if fresh := self._fresh(connection, cases):
-                recorded_s = self._clock()
-                entries = [Entry(last + 1 + i, recorded_s, case) for i, case in enumerate(fresh)]
-                connection.execute(sa.insert(_cases), [_row(entry) for entry in entries])
+                recorded_s, rows = self._clock(), []
+                for sequence, case in enumerate(fresh, last + 1):
+                    summary, outcome = wire.summarise(case)
+                    entries.append(Entry(sequence=sequence, recorded_s=recorded_s, case=case, summary=summary))
+                    rows.append(_row(entries[-1], outcome))
+                connection.execute(sa.insert(_cases), rows)
                 connection.execute(sa.update(_counter).values(last_sequence=last + len(entries)))
-                self.database.tell(connection)
-        if not fresh:
+                self.database.notify(connection)
+        if not entries:
             return ()
         self._wake()
         return entries
 
     def read(self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[Entry]:
-        """At most `limit` entries that follow `after_sequence`, ascending. Raises LedgerError."""
+        """At most `limit` entries after `after_sequence`, ascending."""
         with self.database.reading() as connection:
-            return [_entry(row) for row in _following(connection, _FIELDS, after_sequence, limit, wanted)]
+            return [_entry(row) for row in _select_after(connection, _ENTRY, after_sequence, limit, wanted)]
 
-    def notices(self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING) -> Sequence[EntrySummary]:
-        """The same entries, as watchers get them: no case is built, which is most of the work. Raises LedgerError."""
+    def read_serialized(
+        self, after_sequence: int, limit: int, wanted: Filter = EVERYTHING
+    ) -> Sequence[SerializedEntry]:
+        """The same entries for watchers, from row to message without a `Case`, which would be most of the work.
+
+        `wanted` must not ask for removed cases.
+        """
         with self.database.reading() as connection:
-            rows = _following(connection, (*_FIELDS, _KNOWN_SUMMARY), after_sequence, limit, wanted)
-            return [_notice(row) for row in rows]
+            return [_serialized(row) for row in _select_after(connection, _MESSAGE, after_sequence, limit, wanted)]
 
     def get(self, case_id: str) -> Entry | None:
-        """The entry of a case, None if there is none. Raises LedgerError."""
+        """The entry of a case; None if the ledger has no such case."""
         with self.database.reading() as connection:
             return next(_find(connection, [case_id]), None)
 
     def ids(self, occurred_from_s: float) -> frozenset[str]:
-        """The ids of all cases that occurred at or after, removed ones too. Raises LedgerError."""
+        """The ids of all cases that occurred at or after `occurred_from_s`, removed cases included."""
         wanted = sa.select(_cases.c.case_id).where(_cases.c.occurred_s >= occurred_from_s)
         with self.database.reading() as connection:
             return frozenset(connection.execute(wanted).scalars())
 
     def last_sequence(self) -> int:
-        """The sequence of the newest entry, 0 for an empty register. Raises LedgerError."""
+        """The sequence of the newest entry; 0 for an empty ledger."""
         with self.database.reading() as connection:
             last: int = connection.execute(sa.select(_counter.c.last_sequence)).scalar_one()
         return last
 
     def wait(self, after_sequence: int, timeout_s: float) -> int:
-        """Block until there is something after `after_sequence`, or time is up; returns the last sequence.
+        """Block until there is an entry after `after_sequence`, or until the timeout. Returns the last sequence.
 
-        Returns at once after an append in this process, and on PostgreSQL after one in another; on SQLite within
-        POLL_S. Raises LedgerError.
+        Returns at once after an append in this process, and on PostgreSQL after one in another process; on SQLite
+        within POLL_S.
         """
         deadline_s = time.monotonic() + timeout_s
         self.database.listen(self._wake)
         while True:
-            with self._grown:
+            with self._appended:
                 last = self.last_sequence()
                 left_s = deadline_s - time.monotonic()
                 if last > after_sequence or left_s <= 0 or self._closed:
                     return last
-                self._grown.wait(min(left_s, POLL_S))
+                self._appended.wait(min(left_s, POLL_S))
 
     def check(self) -> Sequence[str]:
-        """Read the whole file and name what is damaged; empty when it is sound. Slow: for the operator."""
+        """Read the whole file and describe its damages; empty if it is sound. Slow: for the operator."""
         with self.database.reading("check") as connection:
             problems = list(self.database.damages(connection))
             count, last = connection.execute(sa.select(sa.func.count(), sa.func.max(_cases.c.sequence))).one()
@@ -176,17 +186,17 @@ class SqlLedger:
         return problems
 
     def close(self) -> None:
-        """Wake whoever waits, and let the file go."""
+        """End every `wait` and close the database."""
         self._closed = True
         self._wake()
         self.database.close()
 
     def _wake(self) -> None:
-        with self._grown:
-            self._grown.notify_all()
+        with self._appended:
+            self._appended.notify_all()
 
     def _fresh(self, connection: sa.Connection, cases: Sequence[Case]) -> Sequence[Case]:
-        """The cases that are not in the register, each once; raises CaseConflict."""
+        """The cases that are not in the ledger, each once. Raises CaseConflict."""
         fresh: dict[str, Case] = {}
         for case in cases:
             self._require_same(fresh.setdefault(case.id, case), case)
@@ -203,23 +213,23 @@ class SqlLedger:
 
 
 def lock(connection: sa.Connection) -> int:
-    """Let nobody else number or remove cases until the transaction ends; the last sequence that was given."""
+    """Keep other transactions from numbering or removing cases until this one ends. Returns the last sequence."""
     last: int = connection.execute(sa.select(_counter.c.last_sequence).with_for_update()).scalar_one()
     return last
 
 
-def _following(
+def _select_after(
     connection: sa.Connection, columns: Sequence[sa.ColumnElement[Any]], after: int, limit: int, wanted: Filter
 ) -> sa.CursorResult[Any]:
-    """Columns of the wanted rows that follow a sequence, ascending."""
-    query = sa.select(*columns).where(_cases.c.sequence > after, *_within(connection, wanted), *wanted.conditions())
+    """Columns of the wanted rows after a sequence, ascending."""
+    query = sa.select(*columns).where(_cases.c.sequence > after, *_range(connection, wanted), *wanted.conditions())
     return connection.execute(query.order_by(_cases.c.sequence).limit(limit))
 
 
-def _within(connection: sa.Connection, wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
-    """Between which sequences all lies that occurred in the wanted time: the index of times alone tells it, so that a
-    page is cheap at a million rows."""
-    if times := list(wanted.times()):
+def _range(connection: sa.Connection, wanted: Filter) -> Iterator[sa.ColumnElement[bool]]:
+    """The range of sequences within the wanted time. The index of times alone answers it, so that a page is cheap at a
+    million rows."""
+    if times := list(wanted.time_conditions()):
         first, last = connection.execute(
             sa.select(sa.func.min(_cases.c.sequence), sa.func.max(_cases.c.sequence)).where(*times)
         ).one()
@@ -227,16 +237,16 @@ def _within(connection: sa.Connection, wanted: Filter) -> Iterator[sa.ColumnElem
 
 
 def _find(connection: sa.Connection, case_ids: Sequence[str]) -> Iterator[Entry]:
-    """The entries of those cases that are there, with few statements."""
-    for start in range(0, len(case_ids), NAMES):
-        named = _cases.c.case_id.in_(case_ids[start : start + NAMES])
-        yield from map(_entry, connection.execute(sa.select(*_FIELDS).where(named)))
+    """The entries of the cases that are in the ledger, with few statements."""
+    for start in range(0, len(case_ids), IDS_PER_STATEMENT):
+        named = _cases.c.case_id.in_(case_ids[start : start + IDS_PER_STATEMENT])
+        yield from map(_entry, connection.execute(sa.select(*_ENTRY).where(named)))
 
 
 _files = msgspec.json.Decoder(tuple[EvidenceFile, ...])
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry, outcome: str) -> dict[str, object]:
     case = entry.case
     return {
         "sequence": entry.sequence,
@@ -245,57 +255,32 @@ def _row(entry: Entry) -> dict[str, object]:
         "occurred_s": case.occurred_s,
         "kind": case.kind,
         "camera": case.camera,
+        "area": case.area,
+        "outcome": outcome,
         "document": case.document,
+        "summary": entry.summary,
         "files": msgspec.json.encode(case.files),
         "folder": case.folder,
-        "area": case.area,
-        "outcome": _outcome(case.document),
-        "summary": wire.summary(case),
-        "summary_form": wire.SUMMARY_FORM,
     }
 
 
-_FIELDS = tuple(
-    _cases.c[name]
-    for name in (
-        "case_id", "camera", "kind", "occurred_s", "document", "files", "folder", "area",
-        "sequence", "recorded_s", "removed_s",
-    )
-)  # fmt: skip
+def _columns(names: str) -> tuple[sa.Column[Any], ...]:
+    return tuple(_cases.c[name] for name in names.split())
+
+
+_ENTRY = _columns("case_id camera kind occurred_s document files folder area sequence recorded_s removed_s summary")
+_MESSAGE = _columns("sequence recorded_s kind camera area occurred_s summary document")
 
 
 def _entry(row: Any) -> Entry:
-    """Of a row of `_FIELDS`; by place, which is three times as fast as by name where a million of them are read."""
-    case_id, camera, kind, occurred_s, document, files, folder, area, sequence, recorded_s, removed_s = row
+    """Of a row of `_ENTRY`. By position: three times as fast as by name, where a million rows are read."""
+    case_id, camera, kind, occurred_s, document, files, folder, area, sequence, recorded_s, removed_s, summary = row
     case = Case(case_id, camera, kind, occurred_s, document, _files.decode(files), folder, area)
-    return Entry(sequence, recorded_s, case, removed_s)
+    return Entry(sequence, recorded_s, case, removed_s, summary)
 
 
-_KNOWN_SUMMARY = sa.case((_cases.c.summary_form == wire.SUMMARY_FORM, _cases.c.summary))
-"""NULL where a program of before or after this one wrote it."""
-
-
-def _notice(row: Any) -> EntrySummary:
-    """Of a row of `_FIELDS` and `_KNOWN_SUMMARY`."""
-    *fields, summary = row
-    _, camera, kind, occurred_s, document, _, _, area, sequence, recorded_s, _ = fields
-    if summary is None:
-        summary = wire.summary(_entry(fields).case)
-    return EntrySummary(sequence, recorded_s, kind, camera, area, occurred_s, summary, document)
-
-
-class _OutcomeOnly(msgspec.Struct):
-    """What the register reads of a document."""
-
-    outcome: str = ""
-
-
-_told = msgspec.json.Decoder(_OutcomeOnly)
-
-
-def _outcome(document: bytes) -> str:
-    """Empty for a document that cannot be read: a case is never held back."""
-    try:
-        return _told.decode(document).outcome
-    except msgspec.DecodeError:
-        return ""
+def _serialized(row: Any) -> SerializedEntry:
+    """Of a row of `_MESSAGE`."""
+    sequence, recorded_s, kind, camera, area, occurred_s, summary, document = row
+    message = wire.serialize_entry(sequence, recorded_s, summary, document)
+    return SerializedEntry(sequence, recorded_s, kind, camera, area, occurred_s, message)

@@ -1,4 +1,4 @@
-"""Named consumers: how far each has dealt with the cases. A cursor only ever moves forward."""
+"""Named consumers: how far each has processed the cases. A cursor only moves forward."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine.errors import LimitReached, NotOwned
 from engine.ledger.database import Database
 from engine.ledger.tables import metadata
 
-MOST = 100
-"""Consumers of one credential: all of them are read every second, and each has a metric."""
+LIMIT = 100
+"""Limit of consumers per credential: all are read every second, and each has a metric."""
 
 _consumers = sa.Table(
     "consumers",
@@ -27,45 +27,46 @@ _consumers = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """Somebody who takes the cases."""
+    """A client that follows the ledger under a name."""
 
     name: str
     owner: str
-    """Name of the credential that it belongs to: no other may move its cursor."""
+    """Name of its credential: no other credential may move the cursor."""
     acknowledged: int
-    """Every entry up to this sequence has been dealt with."""
+    """The consumer has processed every entry up to this sequence."""
     updated_s: float
 
 
 class Consumers:
-    """The consumers' cursors in the register's database. All methods are safe from any thread; raise LedgerError."""
+    """The cursors in the ledger's database. Safe from any thread; every method raises LedgerError."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def all(self) -> Sequence[Consumer]:
-        """Every consumer there is, by name."""
+        """Every consumer, by name."""
         with self._database.reading() as connection:
             return [Consumer(*row) for row in connection.execute(sa.select(_consumers).order_by(_consumers.c.name))]
 
     def cursor(self, name: str, owner: str) -> int:
-        """Where a consumer stands; 0 for one that never acknowledged. Raises NotOwned."""
+        """The cursor of a consumer; 0 for one that never acknowledged. Raises NotOwned."""
         with self._database.reading() as connection:
             return _owned(connection, name, owner)
 
     def acknowledge(self, name: str, owner: str, sequence: int) -> int:
-        """Move a consumer's cursor forward to `sequence`; a lower one moves nothing. Returns where it stands.
+        """Move a consumer's cursor forward to `sequence`; a lower sequence changes nothing. Returns the cursor.
 
-        The first to acknowledge under a name owns it. Raises NotOwned, and LimitReached for one consumer too many.
+        The first credential that acknowledges under a name owns it. Raises NotOwned, and LimitReached for a new
+        consumer beyond the limit.
         """
         with self._database.writing("acknowledge") as connection:
-            stands = _owned(connection, name, owner)
+            current = _owned(connection, name, owner)
             if not connection.execute(sa.select(_consumers.c.name).where(_consumers.c.name == name)).first():
                 _require_room(connection, owner)
                 row = {"name": name, "owner": owner, "acknowledged": sequence, "updated_s": self._clock()}
                 connection.execute(sa.insert(_consumers).values(row))
-            elif sequence > stands:
+            elif sequence > current:
                 behind = (_consumers.c.name == name) & (_consumers.c.acknowledged < sequence)
                 moved = {"acknowledged": sequence, "updated_s": self._clock()}
                 connection.execute(sa.update(_consumers).where(behind).values(moved))
@@ -74,8 +75,8 @@ class Consumers:
 
 def _require_room(connection: sa.Connection, owner: str) -> None:
     counted = sa.select(sa.func.count()).where(_consumers.c.owner == owner)
-    if connection.execute(counted).scalar_one() >= MOST:
-        raise LimitReached(f"{owner!r} has {MOST} consumers, more there may not be")
+    if connection.execute(counted).scalar_one() >= LIMIT:
+        raise LimitReached(f"{owner!r} has {LIMIT} consumers, the limit is reached")
 
 
 def _owned(connection: sa.Connection, name: str, owner: str) -> int:

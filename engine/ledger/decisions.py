@@ -1,4 +1,4 @@
-"""What registers and officers decided, beside the cases: only ever added to."""
+"""Decisions of registers and officers about cases: append-only."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.types.decision import Disposition, Finding, Review, Ruling
 
 Decision = TypeVar("Decision", Disposition, Review)
 
-MOST = 200
-"""Dispositions of one case, and reviews: whoever asks for the case gets them all."""
+LIMIT = 200
+"""Limit of dispositions of one case, and of reviews: GetCase returns all of them."""
 
 _Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -54,16 +54,16 @@ _reviews = sa.Table(
 
 
 class Decisions:
-    """Dispositions and reviews in the register's database. Safe from any thread; every method raises LedgerError."""
+    """Dispositions and reviews in the ledger's database. Safe from any thread; every method raises LedgerError."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def report(self, disposition: Disposition) -> Disposition:
-        """Record what a register decided; gives it as recorded, the earlier time where it was reported before.
+        """Record a register's decision. Returns the record; a repeated report returns the first one.
 
-        Raises RecordConflict where the same report was made with another content, LimitReached for one too many.
+        Raises RecordConflict for a known `report_id` with another content, LimitReached beyond the limit.
         """
         with self._database.writing("record a disposition") as connection:
             same = (dispositions.c.reporter == disposition.reporter) & (
@@ -77,22 +77,22 @@ class Decisions:
             return fresh
 
     def review(self, review: Review) -> Review:
-        """Record what an officer decided; gives it as recorded, the earlier time where it was sent before.
+        """Record an officer's decision. Returns the record; a repeated review returns the first one.
 
-        Raises RecordConflict where another review stands that this one does not name, and where the same review was
-        sent with another content; LimitReached for one too many.
+        Raises RecordConflict if the review does not name the current one in `supersedes`, and for a known `review_id`
+        with another content; LimitReached beyond the limit.
         """
         with self._database.writing("record a review") as connection:
             if known := connection.execute(sa.select(_reviews).where(_reviews.c.review_id == review.review_id)).first():
                 return _same(_review(known), review, f"review {review.review_id!r}")
             _require_room(connection, _reviews, review.case_id)
-            _require_standing(_reviews_of(connection, review.case_id), review)
+            _require_current(_reviews_of(connection, review.case_id), review)
             fresh = replace(review, recorded_s=self._clock())
             connection.execute(sa.insert(_reviews).values(_values(fresh)))
             return fresh
 
     def of_case(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
-        """All that was decided about a case, in the order of recording."""
+        """All decisions about a case, in the order of recording."""
         wanted = sa.select(dispositions).where(dispositions.c.case_id == case_id).order_by(dispositions.c.number)
         with self._database.reading() as connection:
             return [_disposition(row) for row in connection.execute(wanted)], _reviews_of(connection, case_id)
@@ -100,14 +100,14 @@ class Decisions:
 
 def _require_room(connection: sa.Connection, table: sa.Table, case_id: str) -> None:
     counted = sa.select(sa.func.count()).where(table.c.case_id == case_id)
-    if connection.execute(counted).scalar_one() >= MOST:
-        raise LimitReached(f"case {case_id!r} has {MOST} {table.name}, more there may not be")
+    if connection.execute(counted).scalar_one() >= LIMIT:
+        raise LimitReached(f"case {case_id!r} has {LIMIT} {table.name}, the limit is reached")
 
 
-def _require_standing(earlier: Sequence[Review], review: Review) -> None:
-    """The last review must be the one that the new one replaces."""
-    standing = earlier[-1].review_id if earlier else ""
-    if review.supersedes == standing:
+def _require_current(earlier: Sequence[Review], review: Review) -> None:
+    """The new review must name the last one."""
+    current = earlier[-1].review_id if earlier else ""
+    if review.supersedes == current:
         return
     if not earlier:
         raise RecordConflict(f"case {review.case_id!r} has no review {review.supersedes!r} to supersede")

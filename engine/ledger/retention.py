@@ -1,8 +1,8 @@
-"""How long cases are kept: which are due, what must not go, and what remains of one that went.
+"""How long cases are kept: which cases are due, which are held, and what remains of a removed case.
 
 A row is never deleted. A removed case leaves its number, id, kind, camera, times and the hashes of its files, so that
 sequences have no holes and the chain of seals can still be followed; its document is emptied. First the row is marked,
-then the evidence goes, then the row's folder is emptied: a crash between leaves a row that says what is still to do.
+then the evidence is deleted, then the folder of the row is emptied: after a crash the row says what is left to do.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from engine.errors import RecordConflict
 from engine.ledger.cases import lock
 from engine.ledger.database import Database
 from engine.ledger.decisions import dispositions
-from engine.ledger.outbox import PENDING
+from engine.ledger.outbox import DeliveryState
 from engine.ledger.tables import cases, deliveries, holds
 
 DAY_S = 86_400.0
 UNDECIDED = "none"
-"""What a rule calls the disposition of a case that no register has decided on."""
+"""The disposition, in a rule, of a case that no register has decided on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A case whose time is over."""
+    """A case to remove."""
 
     sequence: int
     case_id: str
     kind: str
     folder: str
     why: str
-    """The rule, in words."""
+    """The rule that applies, as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A case that is kept whatever the policy says."""
+    """A case that is kept, whatever the policy says."""
 
     case_id: str
     why: str
@@ -49,7 +49,7 @@ class Hold:
 
 
 class Retention:
-    """The policy at work on the register's database. Safe from any thread; every method raises LedgerError."""
+    """Applies the policy to the ledger. Safe from any thread; every method raises LedgerError."""
 
     def __init__(
         self,
@@ -59,64 +59,74 @@ class Retention:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """What one of `recipients` still waits for is kept."""
+        """A case that is pending for one of `recipients` is kept."""
         self._database = database
         self._policy = policy
         self._recipients = recipients
         self._clock = clock
 
     def due(self, after_sequence: int, limit: int) -> Sequence[Due]:
-        """At most `limit` cases whose time is over and that nothing holds, ascending."""
+        """At most `limit` cases to remove, ascending: kept for long enough, not held, not pending for a recipient."""
         rules = (*self._policy.rules, KeepRule(days=self._policy.days)) if self._policy.days else self._policy.rules
         if not rules:
             return ()
         with self._database.reading() as connection:
             rows = connection.execute(self._query(rules, after_sequence).limit(limit))
-            return [Due(row.sequence, row.case_id, row.kind, row.folder, in_words(rules[row.rule])) for row in rows]
+            return [
+                Due(
+                    sequence=row.sequence,
+                    case_id=row.case_id,
+                    kind=row.kind,
+                    folder=row.folder,
+                    why=describe(rules[row.rule]),
+                )
+                for row in rows
+            ]
 
     def remove(self, due: Sequence[Due]) -> Sequence[Due]:
-        """Mark cases as removed, those that nothing has come to hold meanwhile; their evidence is still there."""
+        """Mark cases as removed, except those that are held by now. Returns the marked; their evidence still exists."""
         with self._database.writing("remove cases") as connection:
             lock(connection)
             return [case for case in due if self._mark(connection, case)]
 
     def unfinished(self) -> Sequence[str]:
-        """The folders of removed cases whose evidence may still be there."""
+        """The folders of removed cases whose evidence may still exist."""
         marked = sa.select(cases.c.folder).where(cases.c.removed_s.is_not(None), cases.c.folder != "")
         with self._database.reading() as connection:
             return connection.execute(marked).scalars().all()
 
     def finish(self, folder: str) -> None:
-        """The evidence of a removed case is gone."""
+        """Record that the evidence of a removed case is deleted."""
         marked = (cases.c.folder == folder) & cases.c.removed_s.is_not(None)
         with self._database.writing("remove cases") as connection:
             connection.execute(sa.update(cases).where(marked).values(folder=""))
 
-    def hold(self, case_id: str, why: str, who: str) -> None:
-        """Keep a case until it is released. Raises RecordConflict where there is none, or none any more."""
+    def hold(self, case_id: str, why: str, by: str) -> None:
+        """Keep a case until it is released. Raises RecordConflict if the case does not exist or was removed."""
         with self._database.writing("hold a case") as connection:
             lock(connection)
-            there = sa.select(cases.c.sequence).where(cases.c.case_id == case_id, cases.c.removed_s.is_(None))
-            if connection.execute(there).first() is None:
+            known = sa.select(cases.c.sequence).where(cases.c.case_id == case_id, cases.c.removed_s.is_(None))
+            if connection.execute(known).first() is None:
                 raise RecordConflict(f"there is no case {case_id!r}, or it was removed")
-            placed = {"case_id": case_id, "why": why, "placed_s": self._clock(), "placed_by": who}
+            placed = {"case_id": case_id, "why": why, "placed_s": self._clock(), "placed_by": by}
             connection.execute(sa.insert(holds).values(placed))
 
-    def release(self, case_id: str, who: str) -> int:
-        """End every hold of a case; how many there were. They stay as a record."""
-        standing = (holds.c.case_id == case_id) & holds.c.released_s.is_(None)
-        ended = {"released_s": self._clock(), "released_by": who}
+    def release(self, case_id: str, by: str) -> int:
+        """End every hold of a case, which stays as a record. Returns the number of holds."""
+        current = (holds.c.case_id == case_id) & holds.c.released_s.is_(None)
+        ended = {"released_s": self._clock(), "released_by": by}
         with self._database.writing("release a case") as connection:
-            return connection.execute(sa.update(holds).where(standing).values(ended)).rowcount
+            return connection.execute(sa.update(holds).where(current).values(ended)).rowcount
 
     def holds(self) -> Sequence[Hold]:
-        """The holds that stand, the oldest first."""
-        standing = sa.select(holds).where(holds.c.released_s.is_(None)).order_by(holds.c.hold_id)
+        """The current holds, the oldest first."""
+        current = sa.select(holds).where(holds.c.released_s.is_(None)).order_by(holds.c.hold_id)
         with self._database.reading() as connection:
-            return [Hold(row.case_id, row.why, row.placed_s, row.placed_by) for row in connection.execute(standing)]
+            rows = connection.execute(current).all()
+        return [Hold(case_id=row.case_id, why=row.why, placed_s=row.placed_s, placed_by=row.placed_by) for row in rows]
 
     def _query(self, rules: Sequence[KeepRule], after_sequence: int) -> sa.Select[tuple[int, str, str, str, int]]:
-        """The first rule that fits a case counts."""
+        """The first rule that fits a case applies."""
         rule = sa.case(*((_fits(one), number) for number, one in enumerate(rules)))
         until_s = sa.case(*((_fits(one), self._clock() - one.days * DAY_S) for one in rules))
         return (
@@ -126,20 +136,20 @@ class Retention:
         )
 
     def _free(self) -> Iterator[sa.ColumnElement[bool]]:
-        """Not removed, not held, and nobody waits for it."""
+        """Not removed, not held, not pending for a recipient."""
         yield cases.c.removed_s.is_(None)
         yield ~sa.exists().where(holds.c.case_id == cases.c.case_id, holds.c.released_s.is_(None))
-        waits = (deliveries.c.sequence == cases.c.sequence) & (deliveries.c.state == PENDING)
+        waits = (deliveries.c.sequence == cases.c.sequence) & (deliveries.c.state == DeliveryState.PENDING)
         yield ~sa.exists().where(waits, deliveries.c.recipient.in_(self._recipients))
 
     def _mark(self, connection: sa.Connection, case: Due) -> bool:
         free = (cases.c.sequence == case.sequence) & sa.and_(*self._free())
-        marks = {"document": b"", "summary": None, "removed_s": self._clock(), "removed_why": case.why}
+        marks = {"document": b"", "summary": b"", "removed_s": self._clock(), "removed_why": case.why}
         return connection.execute(sa.update(cases).where(free).values(marks)).rowcount == 1
 
 
-def in_words(rule: KeepRule) -> str:
-    """`30 days; outcome indication`."""
+def describe(rule: KeepRule) -> str:
+    """The rule as text: `30 days; outcome indication`."""
     named = (("kind", rule.kinds), ("outcome", rule.outcomes), ("disposition", rule.dispositions))
     return "; ".join([f"{rule.days} days", *(f"{what} {' or '.join(values)}" for what, values in named if values)])
 
@@ -156,7 +166,7 @@ def _fits(rule: KeepRule) -> sa.ColumnElement[bool]:
 
 
 def _ruling() -> sa.ColumnElement[str]:
-    """What was decided last."""
+    """The last ruling on a case."""
     latest = sa.select(dispositions.c.ruling).where(dispositions.c.case_id == cases.c.case_id)
     newest = latest.order_by(dispositions.c.number.desc()).limit(1).scalar_subquery()
     return sa.func.coalesce(newest, UNDECIDED)

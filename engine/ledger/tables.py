@@ -1,6 +1,6 @@
-"""The tables of the register. `migrations` makes them; a test holds the two to each other.
+"""The tables around a case. `migrations` makes them; a test compares the two.
 
-Types are portable between SQLite and PostgreSQL. Times are Unix seconds UTC, columns end in `_s`.
+Types are portable between SQLite and PostgreSQL. Times are Unix seconds UTC, in columns that end in `_s`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 metadata = sa.MetaData()
 
 counter = sa.Table("counter", metadata, sa.Column("last_sequence", sa.BigInteger, nullable=False))
-"""One row. Whoever holds its lock commits before the next number is given: order of numbers = order of commits."""
+"""One row. The holder of its lock commits before the next number is given: order of numbers = order of commits."""
 
 cases = sa.Table(
     "cases",
@@ -21,24 +21,23 @@ cases = sa.Table(
     sa.Column("occurred_s", sa.Double, nullable=False),
     sa.Column("kind", sa.String(63), nullable=False),
     sa.Column("camera", sa.String(63), nullable=False),
+    sa.Column("area", sa.String(63), nullable=False),
+    sa.Column("outcome", sa.String(31), nullable=False),
     sa.Column("document", sa.LargeBinary, nullable=False),
+    sa.Column("summary", sa.LargeBinary, nullable=False),
     sa.Column("files", sa.LargeBinary, nullable=False, comment="JSON list of name, media_type, size_bytes, sha256"),
     sa.Column("folder", sa.String(1023), nullable=False),
-    sa.Column("area", sa.String(63), nullable=False, server_default=""),
-    sa.Column("outcome", sa.String(31), nullable=False, server_default=""),
     sa.Column("removed_s", sa.Double),
     sa.Column("removed_why", sa.Text),
-    sa.Column("summary", sa.LargeBinary),
-    sa.Column("summary_form", sa.SmallInteger),
     sa.Index("cases_by_kind", "kind", "sequence"),
     sa.Index("cases_by_camera", "camera", "sequence"),
-    sa.Index("cases_by_time", "occurred_s", "sequence"),
     sa.Index("cases_by_area", "area", "sequence"),
+    sa.Index("cases_by_time", "occurred_s", "sequence"),
 )
-"""A row is never deleted. What retention removed leaves its number, its id and the hashes of its files; then
-`removed_s` and `removed_why` say when and by which rule, `document` is empty, and so is `folder` once the files are
-gone. `outcome` is the one that the document proposes; `summary` what watchers get of a case besides its document,
-serialised when it was appended (`wire.summary`), of use to who knows its `summary_form`."""
+"""A row is never deleted. Retention leaves the number, the id and the hashes of the files; `removed_s` and
+`removed_why` say when and by which rule, `document` and `summary` are empty, and so is `folder` once the files are
+gone. `outcome` is the one that the document proposes; `summary` is the case's message without its document, serialized
+at the append (`wire.summarise`): a release that changes it brings a migration that makes it anew."""
 
 deliveries = sa.Table(
     "deliveries",
@@ -57,7 +56,7 @@ deliveries = sa.Table(
     sa.Index("deliveries_by_rank", "recipient", "state", "rank", "sequence"),
     sa.Index("deliveries_by_sequence", "recipient", "state", "sequence"),
 )
-"""What a recipient gets. `state`: pending, delivered or refused; `detail`: receipt, reason, or the last error."""
+"""One case for one recipient. `state`: `outbox.DeliveryState`; `detail`: receipt, reason, or the last error."""
 
 recipients = sa.Table(
     "recipients",
@@ -67,7 +66,7 @@ recipients = sa.Table(
     sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("until_s", sa.Double, nullable=False),
 )
-"""`enrolled`: the last sequence that was looked at for the recipient. `owner` alone delivers to it, `until_s`."""
+"""`enrolled`: the last sequence that was enrolled. Only `owner` delivers to the recipient, until `until_s`."""
 
 holds = sa.Table(
     "holds",
@@ -80,4 +79,4 @@ holds = sa.Table(
     sa.Column("released_s", sa.Double),
     sa.Column("released_by", sa.String(255)),
 )
-"""What retention must not remove; released holds stay as a record."""
+"""What retention must not remove. Released holds stay as a record."""

@@ -1,9 +1,9 @@
-"""Bearer tokens: who may call, in which role, and what of the cases they may see.
+"""Bearer tokens: a caller's name, role and scope.
 
 A token is `qyran_ID_SECRET`. The secret has 256 random bits and is never stored, only its BLAKE2b digest, keyed by the
-ID so that a digest moved to another row fits nothing. A slow hash (argon2, scrypt) protects secrets that people choose,
-by making each guess dear; of 2^256 nobody guesses one, and a hash that costs 50 ms a call would hand everybody a way to
-keep the service busy.
+ID so that a digest copied to another row does not match. A slow hash (argon2, scrypt) protects secrets that people
+choose, because it makes each guess expensive. 256 random bits cannot be guessed, and a hash of 50 ms per call would let
+any caller keep the service busy.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _tokens = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is known of a token; never the token itself."""
+    """The record of a token, without its secret."""
 
     id: str
     name: str
-    """Who it was made for: what audit and cursors call the caller."""
+    """Name of the caller, in the audit log and for cursors."""
     role: Role
     scope: Scope
     digest: bytes
@@ -54,15 +54,16 @@ class Token:
     revoked_s: float | None
 
     def is_valid(self, now_s: float) -> bool:
+        """True if the token is neither revoked nor expired at `now_s`, Unix seconds."""
         return self.revoked_s is None and (self.expires_s is None or now_s < self.expires_s)
 
     @property
     def is_certificate(self) -> bool:
-        """It has no secret: it says what the client certificate of its name stands for."""
+        """True for a record without a secret: it gives the client certificate of its name a role and a scope."""
         return not self.digest
 
     def fits(self, secret: str) -> bool:
-        """Is this its secret? In constant time."""
+        """True if this is the secret of the token; compared in constant time."""
         return hmac.compare_digest(self.digest, _digest(self.id, secret))
 
     def __repr__(self) -> str:
@@ -70,20 +71,20 @@ class Token:
 
 
 class Tokens:
-    """The tokens in the register's database. Safe from any thread; every method raises LedgerError."""
+    """The tokens in the ledger's database. Safe from any thread; every method raises LedgerError."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
 
     def new(self, name: str, role: Role, scope: Scope, expires_s: float | None = None) -> str:
-        """Make a token and return it, the only time that it can be seen. Raises ConfigError for too long a name."""
+        """Make a token and return it; it cannot be read again. Raises ConfigError for an empty or too long name."""
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         self._add(token_id, name, role, scope, _digest(token_id, secret), expires_s)
         return f"{PREFIX}_{token_id}_{secret}"
 
     def new_certificate(self, name: str, role: Role, scope: Scope, expires_s: float | None = None) -> str:
-        """Say what the client certificate with this common name stands for; returns the ID to revoke it by."""
+        """Give the client certificate with this common name a role. Returns the ID that revokes it. Raises as `new`."""
         token_id = secrets.token_hex(6)
         self._add(token_id, name, role, scope, b"", expires_s)
         return token_id
@@ -104,22 +105,22 @@ class Tokens:
             connection.execute(sa.insert(_tokens).values(row))
 
     def all(self) -> Sequence[Token]:
-        """Every token there ever was, the oldest first."""
+        """Every token ever made, the oldest first."""
         with self._database.reading() as connection:
             return [_token(row) for row in connection.execute(sa.select(_tokens).order_by(_tokens.c.created_s))]
 
     def revoke(self, token_id: str) -> None:
-        """Let a token open nothing any more, from within a second on. Raises LedgerError where there is none."""
+        """End a token; the service knows within a second. Raises LedgerError for an unknown ID."""
         with self._database.writing("revoke a token") as connection:
             known = connection.execute(sa.select(_tokens.c.revoked_s).where(_tokens.c.id == token_id)).first()
             if known is None:
                 raise LedgerError(f"there is no token {token_id!r}")
-            standing = (_tokens.c.id == token_id) & _tokens.c.revoked_s.is_(None)
-            connection.execute(sa.update(_tokens).where(standing).values(revoked_s=self._clock()))
+            current = (_tokens.c.id == token_id) & _tokens.c.revoked_s.is_(None)
+            connection.execute(sa.update(_tokens).where(current).values(revoked_s=self._clock()))
 
 
 def split(token: str) -> tuple[str, str] | None:
-    """ID and secret of what says it is a token; None where it has not the form of one."""
+    """ID and secret of a token; None for a text of another form."""
     prefix, _, rest = token.partition("_")
     token_id, _, secret = rest.partition("_")
     return (token_id, secret) if prefix == PREFIX and token_id and secret else None
@@ -130,6 +131,13 @@ def _digest(token_id: str, secret: str) -> bytes:
 
 
 def _token(row: sa.Row[object]) -> Token:
-    scope = msgspec.json.decode(row.scope, type=Scope)
-    role, times = Role(row.role), (row.created_s, row.expires_s, row.revoked_s)
-    return Token(row.id, row.name, role, scope, row.digest, *times)
+    return Token(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        scope=msgspec.json.decode(row.scope, type=Scope),
+        digest=row.digest,
+        created_s=row.created_s,
+        expires_s=row.expires_s,
+        revoked_s=row.revoked_s,
+    )

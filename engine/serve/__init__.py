@@ -1,8 +1,11 @@
-"""The gRPC services over the register, the evidence, the cameras and the signals (`proto/qyran/v1` is the contract).
+"""The gRPC services over the ledger, the evidence, the cameras and the signals (`proto/qyran/v1` is the contract).
 
-grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of them wait for nothing,
-and HTTP/2's flow control suspends the coroutine of one that reads slowly at its present page. What touches the disk
-runs on a few threads beside the loop. Every call comes in through `gate`.
+grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of idle watchers cost
+nothing, and HTTP/2's flow control suspends the coroutine of a slow reader at its current page. Functions that block on
+the disk run on a few threads beside the loop. Every call passes the `interceptor`.
+
+The gRPC package, the service `RegisterService` and the reason REGISTER_UNAVAILABLE keep their released names; the last
+one means the ledger.
 """
 
 from __future__ import annotations
@@ -35,8 +38,7 @@ from engine.metrics import Metrics
 from engine.serve.cameras import Cameras, CameraServicer
 from engine.serve.feed import Feed
 from engine.serve.identity import CallerDirectory
-from engine.serve.interceptor import AccessInterceptor, CallerGate
-from engine.serve.limits import RateLimits
+from engine.serve.interceptor import AccessInterceptor
 from engine.serve.signals import SignalServicer
 from engine.serve.tls import Certificates
 from engine.serve.violations import CaseRecords, ViolationServicer
@@ -48,8 +50,8 @@ log = structlog.get_logger()
 
 READERS = 4
 """Threads that read the disk for all clients."""
-LOOK_S = 1.0
-"""How soon a token that was made or revoked is known, unless `Service` is told otherwise."""
+REFRESH_S = 1.0
+"""Interval of reading tokens and consumers."""
 SERVICE = pb.DESCRIPTOR.services_by_name["ViolationService"].full_name
 CAMERA_SERVICE = camera_pb.DESCRIPTOR.services_by_name["CameraService"].full_name
 SIGNAL_SERVICE = signal_pb.DESCRIPTOR.services_by_name["SignalService"].full_name
@@ -57,7 +59,7 @@ SIGNAL_SERVICE = signal_pb.DESCRIPTOR.services_by_name["SignalService"].full_nam
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """Who may come in, and where it is written down."""
+    """The credentials of callers, and the log of their calls."""
 
     tokens: Tokens
     audit: AuditLog
@@ -74,32 +76,32 @@ class Service:
         security: Security,
         config: ServiceConfig,
         metrics: Metrics,
-        look_s: float = LOOK_S,
+        refresh_s: float = REFRESH_S,
     ) -> None:
-        """Raises ConfigError for an address that may not be listened on so, and for certificates that do not fit."""
+        """Raises ConfigError for an address that needs TLS or `insecure_listen`, and for wrong certificates."""
         self._host = _checked_host(config)
         self._certificates = Certificates(config.tls, metrics) if config.tls else None
         self._directory = CallerDirectory(encrypted=config.tls is not None)
         self._records, self._cameras, self._signals, self._security = records, cameras, signals, security
-        self._config, self._metrics, self._look_s = config, metrics, look_s
+        self._config, self._metrics, self._refresh_s = config, metrics, refresh_s
         self._stop = threading.Event()
         self._bound: concurrent.futures.Future[int] = concurrent.futures.Future()
         self._grace_s = 0.0
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
 
     def start(self) -> None:
-        """Listen; raises ConfigError where the address cannot be had, LedgerError where no token can be read."""
-        self._directory.know(self._security.tokens.all())
+        """Listen. Raises ConfigError if the address cannot be bound, LedgerError if the tokens cannot be read."""
+        self._directory.update(self._security.tokens.all())
         self._thread.start()
         log.info("service listens", address=self.address, encrypted=self._certificates is not None)
 
     @property
     def address(self) -> str:
-        """`host:port` as bound. Blocks until it is; raises ConfigError where it could not be."""
+        """`host:port` as bound. Blocks until then; raises ConfigError if it cannot be bound."""
         return f"{self._host}:{self._bound.result()}"
 
     def stop(self, grace_s: float = 2.0) -> None:
-        """End every watch with UNAVAILABLE, let running downloads go on for `grace_s`, then close."""
+        """End every watch with UNAVAILABLE, give other calls `grace_s`, then close. Blocks until it is closed."""
         self._grace_s = grace_s
         self._stop.set()
         self._thread.join()
@@ -114,38 +116,38 @@ class Service:
 
     async def _serve(self) -> None:
         with _threads() as (readers, writers, orders):
-            gate = CallerGate(
-                self._directory, RateLimits(self._config.limits), self._security.audit, self._metrics, writers
+            interceptor = AccessInterceptor(
+                self._directory, self._config.limits, self._security.audit, self._metrics, writers
             )
-            server = grpc.aio.server(interceptors=(AccessInterceptor(gate),), options=_options(self._config))
+            server = grpc.aio.server(interceptors=(interceptor,), options=_options(self._config))
             feed = Feed(self._records.ledger, readers, self._metrics)
             heartbeat_s, require_valid = self._config.heartbeat_s, self._directory.require_valid
-            calls = ViolationServicer(self._records, feed, self._metrics, heartbeat_s, require_valid)
-            pb_grpc.add_ViolationServiceServicer_to_server(calls, server)
+            violations = ViolationServicer(self._records, feed, self._metrics, heartbeat_s, require_valid)
+            pb_grpc.add_ViolationServiceServicer_to_server(violations, server)
             camera_pb_grpc.add_CameraServiceServicer_to_server(CameraServicer(self._cameras, orders), server)
             signal_pb_grpc.add_SignalServiceServicer_to_server(SignalServicer(self._signals, require_valid), server)
-            alive = await _add_standard_services(server)
+            health_servicer = await _add_standard_services(server)
             self._bound.set_result(await self._listen(server))
-            beside = [asyncio.create_task(feed.follow()), asyncio.create_task(self._look(feed))]
+            tasks = [asyncio.create_task(feed.follow()), asyncio.create_task(self._refresh(feed))]
             await asyncio.to_thread(self._stop.wait)
-            await alive.enter_graceful_shutdown()
+            await health_servicer.enter_graceful_shutdown()
             feed.end()
             await server.stop(self._grace_s)
-            await asyncio.gather(*beside)
+            await asyncio.gather(*tasks)
 
-    async def _look(self, feed: Feed) -> None:
-        """Know the tokens and the consumers as they stand, until the feed ends."""
+    async def _refresh(self, feed: Feed) -> None:
+        """Keep the tokens and the metrics of the consumers up to date until the feed ends."""
         while not feed.ended:
             try:
-                self._directory.know(await feed.read(self._security.tokens.all))
+                self._directory.update(await feed.read(self._security.tokens.all))
                 for consumer in await feed.read(self._records.consumers.all):
                     lag = max(0, feed.last - consumer.acknowledged)
                     self._metrics.consumer_lag.labels(consumer.name).set(lag)
             except LedgerError as error:
-                log.error("tokens cannot be read, those known stay", error=str(error))
+                log.error("tokens cannot be read, the known tokens stay valid", error=str(error))
             except Exception:
-                log.exception("tokens could not be read, those known stay")
-            await feed.pause(self._look_s)
+                log.exception("tokens could not be read, the known tokens stay valid")
+            await feed.pause(self._refresh_s)
 
     async def _listen(self, server: grpc.aio.Server) -> int:
         listen = self._config.listen
@@ -162,7 +164,7 @@ class Service:
 
 @contextmanager
 def _threads() -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, ThreadPoolExecutor]]:
-    """Beside the loop: what reads the disk, what writes the audit log, what orders cameras about."""
+    """Threads beside the loop: for reading the disk, for the audit log, for orders about cameras."""
     with ExitStack() as stack:
         readers, writers, orders = (
             stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix=f"service {name}"))
@@ -172,7 +174,7 @@ def _threads() -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, ThreadP
 
 
 def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
-    """A port belongs to one service; a peer that is gone is noticed; a request is small."""
+    """A port belongs to one service; a dead peer is noticed; a request is small."""
     keepalive_ms = int(config.keepalive_s * 1000)
     return (
         ("grpc.so_reuseport", 0),
@@ -186,7 +188,7 @@ def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:
 
 
 def _checked_host(config: ServiceConfig) -> str:
-    """The host to listen on; raises ConfigError for plaintext on a network nobody said to trust."""
+    """The host to listen on. Raises ConfigError for plaintext beyond loopback without `insecure_listen`."""
     host, _ = split_address(config.listen, source="service.listen")
     if not (config.tls or is_loopback(host) or config.insecure_listen):
         raise ConfigError(
@@ -198,10 +200,10 @@ def _checked_host(config: ServiceConfig) -> str:
 
 async def _add_standard_services(server: grpc.aio.Server) -> Any:
     """Health (github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection; returns the health servicer."""
-    alive = health.aio.HealthServicer()  # type: ignore[attr-defined]
-    health_pb2_grpc.add_HealthServicer_to_server(alive, server)
+    servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     for name in (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE):
-        await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
     names = (SERVICE, CAMERA_SERVICE, SIGNAL_SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    return alive
+    return servicer

@@ -1,13 +1,15 @@
-"""The register for those who lag far behind: read in a process of its own.
+"""Pages of the ledger for watchers that lag, and a process that reads them for watchers that lag far.
 
-SQLite's module lets the interpreter's lock go at every row and has to win it back each time: a thread that reads for
-a client which catches up a million entries would hand it to and fro with the one that sends them.
+SQLite's module releases the interpreter lock at every row and has to win it back. A thread that reads a million entries
+for one watcher would take the lock from the thread that sends them: hence a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,39 +17,60 @@ from typing import Any
 
 from engine.errors import LedgerError
 from engine.ledger import Filter, SqlLedger
-from engine.serve.serialized import EntryRun, read_run
+
+PAGE = 256
+"""Entries of a page: what a lagging watcher holds in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """The wanted entries after a sequence."""
+
+    messages: Sequence[bytes]
+    """Serialized WatchViolationsResponses."""
+    reached: int
+    """Every wanted entry up to this sequence is in this page or an earlier one."""
+    is_last: bool
+    """True if no more entries were there when the page was read."""
+
+
+def read_page(ledger: SqlLedger, after: int, wanted: Filter, last: int) -> EntryPage:
+    """Read the page after a sequence; `last` is a sequence that the ledger has reached. Raises LedgerError."""
+    entries = ledger.read_serialized(after, PAGE, wanted)
+    reached, is_last = entries[-1].sequence if entries else after, len(entries) < PAGE
+    return EntryPage([entry.message for entry in entries], max(reached, last) if is_last else reached, is_last)
 
 
 class Archive:
-    """The register at `where`, read by a process that is started when the first asks, and ends with this one."""
+    """The ledger at `where`, read by a process. The first call starts the process; it ends with its parent."""
 
     def __init__(self, where: Path | str) -> None:
         self._where = where
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="service archive")
         self._pipe: Connection[Any, Any] | None = None
 
-    async def read_run(self, after: int, limit: int, wanted: Filter) -> EntryRun:
-        """`sealing.read_run`. Raises LedgerError, also where the process died; the next call starts another."""
-        return await asyncio.get_running_loop().run_in_executor(self._asking, self._ask, after, limit, wanted)
+    async def read_page(self, after: int, wanted: Filter, last: int) -> EntryPage:
+        """`read_page`. Raises LedgerError also if the process died; the next call starts another process."""
+        return await asyncio.get_running_loop().run_in_executor(self._asking, self._ask, after, wanted, last)
 
     def close(self) -> None:
         """End the process once it has answered."""
         self._asking.submit(self._hang_up)
 
-    def _ask(self, *question: object) -> EntryRun:
-        """A pipe of our own, not a process pool: a pool waits for ever for a process that dies while it answers."""
-        self._pipe = self._pipe or self._started()
+    def _ask(self, *question: object) -> EntryPage:
+        """Ask over a pipe, not a process pool: a pool waits for ever for a process that dies while it answers."""
+        self._pipe = self._pipe or self._start()
         try:
             self._pipe.send(question)
-            answer: EntryRun | LedgerError = self._pipe.recv()
+            answer: EntryPage | LedgerError = self._pipe.recv()
         except (OSError, EOFError) as error:
             self._hang_up()
-            raise LedgerError("the process that reads for those who lag has died") from error
+            raise LedgerError("the process that reads for lagging watchers has died") from error
         if isinstance(answer, LedgerError):
             raise answer
         return answer
 
-    def _started(self) -> Connection[Any, Any]:
+    def _start(self) -> Connection[Any, Any]:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         context.Process(target=_answer, args=(self._where, theirs), daemon=True).start()
@@ -61,13 +84,13 @@ class Archive:
 
 
 def _answer(where: Path | str, pipe: Connection[Any, Any]) -> None:
-    """In the process: answer until the pipe is closed, which the end of the parent does as well."""
+    """Answer questions until the pipe is closed; it also closes when the parent ends. Runs in the process."""
     ledger = SqlLedger(where)
     while True:
         try:
             question = pipe.recv()
             try:
-                answer: EntryRun | LedgerError = read_run(ledger, *question)
+                answer: EntryPage | LedgerError = read_page(ledger, *question)
             except LedgerError as error:
                 answer = error
             pipe.send(answer)

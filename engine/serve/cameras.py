@@ -1,4 +1,4 @@
-"""The calls of the CameraService: orders to the fleet, checked and translated."""
+"""The calls of the CameraService: orders about cameras, checked and translated."""
 
 from __future__ import annotations
 
@@ -17,75 +17,57 @@ from engine import wire
 from engine.access import Scope
 from engine.config import CameraConfig, tomlfile
 from engine.errors import ConfigError, NoCamera
-from engine.ledger import CameraChange, CameraVersion
+from engine.ledger import CameraChange, CameraRecord, CameraState, CameraVersion
 from engine.serve import requests
 from engine.serve.interceptor import caller
-from engine.serve.status import BadRequest, Forbidden, NotThere, Unreadable
-from engine.site import Site
+from engine.serve.status import BadRequest, Forbidden, UnknownResource, Unreadable
 
 T = TypeVar("T")
 
 _URL = re.compile(r"rtsps?://(?:(?:\$\{\w+\}(?::\$\{\w+\})?)@)?[^@\s$]+")
-"""Secrets are ${NAME}s where user and password stand and nowhere else; which names, the fleet knows."""
-_STATES = {
-    "watched": pb.CAMERA_STATE_WATCHED,
-    "paused": pb.CAMERA_STATE_PAUSED,
-    "removed": pb.CAMERA_STATE_REMOVED,
-}
-
-
-class CameraRecordView(Protocol):
-    """A camera as it stands: `engine.fleet.CameraRecord`."""
-
-    @property
-    def version(self) -> CameraVersion: ...
-    @property
-    def config(self) -> CameraConfig: ...
-    @property
-    def site(self) -> Site: ...
-    @property
-    def site_text(self) -> str: ...
-    @property
-    def url(self) -> str: ...
+"""User and password are ${NAME}s, and no other part has any; the camera store checks the names."""
 
 
 class Cameras(Protocol):
-    """Who takes the orders: `engine.fleet.Fleet`. Every method blocks; any thread may call."""
+    """Carries out the orders: `engine.app.cameras.CameraManager`, which is above this package.
 
-    def all(self) -> Sequence[CameraRecordView]: ...
-    def get(self, name: str) -> CameraRecordView: ...
+    Every method blocks; any thread may call.
+    """
+
+    def all(self) -> Sequence[CameraRecord]: ...
+    def get(self, name: str) -> CameraRecord: ...
     def history(self, name: str) -> Sequence[CameraChange]: ...
     def add(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
-    ) -> tuple[CameraRecordView, list[str]]: ...
+    ) -> tuple[CameraRecord, list[str]]: ...
     def update_site(
         self, name: str, expected: int, by: str, site: str, still: bytes | None
-    ) -> tuple[CameraRecordView, list[str]]: ...
-    def pause(self, name: str, expected: int, by: str) -> CameraRecordView: ...
-    def resume(self, name: str, expected: int, by: str) -> CameraRecordView: ...
+    ) -> tuple[CameraRecord, list[str]]: ...
+    def pause(self, name: str, expected: int, by: str) -> CameraRecord: ...
+    def resume(self, name: str, expected: int, by: str) -> CameraRecord: ...
     def remove(self, name: str, expected: int, by: str) -> CameraVersion: ...
 
 
 class CameraServicer(pb_grpc.CameraServiceServicer):
-    """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
+    """One method per call; the contracts are in the .proto file, the permissions in `permissions`."""
 
     def __init__(self, cameras: Cameras, orders: Executor) -> None:
         self._cameras, self._orders = cameras, orders
 
     async def ListCameras(self, request: pb.ListCamerasRequest, context: Any) -> pb.ListCamerasResponse:  # noqa: N802
         records, scope = await asyncio.to_thread(self._cameras.all), caller().scope
-        return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_seen(record, scope)])
+        return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_visible(record, scope)])
 
     async def GetCamera(self, request: pb.GetCameraRequest, context: Any) -> pb.GetCameraResponse:  # noqa: N802
         name = requests.name(request.name, "name")
-        record = await asyncio.to_thread(self._seen, name, caller().scope)
+        record = await asyncio.to_thread(self._visible, name, caller().scope)
         history = await asyncio.to_thread(self._cameras.history, name)
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
         settings, who = _settings(request), caller()
 
-        def add() -> tuple[CameraRecordView, list[str]]:
+        def add() -> tuple[CameraRecord, list[str]]:
             _require_within(who.scope, request.name, request.site)
             still, probe = request.still or None, not request.untried
             return self._cameras.add(settings, request.site, still, who.name, probe=probe)
@@ -96,7 +78,7 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
     async def RemoveCamera(  # noqa: N802
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
-        return pb.RemoveCameraResponse(camera=_standing(await self._change(self._cameras.remove, request, mends=True)))
+        return pb.RemoveCameraResponse(camera=_brief(await self._change(self._cameras.remove, request, mends=True)))
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
         return pb.PauseCameraResponse(camera=_message(await self._change(self._cameras.pause, request)))
@@ -109,7 +91,7 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
     async def UpdateSite(self, request: pb.UpdateSiteRequest, context: Any) -> pb.UpdateSiteResponse:  # noqa: N802
         scope, site, still = caller().scope, request.site, request.still or None
 
-        def update(name: str, expected: int, by: str) -> tuple[CameraRecordView, list[str]]:
+        def update(name: str, expected: int, by: str) -> tuple[CameraRecord, list[str]]:
             _require_within(scope, name, site)
             return self._cameras.update_site(name, expected, by, site, still)
 
@@ -117,43 +99,43 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
         return pb.UpdateSiteResponse(camera=_message(record), warnings=warnings)
 
     async def _change(self, order: Callable[[str, int, str], T], request: Any, *, mends: bool = False) -> T:
-        """Carry out an order about a camera that the caller may see; no other order comes between look and deed.
+        """Carry out an order about a camera that the caller may see; no other order comes between check and change.
 
-        mends  it may be about a camera that cannot be read any more
+        `mends`: the order is also for a camera that cannot be read any more.
         """
         name, who = requests.name(request.name, "name"), caller()
 
         def change() -> T:
             with suppress(Unreadable) if mends else nullcontext():
-                self._seen(name, who.scope)
+                self._visible(name, who.scope)
             return order(name, request.version, who.name)
 
         return await self._do(change)
 
-    def _seen(self, name: str, scope: Scope) -> CameraRecordView:
-        """A camera within a scope. Raises NotThere, whether there is none or none that may be seen; Unreadable."""
+    def _visible(self, name: str, scope: Scope) -> CameraRecord:
+        """A camera within a scope. Raises UnknownResource if it does not exist or is out of scope; Unreadable."""
         try:
             record = self._cameras.get(name)
         except NoCamera:
-            raise _not_there(name) from None
+            raise _unknown_camera(name) from None
         except ConfigError as error:
             if scope.areas or not scope.allows_camera(name, ""):
-                raise _not_there(name) from error
+                raise _unknown_camera(name) from error
             raise Unreadable(f"camera {name!r}: {error}") from error
-        if not _is_seen(record, scope):
-            raise _not_there(name)
+        if not _is_visible(record, scope):
+            raise _unknown_camera(name)
         return record
 
     async def _do(self, order: Callable[[], T]) -> T:
-        """On the one thread for orders: they come one after the other, and no other call waits for them."""
+        """Run on the only thread for orders: they come one after the other, and no other call waits for them."""
         return await asyncio.get_running_loop().run_in_executor(self._orders, order)
 
 
-def _not_there(name: str) -> NotThere:
-    return NotThere("name", f"there is no camera {name!r}", "camera", name)
+def _unknown_camera(name: str) -> UnknownResource:
+    return UnknownResource("name", f"there is no camera {name!r}", "camera", name)
 
 
-def _is_seen(record: CameraRecordView, scope: Scope) -> bool:
+def _is_visible(record: CameraRecord, scope: Scope) -> bool:
     return scope.allows_camera(record.version.camera, record.site.place.area)
 
 
@@ -162,20 +144,20 @@ class _Place(msgspec.Struct, frozen=True):
 
 
 class _Placed(msgspec.Struct, frozen=True):
-    """What a scope asks of a site's text."""
+    """The part of a site file that a scope needs."""
 
     place: _Place = _Place()
 
 
 def _require_within(scope: Scope, name: str, site: str) -> None:
-    """Raises Forbidden for a camera that its orderer would not see, before anything is done; ConfigError."""
+    """Raises Forbidden for a site that would put the camera out of the caller's scope; ConfigError."""
     area = tomlfile.parse(site, _Placed, source=f"site of camera {name}").place.area
     if not scope.allows_camera(name, area):
-        raise Forbidden(f"camera {name!r} in the area {area!r} lies beyond what this credential is limited to")
+        raise Forbidden(f"camera {name!r} in the area {area!r} is out of the scope of this credential")
 
 
 def _settings(request: pb.AddCameraRequest) -> CameraConfig:
-    """The camera as its table in the configuration file would read. Raises BadRequest."""
+    """The settings, as a table of the configuration file gives them. Raises BadRequest."""
     hint = "must be rtsp:// or rtsps://, with ${NAME}s for user and password and nowhere else"
     requests.require(_URL.fullmatch(request.url) is not None, "url", hint)
     table: dict[str, object] = {"name": request.name, "url": request.url, "site": ""}
@@ -192,17 +174,17 @@ def _settings(request: pb.AddCameraRequest) -> CameraConfig:
         raise BadRequest(re.sub(r"[`\[].*", "", place) or "camera", what) from error
 
 
-def _message(record: CameraRecordView) -> pb.Camera:
-    message = _standing(record.version)
+def _message(record: CameraRecord) -> pb.Camera:
+    message = _brief(record.version)
     message.url, message.detect_fps = record.url, record.config.detect_fps
     message.place.CopyFrom(wire.place_to_message(record.site.place, record.site.name))
     return message
 
 
-def _standing(version: CameraVersion) -> pb.Camera:
-    """What is known of a camera without reading its settings and its site."""
+def _brief(version: CameraVersion) -> pb.Camera:
+    """The message of a camera whose settings and site need not be read."""
     message = pb.Camera(
-        name=version.camera, version=version.version, state=_STATES[version.state], changed_by=version.changed_by
+        name=version.camera, version=version.version, state=_state(version.state), changed_by=version.changed_by
     )
     if version.version:
         message.changed_at.CopyFrom(wire.timestamp(version.changed_s))
@@ -213,7 +195,11 @@ def _change(version: CameraChange) -> pb.CameraChange:
     return pb.CameraChange(
         version=version.version,
         change=version.change,
-        state=_STATES[version.state],
+        state=_state(version.state),
         changed_at=wire.timestamp(version.changed_s),
         changed_by=version.changed_by,
     )
+
+
+def _state(state: CameraState) -> pb.CameraState.ValueType:
+    return pb.CameraState.Value(f"CAMERA_STATE_{state.name}")

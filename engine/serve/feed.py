@@ -1,7 +1,7 @@
-"""The entries as watchers get them: read once, serialised once, shared by all.
+"""The entries for watchers: read once, serialized once, shared by all.
 
-Those that keep up are served from the tail, the newest entries in memory. One that lags reads pages of its own from the
-register; watchers that lag alike share them while they are being read.
+Watchers that keep up are served from the tail, the newest entries in memory. A watcher that lags gets pages from the
+ledger; watchers that lag alike share the pages.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -21,172 +20,149 @@ from typing import TypeVar
 import structlog
 
 from engine.errors import LedgerError
-from engine.ledger import EVERYTHING, Filter, SqlLedger
+from engine.ledger import EVERYTHING, Filter, SerializedEntry, SqlLedger
 from engine.metrics import Metrics
-from engine.serve.archive import Archive
-from engine.serve.serialized import SerializedEntry, read_run, seal
+from engine.serve.archive import PAGE, Archive, EntryPage, read_page
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
-PAGE = 256
-"""Entries that a lagging watcher holds in memory."""
-PAGES = 16
-PAGES_S = 5.0
-"""Pages that are kept for all lagging watchers together, so many and for so long: those who lag alike come soon."""
-TAIL = 1024
-TAIL_S = 600.0
-"""Newest entries that are kept for those that keep up, so many and of this time: retention removes older ones."""
+PAGES, PAGES_S = 16, 5.0
+"""Number and age of the pages kept for all lagging watchers: those that lag alike ask within moments."""
+TAIL, TAIL_S = 1024, 600.0
+"""Number and age of the entries in the tail; the age is limited because retention removes old cases."""
 FAR = 4096
-"""Who lags by more is read for in a process beside (`archive`)."""
+"""For a watcher that lags by more entries, another process reads (`Archive`)."""
 ASK_S = 0.5
 RETRY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """What follows a sequence."""
-
-    messages: Sequence[bytes]
-    """Serialised WatchViolationsResponses."""
-    reached: int
-    """Every wanted entry up to this sequence is in this page or an earlier one."""
-    whole: bool
-    """There was nothing more to be had when it was read."""
-
-
 class Feed:
-    """The register, followed. Lives on one event loop; the disk is read on `readers`."""
+    """Follows the ledger. Lives on one event loop; the disk is read on the threads of `readers`."""
 
     def __init__(self, ledger: SqlLedger, readers: Executor, metrics: Metrics) -> None:
         self.ended = False
         self.last = 0
-        """Sequence of the newest entry known."""
+        """Sequence of the newest known entry."""
+        self.watchers = 0
+        """Calls that watch now. The tail is kept only while there are any."""
         self._ledger = ledger
         self._archive = Archive(ledger.database.where)
         self._readers = readers
         self._metrics = metrics
-        self._changed, self._over = asyncio.Event(), asyncio.Event()
+        self._grown, self._over = asyncio.Event(), asyncio.Event()
         self._tail: deque[SerializedEntry] = deque(maxlen=TAIL)
         self._pages: dict[tuple[int, Filter], tuple[float, asyncio.Task[EntryPage]]] = {}
-        """Each with when its reading began."""
-        self.watchers = 0
+        """Each page with the time when its reading began."""
 
     async def follow(self) -> None:
-        """Ask the register until `end`; one that cannot be read is asked again.
+        """Follow the ledger until `end`; retry where it cannot be read.
 
-        Nothing unforeseen ends it either: those who watch would get heartbeats and no news for ever.
+        No unexpected error ends it either: watchers would get heartbeats and no entries for ever.
         """
         while not self.ended:
             try:
-                await self._take(await self.read(self._ledger.wait, self.last, ASK_S))
-                self._shorten()
+                await self._advance(await self.read(self._ledger.wait, self.last, ASK_S))
+                self._expire()
             except LedgerError as error:
                 log.error("ledger cannot be read", error=str(error))
                 await self.pause(RETRY_S)
             except Exception:
-                log.exception("the register could not be followed, going on")
+                log.exception("ledger could not be followed, going on")
                 await self.pause(RETRY_S)
 
     async def page(self, after: int, wanted: Filter) -> EntryPage:
-        """What follows `after`; of one that is read from the register, the next is read ahead. Raises LedgerError."""
-        if self._tail and after >= self._tail[0].notice.sequence - 1:
+        """The entries after `after`. A page from the ledger starts the reading of the next. Raises LedgerError."""
+        if self._tail and after >= self._tail[0].sequence - 1:
             return self._from_tail(after, wanted)
-        page = await asyncio.shield(self._reading(after, wanted))
-        if not page.whole:
-            self._reading(page.reached, wanted)
+        page = await asyncio.shield(self._from_ledger(after, wanted))
+        if not page.is_last:
+            self._from_ledger(page.reached, wanted)
         return page
 
     async def wait(self, after: int, timeout_s: float) -> None:
-        """Return when the register has grown beyond, when time is up, or after `end`."""
+        """Return when there is an entry after `after`, at the timeout, or after `end`."""
         if self.last > after or self.ended:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.last <= after and not self.ended:
-                    await self._changed.wait()
+                    await self._grown.wait()
 
     async def read(self, function: Callable[..., T], /, *arguments: object) -> T:
-        """Run what reads the disk beside the loop."""
+        """Run a function that blocks on the disk, on a reader thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, partial(function, *arguments))
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass, not beyond `end`."""
+        """Sleep, at most until `end`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._over.wait()
 
     def end(self) -> None:
-        """No more: whoever waits returns."""
+        """End `follow` and every `wait` and `pause`."""
         self.ended = True
         self._archive.close()
         self._over.set()
         self._wake()
 
-    async def _take(self, last: int) -> None:
+    async def _advance(self, last: int) -> None:
         if last == self.last:
             return
-        await self._lengthen(last)
+        await self._extend_tail(last)
         self.last = last
         self._metrics.ledger_sequence.set(last)
         self._wake()
 
-    async def _lengthen(self, last: int) -> None:
-        """Bring the tail up to `last`, where somebody watches; a gap makes it begin anew."""
-        newest = self._tail[-1].notice.sequence if self._tail else 0
+    async def _extend_tail(self, last: int) -> None:
+        """Bring the tail up to `last` if there are watchers; after a gap it begins anew."""
+        newest = self._tail[-1].sequence if self._tail else 0
         after = max(newest, last - TAIL)
         if not self.watchers or after > newest:
             self._tail.clear()
         if self.watchers:
-            self._tail.extend(await self.read(self._newest, after, last - after))
+            self._tail.extend(await self.read(self._ledger.read_serialized, after, last - after))
 
-    def _shorten(self) -> None:
-        """What is old is read from the register again, should anybody want it."""
-        while self._tail and self._tail[0].notice.recorded_s < time.time() - TAIL_S:
+    def _expire(self) -> None:
+        """Drop old entries and pages."""
+        while self._tail and self._tail[0].recorded_s < time.time() - TAIL_S:
             self._tail.popleft()
         for key, (begun_s, _) in list(self._pages.items()):
             if begun_s < time.monotonic() - PAGES_S:
                 del self._pages[key]
 
     def _from_tail(self, after: int, wanted: Filter) -> EntryPage:
-        skipped = bisect_right(self._tail, after, key=lambda entry: entry.notice.sequence)
-        looked_at = list(islice(self._tail, skipped, skipped + PAGE))
-        reached = looked_at[-1].notice.sequence if looked_at else after
-        if whole := reached >= self._tail[-1].notice.sequence:
+        skipped = bisect_right(self._tail, after, key=lambda entry: entry.sequence)
+        entries = list(islice(self._tail, skipped, skipped + PAGE))
+        reached = entries[-1].sequence if entries else after
+        if is_last := reached >= self._tail[-1].sequence:
             reached = max(reached, self.last)
-        found = looked_at if wanted == EVERYTHING else [entry for entry in looked_at if wanted.matches(entry.notice)]
-        return EntryPage([entry.message for entry in found], reached, whole)
+        found = entries if wanted == EVERYTHING else [entry for entry in entries if wanted.matches(entry)]
+        return EntryPage([entry.message for entry in found], reached, is_last)
 
-    def _reading(self, after: int, wanted: Filter) -> asyncio.Task[EntryPage]:
-        """A page that is being read, or was read a moment ago: those who lag alike share it."""
+    def _from_ledger(self, after: int, wanted: Filter) -> asyncio.Task[EntryPage]:
+        """The page, possibly one that another watcher asked for a moment ago."""
         key = (after, wanted)
         if (known := self._pages.get(key)) is not None:
             return known[1]
-        task = asyncio.create_task(self._from_ledger(after, wanted))
+        task = asyncio.create_task(self._read_page(after, wanted))
         self._pages[key] = time.monotonic(), task
-        task.add_done_callback(partial(self._keep_if_lasting, key))
+        task.add_done_callback(partial(self._drop_if_passing, key))
         if len(self._pages) > PAGES:
             del self._pages[next(iter(self._pages))]
         return task
 
-    def _keep_if_lasting(self, key: tuple[int, Filter], task: asyncio.Task[EntryPage]) -> None:
-        """What follows the end of the register will be another page soon."""
-        if task.cancelled() or task.exception() is not None or task.result().whole:
+    def _drop_if_passing(self, key: tuple[int, Filter], task: asyncio.Task[EntryPage]) -> None:
+        """A failed page is read again; the last page of the ledger changes with the next append."""
+        if task.cancelled() or task.exception() is not None or task.result().is_last:
             self._pages.pop(key, None)
 
-    async def _from_ledger(self, after: int, wanted: Filter) -> EntryPage:
-        last = self.last
-        if last - after > FAR:
-            run = await self._archive.read_run(after, PAGE, wanted)
-        else:
-            run = await self.read(read_run, self._ledger, after, PAGE, wanted)
-        whole = len(run.messages) < PAGE
-        return EntryPage(run.messages, max(after, last, run.last) if whole else run.last, whole)
-
-    def _newest(self, after: int, limit: int) -> Sequence[SerializedEntry]:
-        return [seal(notice) for notice in self._ledger.notices(after, limit)]
+    async def _read_page(self, after: int, wanted: Filter) -> EntryPage:
+        if self.last - after > FAR:
+            return await self._archive.read_page(after, wanted, self.last)
+        return await self.read(read_page, self._ledger, after, wanted, self.last)
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._grown.set()
+        self._grown = asyncio.Event()

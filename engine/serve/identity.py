@@ -1,4 +1,4 @@
-"""Who calls: by bearer token, by client certificate, or from this machine while no security is configured."""
+"""Identifies callers: by bearer token, by client certificate, or by this machine while no security is configured."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from engine.serve.status import Unauthenticated
 log = structlog.get_logger()
 
 LOOPBACK = Caller("loopback", Role.ADMIN, credential="loopback")
-HERE = ("ipv4:127.", "ipv6:%5B::1%5D", "ipv6:[::1]", "unix:")
-"""How gRPC begins the name of a peer on this machine."""
+LOCAL_PEERS = ("ipv4:127.", "ipv6:%5B::1%5D", "ipv6:[::1]", "unix:")
+"""Beginnings of gRPC's name for a peer on this machine."""
 
 
 class CallerDirectory:
-    """The credentials as they stand, in memory: whoever calls is known without a look at the disk. For one thread."""
+    """The credentials in memory: a caller is identified without reading the disk. For one thread."""
 
     def __init__(self, *, encrypted: bool) -> None:
         self._encrypted = encrypted
@@ -31,28 +31,28 @@ class CallerDirectory:
         self._certificates: Mapping[str, Token] = {}
         self._open: bool | None = None
 
-    def know(self, tokens: Sequence[Token]) -> None:
-        """These are the credentials from now on."""
+    def update(self, tokens: Sequence[Token]) -> None:
+        """Replace all credentials."""
         self._tokens = {token.id: token for token in tokens}
         valid = [token for token in tokens if token.is_valid(time.time())]
         self._certificates = {token.name: token for token in valid if token.is_certificate}
         was_open, self._open = self._open, not tokens and not self._encrypted
         if self._open and not was_open:
-            log.warning("no security is configured: whoever calls from this machine is admin, nobody else may call")
+            log.warning("no security is configured: every caller on this machine is admin, other machines may not call")
 
     def caller(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
-        """Whoever makes a call; raises Unauthenticated, never saying what of a credential was wrong."""
+        """The caller of a call. Raises Unauthenticated, whose message never says what was wrong with a credential."""
         bearer = _bearer(context)
         if bearer is not None:
             return self._by_token(bearer)
         if (certificate := _certificate(context)) is not None:
             return self._by_certificate(*certificate)
-        if self._open and context.peer().startswith(HERE):
+        if self._open and context.peer().startswith(LOCAL_PEERS):
             return LOOPBACK
         raise Unauthenticated("no credential: send `authorization: Bearer TOKEN`, or a client certificate")
 
     def require_valid(self, caller: Caller) -> None:
-        """Is a caller that was let in still welcome? For calls that go on for long. Raises Unauthenticated."""
+        """Raises Unauthenticated if the credential of an admitted caller has ended; for calls that last."""
         kind, _, token_id = caller.credential.partition(" ")
         token = self._tokens.get(token_id)
         known = self._open if kind == "loopback" else token is not None and token.is_valid(time.time())
@@ -69,13 +69,15 @@ class CallerDirectory:
     def _by_certificate(self, name: str, expires_s: float) -> Caller:
         token = self._certificates.get(name)
         if token is None or not token.is_valid(time.time()):
-            raise Unauthenticated(f"the certificate of {name!r} stands for no role: `qyran token new --certificate`")
+            raise Unauthenticated(f"the certificate of {name!r} has no role: `qyran token new --certificate`")
         return _caller(token, "certificate", expires_s)
 
 
 def _caller(token: Token, kind: str, expires_s: float) -> Caller:
     ends_s = min(expires_s, token.expires_s if token.expires_s is not None else float("inf"))
-    return Caller(token.name, token.role, token.scope, f"{kind} {token.id}", ends_s)
+    return Caller(
+        name=token.name, role=token.role, scope=token.scope, credential=f"{kind} {token.id}", expires_s=ends_s
+    )
 
 
 def _bearer(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
@@ -87,7 +89,7 @@ def _bearer(context: grpc.aio.ServicerContext[Any, Any]) -> str | None:
 
 
 def _certificate(context: grpc.aio.ServicerContext[Any, Any]) -> tuple[str, float] | None:
-    """Common name and end of the client's certificate, which the handshake has verified; None without one."""
+    """Common name and end of the client's certificate, which the handshake has verified; None without certificate."""
     found = context.auth_context()
     pem, names = list(found.get("x509_pem_cert", ())), list(found.get("x509_common_name", ()))
     if not pem or not names:

@@ -1,17 +1,19 @@
-"""Every call of every service comes in through here: who calls, may they, how often, how long; and what went wrong.
+"""The access interceptor: every call of every service passes here. It identifies the caller, checks the permission and
+the limits, writes the audit log, and turns errors into statuses.
 
-A servicer behind it checks its request, answers or raises; `caller()` says who asks. It needs no `context`, knows no
-status codes, and may answer with bytes that are serialised already.
+A servicer behind it checks its request, answers or raises; `caller()` is the caller. It needs no `context`, knows no
+status codes, and may answer with bytes that are serialized already.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack, aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,11 +22,20 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from engine.access import AuditLog, Caller, Role, Scope
+from engine.config import LimitsConfig
 from engine.metrics import Metrics
 from engine.serve.identity import CallerDirectory
-from engine.serve.limits import RateLimits
-from engine.serve.permissions import MATRIX, Permission
-from engine.serve.status import TOLD, BadRequest, Forbidden, TooLarge, TooLate, TooMany, Unauthenticated, abort
+from engine.serve.permissions import PERMISSIONS, Permission
+from engine.serve.status import (
+    ABORTING,
+    BadRequest,
+    CallTimedOut,
+    Forbidden,
+    RequestTooLarge,
+    TooManyCalls,
+    Unauthenticated,
+    abort,
+)
 
 log = structlog.get_logger()
 
@@ -33,89 +44,97 @@ Answer = Callable[[Any, Context], Any]
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 SUBJECT_LENGTH = 600
-"""What goes into the audit log of what a request says it is about."""
-NOBODY = Permission(frozenset())
-"""Of a call that is not in the table."""
+"""Length of a request's subject in the audit log."""
+CALLERS = 4096
+"""Callers in a table of buckets; the one not seen for longest is dropped, which costs it nothing."""
+NO_ROLE = Permission(frozenset())
+"""Permission of a call that is not in the table."""
 
 
 def caller() -> Caller:
-    """Who makes the call that is being answered."""
+    """The caller of the call that is being answered."""
     return _CALLER.get()
 
 
-@dataclass(frozen=True, slots=True)
-class CallerGate:
-    """What it takes to let a call in."""
+class Buckets:
+    """A token bucket per caller: `burst` calls at once, `per_s` in the long run. For one thread."""
 
-    directory: CallerDirectory
-    limits: RateLimits
-    audit: AuditLog
-    metrics: Metrics
-    writers: Executor
-    """Where the audit log is written."""
+    def __init__(self, per_s: float, burst: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._burst, self._clock = per_s, burst, clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    async def admit(self, method: str, rule: Permission, context: Context) -> Caller:
-        """Who calls, if they may. Raises Refusal."""
+    def take(self, caller: str) -> None:
+        """Take one token. Raises TooManyCalls, with the time until the next one, if there is no token."""
+        now_s = self._clock()
+        left, at_s = self._left.pop(caller, (float(self._burst), now_s))
+        left = min(self._burst, left + (now_s - at_s) * self._per_s)
+        self._left[caller] = (max(left - 1, 0.0) if left >= 1 else left, now_s)
+        if len(self._left) > CALLERS:
+            self._left.popitem(last=False)
+        if left < 1:
+            raise TooManyCalls(f"{caller}: more than {self._per_s:g} calls a second", (1 - left) / self._per_s)
+
+
+class RateLimits:
+    """The limits of a service. For one thread."""
+
+    def __init__(self, config: LimitsConfig) -> None:
+        self._config = config
+        self.calls = Buckets(config.calls_per_s, config.burst)
+        self.failures = Buckets(config.failures_per_s, config.failures_burst)
+        """By address, for callers without a valid credential: guessing is slow, and the log stays readable."""
+        self._streams: Counter[str] = Counter()
+
+    @contextmanager
+    def stream(self, caller: str) -> Iterator[None]:
+        """Count one more stream of a caller while the context lasts. Raises TooManyCalls."""
+        if self._streams[caller] >= self._config.streams:
+            raise TooManyCalls(f"{caller}: more than {self._config.streams} streams at once")
+        self._streams[caller] += 1
         try:
-            found = self.directory.caller(context)
-        except Unauthenticated:
-            if rule.public:
-                return _stranger(context)
-            self.metrics.auth_failures.inc()
-            self.limits.failures.take(_address(context.peer()))
-            log.warning("call refused: no valid credential", call=method, peer=context.peer())
-            raise
-        if found.role not in rule.roles:
-            self.metrics.auth_failures.inc()
-            log.warning("call refused: not for this role", call=method, peer=context.peer(), who=found.name)
-            raise Forbidden(f"role {found.role.value} may not call {method.rpartition('/')[2]}")
-        return found
-
-    async def note(self, who: Caller, method: str, subject: str, context: Context) -> None:
-        """Write the call down before it is answered; raises AuditError where that is not possible."""
-        write = partial(
-            self.audit.write,
-            who=who.name,
-            role=who.role.value,
-            credential=who.credential,
-            peer=context.peer(),
-            call=method.rpartition("/")[2],
-            subject=subject[:SUBJECT_LENGTH],
-        )
-        await asyncio.get_running_loop().run_in_executor(self.writers, write)
+            yield
+        finally:
+            self._streams[caller] -= 1
+            if not self._streams[caller]:
+                del self._streams[caller]
 
 
-class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic when it runs
-    """Puts the gate in front of every servicer."""
+class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
+    """Wraps the handler of every call. Lives on the event loop of the server."""
 
-    def __init__(self, gate: CallerGate) -> None:
-        self._gate = gate
+    def __init__(
+        self, directory: CallerDirectory, limits: LimitsConfig, audit: AuditLog, metrics: Metrics, writers: Executor
+    ) -> None:
+        """`writers` are the threads that write the audit log."""
+        self._directory, self._limits, self._audit = directory, RateLimits(limits), audit
+        self._metrics, self._writers = metrics, writers
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
         call: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
+        """See `grpc.aio.ServerInterceptor`."""
         handler = await continuation(call)
-        return handler and self._guarded(call.method, handler)
+        return handler and self._wrap(call.method, handler)
 
-    def _guarded(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
-        """To gRPC every request is a stream: then it reads none before the handler asks for it, who lets in first."""
-        rule = MATRIX.get(method, NOBODY)
+    def _wrap(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        """To gRPC every request is a stream: so it reads no request before the caller is admitted."""
+        permission = PERMISSIONS.get(method, NO_ROLE)
         forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         form = next(form for form in forms if getattr(handler, form))
-        read = partial(_only if form.startswith("unary") else _all, rule, handler.request_deserializer)
-        answer = partial(self._answer, method, rule, read, getattr(handler, form), streams=form != "unary_unary")
+        read = partial(_only if form.startswith("unary") else _all, permission, handler.request_deserializer)
+        answer = partial(self._answer, method, permission, read, getattr(handler, form), streams=form != "unary_unary")
         make = getattr(grpc, f"stream_{form.rpartition('_')[2]}_rpc_method_handler")
-        made: grpc.RpcMethodHandler[Any, Any] = make(
+        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
             _coroutine(answer), None, _pass_through(handler.response_serializer)
         )
-        return made
+        return wrapped
 
     async def _answer(
         self,
         method: str,
-        rule: Permission,
+        permission: Permission,
         read: Callable[[AsyncIterator[bytes]], Awaitable[Any]],
         answer: Answer,
         contents: AsyncIterator[bytes],
@@ -124,21 +143,21 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         streams: bool,
     ) -> Any:
         try:
-            async with self._admitted(method, rule, context, streams=streams) as who:
+            async with self._admitted(method, permission, context, streams=streams) as who:
                 request = await read(contents)
-                if rule.subject is not None:
-                    await self._gate.note(who, method, rule.subject(request), context)
-                made = answer(request, context)
-                if not hasattr(made, "__aiter__"):
-                    return await made
-                async with aclosing(made):
-                    async for response in made:
+                if permission.subject is not None:
+                    await self._write_audit(who, method, permission.subject(request), context)
+                answered = answer(request, context)
+                if not hasattr(answered, "__aiter__"):
+                    return await answered
+                async with aclosing(answered):
+                    async for response in answered:
                         await context.write(response)
         except TimeoutError:
-            await abort(context, TooLate(f"the service gives a call {rule.most_s:g} s"))
-        except TOLD as error:
-            if isinstance(error, TooMany):
-                self._gate.metrics.rate_limited.inc()
+            await abort(context, CallTimedOut(f"the service gives a call {permission.limit_s:g} s"))
+        except ABORTING as error:
+            if isinstance(error, TooManyCalls):
+                self._metrics.rate_limited.inc()
             await abort(context, error)
         except grpc.aio.AbortError:
             raise
@@ -147,59 +166,94 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         except Exception:
             if context.done():  # the client has gone in the middle of a message
                 return None
-            log.exception("a call failed in a way that nobody foresaw", call=method)
+            log.exception("a call failed unexpectedly", call=method)
             await context.abort(grpc.StatusCode.INTERNAL, "the service failed; its log says how")
         return None
 
     @asynccontextmanager
     async def _admitted(
-        self, method: str, rule: Permission, context: Context, *, streams: bool
+        self, method: str, permission: Permission, context: Context, *, streams: bool
     ) -> AsyncIterator[Caller]:
-        who = await self._gate.admit(method, rule, context)
+        """The caller, within its limits and the time limit of the call. Raises Refusal."""
+        who = self._admit(method, permission, context)
         with ExitStack() as stack:
-            self._gate.limits.calls.take(who.credential or who.name)
+            self._limits.calls.take(who.credential or who.name)
             if streams:
-                stack.enter_context(self._gate.limits.stream(who.credential or who.name))
+                stack.enter_context(self._limits.stream(who.credential or who.name))
             token = _CALLER.set(who)
             stack.callback(_CALLER.reset, token)
-            async with asyncio.timeout(rule.most_s):
+            async with asyncio.timeout(permission.limit_s):
                 yield who
 
+    def _admit(self, method: str, permission: Permission, context: Context) -> Caller:
+        """The caller, if it has the permission. Raises Refusal."""
+        try:
+            found = self._directory.caller(context)
+        except Unauthenticated:
+            if permission.public:
+                return _anonymous(context)
+            self._metrics.auth_failures.inc()
+            self._limits.failures.take(_address(context.peer()))
+            log.warning("call refused: no valid credential", call=method, peer=context.peer())
+            raise
+        if found.role not in permission.roles:
+            self._metrics.auth_failures.inc()
+            log.warning("call refused: not for this role", call=method, peer=context.peer(), who=found.name)
+            raise Forbidden(f"role {found.role.value} may not call {method.rpartition('/')[2]}")
+        return found
 
-async def _only(rule: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> Any:
-    """The one request of a call."""
-    async with aclosing(_each(rule, parse, contents)) as requests:
+    async def _write_audit(self, who: Caller, method: str, subject: str, context: Context) -> None:
+        """Write the call into the audit log before it is answered. Raises AuditError."""
+        write = partial(
+            self._audit.write,
+            who=who.name,
+            role=who.role.value,
+            credential=who.credential,
+            peer=context.peer(),
+            call=method.rpartition("/")[2],
+            subject=subject[:SUBJECT_LENGTH],
+        )
+        await asyncio.get_running_loop().run_in_executor(self._writers, write)
+
+
+async def _only(permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> Any:
+    """The only request of a call."""
+    async with aclosing(_each(permission, parse, contents)) as requests:
         async for request in requests:
             return request
-    raise BadRequest("request", "none has come")
+    raise BadRequest("request", "is missing")
 
 
-async def _all(rule: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    """The requests of a call that has many, as they come."""
-    return _each(rule, parse, contents)
+async def _all(
+    permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]
+) -> AsyncIterator[Any]:
+    """The requests of a call with a request stream."""
+    return _each(permission, parse, contents)
 
 
-async def _each(rule: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> AsyncGenerator[Any]:
-    """Requests, none larger than the rule allows.
+async def _each(
+    permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]
+) -> AsyncGenerator[Any]:
+    """The requests, parsed. Raises RequestTooLarge, and BadRequest for bytes that do not parse.
 
-    gRPC itself would say UNKNOWN to one that is none, and log it as an error of the service.
+    gRPC itself would answer UNKNOWN to such bytes and log an error of the service.
     """
     async for content in contents:
-        _require_small(rule, len(content))
+        _require_small(permission, len(content))
         try:
             request = parse(content)
         except DecodeError as error:
-            raise BadRequest("request", f"is no message of this call: {error}") from error
+            raise BadRequest("request", f"is not a message of this call: {error}") from error
         yield request
 
 
-def _require_small(rule: Permission, size: int) -> None:
-    if size > rule.most_bytes:
-        raise TooLarge(f"the request has {size} bytes, {rule.most_bytes} are the most")
+def _require_small(permission: Permission, size: int) -> None:
+    if size > permission.limit_bytes:
+        raise RequestTooLarge(f"the request has {size} bytes, the limit is {permission.limit_bytes}")
 
 
-def _stranger(context: Context) -> Caller:
-    """Whoever calls what everybody may."""
+def _anonymous(context: Context) -> Caller:
+    """The caller of a public call, without a credential."""
     return Caller(_address(context.peer()), Role.VIEWER, Scope(("-",)), "")
 
 
@@ -209,7 +263,7 @@ def _address(peer: str) -> str:
 
 
 def _coroutine(answer: Callable[..., Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
-    """gRPC asks functions, not partials, what they are."""
+    """gRPC looks whether a handler is a coroutine function, which a partial is not."""
 
     async def answered(request: Any, context: Context) -> Any:
         return await answer(request, context)
@@ -217,10 +271,10 @@ def _coroutine(answer: Callable[..., Awaitable[Any]]) -> Callable[[Any, Context]
     return answered
 
 
-def _pass_through(serialise: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
-    """What is bytes already goes out as it is: an entry is serialised once for all that watch."""
+def _pass_through(serialize: Callable[[Any], bytes] | None) -> Callable[[Any], bytes]:
+    """Bytes go out as they are: an entry is serialized once for all watchers."""
 
-    def serialised(message: Any) -> bytes:
-        return message if isinstance(message, bytes) or serialise is None else serialise(message)
+    def serialized(message: Any) -> bytes:
+        return message if isinstance(message, bytes) or serialize is None else serialize(message)
 
-    return serialised
+    return serialized

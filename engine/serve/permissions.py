@@ -1,6 +1,6 @@
-"""Which role may make which call: the one table, and what else is to be known of a call before it is let in.
+"""The permissions: which role may make which call, with the limits of the call.
 
-A call that is not in it is refused; a test holds it to every service of `proto/`.
+A call that is not in the table is refused; a test compares the table with every service of `proto/`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ KB, MB = 1024, 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What is to be known of a call."""
+    """Permission and limits of a call."""
 
     roles: frozenset[Role]
     subject: Callable[[Any], str] | None = None
-    """What a request is about, for the audit log; None: the call is not in it."""
-    most_s: float | None = 30.0
-    """The service ends the call after this long, whatever deadline the caller gave; None: it may go on for ever."""
-    most_bytes: int = 64 * KB
-    """Size of a request."""
+    """The subject of a request, for the audit log; None: the call is not logged there."""
+    limit_s: float | None = 30.0
+    """The service ends the call after this time, whatever deadline the caller gave; None: no limit."""
+    limit_bytes: int = 64 * KB
+    """Largest request."""
     public: bool = False
-    """Needs no credential: says nothing about anybody."""
+    """True: needs no credential, because it reveals no data."""
 
 
 def _case(request: Any) -> str:
@@ -52,27 +52,27 @@ _CASES, _CAMERAS = "/qyran.v1.ViolationService/", "/qyran.v1.CameraService/"
 _SIGNALS = "/qyran.v1.SignalService/"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"
 
-MATRIX: dict[str, Permission] = {
-    _CASES + "WatchViolations": Permission(READERS, most_s=None),
+PERMISSIONS: dict[str, Permission] = {
+    _CASES + "WatchViolations": Permission(READERS, limit_s=None),
     _CASES + "Acknowledge": Permission(frozenset({REGISTER, ADMIN}), _consumer),
     _CASES + "GetCase": Permission(READERS),
     _CASES + "ListCases": Permission(READERS),
-    _CASES + "GetEvidence": Permission(READERS, _file, most_s=600.0),
+    _CASES + "GetEvidence": Permission(READERS, _file, limit_s=600.0),
     _CASES + "ReportDisposition": Permission(frozenset({REGISTER, ADMIN}), _case),
     _CASES + "ReviewCase": Permission(frozenset({OFFICER, ADMIN}), _case),
     _CAMERAS + "ListCameras": Permission(frozenset({VIEWER, OFFICER, ADMIN})),
     _CAMERAS + "GetCamera": Permission(frozenset({VIEWER, OFFICER, ADMIN})),
-    _CAMERAS + "AddCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
-    _CAMERAS + "RemoveCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
-    _CAMERAS + "PauseCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
-    _CAMERAS + "ResumeCamera": Permission(frozenset({ADMIN}), _camera, most_s=60.0),
-    _CAMERAS + "UpdateSite": Permission(frozenset({ADMIN}), _camera, most_s=60.0, most_bytes=4 * MB),
-    _SIGNALS + "ReportSignalPhases": Permission(frozenset({CONTROLLER, ADMIN}), most_s=None),
+    _CAMERAS + "AddCamera": Permission(frozenset({ADMIN}), _camera, limit_s=60.0, limit_bytes=4 * MB),
+    _CAMERAS + "RemoveCamera": Permission(frozenset({ADMIN}), _camera, limit_s=60.0),
+    _CAMERAS + "PauseCamera": Permission(frozenset({ADMIN}), _camera, limit_s=60.0),
+    _CAMERAS + "ResumeCamera": Permission(frozenset({ADMIN}), _camera, limit_s=60.0),
+    _CAMERAS + "UpdateSite": Permission(frozenset({ADMIN}), _camera, limit_s=60.0, limit_bytes=4 * MB),
+    _SIGNALS + "ReportSignalPhases": Permission(frozenset({CONTROLLER, ADMIN}), limit_s=None),
     _SIGNALS + "GetSignalController": Permission(frozenset({CONTROLLER, VIEWER, OFFICER, ADMIN})),
     "/grpc.health.v1.Health/Check": Permission(ANYBODY, public=True),
     "/grpc.health.v1.Health/List": Permission(ANYBODY, public=True),
-    "/grpc.health.v1.Health/Watch": Permission(ANYBODY, public=True, most_s=None),
-    _REFLECTION + "ServerReflectionInfo": Permission(ANYBODY, most_s=None),
+    "/grpc.health.v1.Health/Watch": Permission(ANYBODY, public=True, limit_s=None),
+    _REFLECTION + "ServerReflectionInfo": Permission(ANYBODY, limit_s=None),
 }
-ELSEWHERE = frozenset({"qyran.v1.RegisterService", "qyran.v1.VehicleRegistryService"})
-"""Services that others offer and this one calls."""
+CALLED_SERVICES = frozenset({"qyran.v1.RegisterService", "qyran.v1.VehicleRegistryService"})
+"""Services of other systems, which Qyran calls."""

@@ -1,4 +1,4 @@
-"""The calls of the SignalService: reports of controllers, checked and put into the phase store."""
+"""The calls of the SignalService: reports of traffic-light controllers, checked and put into the signal book."""
 
 from __future__ import annotations
 
@@ -15,82 +15,82 @@ from engine import wire
 from engine.access import Caller, Scope
 from engine.serve import requests
 from engine.serve.interceptor import caller
-from engine.serve.status import NotThere
+from engine.serve.status import UnknownResource
 from engine.signals import Change, Controller, Report, SignalBook
 from engine.types import Phase
 
 log = structlog.get_logger()
 
 AHEAD_S = 2.0
-"""A controller's clock may be so far ahead of this host's; further, and it is not UTC."""
+"""Limit of a controller's clock ahead of this host's clock. A clock beyond it is not UTC."""
 CHANGES = 512
-"""Changes of one report."""
+"""Limit of changes in a report."""
 
 
 class SignalServicer(pb_grpc.SignalServiceServicer):
-    """One method a call; the contract of each is in the .proto file, who may make it in `matrix`."""
+    """One method per call; the contracts are in the .proto file, the permissions in `permissions`."""
 
     def __init__(self, signals: SignalBook, require_valid: Callable[[Caller], None]) -> None:
-        """`require_valid` raises when a caller that was let in is not welcome any more."""
+        """`require_valid` raises when the credential of an admitted caller has ended."""
         self._signals = signals
         self._require_valid = require_valid
 
     async def ReportSignalPhases(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[pb.ReportSignalPhasesRequest], context: Any
     ) -> pb.ReportSignalPhasesResponse:
-        told = pb.ReportSignalPhasesResponse()
-        log.info("controllers report", who=caller().name)
+        response = pb.ReportSignalPhasesResponse()
+        log.info("a controller reports", who=caller().name)
         async for request in request_iterator:
             self._require_valid(caller())
             controller = self._controller(request.controller)
             if self._signals.report(_report(request)):
-                told.accepted += 1
+                response.accepted += 1
             else:
-                told.repeated += 1
-            told.last_sequence = controller.last_sequence
-        return told
+                response.repeated += 1
+            response.last_sequence = controller.last_sequence
+        return response
 
     async def GetSignalController(  # noqa: N802
         self, request: pb.GetSignalControllerRequest, context: Any
     ) -> pb.GetSignalControllerResponse:
         controller = self._controller(request.controller)
-        told = pb.GetSignalControllerResponse(last_sequence=controller.last_sequence)
+        response = pb.GetSignalControllerResponse(last_sequence=controller.last_sequence)
         if math.isfinite(controller.reported_s):
-            told.reported_at.CopyFrom(wire.timestamp(controller.reported_s))
-        return told
+            response.reported_at.CopyFrom(wire.timestamp(controller.reported_s))
+        return response
 
     def _controller(self, name: str) -> Controller:
         controller = self._signals.controllers.get(requests.name(name, "controller"))
         if controller is None or not self._is_within(caller().scope, name):
-            raise NotThere("controller", f"no site names a controller {name!r}", "controller", name)
+            raise UnknownResource("controller", f"no site names a controller {name!r}", "controller", name)
         return controller
 
     def _is_within(self, scope: Scope, name: str) -> bool:
-        """A scope that is limited to cameras or areas holds the controllers that nobody beyond it goes by."""
+        """True if the scope is not limited to cameras or areas, or includes every camera that uses the controller."""
         if not (scope.cameras or scope.areas):
             return True
-        believers = self._signals.believers(name)
-        return bool(believers) and all(scope.allows_camera(camera, area) for camera, area in believers)
+        cameras = self._signals.believers(name)
+        return bool(cameras) and all(scope.allows_camera(camera, area) for camera, area in cameras)
 
 
 def _report(request: pb.ReportSignalPhasesRequest) -> Report:
-    """The report in the engine's terms. Raises BadRequest or SignalError."""
+    """The report as a record. Raises BadRequest or SignalError."""
     reported_s = _time(request, "reported_at", "reported_at")
     ahead_s = reported_s - time.time()
     requests.require(ahead_s <= AHEAD_S, "reported_at", f"is {ahead_s:.1f} s ahead of this host's clock")
-    requests.require(len(request.changes) <= CHANGES, "changes", f"must be {CHANGES} at the most")
+    requests.require(len(request.changes) <= CHANGES, "changes", f"must be at most {CHANGES}")
     changes = tuple(_change(change, f"changes[{row}]") for row, change in enumerate(request.changes))
     return Report(request.controller, request.sequence, reported_s, changes)
 
 
 def _change(change: pb.PhaseChange, field: str) -> Change:
-    requests.require(change.phase in _KNOWN, f"{field}.phase", f"there is no phase {change.phase}")
+    requests.require(change.phase in _PHASES, f"{field}.phase", f"there is no phase {change.phase}")
     group = requests.name(change.group, f"{field}.group")
     return Change(group, Phase(change.phase), _time(change, "began_at", f"{field}.began_at"))
 
 
-_KNOWN = frozenset(map(int, Phase)) - {0}
-"""The protocol counts the phases as `types.Phase` does."""
+_PHASES = frozenset(map(int, Phase)) - {0}
+"""The protocol uses the numbers of `types.Phase`."""
 
 
 def _time(message: Any, attribute: str, field: str) -> float:

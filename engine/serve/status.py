@@ -1,4 +1,4 @@
-"""What goes wrong in a call as the status that the contract gives it, with google.rpc's details for programs."""
+"""Errors as statuses of gRPC, as the contract defines them, with the details of google.rpc for programs."""
 
 from __future__ import annotations
 
@@ -37,26 +37,28 @@ Code = grpc.StatusCode
 DOMAIN = "qyran"
 DETAILS_KEY = "grpc-status-details-bin"
 RETRY_S = 1.0
-LONGEST = 500
-"""Characters of a message: it stands in the trailers twice, for which clients take 8 KiB."""
+MESSAGE_LENGTH = 500
+"""The message is in the trailers twice, and clients accept 8 KiB of trailers."""
 
 
 class Refusal(Exception):
-    """A call that is not done. What is raised from here is `told` to the caller, up to LONGEST."""
+    """A call that the service refuses. The caller gets the message, up to MESSAGE_LENGTH."""
 
     code = Code.UNKNOWN
     reason = "UNKNOWN"
 
     def details(self) -> Sequence[Message]:
-        """What programs are told besides the reason."""
+        """Details for programs, besides the reason."""
         return ()
 
     def metadata(self) -> Mapping[str, str]:
-        """What the reason speaks of, by name."""
+        """Values of the reason, by name."""
         return {}
 
 
 class BadRequest(Refusal):
+    """A field of the request is wrong."""
+
     code, reason = Code.INVALID_ARGUMENT, "BAD_REQUEST"
 
     def __init__(self, field: str, what: str) -> None:
@@ -68,8 +70,8 @@ class BadRequest(Refusal):
         return [details.BadRequest(field_violations=[broken])]
 
 
-class NotThere(Refusal):
-    """No such thing, or none that the caller may see."""
+class UnknownResource(Refusal):
+    """The thing does not exist, or the caller may not see it."""
 
     code, reason = Code.NOT_FOUND, "NOT_FOUND"
 
@@ -82,13 +84,13 @@ class NotThere(Refusal):
 
 
 class Unreadable(Refusal):
-    """A camera on record or in the configuration that cannot be read any more: the operator's to mend."""
+    """The settings or the site of a camera cannot be read; the operator must mend them."""
 
     code, reason = Code.FAILED_PRECONDITION, "UNREADABLE"
 
 
-class Elsewhere(Refusal):
-    """Evidence that another recording system of the same register has: to ask again here is of no use."""
+class EvidenceElsewhere(Refusal):
+    """Another recording system of the same ledger has the evidence; asking here again does not help."""
 
     code, reason = Code.FAILED_PRECONDITION, "EVIDENCE_ELSEWHERE"
 
@@ -101,13 +103,13 @@ class Elsewhere(Refusal):
 
 
 class BeyondEnd(Refusal):
-    """A sequence or an offset that is not reached."""
+    """A sequence or an offset beyond the end."""
 
     code, reason = Code.OUT_OF_RANGE, "BEYOND_THE_END"
 
 
-class Stopping(Refusal):
-    """The service ends; the client may come back."""
+class ServiceStops(Refusal):
+    """The service ends; the client may retry."""
 
     code, reason = Code.UNAVAILABLE, "STOPPING"
 
@@ -116,14 +118,20 @@ class Stopping(Refusal):
 
 
 class Unauthenticated(Refusal):
+    """The call has no valid credential."""
+
     code, reason = Code.UNAUTHENTICATED, "UNAUTHENTICATED"
 
 
 class Forbidden(Refusal):
+    """The caller's role or scope does not allow the call."""
+
     code, reason = Code.PERMISSION_DENIED, "FORBIDDEN"
 
 
-class TooMany(Refusal):
+class TooManyCalls(Refusal):
+    """The caller is beyond its rate or its number of streams; `retry_s` is the time to wait, 0 if unknown."""
+
     code, reason = Code.RESOURCE_EXHAUSTED, "TOO_MANY"
 
     def __init__(self, message: str, retry_s: float = 0.0) -> None:
@@ -134,11 +142,15 @@ class TooMany(Refusal):
         return [_retry(self.retry_s)] if self.retry_s else []
 
 
-class TooLarge(Refusal):
+class RequestTooLarge(Refusal):
+    """The request is larger than the call allows."""
+
     code, reason = Code.RESOURCE_EXHAUSTED, "TOO_LARGE"
 
 
-class TooLate(Refusal):
+class CallTimedOut(Refusal):
+    """The call took longer than it may."""
+
     code, reason = Code.DEADLINE_EXCEEDED, "TOO_LATE"
 
 
@@ -157,40 +169,41 @@ ERRORS: dict[type[Exception], tuple[Code, str]] = {
     SignalError: (Code.INVALID_ARGUMENT, "BAD_REQUEST"),
     Stopped: (Code.UNAVAILABLE, "STOPPING"),
 }
-"""Of the engine's own errors, the first that fits."""
-TOLD: tuple[type[Exception], ...] = (Refusal, *ERRORS)
+"""Code and reason of the engine's errors; the first class that fits counts."""
+ABORTING: tuple[type[Exception], ...] = (Refusal, *ERRORS)
+"""Errors that end a call with their status. Any other error is a fault of the program."""
 SERVICE_FAULTS = (Code.DATA_LOSS, Code.UNAVAILABLE)
-"""Not the caller's doing: the log has them."""
-IN_GENERAL = {
-    "REGISTER_UNAVAILABLE": "the register cannot be used now; the log of the service says why",
+"""Codes that are not the caller's fault: they are logged."""
+GENERAL = {
+    "REGISTER_UNAVAILABLE": "the ledger cannot be used now; the log of the service says why",
     "AUDIT_UNAVAILABLE": "the audit log cannot be written, so the call is not done; the log of the service says why",
 }
-"""What is told of errors whose own words speak of the server's disks and databases."""
+"""Messages for errors whose own text would reveal the server's disks and databases."""
 _FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
-"""Of an absolute path all but the last name; of an address with a scheme nothing."""
+"""Matches all but the last name of an absolute path; nothing of an address with a scheme."""
 
 
 def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
-    """The code and the details of an error of `TOLD`."""
+    """Code and details of an error of `ABORTING`."""
     if isinstance(error, Refusal):
         return error.code, [_info(error.reason, error.metadata()), *error.details()]
     code, reason = _known(error)
     return code, [_info(reason, {})]
 
 
-def told(error: Exception) -> str:
-    """What a caller is told of an error of `TOLD`: never where on the server's disks something lies."""
+def public_message(error: Exception) -> str:
+    """The message of an error of `ABORTING` for the caller, without paths of the server."""
     reason = error.reason if isinstance(error, Refusal) else _known(error)[1]
-    return IN_GENERAL.get(reason) or _FOLDERS.sub("", str(error))
+    return GENERAL.get(reason) or _FOLDERS.sub("", str(error))
 
 
 async def abort(context: grpc.aio.ServicerContext[object, object], error: Exception) -> NoReturn:
-    """End the call with the error's status."""
+    """End the call with the status of an error of `ABORTING`; logs faults of the service."""
     code, parts = status_of(error)
-    message = told(error)
-    if (code in SERVICE_FAULTS and not isinstance(error, Stopping)) or message != str(error):
+    message = public_message(error)
+    if (code in SERVICE_FAULTS and not isinstance(error, ServiceStops)) or message != str(error):
         log.error("call failed", code=code.name, peer=context.peer(), error=str(error))
-    message = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
+    message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}..."
     rich = status_pb2.Status(code=code.value[0], message=message, details=map(_packed, parts))
     await context.abort(code, message, ((DETAILS_KEY, rich.SerializeToString()),))
 

@@ -1,4 +1,4 @@
-"""TLS of the service: its certificate, and whose client certificates are taken; renewed files are taken up."""
+"""TLS of the service: its certificate and the authority of client certificates; renewed files are reloaded."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ log = structlog.get_logger()
 
 
 class Certificates:
-    """The files of `config`, looked at before every handshake. gRPC calls from threads of its own, one at a time.
+    """The files of `config`, checked before every handshake. gRPC calls from threads of its own, one at a time.
 
-    Files that do not fit each other, as half-way through a renewal, change nothing: the ones before stay in use.
+    Files that do not match each other, as half-way through a renewal, change nothing: the old files stay in use.
     """
 
     def __init__(self, config: TlsConfig, metrics: Metrics) -> None:
-        """Raises ConfigError where a file is missing or does not fit."""
+        """Raises ConfigError for a file that is missing or does not match."""
         self._config = config
         self._metrics = metrics
         self._paths = [path for path in (config.certificate, config.key, config.client_ca) if path is not None]
-        self._seen = self._look()
+        self._seen = self._modified()
         self._initial = self._load()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For the port that is to be listened on."""
+        """Credentials for a port of the server."""
         wants_clients = self._config.client_ca is not None
         return grpc.dynamic_ssl_server_credentials(self._initial, self._renewed, wants_clients)  # type: ignore[arg-type]  # None is allowed
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """What gRPC is to use from now on; None: what it has."""
+        """The new configuration; None: keep the current one."""
         try:
-            now = self._look()
+            now = self._modified()
             if now == self._seen:
                 return None
             fresh = self._load()
@@ -49,7 +49,7 @@ class Certificates:
         log.info("certificates renewed", certificate=str(self._config.certificate))
         return fresh
 
-    def _look(self) -> tuple[tuple[int, int], ...]:
+    def _modified(self) -> tuple[tuple[int, int], ...]:
         return tuple((stat.st_mtime_ns, stat.st_ino) for stat in (path.stat() for path in self._paths if path.exists()))
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
@@ -70,7 +70,7 @@ def _read(path: Path) -> bytes:
 
 
 def _require_pair(config: TlsConfig, chain: bytes, key: bytes) -> float:
-    """When the certificate ends; raises ConfigError where the key is not the certificate's."""
+    """When the certificate ends, Unix seconds UTC. Raises ConfigError if the key does not match the certificate."""
     certificate = _require_certificates(config.certificate, chain)[0]
     try:
         private = load_pem_private_key(key, password=None)

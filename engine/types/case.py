@@ -50,6 +50,9 @@ class Entry:
     case: Case
     removed_s: float | None = None
     """When retention removed its document and evidence; None: they are there."""
+    summary: bytes = field(default=b"", compare=False, repr=False)
+    """The case's message without its document, as the ledger stores it (`wire.summarise`); empty in an entry that no
+    ledger returned."""
 
 
 @dataclass(frozen=True, slots=True)

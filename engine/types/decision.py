@@ -1,4 +1,4 @@
-"""What others decide about a case: the register that took it, and the officer who looked at it."""
+"""Decisions of others about a case: of the register that took it, and of the officer that reviewed it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 
 class Ruling(enum.Enum):
-    """What a register decided."""
+    """The decision of a register."""
 
     ACCEPTED = "accepted"
     """A proceeding was opened."""
     REJECTED = "rejected"
-    """Not proceeded with; the reason is given."""
+    """No proceeding; the reason is given."""
     EXEMPT_OTHER_DRIVER = "exempt_other_driver"
     """Another person than the owner drove."""
     EXEMPT_STOLEN = "exempt_stolen"
@@ -20,17 +20,17 @@ class Ruling(enum.Enum):
 
 
 class Finding(enum.Enum):
-    """What an officer decided."""
+    """The decision of an officer."""
 
     UPHELD = "upheld"
-    """It is an offence as the case describes it."""
+    """It is the offence that the case describes."""
     DISMISSED = "dismissed"
-    """It is none, or cannot be proved; the reason is given."""
+    """It is no offence, or cannot be proved; the reason is given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """A register's word on a case. Later ones follow earlier ones; none is ever changed."""
+    """A register's decision on a case. A later one follows an earlier one; a record never changes."""
 
     report_id: str
     """Chosen by the register: the same report sent twice is recorded once."""
@@ -40,27 +40,27 @@ class Disposition:
     reference: str = ""
     """The register's own number of the proceeding."""
     decided_s: float = 0.0
-    """When the register decided, by its clock, Unix seconds UTC; 0 where it does not say."""
+    """Time of the decision by the register's clock, Unix seconds UTC; 0 if unknown."""
     reporter: str = ""
-    """Name of the credential that it was reported with."""
+    """Name of the credential that reported it."""
     recorded_s: float = 0.0
     """When it was recorded here, Unix seconds UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """An officer's word on a case. One stands at a time; another must name the one that it replaces."""
+    """An officer's decision on a case. The last one counts; a new one must name the one that it replaces."""
 
     review_id: str
     """Chosen by the officer's system: the same review sent twice is recorded once."""
     case_id: str
     finding: Finding
     person: str
-    """Who decided, as the officers' system names people."""
+    """Name of the officer, as the officers' system writes it."""
     reason: str = ""
     supersedes: str = ""
     """The review that this one replaces; empty for the first."""
     officer: str = ""
-    """Name of the credential that it was sent with."""
+    """Name of the credential that sent it."""
     recorded_s: float = 0.0
     """When it was recorded here, Unix seconds UTC."""

@@ -1,4 +1,4 @@
-"""The audit log shows every change of itself, and nothing is done that it does not hold."""
+"""The audit log reveals every change of itself, and no call is executed without its line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def written(folder: Path, count: int, *, every_s: float = 1.0) -> list[Path]:
     return sorted(folder.glob("*.jsonl"))
 
 
-def test_lines_say_who_what_and_when_in_a_file_a_day(tmp_path: Path):
+def test_a_line_has_caller_call_and_time_in_one_file_per_day(tmp_path: Path):
     files = written(tmp_path, 4, every_s=DAY_S / 2)
     assert len(files) == 3
     first = json.loads(files[0].read_text().splitlines()[0])
@@ -49,7 +49,7 @@ def test_the_chain_goes_on_after_a_restart_and_a_torn_line_is_cut_off(tmp_path: 
     assert audit.check(tmp_path) == (4, [])
 
 
-def test_a_clock_that_is_put_back_over_midnight_breaks_no_chain(tmp_path: Path):
+def test_a_clock_set_back_over_midnight_keeps_the_chain(tmp_path: Path):
     for times in ([0.0, -2 * DAY_S], [-DAY_S, DAY_S]):
         ticks = iter(times)
         log = AuditLog(tmp_path, clock=lambda ticks=ticks: 1.78e9 + next(ticks))
@@ -80,10 +80,10 @@ def spoil(lines: list[str]) -> list[str]:
         (change, [":2: was changed"]),
         (leave_out, [":2: does not follow line 1"]),
         (swap, [":2: does not follow line 2", ":3: does not follow line 1"]),
-        (spoil, [":2: is no line of the log", ":3: does not follow line 1"]),
+        (spoil, [":2: is not a line of the log", ":3: does not follow line 1"]),
     ],
 )
-def test_what_was_done_to_the_log_is_told_with_its_place(
+def test_a_change_of_the_log_is_reported_with_its_place(
     tmp_path: Path, tamper: Callable[[list[str]], list[str]], told: list[str]
 ):
     (path,) = written(tmp_path, 4)
@@ -92,10 +92,10 @@ def test_what_was_done_to_the_log_is_told_with_its_place(
     assert problems == [path.name + flaw for flaw in told]
 
 
-def test_a_log_whose_last_line_is_none_is_not_written_to(tmp_path: Path):
+def test_a_log_with_an_invalid_last_line_is_not_extended(tmp_path: Path):
     (path,) = written(tmp_path, 1)
     path.write_text(path.read_text() + "rubbish\n")
-    with pytest.raises(AuditError, match="the last line is no line of the log"):
+    with pytest.raises(AuditError, match="the last line is not a line of the log"):
         AuditLog(tmp_path)
 
 
@@ -115,7 +115,7 @@ def lines(world: World) -> list[dict[str, str]]:
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
-def test_a_read_of_evidence_and_every_write_stand_in_the_log(world: World):
+def test_every_read_of_evidence_and_every_write_is_logged(world: World):
     list(world.stub.GetEvidence(pb.GetEvidenceRequest(case_id="gate-000001", name="a.jpg", offset=2)))
     world.stub.GetCase(pb.GetCaseRequest(case_id="gate-000001"))
     world.stub.Acknowledge(pb.AcknowledgeRequest(consumer="ours", sequence=2))
@@ -130,7 +130,7 @@ def test_a_read_of_evidence_and_every_write_stand_in_the_log(world: World):
     assert audit.check(world.folder / "audit") == (3, [])
 
 
-def test_what_cannot_be_written_down_is_not_done(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_call_that_cannot_be_logged_is_not_executed(world: World, monkeypatch: pytest.MonkeyPatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -97,7 +97,7 @@ def test_a_running_engine_delivers_to_its_recipients(tmp_path: Path) -> None:
         city = RecipientConfig(name="city", url=f"grpc://127.0.0.1:{port}")
         with build(msgspec.structs.replace(avenue(tmp_path), recipients=(city,))):
             assert eventually(lambda: list(recipient.taken) == [entry.case.id])
-            assert eventually(lambda: Outbox(ledger.database, "city").standing().delivered == 1)
+            assert eventually(lambda: Outbox(ledger.database, "city").status().delivered == 1)
 
 
 def test_check_reads_the_recipients_too(tmp_path: Path) -> None:

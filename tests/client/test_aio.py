@@ -1,4 +1,4 @@
-"""The client for asyncio, where it is not the same code as the one for threads."""
+"""The client for asyncio, where its code differs from the client for threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.client import AsyncQyranClient, CallRefused, ClientClosed, Ruling, following
+from engine.client import AsyncQyranClient, CallRefused, ClientClosed, Ruling, messages
 from engine.errors import EvidenceError
 from engine.types import Entry
 from rig.examples import make_case, write_case
@@ -75,8 +75,8 @@ def test_a_watch_comes_back_when_the_service_was_away(world: World):
     run(world.address, work)
 
 
-def test_a_service_that_went_mute_is_left_and_asked_again(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(following, "GRACE_S", 0.2)
+def test_a_silent_service_is_left_and_the_watch_resumes(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messages, "GRACE_S", 0.2)
     answered = threading.Event()
     wait = world.ledger.last_sequence
 
@@ -90,12 +90,12 @@ def test_a_service_that_went_mute_is_left_and_asked_again(world: World, monkeypa
         assert await take(client.watch(), 1) == [1]
 
     world.ledger.append([make_case(1)])
-    monkeypatch.setattr(following, "INTERVAL_S", 0.2)
+    monkeypatch.setattr(messages, "INTERVAL_S", 0.2)
     monkeypatch.setattr(world.ledger, "last_sequence", mute_once)
     run(world.address, work)
 
 
-def test_what_no_reconnect_can_mend_is_raised_with_what_programs_need(world: World):
+def test_a_permanent_error_is_raised_with_its_details(world: World):
     async def work(client: AsyncQyranClient) -> None:
         with pytest.raises(CallRefused, match="OUT_OF_RANGE") as beyond:
             await anext(client.watch(9))
@@ -158,7 +158,7 @@ def test_a_watch_whose_task_is_cancelled_is_cancelled(world: World):
 
 def test_a_client_that_waits_to_reconnect_ends_when_it_is_closed(world: World, monkeypatch: pytest.MonkeyPatch):
     async def work(client: AsyncQyranClient) -> None:
-        monkeypatch.setattr(following.WatchProgress, "next_wait_s", lambda *_: 50.0)
+        monkeypatch.setattr(messages.WatchProgress, "next_wait_s", lambda *_: 50.0)
         entries = client.watch()
         assert await take(entries, 1) == [1]
         waiting = asyncio.create_task(anext(entries))
@@ -173,7 +173,7 @@ def test_a_client_that_waits_to_reconnect_ends_when_it_is_closed(world: World, m
     run(world.address, work)
 
 
-def test_evidence_comes_whole_over_a_network_that_breaks(world: World, tmp_path: Path):
+def test_evidence_is_complete_over_a_breaking_network(world: World, tmp_path: Path):
     async def work(client: AsyncQyranClient) -> None:
         folder = await client.download_evidence("gate-000001", tmp_path / "got")
         assert (folder / "clip.mp4").read_bytes() == CLIP

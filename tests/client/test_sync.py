@@ -15,7 +15,7 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.client import CallRefused, ClientClosed, QyranClient, following, sync, to_json
+from engine.client import CallRefused, ClientClosed, QyranClient, messages, sync, to_json
 from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry, EvidenceFile
 from rig.examples import make_case, write_case
@@ -80,8 +80,8 @@ def test_a_network_that_breaks_again_and_again_loses_and_doubles_nothing(world: 
     proxy.close()
 
 
-class Mute(pb_grpc.ViolationServiceServicer):
-    """A service whose first watch says one heartbeat and then nothing for ever."""
+class SilentService(pb_grpc.ViolationServiceServicer):
+    """A service whose first watch sends one heartbeat and then nothing."""
 
     def __init__(self) -> None:
         self.watches: list[int] = []
@@ -97,9 +97,9 @@ class Mute(pb_grpc.ViolationServiceServicer):
         self._ended.wait()
 
 
-def test_a_service_that_went_mute_is_left_and_asked_again_after_the_last_heartbeat(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(following, "GRACE_S", 0.3)
-    mute = Mute()
+def test_a_silent_service_is_left_and_the_watch_resumes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messages, "GRACE_S", 0.3)
+    mute = SilentService()
     server = grpc.server(ThreadPoolExecutor(2))
     pb_grpc.add_ViolationServiceServicer_to_server(mute, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -112,8 +112,8 @@ def test_a_service_that_went_mute_is_left_and_asked_again_after_the_last_heartbe
     server.stop(0).wait()
 
 
-class Spy:
-    """A stub's call that remembers what it was asked."""
+class RecordingCall:
+    """A stub's call that records its requests."""
 
     def __init__(self, call: object) -> None:
         self._call = call
@@ -124,11 +124,11 @@ class Spy:
         return self._call(request, **options)
 
 
-def test_a_slow_reader_is_not_taken_for_a_mute_service(
+def test_a_slow_reader_is_not_taken_for_a_silent_service(
     world: World, client: QyranClient, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(following, "GRACE_S", 0.0)
-    watch = client._stub.WatchViolations = Spy(client._stub.WatchViolations)
+    monkeypatch.setattr(messages, "GRACE_S", 0.0)
+    watch = client._stub.WatchViolations = RecordingCall(client._stub.WatchViolations)
     entries = client.watch()
     threading.Timer(0.2, lambda: world.ledger.append([make_case(1)])).start()
     got = take(entries, 1)
@@ -158,14 +158,14 @@ def test_a_call_after_close_is_refused_by_the_client_itself(world: World):
         assert caught.value.code == "CANCELLED"
 
 
-def test_what_no_reconnect_can_mend_is_raised(world: World, client: QyranClient):
+def test_a_permanent_error_is_raised(world: World, client: QyranClient):
     with pytest.raises(LedgerError, match="OUT_OF_RANGE: after_sequence: 9 is beyond the end, 0"):
         next(client.watch(9))
     with pytest.raises(LedgerError, match=r"INVALID_ARGUMENT: filter\.kinds"):
         next(client.watch(kinds=[""]))
 
 
-def test_a_case_is_got_by_its_id_or_is_none(world: World, client: QyranClient):
+def test_get_case_returns_the_entry_or_none(world: World, client: QyranClient):
     (entry,) = world.ledger.append([make_case(1)])
     assert client.get_case(entry.case.id) == entry
     assert client.get_case("gate-x") is None
@@ -180,7 +180,7 @@ def test_all_pages_are_listed(world: World, client: QyranClient):
     assert list(client.list_cases(kinds=["red_light"])) == []
 
 
-def test_a_service_that_is_not_there_is_a_ledger_error(tmp_path: Path):
+def test_an_unreachable_service_is_a_ledger_error(tmp_path: Path):
     with (
         QyranClient("127.0.0.1:1", timeout_s=0.3) as client,
         pytest.raises(LedgerError, match=r"127\.0\.0\.1:1: "),
@@ -217,7 +217,7 @@ def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, 
     proxy.close()
 
 
-def test_a_download_that_gets_on_is_not_given_up_however_often_it_breaks(world: World, tmp_path, monkeypatch):
+def test_a_download_with_progress_is_never_given_up(world: World, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
     clip = bytes(3_000_000)
     case = write_case(world.evidence, 2, {"clip.mp4": clip})
@@ -230,7 +230,7 @@ def test_a_download_that_gets_on_is_not_given_up_however_often_it_breaks(world: 
     proxy.close()
 
 
-def test_a_network_that_lets_no_file_through_is_no_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
+def test_a_failing_network_is_not_reported_as_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
     proxy = Proxy(world.address, cut_after=20_000)
     with QyranClient(proxy.address) as client, pytest.raises(CallRefused, match="UNAVAILABLE"):
@@ -243,7 +243,7 @@ def test_a_partial_file_of_an_earlier_run_is_continued_and_a_wrong_one_begun_ane
 ):
     folder = tmp_path / case_id
     folder.mkdir()
-    asked = client._stub.GetEvidence = Spy(client._stub.GetEvidence)
+    asked = client._stub.GetEvidence = RecordingCall(client._stub.GetEvidence)
     for part, offsets in ((CLIP[:700_000], [700_000]), (b"wrong" * 100, [500, 0]), (CLIP + b"longer", [0])):
         (folder / "clip.mp4.part").write_bytes(part)
         asked.requests.clear()
@@ -254,7 +254,7 @@ def test_a_partial_file_of_an_earlier_run_is_continued_and_a_wrong_one_begun_ane
         (folder / "clip.mp4").unlink()
 
 
-def test_what_is_there_and_right_is_not_brought_again(world: World, client: QyranClient, case_id: str, tmp_path: Path):
+def test_a_correct_file_is_not_downloaded_again(world: World, client: QyranClient, case_id: str, tmp_path: Path):
     folder = client.download_evidence(case_id, tmp_path)
     before = (folder / "clip.mp4").stat().st_mtime_ns
     (folder / "overview.jpg").write_bytes(b"changed")
@@ -271,8 +271,8 @@ def test_evidence_that_was_changed_at_the_service_is_an_error(
         client.download_evidence(case_id, tmp_path)
 
 
-class Liar(pb_grpc.ViolationServiceServicer):
-    """A service that describes files it does not send, or names that lead elsewhere, or never comes to an end."""
+class LyingService(pb_grpc.ViolationServiceServicer):
+    """A service that sends wrong files, file names that leave the folder, or endless files."""
 
     def __init__(self, name: str) -> None:
         file = EvidenceFile(name, "image/jpeg", 4, hashlib.sha256(b"true").hexdigest())
@@ -292,15 +292,15 @@ class Liar(pb_grpc.ViolationServiceServicer):
 @pytest.mark.parametrize(
     ("case", "name", "message"),
     [
-        ("gate-1", "a.jpg", "a.jpg is not what the register describes"),
-        ("gate-1", "endless.jpg", "endless.jpg: the service sends more than the 4 bytes of it"),
-        ("gate-1", "../a.jpg", "is no name of a file"),
-        ("..", "a.jpg", "is no name of a file"),
+        ("gate-1", "a.jpg", "a.jpg does not match the ledger"),
+        ("gate-1", "endless.jpg", "endless.jpg: the service sends more than its 4 bytes"),
+        ("gate-1", "../a.jpg", "is not a file name"),
+        ("..", "a.jpg", "is not a file name"),
     ],
 )
 def test_a_lying_service_writes_nothing_outside_and_no_wrong_file(tmp_path: Path, case: str, name: str, message: str):
     server = grpc.server(ThreadPoolExecutor(2))
-    pb_grpc.add_ViolationServiceServicer_to_server(Liar(name), server)
+    pb_grpc.add_ViolationServiceServicer_to_server(LyingService(name), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with QyranClient(f"127.0.0.1:{port}") as client, pytest.raises(EvidenceError, match=message):

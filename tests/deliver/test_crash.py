@@ -50,7 +50,7 @@ def said(config: Path, *arguments: str) -> str:
 
 
 class Killer:
-    """A recipient's rule that kills the caller at the n-th call, when the case is entered and not answered yet."""
+    """A rule that kills the caller at the n-th call, between the entry of the case and the answer."""
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[str] | None = None
@@ -90,7 +90,7 @@ def test_kill_9_at_any_instant_loses_no_case_and_enters_none_twice(tmp_path: Pat
     assert " ".join(status.split()).count("city │ 0 │ - │ 60 │ 0") == 1, status
 
 
-def test_the_status_names_what_was_refused_and_retry_dead_sends_it_again(tmp_path: Path) -> None:
+def test_the_status_shows_refusals_and_retry_dead_sends_them_again(tmp_path: Path) -> None:
     recipient, config = Register(lambda case_id: "INVALID_ARGUMENT"), tmp_path / "engine.toml"
     with closing(SqlLedger(tmp_path / "var" / "ledger.db")) as ledger, grpc_register(recipient) as port:
         config.write_text(CONFIG.format(port=port))
@@ -107,7 +107,7 @@ def test_the_status_names_what_was_refused_and_retry_dead_sends_it_again(tmp_pat
         assert " ".join(said(config, "--status").split()).count("│ 1 │") == 1
 
 
-def test_without_recipients_there_is_nothing_to_deliver_to(tmp_path: Path) -> None:
+def test_a_configuration_without_recipients_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "engine.toml"
     config.write_text(CONFIG.split("[[recipients]]")[0])
     done = qyran(config)

@@ -1,4 +1,4 @@
-"""Every example of docs/client.md runs, in its order, against the real engine with TLS and a token."""
+"""Every example of docs/client.md runs in order against the real engine, with TLS and a token."""
 
 from __future__ import annotations
 

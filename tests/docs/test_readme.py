@@ -1,4 +1,4 @@
-"""The documents name nothing that does not exist."""
+"""Every link of the documents leads to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client that stands in the README takes every case, whatever it is killed by."""
+"""The client in the README takes every case, even if it is killed."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def append(world: World, numbers: range) -> None:
     world.ledger.append([write_case(world.evidence, n, {"clip.mp4": CLIP}) for n in numbers])
 
 
-def test_it_is_short(world: World) -> None:
+def test_the_example_is_short(world: World) -> None:
     assert len([line for line in code().splitlines() if line.strip()]) <= 30
 
 
 @pytest.mark.parametrize("secured", [False, True])
-def test_it_takes_every_case_over_kills_and_answers_each_once(world: World, tmp_path: Path, secured: bool) -> None:
+def test_the_example_takes_and_answers_every_case_once_over_kills(world: World, tmp_path: Path, secured: bool) -> None:
     if secured:
         (tmp_path / "token").write_text(world.tokens.new("our-register", Role.REGISTER, EVERYTHING))
         world.stop()

@@ -12,15 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from qyran.v1 import violation_service_pb2 as pb
 
 from engine import wire
 from engine.errors import CaseConflict, LedgerError
-from engine.ledger import EntrySummary, Filter, Outbox, Selection, SqlLedger
+from engine.ledger import Filter, Outbox, Selection, SerializedEntry, SqlLedger
 from engine.ledger.cases import lock
-from engine.ledger.tables import cases
-from engine.types import Entry, EvidenceFile
+from engine.types import Entry, EvidenceFile, document
 from rig.examples import EPOCH_S, make_case
 from rig.postgres import Server
 
@@ -29,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """A database that is not there yet, of either kind."""
+    """A new database of either kind."""
     if request.param == "sqlite":
         return tmp_path / "state" / "ledger.db"
     return request.getfixturevalue("postgres").empty_database()
@@ -51,14 +49,14 @@ def test_cases_are_numbered_from_one_in_the_order_of_appending(ledger: SqlLedger
     assert [e.recorded_s for e in second] == [1234.5]
 
 
-def test_whatever_a_recipient_says_a_delivery_is_settled(ledger: SqlLedger):
+def test_nul_in_an_answer_does_not_prevent_the_record(ledger: SqlLedger):
     ledger.append([make_case(1), make_case(2)])
     outbox = Outbox(ledger.database, "city")
     assert outbox.claim("us", 60.0) and outbox.enrol(Selection()) == 2
     outbox.deliver(1, "QR\0 7")
     outbox.refuse(2, "\0")
     assert [delivery.detail for delivery in outbox.refused(9)] == ["\ufffd"]
-    assert (outbox.standing().delivered, outbox.standing().pending) == (1, 0)
+    assert (outbox.status().delivered, outbox.status().pending) == (1, 0)
 
 
 def test_what_is_read_equals_what_was_appended(ledger: SqlLedger):
@@ -76,7 +74,7 @@ def test_the_same_case_again_is_ignored_and_takes_no_number(ledger: SqlLedger):
     assert ledger.last_sequence() == 2
 
 
-def test_a_case_that_was_sealed_anew_is_the_case_that_is_there(ledger: SqlLedger):
+def test_a_case_with_another_seal_is_the_known_case(ledger: SqlLedger):
     seal = EvidenceFile("seal.json", "application/json", 1, "00")
     (entry,) = ledger.append([make_case(1, files=(seal,))])
     assert ledger.append([make_case(1, files=(replace(seal, sha256="11"),))]) == ()
@@ -99,7 +97,7 @@ def test_two_contents_of_one_id_within_a_batch_are_a_conflict(ledger: SqlLedger)
     assert ledger.last_sequence() == 0
 
 
-def test_nothing_to_append_is_nothing(ledger: SqlLedger):
+def test_an_empty_append_changes_nothing(ledger: SqlLedger):
     assert ledger.append([]) == ()
     assert ledger.last_sequence() == 0
     assert ledger.read(0, 10) == []
@@ -126,26 +124,20 @@ def test_a_filter_restricts_by_every_field_that_is_given(ledger: SqlLedger, want
     assert [entry.sequence for entry in ledger.read(0, 10, wanted)] == numbers
 
 
-def test_a_notice_is_the_entry_as_it_was_serialised_at_its_appending(ledger: SqlLedger, monkeypatch):
+def test_a_serialized_entry_is_the_entry_and_no_document_is_read_again(ledger: SqlLedger, monkeypatch):
     entries = ledger.append([make_case(1), make_case(2, kind="red_light")])
-    monkeypatch.delattr(wire, "summary")
-    assert [read_back(notice) for notice in ledger.notices(0, 10)] == entries
-    assert [read_back(notice) for notice in ledger.notices(0, 10, Filter(kinds=("red_light",)))] == entries[1:]
+    monkeypatch.delattr(document, "summarise")
+    assert [parse(entry) for entry in ledger.read_serialized(0, 10)] == entries
+    assert [parse(entry) for entry in ledger.read_serialized(0, 10, Filter(kinds=("red_light",)))] == entries[1:]
+    sent = [wire.entry_to_message(entry) for entry in ledger.read(0, 10)]
+    assert sent == [pb.WatchViolationsResponse.FromString(one.message).entry for one in ledger.read_serialized(0, 10)]
 
 
-@pytest.mark.parametrize("held", [{"summary": None, "summary_form": None}, {"summary": b"?", "summary_form": 0}])
-def test_the_notice_of_a_case_that_another_program_appended_is_made_anew(ledger: SqlLedger, held):
-    entries = ledger.append([make_case(1), make_case(2)])
-    with ledger.database.writing() as connection:
-        connection.execute(sa.update(cases).values(held))
-    assert [read_back(notice) for notice in ledger.notices(0, 10)] == entries
-
-
-def read_back(notice: EntrySummary) -> Entry:
-    """What a watcher makes of it."""
-    sent = wire.watched(notice.sequence, notice.recorded_s, notice.summary, notice.document)
-    entry = wire.entry_from_message(pb.WatchViolationsResponse.FromString(sent).entry)
-    assert (notice.kind, notice.camera, notice.area) == (entry.case.kind, entry.case.camera, entry.case.area)
+def parse(serialized: SerializedEntry) -> Entry:
+    """The entry that a watcher receives."""
+    entry = wire.entry_from_message(pb.WatchViolationsResponse.FromString(serialized.message).entry)
+    case = entry.case
+    assert (serialized.kind, serialized.camera, serialized.area) == (case.kind, case.camera, case.area)
     return entry
 
 
@@ -175,7 +167,7 @@ def test_a_wait_ends_when_time_is_up_and_when_the_ledger_closes(ledger: SqlLedge
     assert 0.2 <= time.monotonic() - began_s < 1.0
 
 
-def test_on_postgresql_a_waiter_is_told_and_need_not_ask(postgres: Server, monkeypatch: pytest.MonkeyPatch):
+def test_on_postgresql_a_waiter_is_notified(postgres: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.ledger.cases.POLL_S", 60.0)
     url = postgres.empty_database()
     with closing(SqlLedger(url)) as ledger, closing(SqlLedger(url)) as other:
@@ -185,9 +177,7 @@ def test_on_postgresql_a_waiter_is_told_and_need_not_ask(postgres: Server, monke
         assert time.monotonic() - began_s < 20.0
 
 
-def test_a_node_that_hangs_with_the_lock_in_its_hands_holds_up_no_other_for_ever(
-    postgres: Server, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_hanging_node_blocks_others_only_for_the_lock_timeout(postgres: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.ledger.database.BUSY_S", 0.5)
     url = postgres.empty_database()
     with closing(SqlLedger(url)) as hanging, closing(SqlLedger(url)) as ledger:
@@ -198,7 +188,7 @@ def test_a_node_that_hangs_with_the_lock_in_its_hands_holds_up_no_other_for_ever
         assert [entry.sequence for entry in ledger.append([make_case(1)])] == [1]
 
 
-def test_a_ledger_whose_server_crashes_says_so_and_goes_on_with_everything_when_it_is_back(postgres: Server):
+def test_after_a_crash_of_the_server_the_ledger_continues_complete(postgres: Server):
     with closing(SqlLedger(postgres.empty_database())) as ledger:
         ledger.append([make_case(1)])
         ledger.wait(0, 0.0)
@@ -214,7 +204,7 @@ def test_a_ledger_whose_server_crashes_says_so_and_goes_on_with_everything_when_
         assert [entry.case.id for entry in ledger.read(0, 10)] == ["gate-000001", "gate-000002"]
 
 
-def test_many_engines_append_the_same_and_other_cases_and_each_is_there_once(postgres: Server):
+def test_many_engines_append_the_same_cases_and_each_is_stored_once(postgres: Server):
     url = postgres.empty_database()
     ledgers = [SqlLedger(url) for _ in range(3)]
 
@@ -234,7 +224,7 @@ def test_many_engines_append_the_same_and_other_cases_and_each_is_there_once(pos
         ledger.close()
 
 
-def test_a_batch_larger_than_a_statement_carries_is_told_from_what_is_there(ledger: SqlLedger):
+def test_known_cases_are_found_in_a_batch_larger_than_a_statement(ledger: SqlLedger):
     ledger.append([make_case(number) for number in range(0, 1300, 2)])
     fresh = ledger.append([make_case(number) for number in range(1300)])
     assert [entry.case.id for entry in fresh] == [f"gate-{number:06d}" for number in range(1, 1300, 2)]
@@ -273,17 +263,17 @@ import itertools, sys
 from pathlib import Path
 from engine.ledger import SqlLedger
 from rig.examples import make_case
-register = SqlLedger(Path(sys.argv[1]))
+ledger = SqlLedger(Path(sys.argv[1]))
 start = int(sys.argv[2])
 for number in itertools.count(start, 3):
-    entries = register.append([make_case(number + k) for k in range(3)])
+    entries = ledger.append([make_case(number + k) for k in range(3)])
     for entry in entries:
         print(entry.sequence, entry.case.id, flush=True)
 """
 
 
 def _append_until_killed(path: Path, start: int, after_lines: int) -> list[tuple[int, str]]:
-    """Run an appender in its own process, kill -9 it in the middle; what it said was appended."""
+    """Run an appender in its own process and kill -9 it. Returns the appends that it printed."""
     child = subprocess.Popen(
         [sys.executable, "-c", APPENDER, str(path), str(start)],
         stdout=subprocess.PIPE,
@@ -352,22 +342,22 @@ from pathlib import Path
 from engine.errors import LedgerError
 from engine.ledger import SqlLedger
 from rig.examples import make_case
-register = SqlLedger(Path(sys.argv[1]))
-register.append([make_case(0)])
+ledger = SqlLedger(Path(sys.argv[1]))
+ledger.append([make_case(0)])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (512 * 1024, limits[1]))
 try:
     for number in range(1, 1000):
-        register.append([make_case(number)])
+        ledger.append([make_case(number)])
 except LedgerError as error:
     print("refused at", number, error)
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-print("then", register.append([make_case(number)])[0].sequence, register.last_sequence(), register.check())
+print("then", ledger.append([make_case(number)])[0].sequence, ledger.last_sequence(), ledger.check())
 """
 
 
-def test_a_full_disk_appends_nothing_and_says_so_and_afterwards_goes_on(tmp_path: Path):
+def test_a_full_disk_appends_nothing_and_a_freed_disk_works_again(tmp_path: Path):
     child = subprocess.run(
         [sys.executable, "-c", FILLER, str(tmp_path / "ledger.db")],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What is kept, for how long, and what remains of a case whose time is over."""
+"""Retention: how long cases are kept, and what remains of a removed case."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from rig.serving import eventually
 DAY_S = 86_400.0
 
 
-class Office:
-    """A register with its evidence, and a clock that the test moves."""
+class RetentionWorld:
+    """A ledger with its evidence, and a clock that the test moves."""
 
     def __init__(self, where: Path | str, root: Path) -> None:
         self.now_s = 1_790_000_000.0
@@ -43,7 +43,7 @@ class Office:
         self.folders = Folders(root, "QY-1", None)
 
     def store(self, number: int, **changes: object) -> str:
-        """A case with evidence, appended."""
+        """Append a case with evidence."""
         case = store_example(self.folders, number, **changes)
         self.ledger.append([case])
         return case.id
@@ -60,15 +60,15 @@ class Office:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RetentionWorld]:
     sqlite = request.param == "sqlite"
     where = tmp_path / "ledger.db" if sqlite else request.getfixturevalue("postgres").empty_database()
-    office = Office(where, tmp_path / "evidence")
+    office = RetentionWorld(where, tmp_path / "evidence")
     with closing(office.ledger):
         yield office
 
 
-def test_what_is_over_goes_and_leaves_its_number_and_its_hashes(office: Office) -> None:
+def test_a_due_case_is_removed_and_leaves_its_number_and_its_hashes(office: RetentionWorld) -> None:
     old = office.store(1)
     whole = office.ledger.get(old)
     office.now_s += 31 * DAY_S
@@ -81,19 +81,19 @@ def test_what_is_over_goes_and_leaves_its_number_and_its_hashes(office: Office) 
     assert not (office.root / whole.case.folder).exists()
     assert [entry.sequence for entry in office.ledger.read(0, 10, Filter(removed=True))] == [1, 2]
     with office.ledger.database.reading() as connection:
-        assert connection.execute(sa.select(cases.c.summary).order_by(cases.c.sequence)).scalars().first() is None
+        assert connection.execute(sa.select(cases.c.summary).order_by(cases.c.sequence)).scalars().first() == b""
     assert office.ledger.check() == []
     assert office.store(3) and office.ledger.last_sequence() == 3
 
 
-def test_without_a_policy_everything_is_kept_for_ever(office: Office) -> None:
+def test_without_a_policy_everything_is_kept_for_ever(office: RetentionWorld) -> None:
     office.store(1)
     office.now_s += 10_000 * DAY_S
     assert office.remove(office.keeper()) == 0
     assert len(office.kept()) == 1
 
 
-def test_the_first_rule_that_fits_counts(office: Office) -> None:
+def test_the_first_matching_rule_applies(office: RetentionWorld) -> None:
     rejected, accepted, undecided, warning = (office.store(n) for n in (1, 2, 3, 4))
     turned = office.store(5, kind="wrong_way")
     indicated = office.store(6, outcome="indication")
@@ -119,7 +119,7 @@ def test_the_first_rule_that_fits_counts(office: Office) -> None:
         assert set(office.kept()) == left, days
 
 
-def test_what_is_held_stays_until_it_is_released(office: Office) -> None:
+def test_a_held_case_stays_until_its_release(office: RetentionWorld) -> None:
     held, other = office.store(1), office.store(2)
     office.now_s += 31 * DAY_S
     retention = office.keeper(days=30)
@@ -134,7 +134,7 @@ def test_what_is_held_stays_until_it_is_released(office: Office) -> None:
     assert office.remove(retention) == 1
 
 
-def test_a_hold_that_comes_between_plan_and_removal_still_holds(office: Office) -> None:
+def test_a_hold_between_plan_and_removal_is_respected(office: RetentionWorld) -> None:
     held = office.store(1)
     office.now_s += 31 * DAY_S
     retention = office.keeper(days=30)
@@ -144,7 +144,7 @@ def test_a_hold_that_comes_between_plan_and_removal_still_holds(office: Office) 
     assert office.kept() == [held]
 
 
-def test_only_what_is_there_can_be_held(office: Office) -> None:
+def test_an_unknown_or_removed_case_cannot_be_held(office: RetentionWorld) -> None:
     retention = office.keeper(days=30)
     with pytest.raises(RecordConflict, match="no case 'gate-000009'"):
         retention.hold("gate-000009", "appeal", "saule")
@@ -155,7 +155,7 @@ def test_only_what_is_there_can_be_held(office: Office) -> None:
         retention.hold(gone, "appeal", "saule")
 
 
-def test_what_a_recipient_waits_for_is_kept_for_it(office: Office) -> None:
+def test_a_pending_case_of_a_recipient_is_kept(office: RetentionWorld) -> None:
     outbox = Outbox(office.ledger.database, "city", clock=lambda: office.now_s)
     outbox.claim("here:1", 10.0)
     waited_for, taken = office.store(1), office.store(2)
@@ -168,7 +168,7 @@ def test_what_a_recipient_waits_for_is_kept_for_it(office: Office) -> None:
     assert office.remove(office.keeper(days=30)) == 1, "a recipient that is no longer configured waits for nothing"
 
 
-def test_a_removal_that_a_crash_interrupted_is_finished(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_removal_is_finished(office: RetentionWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     old = office.store(1)
     folder = office.root / office.ledger.get(old).case.folder
     office.now_s += 31 * DAY_S
@@ -187,7 +187,7 @@ def test_a_removal_that_a_crash_interrupted_is_finished(office: Office, monkeypa
     assert office.ledger.get(old).case.folder == ""
 
 
-def test_a_removed_case_that_is_proved_again_is_known_and_stays_removed(office: Office) -> None:
+def test_a_removed_case_that_is_appended_again_stays_removed(office: RetentionWorld) -> None:
     case: Case = store_example(office.folders, 1)
     office.ledger.append([case])
     office.now_s += 31 * DAY_S
@@ -197,7 +197,7 @@ def test_a_removed_case_that_is_proved_again_is_known_and_stays_removed(office: 
         office.ledger.append([make_case(1, kind="wrong_way")])
 
 
-def test_the_wire_says_that_a_case_was_removed(office: Office) -> None:
+def test_the_wire_says_that_a_case_was_removed(office: RetentionWorld) -> None:
     old = office.store(1)
     office.now_s += 31 * DAY_S
     office.remove(office.keeper(days=30))
@@ -208,8 +208,8 @@ def test_the_wire_says_that_a_case_was_removed(office: Office) -> None:
     assert wire.entry_from_message(message) == entry
 
 
-def test_the_chain_of_seals_can_be_followed_over_a_removed_case_but_not_over_a_stolen_one(tmp_path: Path) -> None:
-    office = Office(tmp_path / "ledger.db", tmp_path / "evidence")
+def test_the_chain_of_seals_accepts_a_removed_case_but_not_a_deleted_one(tmp_path: Path) -> None:
+    office = RetentionWorld(tmp_path / "ledger.db", tmp_path / "evidence")
     with closing(office.ledger):
         office.store(1)
         office.now_s += 31 * DAY_S
@@ -221,9 +221,9 @@ def test_the_chain_of_seals_can_be_followed_over_a_removed_case_but_not_over_a_s
         assert not verify([], office.root, [], tmp_path / "ledger.db", Console(quiet=True))
 
 
-def test_of_a_shared_ledger_each_node_removes_what_it_has_itself(postgres: Server, tmp_path: Path) -> None:
+def test_each_node_of_a_shared_ledger_removes_only_its_own_evidence(postgres: Server, tmp_path: Path) -> None:
     url = postgres.empty_database()
-    here, there = Office(url, tmp_path / "here"), Office(url, tmp_path / "there")
+    here, there = RetentionWorld(url, tmp_path / "here"), RetentionWorld(url, tmp_path / "there")
     with closing(here.ledger), closing(there.ledger):
         mine, theirs = here.store(1), there.store(2)
         here.now_s += 31 * DAY_S
@@ -245,10 +245,10 @@ def test_nothing_outside_the_evidence_is_ever_removed(tmp_path: Path) -> None:
     assert (tmp_path / "precious").is_dir()
 
 
-def test_the_housekeeper_appends_what_the_ledger_does_not_have_and_goes_on_after_an_error(
+def test_the_housekeeper_appends_missing_cases_and_continues_after_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    office = Office(tmp_path / "ledger.db", tmp_path / "evidence")
+    office = RetentionWorld(tmp_path / "ledger.db", tmp_path / "evidence")
     with closing(office.ledger):
         lost = store_example(office.folders, 1)
         real, failures = office.ledger.append, iter([True])
@@ -263,7 +263,7 @@ def test_the_housekeeper_appends_what_the_ledger_does_not_have_and_goes_on_after
             assert eventually(lambda: office.kept() == [lost.id])
 
 
-def test_a_clock_that_leaps_ahead_removes_nothing_until_an_operator_does(office: Office) -> None:
+def test_a_clock_that_jumps_ahead_removes_nothing_until_an_operator_does(office: RetentionWorld) -> None:
     metrics = Metrics()
 
     def keeper() -> Housekeeper:
@@ -285,7 +285,7 @@ def test_a_clock_that_leaps_ahead_removes_nothing_until_an_operator_does(office:
     assert (office.kept(), paused()) == ([young], 0)
 
 
-def test_before_the_first_tidying_the_newest_case_tells_whether_the_clock_leapt(office: Office) -> None:
+def test_before_the_first_removal_the_newest_case_shows_whether_the_clock_jumped(office: RetentionWorld) -> None:
     keeper = Housekeeper(office.ledger, office.root, office.keeper(days=30), clock=lambda: office.now_s)
     old = office.store(1)
     office.now_s += 40 * DAY_S
@@ -296,12 +296,12 @@ def test_before_the_first_tidying_the_newest_case_tells_whether_the_clock_leapt(
     assert old not in office.kept()
 
 
-def test_the_operator_sees_what_is_due_before_anything_goes(tmp_path: Path) -> None:
+def test_the_operator_sees_the_due_cases_before_a_removal(tmp_path: Path) -> None:
     config = tmp_path / "engine.toml"
     config.write_text(
         'state = "."\n[retention]\ndays = 30\n[[cameras]]\nname = "gate"\nurl = "gate.mp4"\nsite = "gate.toml"\n'
     )
-    office = Office(tmp_path / "ledger.db", tmp_path / "evidence")
+    office = RetentionWorld(tmp_path / "ledger.db", tmp_path / "evidence")
     office.now_s = 1_700_000_000.0
     with closing(office.ledger):
         held, _ = office.store(1), office.store(2)

@@ -1,57 +1,40 @@
-"""The register's schema: made by steps, brought up to date when it is opened."""
+"""The schema of the ledger: the migrations make it, the ledger applies them when it is opened."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import engine.app.engine  # noqa: F401 - whoever declares a table is imported by it
+import engine.app.engine  # noqa: F401 - imports every module that declares a table
 from engine.errors import LedgerError
-from engine.ledger import SqlLedger
+from engine.ledger import SqlLedger, schema
 from engine.ledger.tables import metadata
-from engine.types import EvidenceFile, document
 from rig.examples import make_case
 from rig.postgres import Server
 
-SCHEMA_1 = Path(__file__).parents[1] / "data" / "register_schema_1.sql"
-"""`sqlite3.Connection.iterdump` of a register with three cases, as the program before the migrations wrote it."""
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "ledger.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(SCHEMA_1.read_text())
-    yield path
-
 
 def heads() -> list[str]:
-    config = Config()
-    config.set_main_option("script_location", "engine.ledger:migrations")
-    config.set_main_option("path_separator", "os")
-    return ScriptDirectory.from_config(config).get_heads()
+    return ScriptDirectory.from_config(schema.config()).get_heads()
 
 
-def test_the_steps_are_one_line_of_succession() -> None:
+def test_the_migrations_have_one_head() -> None:
     assert len(heads()) == 1
 
 
-def test_the_steps_make_the_tables_that_the_program_declares(tmp_path: Path) -> None:
+def test_the_migrations_make_the_declared_tables(tmp_path: Path) -> None:
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         assert differences(ledger) == []
 
 
-def test_they_make_the_same_on_postgresql(postgres: Server) -> None:
+def test_the_migrations_make_the_declared_tables_on_postgresql(postgres: Server) -> None:
     with closing(SqlLedger(postgres.empty_database())) as ledger:
         assert differences(ledger) == []
 
@@ -61,39 +44,15 @@ def differences(ledger: SqlLedger) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 
-def test_a_ledger_of_schema_1_is_brought_up_to_date_with_everything_in_it(old: Path) -> None:
-    with closing(SqlLedger(old)) as ledger:
-        entries = ledger.read(0, 10)
-        assert [(entry.sequence, entry.recorded_s) for entry in entries] == [(n, 1780000100.5) for n in (1, 2, 3)]
-        assert [(e.case.id, e.case.camera, e.case.kind) for e in entries] == [
-            ("gate-000001", "gate", "speeding"), ("gate-000002", "b", "wrong_way"), ("gate-000003", "gate", "speeding"),
-        ]  # fmt: skip
-        assert entries[0].case.files == (EvidenceFile("overview.jpg", "image/jpeg", 3, "ab" * 32),)
-        assert document.decode(entries[1].case.document, source="old").id == "gate-000002"
-        assert ledger.append([entries[2].case, make_case(4)])[0].sequence == 4
-        assert ledger.check() == []
-    with closing(SqlLedger(old)) as again, again.database.reading() as connection:
-        assert differences(again) == []
-        outcomes = connection.execute(sa.text("SELECT outcome FROM cases")).scalars().all()
-    assert outcomes == ["fine"] * 4
-
-
-@pytest.mark.parametrize(
-    ("statement", "complaint"),
-    [
-        ("UPDATE schema_version SET version = 2", "schema 2, this program knows"),
-        ("UPDATE alembic_version SET version_num = '9999'", "schema 9999, this program knows .* install the newer"),
-    ],
-)
-def test_a_schema_that_is_not_known_is_refused_and_left_alone(old: Path, statement: str, complaint: str) -> None:
-    if "alembic" in statement:
-        SqlLedger(old).close()
-    with closing(sqlite3.connect(old)) as connection, connection:
-        connection.execute(statement)
-    before = dump(old)
-    with pytest.raises(LedgerError, match=complaint):
-        SqlLedger(old)
-    assert dump(old) == before
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    SqlLedger(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = dump(path)
+    with pytest.raises(LedgerError, match=r"schema 9999, this program knows .* install the newer"):
+        SqlLedger(path)
+    assert dump(path) == before
 
 
 def dump(path: Path) -> list[str]:
@@ -101,13 +60,14 @@ def dump(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
-def test_many_that_open_at_once_bring_it_up_to_date_once(old: Path) -> None:
+def test_many_threads_that_open_a_new_ledger_at_once_make_its_tables_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
     failures: list[Exception] = []
 
     def open_it() -> None:
         try:
-            SqlLedger(old).close()
-        except Exception as error:  # noqa: BLE001 - told by the assertion
+            SqlLedger(path).close()
+        except Exception as error:  # noqa: BLE001 - the assertion shows it
             failures.append(error)
 
     threads = [threading.Thread(target=open_it) for _ in range(6)]
@@ -116,24 +76,24 @@ def test_many_that_open_at_once_bring_it_up_to_date_once(old: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    with closing(sqlite3.connect(old)) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(heads()[0],)]
 
 
 @pytest.mark.parametrize("url", ["mysql://u:secret@host/db", "not a url: secret"])
-def test_a_url_that_is_no_ledger_is_refused_without_its_secret(url: str) -> None:
+def test_an_unusable_url_is_refused_without_its_secret(url: str) -> None:
     with pytest.raises(LedgerError, match=r"ledger\.url") as caught:
         SqlLedger(url)
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_out_of_reach_is_named_without_its_secret() -> None:
+def test_an_unreachable_server_is_named_without_its_secret() -> None:
     with pytest.raises(LedgerError, match=r"postgresql://127\.0\.0\.1:1/cases: cannot open") as caught:
         SqlLedger("postgresql://qyran:secret@127.0.0.1:1/cases?application_name=x")
     assert "secret" not in str(caught.value)
 
 
-def test_the_database_is_used_by_its_url_too(tmp_path: Path) -> None:
+def test_a_sqlite_file_opens_by_its_url_too(tmp_path: Path) -> None:
     with closing(SqlLedger(f"sqlite:///{tmp_path / 'ledger.db'}")) as ledger:
         ledger.append([make_case(1)])
         with ledger.database.reading() as connection:

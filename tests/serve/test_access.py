@@ -1,4 +1,4 @@
-"""Who may come in: roles against calls, tokens, scopes, limits."""
+"""Access: roles, tokens, scopes, limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine.access import EVERYTHING, Role, Scope
 from engine.config import LimitsConfig
-from engine.serve.permissions import ELSEWHERE, MATRIX
+from engine.serve.permissions import CALLED_SERVICES, PERMISSIONS
 from rig.examples import make_case, write_case
 from rig.serving import World, eventually
 
@@ -48,7 +48,7 @@ def fresh(tmp_path: Path) -> Iterator[World]:
 
 
 def code_of(world: World, token: str) -> grpc.StatusCode:
-    """What a call with the token comes to."""
+    """The status of a call with the token."""
     return attempt(world.stub.ListCases, pb.ListCasesRequest(), bearer(token))[0]
 
 
@@ -64,7 +64,7 @@ def attempt(call: grpc.UnaryUnaryMultiCallable, request: object, metadata: objec
 
 
 def every_method() -> list[tuple[str, object]]:
-    """Path and descriptor of every call of every service of ours, and of the standard ones that are served."""
+    """Path and descriptor of every call of our services and of the served standard services."""
     pool = descriptor_pool.Default()
     for path in PROTO.glob("qyran/v1/*_service.proto"):
         __import__(f"qyran.v1.{path.stem}_pb2")
@@ -77,9 +77,9 @@ def every_method() -> list[tuple[str, object]]:
 STANDARD = ("grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection")
 
 
-def test_every_call_of_every_service_is_in_the_matrix_and_nothing_else_is():
-    offered = {path for path, method in every_method() if method.containing_service.full_name not in ELSEWHERE}
-    assert offered == set(MATRIX)
+def test_the_permissions_have_every_call_of_every_service_and_no_other():
+    offered = {path for path, method in every_method() if method.containing_service.full_name not in CALLED_SERVICES}
+    assert offered == set(PERMISSIONS)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def tokens(world: World) -> dict[Role, str]:
 
 
 def call_empty(world: World, path: str, method: object, metadata: object) -> grpc.StatusCode:
-    """The code that an empty request comes to; a stream that gives something, or goes on, is OK."""
+    """The status of an empty request; OK for a stream that sends something or goes on."""
     request = message_factory.GetMessageClass(method.input_type)()
     kind = ("stream" if method.client_streaming else "unary") + ("_stream" if method.server_streaming else "_unary")
     serialise, parse = type(request).SerializeToString, message_factory.GetMessageClass(method.output_type).FromString
@@ -106,12 +106,12 @@ def call_empty(world: World, path: str, method: object, metadata: object) -> grp
 
 
 @pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
-def test_a_role_may_call_what_the_matrix_says_and_nothing_else(world: World, tokens: dict[Role, str], role: Role):
+def test_a_role_may_make_exactly_the_permitted_calls(world: World, tokens: dict[Role, str], role: Role):
     for path, method in every_method():
-        if path not in MATRIX:
+        if path not in PERMISSIONS:
             continue
         code = call_empty(world, path, method, bearer(tokens[role]))
-        if role in MATRIX[path].roles:
+        if role in PERMISSIONS[path].roles:
             assert code not in SHUT_OUT, path
             assert code is not grpc.StatusCode.UNIMPLEMENTED or path.startswith("/grpc.health"), path
         else:
@@ -122,17 +122,17 @@ STRANGERS = [(), bearer("qyran_0123_guess"), (("authorization", "Basic QWxhZGRpb
 
 
 @pytest.mark.parametrize("metadata", STRANGERS)
-def test_without_a_credential_only_what_is_public_answers(world: World, tokens: dict[Role, str], metadata: object):
+def test_without_a_credential_only_public_calls_answer(world: World, tokens: dict[Role, str], metadata: object):
     for path, method in every_method():
-        if path not in MATRIX:
+        if path not in PERMISSIONS:
             continue
         code = call_empty(world, path, method, metadata)
-        public = MATRIX[path].public
+        public = PERMISSIONS[path].public
         assert (code is grpc.StatusCode.UNAUTHENTICATED) is not public, path
 
 
-def test_a_call_that_is_not_in_the_matrix_is_refused(world: World, tokens: dict[Role, str], monkeypatch):
-    monkeypatch.delitem(MATRIX, "/qyran.v1.ViolationService/GetCase")
+def test_a_call_without_permission_entry_is_refused(world: World, tokens: dict[Role, str], monkeypatch):
+    monkeypatch.delitem(PERMISSIONS, "/qyran.v1.ViolationService/GetCase")
     code, _ = attempt(world.stub.GetCase, pb.GetCaseRequest(case_id="gate-000001"), bearer(tokens[Role.ADMIN]))
     assert code is grpc.StatusCode.PERMISSION_DENIED
 
@@ -140,7 +140,7 @@ def test_a_call_that_is_not_in_the_matrix_is_refused(world: World, tokens: dict[
 # -- tokens
 
 
-def test_a_token_opens_while_it_is_valid(fresh: World):
+def test_a_token_admits_while_it_is_valid(fresh: World):
     good = fresh.tokens.new("ours", Role.REGISTER, EVERYTHING)
     expired = fresh.tokens.new("old", Role.REGISTER, EVERYTHING, expires_s=time.time() - 1)
     fresh.let_know()
@@ -157,14 +157,14 @@ def test_a_token_opens_while_it_is_valid(fresh: World):
     assert fresh.metric("qyran_auth_failures_total") >= 6
 
 
-def test_a_secret_of_another_token_opens_nothing(fresh: World):
+def test_a_secret_of_another_token_is_refused(fresh: World):
     one, other = (fresh.tokens.new(name, Role.VIEWER, EVERYTHING) for name in ("one", "other"))
     fresh.let_know()
     mixed = "_".join([*one.split("_")[:2], other.split("_", 2)[2]])
     assert code_of(fresh, mixed) is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_a_revoked_token_opens_nothing_and_its_running_watch_ends(fresh: World):
+def test_a_revoked_token_is_refused_and_its_running_watch_ends(fresh: World):
     token = fresh.tokens.new("ours", Role.REGISTER, EVERYTHING)
     fresh.let_know()
     stream = fresh.stub.WatchViolations(pb.WatchViolationsRequest(), metadata=bearer(token))
@@ -202,7 +202,7 @@ def test_without_security_this_machine_is_admin_until_the_first_token_is_made(fr
     assert attempt(fresh.stub.ListCases, pb.ListCasesRequest())[0] is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_without_security_nobody_comes_in_from_another_machine(tmp_path: Path):
+def test_without_security_other_machines_are_refused(tmp_path: Path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -243,7 +243,7 @@ def test_a_token_sees_what_its_scope_allows(world: World, tokens, scope: Scope, 
     assert watched == seen
 
 
-def test_what_lies_beyond_a_scope_is_as_if_it_did_not_exist(world: World, tokens):
+def test_a_case_out_of_scope_is_not_found(world: World, tokens):
     metadata = bearer(world.tokens.new("scoped", Role.REGISTER, Scope(cameras=("b",))))
     world.let_know()
     report = pb.Disposition(report_id="1", ruling=pb.RULING_ACCEPTED)
@@ -319,7 +319,7 @@ def test_a_guesser_is_slowed_down(fresh: World):
 
 
 def silent(world: World, metadata: object, timeout_s: float = 10.0) -> grpc.StatusCode:
-    """What a call comes to that is begun and never sends its request."""
+    """The status of a call that never sends its request."""
     ended = threading.Event()
     call = world.channel.stream_unary("/qyran.v1.ViolationService/GetCase")
     with pytest.raises(grpc.RpcError) as caught:
@@ -328,16 +328,16 @@ def silent(world: World, metadata: object, timeout_s: float = 10.0) -> grpc.Stat
     return caught.value.code()
 
 
-def test_who_may_not_call_is_told_so_before_a_request_is_read(fresh: World):
+def test_a_caller_without_permission_is_refused_before_the_request_is_read(fresh: World):
     controller = fresh.tokens.new("box", Role.CONTROLLER, EVERYTHING)
     fresh.let_know()
     assert silent(fresh, bearer("qyran_00_guess")) is grpc.StatusCode.UNAUTHENTICATED
     assert silent(fresh, bearer(controller)) is grpc.StatusCode.PERMISSION_DENIED
 
 
-def test_who_may_call_and_says_nothing_is_not_waited_for_for_ever(fresh: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_silent_caller_is_ended_by_the_time_limit(fresh: World, monkeypatch: pytest.MonkeyPatch):
     path = "/qyran.v1.ViolationService/GetCase"
-    monkeypatch.setitem(MATRIX, path, replace(MATRIX[path], most_s=0.3))
+    monkeypatch.setitem(PERMISSIONS, path, replace(PERMISSIONS[path], limit_s=0.3))
     assert silent(fresh, (), timeout_s=60.0) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -345,7 +345,7 @@ def test_a_request_that_is_too_large_is_refused(fresh: World):
     request = pb.ReportDispositionRequest(case_id="x", disposition=pb.Disposition(reason="x" * 70_000))
     code, message = attempt(fresh.stub.ReportDisposition, request)
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "65536 are the most" in message
+    assert "the limit is 65536" in message
 
 
 def test_a_call_past_its_deadline_ends_and_so_does_one_past_the_services_own(fresh: World, monkeypatch):
@@ -355,13 +355,13 @@ def test_a_call_past_its_deadline_ends_and_so_does_one_past_the_services_own(fre
         fresh.stub.GetCase(pb.GetCaseRequest(case_id="gate-1"), timeout=0.3)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     path = "/qyran.v1.ViolationService/GetCase"
-    monkeypatch.setitem(MATRIX, path, replace(MATRIX[path], most_s=0.2))
+    monkeypatch.setitem(PERMISSIONS, path, replace(PERMISSIONS[path], limit_s=0.2))
     with pytest.raises(grpc.RpcError, match=r"the service gives a call 0\.2 s"):
         fresh.stub.GetCase(pb.GetCaseRequest(case_id="gate-1"))
     held.set()
 
 
-# -- what programs are told
+# -- error details
 
 
 def test_errors_carry_details_for_programs(world: World, tokens: dict[Role, str]):
@@ -376,7 +376,7 @@ def test_errors_carry_details_for_programs(world: World, tokens: dict[Role, str]
     assert details(caught.value)[1].resource_name == "gate-x"
 
 
-def test_what_nobody_foresaw_is_internal_and_tells_nothing(fresh: World, monkeypatch):
+def test_an_unexpected_error_is_internal_and_reveals_nothing(fresh: World, monkeypatch):
     def fail(case_id: str) -> None:
         raise ZeroDivisionError("inside /var/lib/qyran")
 
@@ -389,7 +389,7 @@ def test_what_nobody_foresaw_is_internal_and_tells_nothing(fresh: World, monkeyp
 # -- half-open connections
 
 
-def test_a_peer_that_vanished_without_a_word_is_noticed(tmp_path: Path):
+def test_a_vanished_peer_is_noticed(tmp_path: Path):
     world = World(tmp_path, keepalive_s=1.0)
     relay = Relay(int(world.address.rpartition(":")[2]))
     channel = grpc.insecure_channel(f"127.0.0.1:{relay.port}")
@@ -403,7 +403,7 @@ def test_a_peer_that_vanished_without_a_word_is_noticed(tmp_path: Path):
 
 
 class Relay:
-    """TCP between a client and the service, until it freezes: then both ends stay open and nothing passes."""
+    """Relays TCP between client and service until it freezes: then both ends stay open and nothing passes."""
 
     def __init__(self, target: int) -> None:
         self.frozen = threading.Event()

@@ -1,4 +1,4 @@
-"""Orders about cameras that are refused, with the status of the contract; those that are carried out: test_fleet."""
+"""Orders about cameras that are refused, with their status; for executed orders see tests/app/test_cameras.py."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from PIL import Image
 from qyran.v1 import camera_service_pb2 as pb
 
 from engine.access import Role, Scope
-from engine.app.camera_store import CameraRecord, CameraStore
+from engine.app.camera_store import CameraStore
 from engine.app.stage_set import examine
 from engine.config import CameraConfig
 from engine.errors import Unreachable
-from engine.ledger import CameraState, CameraVersions, SqlLedger
+from engine.ledger import CameraRecord, CameraState, CameraVersions, SqlLedger
 from engine.rules import load_catalogue
 from rig.serving import World
 from tests.app.test_cameras import SITE, config
@@ -28,8 +28,8 @@ from tests.serve.test_access import attempt, bearer
 AREA_SITE = SITE.replace("[place]\n", '[place]\narea = "medeu"\n', 1)
 
 
-class Recorded:
-    """Cameras on record, checked as the engine checks them, and watched by nobody."""
+class RecordedCameras:
+    """RecordedCameras cameras, checked as the engine checks them, but not watched."""
 
     def __init__(self, camera_store: CameraStore) -> None:
         self._store = camera_store
@@ -59,7 +59,9 @@ class Recorded:
 def world(tmp_path: Path) -> Iterator[World]:
     with closing(SqlLedger(tmp_path / "cameras.db")) as ledger:
         secrets = {"USER": "u", "PASSWORD": "geheim", "DATABASE_PASSWORD": "geheim"}
-        world = World(tmp_path, Recorded(CameraStore(config(tmp_path), CameraVersions(ledger.database), secrets)))
+        world = World(
+            tmp_path, RecordedCameras(CameraStore(config(tmp_path), CameraVersions(ledger.database), secrets))
+        )
         yield world
         world.close()
 
@@ -75,7 +77,7 @@ def refused(world: World, call: str, request: object) -> tuple[str, str]:
     return caught.value.code().name, caught.value.details()
 
 
-def test_a_camera_is_told_without_its_secrets(world: World):
+def test_a_camera_is_shown_without_its_secrets(world: World):
     camera = world.camera_stub.AddCamera(wanted()).camera
     assert camera.url == "rtsp://10.0.0.1/live"
     everything = str(world.camera_stub.GetCamera(pb.GetCameraRequest(name="second")))
@@ -83,7 +85,7 @@ def test_a_camera_is_told_without_its_secrets(world: World):
     assert "geheim" not in everything
 
 
-def test_of_a_video_that_plays_as_a_camera_the_name_alone_is_told(world: World):
+def test_a_recording_as_camera_is_shown_by_its_file_name(world: World):
     (camera,) = world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
     assert camera.url == "avenue.mp4"
 
@@ -98,12 +100,12 @@ def broken(tmp_path: Path) -> Iterator[World]:
         before = CameraStore(lost, versions, {"USER": "u", "PASSWORD": "geheim"})
         for name, url in (("second", "rtsp://${USER}:${PASSWORD}@10.0.0.1/"), ("third", "rtsp://10.0.0.1/")):
             before.commit(before.draft(CameraConfig(name=name, url=url, site=Path()), SITE, None, "anna"))
-        world = World(tmp_path, Recorded(CameraStore(lost, versions, {})))
+        world = World(tmp_path, RecordedCameras(CameraStore(lost, versions, {})))
         yield world
         world.close()
 
 
-def test_cameras_that_cannot_be_read_are_told_of_and_hide_no_other(broken: World, tmp_path: Path):
+def test_unreadable_cameras_are_reported_and_hide_no_other(broken: World, tmp_path: Path):
     listed = broken.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras
     assert [camera.name for camera in listed] == ["third"]
     for name, why in (("first", "camera 'first': gone.toml: "), ("second", "USER is not set")):
@@ -114,13 +116,13 @@ def test_cameras_that_cannot_be_read_are_told_of_and_hide_no_other(broken: World
             assert str(tmp_path) not in message
 
 
-def test_a_camera_that_cannot_be_read_can_be_removed(broken: World):
+def test_an_unreadable_camera_can_be_removed(broken: World):
     removed = broken.camera_stub.RemoveCamera(pb.RemoveCameraRequest(name="second", version=1)).camera
     assert (removed.name, removed.version, removed.state) == ("second", 2, pb.CAMERA_STATE_REMOVED)
     assert refused(broken, "GetCamera", pb.GetCameraRequest(name="second"))[0] == "NOT_FOUND"
 
 
-def test_a_camera_that_cannot_be_read_lies_beyond_every_area(broken: World):
+def test_an_unreadable_camera_is_out_of_every_area(broken: World):
     metadata = bearer(broken.tokens.new("scoped", Role.ADMIN, Scope(areas=("medeu",))))
     broken.let_know()
     for call, request in (
@@ -157,7 +159,7 @@ def test_a_camera_that_cannot_be_read_lies_beyond_every_area(broken: World):
         ({"untried": False}, "FAILED_PRECONDITION", "connection refused"),
     ],
 )  # fmt: skip
-def test_a_wrong_camera_is_refused_and_not_on_record(world: World, changes: dict[str, object], code: str, told: str):
+def test_a_wrong_camera_is_refused_and_not_recorded(world: World, changes: dict[str, object], code: str, told: str):
     found, message = refused(world, "AddCamera", wanted(**changes))
     assert found == code
     assert told in message
@@ -165,7 +167,7 @@ def test_a_wrong_camera_is_refused_and_not_on_record(world: World, changes: dict
     assert [camera.name for camera in world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras] == ["first"]
 
 
-def test_whoever_looks_does_not_wait_for_an_order_that_takes_long(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_reader_does_not_wait_for_a_long_order(world: World, monkeypatch: pytest.MonkeyPatch):
     begun, looked = threading.Event(), threading.Event()
     whole = world.cameras.pause
 
@@ -183,7 +185,7 @@ def test_whoever_looks_does_not_wait_for_an_order_that_takes_long(world: World, 
     assert order.result().camera.version == 1
 
 
-def test_a_change_for_an_old_version_is_aborted_and_says_so(world: World):
+def test_a_change_for_an_old_version_is_aborted(world: World):
     world.camera_stub.PauseCamera(pb.PauseCameraRequest(name="first", version=0))
     code, message = refused(world, "PauseCamera", pb.PauseCameraRequest(name="first", version=0))
     assert code == "ABORTED"
@@ -191,7 +193,7 @@ def test_a_change_for_an_old_version_is_aborted_and_says_so(world: World):
 
 
 @pytest.mark.parametrize("call", ["GetCamera", "RemoveCamera", "PauseCamera", "ResumeCamera", "UpdateSite"])
-def test_a_camera_that_is_not_there_is_not_found(world: World, call: str):
+def test_an_unknown_camera_is_not_found(world: World, call: str):
     request = getattr(pb, f"{call}Request")(name="third")
     assert refused(world, call, request) == ("NOT_FOUND", "name: there is no camera 'third'")
 
@@ -205,7 +207,7 @@ def test_a_camera_that_is_not_there_is_not_found(world: World, call: str):
         (Scope(kinds=("speeding",)), ["first", "second"]),
     ],
 )
-def test_a_scope_bounds_the_cameras_that_are_seen(world: World, scope: Scope, seen: Sequence[str]):
+def test_a_scope_limits_the_visible_cameras(world: World, scope: Scope, seen: Sequence[str]):
     world.camera_stub.AddCamera(wanted(site=AREA_SITE))
     metadata = bearer(world.tokens.new("viewer", Role.VIEWER, scope))
     world.let_know()
@@ -223,17 +225,17 @@ ORDERS = {
     "ResumeCamera": pb.ResumeCameraRequest(name="second", version=1),
     "UpdateSite": pb.UpdateSiteRequest(name="second", version=1, site=AREA_SITE),
 }
-"""One of every order, about cameras in medeu."""
+"""One order of each kind, about cameras in medeu."""
 
 
-def test_every_order_there_is_is_tried_against_scopes():
+def test_every_order_is_tested_with_scopes():
     methods = pb.DESCRIPTOR.services_by_name["CameraService"].methods
     assert {method.name for method in methods} - {"ListCameras", "GetCamera"} == ORDERS.keys()
 
 
 @pytest.fixture
 def scoped(world: World) -> Iterator[Callable[[Scope], tuple[tuple[str, str], ...]]]:
-    """Makes an admin of a scope; `second` is on record in medeu."""
+    """Makes an admin with a scope; the camera `second` is recorded in medeu."""
     world.camera_stub.AddCamera(wanted(site=AREA_SITE))
 
     def admin(scope: Scope) -> tuple[tuple[str, str], ...]:
@@ -249,13 +251,13 @@ def changes(world: World, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("scope", [Scope(cameras=("first",)), Scope(areas=("auezov",))])
-def test_no_order_reaches_beyond_a_scope(world: World, scoped, scope: Scope):
+def test_an_order_out_of_scope_is_refused(world: World, scoped, scope: Scope):
     metadata = scoped(scope)
     for call, request in ORDERS.items():
         code, message = attempt(getattr(world.camera_stub, call), request, metadata)
         if call == "AddCamera":
             assert code is grpc.StatusCode.PERMISSION_DENIED
-            assert "beyond what this credential is limited to" in message
+            assert "is out of the scope of this credential" in message
         else:
             assert (code, message) == (grpc.StatusCode.NOT_FOUND, "name: there is no camera 'second'")
     assert (changes(world, "second"), changes(world, "third")) == (["add"], [])
@@ -267,15 +269,15 @@ def test_every_order_within_a_scope_is_carried_out(world: World, scoped, call: s
     assert attempt(getattr(world.camera_stub, call), ORDERS[call], scoped(within)) == (grpc.StatusCode.OK, "")
 
 
-def test_a_camera_is_moved_out_of_no_scope(world: World, scoped):
+def test_a_camera_cannot_be_moved_out_of_the_scope(world: World, scoped):
     request = pb.UpdateSiteRequest(name="second", version=1, site=AREA_SITE.replace('"medeu"', '"auezov"'))
     code, message = attempt(world.camera_stub.UpdateSite, request, scoped(Scope(areas=("medeu",))))
     assert code is grpc.StatusCode.PERMISSION_DENIED
-    assert "in the area 'auezov' lies beyond" in message
+    assert "in the area 'auezov' is out of the scope" in message
     assert changes(world, "second") == ["add"]
 
 
-def test_a_still_that_came_with_a_site_is_kept_by_its_content(tmp_path: Path):
+def test_the_still_of_a_site_is_stored_by_its_content(tmp_path: Path):
     picture = io.BytesIO()
     Image.new("RGB", (1280, 720)).save(picture, "PNG")
     site = SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)

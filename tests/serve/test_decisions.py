@@ -58,13 +58,13 @@ def test_a_watch_of_a_consumer_begins_after_what_it_acknowledged(world: World):
     assert first_of(world, "almaty") == 1
 
 
-def test_a_credential_has_no_more_consumers_than_it_may(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(consumers, "MOST", 3)
+def test_the_consumers_of_a_credential_are_limited(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consumers, "LIMIT", 3)
     for number in range(3):
         acknowledge(world, 1, f"consumer-{number}")
     request = pb.AcknowledgeRequest(consumer="one-more", sequence=1)
     code, message = refused(world.stub.Acknowledge, request)
-    assert (code, message) == ("RESOURCE_EXHAUSTED", "'loopback' has 3 consumers, more there may not be")
+    assert (code, message) == ("RESOURCE_EXHAUSTED", "'loopback' has 3 consumers, the limit is reached")
     assert acknowledge(world, 2, "consumer-0") == 2
 
 
@@ -78,7 +78,7 @@ def test_acknowledgements_at_once_leave_the_highest(world: World):
     assert acknowledge(world, 0) == 9
 
 
-def test_how_far_a_consumer_lags_is_a_metric(world: World):
+def test_the_lag_of_a_consumer_is_a_metric(world: World):
     acknowledge(world, 4)
     assert eventually(lambda: world.metric("qyran_consumer_lag_entries", consumer="astana") == 6)
 
@@ -108,7 +108,7 @@ def test_a_wrong_acknowledgement_is_refused(world: World, request_, code: str, f
 
 
 def test_a_watch_takes_a_consumer_or_a_sequence_and_not_both(world: World):
-    with pytest.raises(grpc.RpcError, match="after_sequence: must be 0 where a consumer is named"):
+    with pytest.raises(grpc.RpcError, match="after_sequence: must be 0 if a consumer is named"):
         next(world.stub.WatchViolations(pb.WatchViolationsRequest(consumer="a", after_sequence=3)))
 
 
@@ -126,7 +126,7 @@ def history(world: World) -> pb.GetCaseResponse:
     return world.stub.GetCase(pb.GetCaseRequest(case_id=CASE))
 
 
-def test_a_report_that_is_sent_twice_is_recorded_once(world: World):
+def test_a_repeated_report_is_recorded_once(world: World):
     first = report(world, "r1", pb.RULING_ACCEPTED, reference="A-17")
     assert (first.reporter, first.reference) == ("loopback", "A-17")
     assert report(world, "r1", pb.RULING_ACCEPTED, reference="A-17") == first
@@ -143,15 +143,15 @@ def test_a_later_report_follows_the_earlier_one(world: World):
     ]  # fmt: skip
 
 
-def test_a_case_has_no_more_dispositions_and_reviews_than_it_may(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decisions, "MOST", 1)
+def test_the_dispositions_and_reviews_of_a_case_are_limited(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(decisions, "LIMIT", 1)
     report(world, "r1", pb.RULING_ACCEPTED)
     review(world, "v1", pb.FINDING_UPHELD)
     for one_more in (
         lambda: report(world, "r2", pb.RULING_EXEMPT_STOLEN),
         lambda: review(world, "v2", pb.FINDING_UPHELD, supersedes="v1"),
     ):
-        with pytest.raises(grpc.RpcError, match="more there may not be") as caught:
+        with pytest.raises(grpc.RpcError, match="the limit is reached") as caught:
             one_more()
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     report(world, "r1", pb.RULING_ACCEPTED)  # again, by a network that repeats
@@ -194,14 +194,14 @@ def review(world: World, review_id: str, finding: pb.Finding, **fields: object) 
     return world.stub.ReviewCase(pb.ReviewCaseRequest(case_id=CASE, review=made)).review
 
 
-def test_a_review_is_recorded_once_with_who_decided(world: World):
+def test_a_repeated_review_is_recorded_once_with_its_person(world: World):
     first = review(world, "v1", pb.FINDING_UPHELD)
     assert (first.officer, first.person) == ("loopback", "Badge 7")
     assert review(world, "v1", pb.FINDING_UPHELD) == first
     assert list(history(world).reviews) == [first]
 
 
-def test_another_review_must_name_the_one_that_stands(world: World):
+def test_a_new_review_must_name_the_current_one(world: World):
     review(world, "v1", pb.FINDING_UPHELD)
     with pytest.raises(grpc.RpcError, match="was upheld by 'Badge 7' in review 'v1': name it in supersedes") as caught:
         review(world, "v2", pb.FINDING_DISMISSED, reason="ambulance", person="Badge 9")
@@ -212,7 +212,7 @@ def test_another_review_must_name_the_one_that_stands(world: World):
     assert [r.review_id for r in history(world).reviews] == ["v1", "v2"]
 
 
-def test_of_two_officers_at_once_one_decides(world: World):
+def test_one_of_two_simultaneous_reviews_is_recorded(world: World):
     def decide(number: int) -> str:
         try:
             return review(world, f"v{number}", pb.FINDING_UPHELD, person=f"Badge {number}").review_id
@@ -241,6 +241,6 @@ def test_a_wrong_review_is_refused_and_names_the_field(world: World, fields: dic
     assert message.startswith(f"{field}: ")
 
 
-def test_a_decision_about_no_case_is_refused(world: World):
+def test_a_decision_about_an_unknown_case_is_refused(world: World):
     made = pb.Review(review_id="v1", finding=pb.FINDING_UPHELD, person="Badge 7")
     assert refused(world.stub.ReviewCase, pb.ReviewCaseRequest(case_id="x", review=made))[0] == "NOT_FOUND"

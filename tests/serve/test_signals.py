@@ -1,4 +1,4 @@
-"""Controllers tell their phases over gRPC: taken in once, in order, at times that can be, and a case comes of it."""
+"""Controllers report their phases over gRPC: accepted once, in order, at plausible times, and used by a case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.road import NOON_S, Vehicle, judged
 RED, GREEN = pb.SIGNAL_PHASE_RED, pb.SIGNAL_PHASE_GREEN
 BAD, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 NOW_S = NOON_S + 60
-"""What this host's clock says."""
+"""Time of this host's clock."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def refused(world: World, *reports: pb.ReportSignalPhasesRequest) -> tuple[grpc.
     return caught.value.code(), caught.value.details()
 
 
-def test_a_stream_is_answered_with_what_was_taken_in(world: World) -> None:
+def test_the_response_counts_the_accepted_reports(world: World) -> None:
     first = [report(1, NOON_S, ("main", GREEN, NOON_S - 9)), report(2, NOON_S + 1)]
     told = world.signal_stub.ReportSignalPhases(iter(first))
     assert (told.last_sequence, told.accepted, told.repeated) == (2, 2, 0)
@@ -85,11 +85,11 @@ def test_a_report_is_known_while_the_stream_goes_on(world: World) -> None:
 def test_a_report_that_is_too_large_ends_the_stream(world: World) -> None:
     changes = [("g" * 200, RED, NOON_S - 9)] * 400
     code, message = refused(world, report(1, NOON_S), report(2, NOON_S, *changes))
-    assert (code, "65536 are the most" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    assert (code, "the limit is 65536" in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
     assert world.signals.controllers["c"].last_sequence == 1
 
 
-def test_a_controller_whose_token_is_revoked_is_not_believed_any_more_though_its_stream_goes_on(world: World) -> None:
+def test_a_revoked_token_ends_the_running_stream_of_a_controller(world: World) -> None:
     token = world.tokens.new("controllers", Role.CONTROLLER, Scope())
     revoked: list[bool] = []
 
@@ -125,7 +125,7 @@ def test_a_controller_whose_token_is_revoked_is_not_believed_any_more_though_its
     ],
     ids=["unknown", "zero", "ahead", "no time", "no phase", "odd phase", "no group", "change ahead", "back in time"],
 )
-def test_what_cannot_be_believed_ends_the_stream_and_names_the_field(
+def test_an_implausible_report_ends_the_stream_and_names_the_field(
     world: World, reports: list[pb.ReportSignalPhasesRequest], code: grpc.StatusCode, message: str
 ) -> None:
     found, said = refused(world, *reports)
@@ -141,11 +141,11 @@ def test_the_phases_of_the_protocol_are_the_engines() -> None:
 
 
 @pytest.mark.parametrize(("phase", "kinds"), [(RED, ["red_light"]), (GREEN, [])])
-def test_what_a_controller_tells_makes_the_case(world: World, phase: int, kinds: list[str]) -> None:
+def test_a_reported_phase_makes_a_case(world: World, phase: int, kinds: list[str]) -> None:
     reports = [report(1, NOON_S, ("main", phase, NOON_S - 9)), *(report(n, NOON_S + n) for n in range(2, 12))]
     world.signal_stub.ReportSignalPhases(iter(reports))
     world.signals._cameras[0].clock = Clock.SYNCHRONISED
-    vehicle = Vehicle(track=1, way=runner())
+    vehicle = Vehicle(track=1, path=runner())
     told = judged(junction(RED_LIGHT), vehicle, signals=world.signals, lasts_s=8.0)
     assert [violation.kind for violation in told] == kinds
 
@@ -170,7 +170,7 @@ def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope:
     assert world.signals.controllers["c"].last_sequence == taken
 
 
-def test_a_controller_that_a_camera_beyond_the_scope_goes_by_lies_beyond_it_too(world: World) -> None:
+def test_a_controller_used_by_a_camera_out_of_scope_is_out_of_scope(world: World) -> None:
     world.signals.add_camera(1, WatchedCamera(CameraConfig(name="beside", url="", site=Path()), JUNCTION))
     metadata = bearer(world.tokens.new("box", Role.CONTROLLER, Scope(cameras=(JUNCTION.name,))))
     world.let_know()

@@ -1,11 +1,11 @@
-"""What callers are told: never where on the server's disks something lies."""
+"""Messages to callers show no path of the server."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.errors import AuditError, CalibrationError, CaseConflict, ConfigError, EvidenceError, LedgerError
-from engine.serve.status import BadRequest, told
+from engine.serve.status import BadRequest, public_message
 
 
 @pytest.mark.parametrize(
@@ -19,15 +19,15 @@ from engine.serve.status import BadRequest, told
          "cannot identify image file 's.png'"),
         (ConfigError("[Errno 2] No such file: PosixPath('/a/b')"), "[Errno 2] No such file: PosixPath('b')"),
         (LedgerError("/var/lib/ledger.db: cannot read: disk is full"),
-         "the register cannot be used now; the log of the service says why"),
+         "the ledger cannot be used now; the log of the service says why"),
         (CaseConflict("postgresql://db.city:5432/qyran: case c-1"),
-         "the register cannot be used now; the log of the service says why"),
+         "the ledger cannot be used now; the log of the service says why"),
         (AuditError("/var/lib/audit: no space"),
          "the audit log cannot be written, so the call is not done; the log of the service says why"),
     ],
 )  # fmt: skip
-def test_no_path_of_the_server_is_told(error: Exception, words: str):
-    assert told(error) == words
+def test_a_message_shows_no_path_of_the_server(error: Exception, words: str):
+    assert public_message(error) == words
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_no_path_of_the_server_is_told(error: Exception, words: str):
         "site of camera gate: Object contains unknown field `a/b/c` - at `$.rules[0]`",
     ],
 )
-def test_what_is_no_path_is_told_word_for_word(words: str):
-    assert told(BadRequest("site", words)) == f"site: {words}"
+def test_a_message_without_paths_is_unchanged(words: str):
+    assert public_message(BadRequest("site", words)) == f"site: {words}"

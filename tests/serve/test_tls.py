@@ -1,4 +1,4 @@
-"""TLS of the service: who is let in by certificate, and certificates that are renewed while it runs."""
+"""TLS of the service: client certificates, and certificates that are renewed while it runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Pki:
         return TlsConfig(certificate=self.certificate, key=self.key, client_ca=client_ca)
 
     def tls(self, name: str = "", *, authority: Authority | None = None, **options: object) -> Tls:
-        """What a client brings: a certificate of its own where a name is given."""
+        """The TLS settings of a client, with its own certificate if a name is given."""
         if not name:
             return Tls(self.authority.ca)
         return Tls(self.authority.ca, *(authority or self.authority).issue(name, **options))
@@ -45,7 +45,7 @@ def pki(tmp_path: Path) -> Pki:
 
 @pytest.fixture
 def world(tmp_path: Path, pki: Pki) -> Iterator[World]:
-    """Asks every client for a certificate; `registry` stands for a role."""
+    """A service that requires client certificates; `registry` has a role."""
     world = World(tmp_path, tls=pki.config(clients=True))
     world.ledger.append([make_case(1)])
     world.tokens.new_certificate("registry", Role.REGISTER, EVERYTHING)
@@ -55,24 +55,24 @@ def world(tmp_path: Path, pki: Pki) -> Iterator[World]:
 
 
 def first(world: World, tls: Tls, token: str = "", timeout_s: float = 2.0) -> int:
-    """The first sequence that a client gets; raises CallRefused."""
+    """The first sequence that a client receives. Raises CallRefused."""
     with QyranClient(world.address, tls=tls, token=token, timeout_s=timeout_s) as client:
         return next(iter(client.list_cases())).sequence
 
 
-def test_a_certificate_stands_for_its_role(world: World, pki: Pki):
+def test_a_certificate_has_its_role(world: World, pki: Pki):
     assert first(world, pki.tls("registry")) == 1
 
 
-def test_a_certificate_that_stands_for_nothing_needs_a_token(world: World, pki: Pki):
-    with pytest.raises(CallRefused, match="'stranger' stands for no role"):
+def test_a_certificate_without_a_role_needs_a_token(world: World, pki: Pki):
+    with pytest.raises(CallRefused, match="'stranger' has no role"):
         first(world, pki.tls("stranger"))
     token = world.tokens.new("ours", Role.VIEWER, EVERYTHING)
     world.let_know()
     assert first(world, pki.tls("stranger"), token) == 1
 
 
-def test_a_certificate_that_was_revoked_opens_nothing(world: World, pki: Pki):
+def test_a_revoked_certificate_is_refused(world: World, pki: Pki):
     tls = pki.tls("registry")
     assert first(world, tls) == 1
     world.tokens.revoke(world.tokens.all()[0].id)
@@ -81,12 +81,12 @@ def test_a_certificate_that_was_revoked_opens_nothing(world: World, pki: Pki):
         first(world, tls)
 
 
-def test_a_client_without_a_certificate_is_not_talked_to(world: World, pki: Pki):
+def test_a_client_without_a_certificate_is_refused(world: World, pki: Pki):
     with pytest.raises(CallRefused, match=r"UNAVAILABLE|DEADLINE"):
         first(world, pki.tls())
 
 
-def test_a_certificate_of_another_authority_or_time_is_not_talked_to(world: World, pki: Pki):
+def test_a_foreign_or_expired_certificate_is_refused(world: World, pki: Pki):
     for tls in (
         pki.tls("registry", authority=Authority(pki.folder, "other-ca"), file="foreign"),
         pki.tls("registry", file="expired", valid=dt.timedelta(days=-1)),
@@ -95,13 +95,13 @@ def test_a_certificate_of_another_authority_or_time_is_not_talked_to(world: Worl
             first(world, tls)
 
 
-def test_a_service_of_another_authority_is_not_talked_to(world: World, pki: Pki):
+def test_a_client_refuses_a_service_of_another_authority(world: World, pki: Pki):
     certificate, key = pki.authority.issue("registry")
     with pytest.raises(CallRefused, match=r"UNAVAILABLE|DEADLINE"):
         first(world, Tls(Authority(pki.folder, "elsewhere").ca, certificate, key))
 
 
-def test_encryption_alone_lets_nobody_in_without_a_token(tmp_path: Path, pki: Pki):
+def test_encryption_alone_does_not_admit_a_caller(tmp_path: Path, pki: Pki):
     world = World(tmp_path, tls=pki.config(clients=False))
     with pytest.raises(CallRefused, match="UNAUTHENTICATED: no credential"):
         first(world, pki.tls())
@@ -113,7 +113,7 @@ def test_encryption_alone_lets_nobody_in_without_a_token(tmp_path: Path, pki: Pk
 
 
 def served(world: World, pki: Pki) -> bytes:
-    """The certificate that a new connection is shown."""
+    """The certificate that a new connection receives."""
     import socket
     import ssl
 
@@ -124,7 +124,7 @@ def served(world: World, pki: Pki) -> bytes:
         return tls.getpeercert(binary_form=True) or b""
 
 
-def test_renewed_certificates_are_taken_up_and_broken_ones_are_not(tmp_path: Path, pki: Pki):
+def test_renewed_certificates_are_loaded_and_broken_ones_are_not(tmp_path: Path, pki: Pki):
     world = World(tmp_path, tls=pki.config(clients=False))
     before = served(world, pki)
     renewed = pki.authority.issue("server", "renewed")
@@ -148,7 +148,7 @@ def test_renewed_certificates_are_taken_up_and_broken_ones_are_not(tmp_path: Pat
         (lambda pki: shutil.copy(pki.authority.issue("b")[1], pki.key), r"server\.key is not the key of .*server\.pem"),
     ],
 )
-def test_files_that_do_not_fit_are_an_error_at_the_start(tmp_path: Path, pki: Pki, spoil, message: str):
+def test_mismatched_files_are_an_error_at_the_start(tmp_path: Path, pki: Pki, spoil, message: str):
     spoil(pki)
     with pytest.raises(ConfigError, match=rf"service\.tls: .*{message}"):
         World(tmp_path, tls=pki.config(clients=False))

@@ -20,7 +20,7 @@ from engine.client import CallRefused, QyranClient
 from engine.errors import ConfigError
 from engine.ledger import SqlLedger
 from engine.serve import SERVICE
-from engine.serve.feed import PAGE
+from engine.serve.archive import PAGE
 from rig.examples import EPOCH_S, make_case, write_case
 from rig.postgres import Server
 from rig.serving import HEARTBEAT_S, World, eventually
@@ -78,7 +78,7 @@ def test_a_watch_gives_everything_after_the_sequence_in_order_then_a_heartbeat(w
     stream.cancel()
 
 
-def test_who_lags_by_many_pages_gets_what_is_wanted_once_in_order(fresh: World):
+def test_a_watcher_that_lags_by_many_pages_gets_its_entries_once_in_order(fresh: World):
     count = 5 * PAGE
     fresh.ledger.append([make_case(n, kind="speeding" if n % 3 else "wrong_way") for n in range(1, count + 1)])
     with QyranClient(fresh.address) as client:
@@ -87,7 +87,7 @@ def test_who_lags_by_many_pages_gets_what_is_wanted_once_in_order(fresh: World):
         assert [entry.sequence for entry in wrong_way] == list(range(3, count + 1, 3))
 
 
-def test_a_heartbeat_comes_again_while_there_is_nothing_to_say(world: World):
+def test_heartbeats_repeat_while_there_are_no_entries(world: World):
     stream = world.stub.WatchViolations(pb.WatchViolationsRequest(after_sequence=100))
     began_s = time.monotonic()
     assert [next(stream).heartbeat.last_sequence for _ in range(4)] == [100] * 4
@@ -111,7 +111,7 @@ def test_a_new_case_reaches_the_watchers_at_once(fresh: World):
     assert eventually(lambda: fresh.metric("qyran_entries_sent_total") == 5)
 
 
-def test_a_filtered_watch_moves_its_cursor_past_what_it_does_not_want(world: World):
+def test_a_filtered_watch_moves_its_cursor_past_other_entries(world: World):
     wanted = pb.EntryFilter(kinds=["wrong_way"], cameras=["a"])
     stream = world.stub.WatchViolations(pb.WatchViolationsRequest(filter=wanted))
     assert take(stream, 17) == list(range(3, 100, 6))
@@ -126,7 +126,7 @@ def test_a_watch_may_be_bounded_by_the_time_of_the_offence(world: World):
     stream.cancel()
 
 
-def test_a_client_that_never_reads_holds_up_nobody(fresh: World):
+def test_a_client_that_never_reads_does_not_slow_others(fresh: World):
     fresh.ledger.append([make_case(n) for n in range(3000)])
     idle = [fresh.stub.WatchViolations(pb.WatchViolationsRequest()) for _ in range(3)]
     began_s = time.monotonic()
@@ -171,7 +171,7 @@ def test_pages_follow_each_other_to_the_end(world: World):
     assert sequences == list(range(1, 100, 2))
 
 
-def test_a_page_has_fifty_entries_unless_told(world: World):
+def test_a_page_has_fifty_entries_by_default(world: World):
     assert len(world.stub.ListCases(pb.ListCasesRequest()).entries) == 50
 
 
@@ -212,7 +212,7 @@ def test_an_empty_file_has_no_chunk(world: World):
     assert evidence(world, case_id="gate-000100", name="empty.jpg")[1] == []
 
 
-def test_a_changed_or_lost_file_is_data_loss_and_not_sent_and_the_log_says_where(fresh: World):
+def test_a_changed_or_lost_file_is_data_loss_and_logged(fresh: World):
     case = write_case(fresh.evidence, 1, {"a.jpg": b"true", "b.jpg": b"true"})
     fresh.ledger.append([case])
     (fresh.evidence / case.folder / "a.jpg").write_bytes(b"lies")
@@ -225,7 +225,7 @@ def test_a_changed_or_lost_file_is_data_loss_and_not_sent_and_the_log_says_where
         assert str(fresh.evidence) not in message
 
 
-def test_evidence_of_another_system_at_the_ledger_is_asked_for_there(postgres: Server, tmp_path: Path):
+def test_evidence_of_another_system_is_refused_with_its_serial(postgres: Server, tmp_path: Path):
     where = postgres.empty_database()
     one, other = (World(folder(tmp_path / serial), where=where, serial=serial) for serial in ("QY-1", "QY-2"))
     case = write_case(one.evidence, 1, {"a.jpg": b"true"})
@@ -242,7 +242,7 @@ def test_evidence_of_another_system_at_the_ledger_is_asked_for_there(postgres: S
         world.close()
 
 
-def test_a_system_that_has_a_copy_of_anothers_evidence_gives_it(postgres: Server, tmp_path: Path):
+def test_a_system_with_a_copy_of_the_evidence_sends_it(postgres: Server, tmp_path: Path):
     other = World(tmp_path, where=postgres.empty_database(), serial="QY-2")
     case = write_case(other.evidence, 1, {"a.jpg": b"true"})
     other.ledger.append([case])
@@ -263,7 +263,7 @@ def test_a_name_that_leads_out_of_the_evidence_is_refused(fresh: World, tmp_path
     assert refusal(fresh.stub.GetEvidence(request))[0] is grpc.StatusCode.DATA_LOSS
 
 
-# -- what is refused
+# -- refused requests
 
 
 FOREVER = Timestamp(seconds=1, nanos=2_000_000_000)
@@ -344,7 +344,7 @@ def test_health_and_reflection_are_served(world: World):
     assert SERVICE in {service.name for service in answer.list_services_response.service}
 
 
-def test_stopping_ends_the_watches_so_that_clients_come_back(tmp_path: Path):
+def test_stopping_ends_the_watches_as_unavailable(tmp_path: Path):
     world = World(tmp_path)
     stream = world.stub.WatchViolations(pb.WatchViolationsRequest())
     next(stream)
@@ -365,7 +365,7 @@ def test_a_ledger_that_cannot_be_read_is_unavailable(fresh: World, tmp_path: Pat
     call = fresh.stub.GetCase
     code, message = refusal(lambda: [call(pb.GetCaseRequest(case_id="gate-000001"))])
     assert code is grpc.StatusCode.UNAVAILABLE
-    assert message == "the register cannot be used now; the log of the service says why"
+    assert message == "the ledger cannot be used now; the log of the service says why"
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:50151"])
@@ -374,7 +374,7 @@ def test_plaintext_stays_on_loopback(tmp_path: Path, listen: str):
         World(tmp_path, listen=listen)
 
 
-def test_plaintext_leaves_loopback_when_asked_for_by_name(tmp_path: Path):
+def test_plaintext_beyond_loopback_needs_insecure_listen(tmp_path: Path):
     world = World(tmp_path, listen="0.0.0.0:0", insecure_listen=True)
     assert int(world.service.address.removeprefix("0.0.0.0:")) > 0
     world.close()
@@ -388,7 +388,7 @@ def test_an_address_that_is_taken_is_an_error_at_the_start(tmp_path: Path):
             World(tmp_path, listen=f"127.0.0.1:{taken.getsockname()[1]}")
 
 
-def test_whatever_breaks_once_does_not_end_the_news(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_does_not_end_the_feed(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = fresh.stub.WatchViolations(pb.WatchViolationsRequest(), timeout=20)
     fresh.ledger.append([make_case(1)])
     assert take(watch, 1) == [1]

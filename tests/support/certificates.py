@@ -1,4 +1,4 @@
-"""Certificates for the tests: an authority of our own, and what it signs for loopback."""
+"""Certificates for the tests: an authority, and certificates that it signs for loopback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = dt.timedelta(days=1)
 
 
 class Authority:
-    """Signs; its own certificate lies in `folder/NAME.pem`."""
+    """An authority; its own certificate is `folder/NAME.pem`."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
         self._folder = folder
@@ -28,7 +28,7 @@ class Authority:
         self.ca.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
     def issue(self, who: str, file: str = "", *, valid: dt.timedelta = DAY) -> tuple[Path, Path]:
-        """Certificate and key for 127.0.0.1 in `folder/FILE.pem` and `FILE.key`, valid for so long from now."""
+        """Certificate and key for 127.0.0.1 in `folder/FILE.pem` and `FILE.key`, valid from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         certificate = self._builder(_name(who), key.public_key(), valid).add_extension(here, critical=False)

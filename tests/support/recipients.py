@@ -1,4 +1,4 @@
-"""Registers that want to be called, as doubles: one over gRPC, one over HTTP. What they took is theirs for good."""
+"""Recipients as doubles, over gRPC and over HTTP, and a world in which a worker delivers to them."""
 
 from __future__ import annotations
 
@@ -8,43 +8,51 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from qyran.v1 import register_service_pb2 as pb
 from qyran.v1 import register_service_pb2_grpc as pb_grpc
 from qyran.v1 import violation_service_pb2 as calls_pb
 
+from engine.config import RecipientConfig
+from engine.deliver import DeliveryWorker, open_channel
+from engine.ledger import Outbox, SqlLedger
+from engine.metrics import Metrics
+from rig.examples import make_case
+
 TAKES = ("take", "late", "dribble")
-"""Words of a rule that enter the case: and answer, answer after the deadline, answer drop by drop (over HTTP)."""
+"""Rules that enter the case: answer, answer after the deadline, answer byte by byte (over HTTP)."""
 LATE_S = 1.0
-"""How long a late answer takes; give the line a shorter deadline."""
+"""Duration of a late answer; give the worker a shorter deadline."""
 
 
 @dataclass
 class Register:
-    """What a recipient does with cases, and what it has got."""
+    """A recipient: its rule, and everything that it received."""
 
     rule: Callable[[str], str] = lambda case_id: "take"
-    """One of TAKES, or what the protocol calls the error."""
+    """By case id: one of TAKES, or the name of the protocol's error."""
     calls: list[str] = field(default_factory=list)
-    """Ids in the order they came, every attempt."""
+    """Ids of all attempts, in order."""
     taken: dict[str, Any] = field(default_factory=dict)
-    """The request by id, in the order they were entered."""
+    """Requests of the entered cases by id, in order."""
     duplicates: list[str] = field(default_factory=list)
-    """Ids that came again after they were entered."""
+    """Ids that came again after their entry."""
     tokens: list[str] = field(default_factory=list)
     decide: Callable[[str], calls_pb.Disposition | None] = lambda case_id: None
-    """What is decided at once."""
+    """The decision in the answer."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """What every answer over HTTP says besides."""
+    """Further fields of every answer over HTTP."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def receive(self, case_id: str, request: Any, token: str) -> str:
-        """The rule's word; what is taken is entered before it is answered, however late that is."""
+        """Enter the case if the rule takes it. Returns the rule's word."""
         with self.lock:
             self.calls.append(case_id)
             self.tokens.append(token)
@@ -58,6 +66,7 @@ class Register:
         return word
 
     def receipt(self, case_id: str) -> str:
+        """The recipient's number of an entered case."""
         return f"R-{list(self.taken).index(case_id) + 1}"
 
 
@@ -81,7 +90,7 @@ class _RegisterService(pb_grpc.RegisterServiceServicer):
 
 @contextmanager
 def grpc_register(register: Register, port: int = 0, tls: grpc.ServerCredentials | None = None) -> Iterator[int]:
-    """Serve it on loopback; yields the port. On leaving, it is down."""
+    """Serve the register on loopback; yields the port."""
     server = grpc.server(ThreadPoolExecutor(4), options=(("grpc.so_reuseport", 0),))
     pb_grpc.add_RegisterServiceServicer_to_server(_RegisterService(register), server)
     address = f"127.0.0.1:{port}"
@@ -94,11 +103,11 @@ def grpc_register(register: Register, port: int = 0, tls: grpc.ServerCredentials
 
 
 Respond = Callable[[Register, dict[str, Any], str], tuple[int, dict[str, str], bytes]]
-"""Register, request, token to status, headers, body."""
+"""(register, request, token) -> (status, headers, body)."""
 
 
 def plain(register: Register, request: dict[str, Any], token: str) -> tuple[int, dict[str, str], bytes]:
-    """The plain form; a rule's word that is a number is the status."""
+    """Answers in the plain form; a rule that is a number is the status."""
     word = register.receive(request["case_id"], request, token)
     if word.isdigit():
         return int(word), {"Retry-After": "7"}, json.dumps({"reason": f"{word} it is"}).encode()
@@ -109,7 +118,7 @@ def plain(register: Register, request: dict[str, Any], token: str) -> tuple[int,
 
 
 def erap(register: Register, request: dict[str, Any], token: str) -> tuple[int, dict[str, str], bytes]:
-    """An ERAP-shaped register: always 200, the status within."""
+    """Answers in the ERAP form: always 200, the status is in the body."""
     case_id = request["requestId"]
     word = register.receive(case_id, request, token)
     if word not in TAKES:
@@ -121,7 +130,7 @@ def erap(register: Register, request: dict[str, Any], token: str) -> tuple[int, 
 
 @contextmanager
 def http_register(register: Register, respond: Respond = plain, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve it on loopback; yields the port."""
+    """Serve the register on loopback; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -158,3 +167,56 @@ def http_register(register: Register, respond: Respond = plain, tls: ssl.SSLCont
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class ManualClock:
+    """Time that passes only when a test sets it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class DeliveryWorld:
+    """A ledger, the outbox of the recipient `city`, and workers whose pauses pass at once. Use it as a fixture."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.clock = ManualClock()
+        self.ledger = stack.enter_context(closing(SqlLedger(folder / "ledger.db", clock=self.clock)))
+        self.outbox = Outbox(self.ledger.database, "city", clock=self.clock)
+        self.metrics = Metrics()
+        self._stack = stack
+
+    def append(self, *numbers: int, kind: str = "speeding") -> list[str]:
+        """Append example cases; returns their ids."""
+        return [entry.case.id for entry in self.ledger.append([make_case(n, kind=kind) for n in numbers])]
+
+    def worker(self, url: str, **settings: object) -> DeliveryWorker:
+        """A worker for a recipient at `url`; `settings` are fields of its RecipientConfig."""
+        config = RecipientConfig(name="city", url=url, **{"per_hour": 3_600_000, "deadline_s": 5.0, **settings})
+        channel = self._stack.enter_context(closing(open_channel(config)))
+        return DeliveryWorker(
+            config, self.ledger, channel, self.folder / "evidence", self.metrics, clock=self.clock, wall=self.clock
+        )
+
+    def work(self, worker: DeliveryWorker, until: Callable[[], bool], haste: float = 1.0) -> None:
+        """Step the worker until a condition holds, letting the pauses pass; fails after 2000 steps."""
+        for _ in range(2000):
+            if until():
+                return
+            self.clock.now_s += haste * worker.step() + 1e-6
+        pytest.fail("the worker did not reach the condition")
+
+    def rest(self, worker: DeliveryWorker, seconds: float, haste: float = 4.0) -> None:
+        """Step the worker for some time."""
+        end_s = self.clock.now_s + seconds
+        while self.clock.now_s < end_s:
+            self.clock.now_s += max(haste * worker.step(), 0.01)
+
+    def is_done(self) -> bool:
+        """True if no case is pending and at least one was delivered or refused."""
+        status = self.outbox.status()
+        return status.pending == 0 and status.delivered + status.refused > 0

@@ -1,1 +1,1 @@
-"""How the register's tables came to be, one file a step. Alembic runs `env.py`; `engine.ledger.schema` calls it."""
+"""The steps that make the tables, one file each. `engine.ledger.schema` starts Alembic, which runs `env.py`."""

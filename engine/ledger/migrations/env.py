@@ -1,4 +1,4 @@
-"""Run the steps on the connection that `engine.ledger.schema` hands over, in its transaction."""
+"""Run the steps on the connection of `engine.ledger.schema`, in its transaction."""
 
 from alembic import context
 

@@ -37,7 +37,7 @@ def show(config_path: Path, console: Console) -> None:
     config = _config(config_path)
     with closing(SqlLedger(config.ledger_at)) as ledger:
         outboxes = [Outbox(ledger.database, recipient.name) for recipient in config.recipients]
-        console.print(_standings([(outbox.recipient, outbox.standing()) for outbox in outboxes]))
+        console.print(_standings([(outbox.recipient, outbox.status()) for outbox in outboxes]))
         for outbox in outboxes:
             for dead in outbox.refused(NEWEST):
                 console.print(f"refused by {outbox.recipient}: {dead.case_id}: {dead.detail}", markup=False)

@@ -96,15 +96,15 @@ class CameraServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveCamera(self, request, context):
-        """Watch a camera no more. Returns when all that it sent is settled; its cases stay, its metrics go. Of the camera only
-        name, version, state and who changed it are told.
+        """Remove a camera. Returns when everything it sent is processed; its cases stay, its metrics go. The response has
+        only name, version, state and author.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseCamera(self, request, context):
-        """Watch a camera no more for the time being: it is not connected to.
+        """Stop watching a camera until it is resumed; it is disconnected.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +118,7 @@ class CameraServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSite(self, request, context):
-        """Judge a camera by another site from now on. What it has seen is judged by the old one first; it is connected to anew.
+        """Give a camera another site from now on. What it has seen is judged by the old site first; then it reconnects.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,8 +45,8 @@ class RegisterServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def SubmitCase(self, request, context):
-        """Takes a case. `entry.case.id` is the key for idempotence: an answer may be lost on its way or come after the
-        deadline, so the same case comes again, and must be answered with success and not be entered a second time.
+        """Takes a case. `entry.case.id` is the idempotency key: an answer may be lost or come after the deadline; then the
+        same case comes again, and the recipient must answer with success and not enter it a second time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

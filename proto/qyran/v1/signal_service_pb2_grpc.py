@@ -50,18 +50,18 @@ class SignalServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ReportSignalPhases(self, request_iterator, context):
-        """A controller tells what it shows, for as long as the stream lasts; several controllers may share a stream. A report
-        makes known what was shown up to its `reported_at`, and nothing beyond, so one a second at least is wanted also
-        while nothing changes: a vehicle is judged within a few seconds, and what is not known then never convicts. Nobody
-        needs to remember what was sent: after a break the client goes on with the next report, or sends again what it is
-        not sure of, which is recognised by its sequence. The answer comes when the client ends the stream.
+        """A controller reports its phases as long as the stream lasts; several controllers may share a stream. A report says
+        what was shown up to its `reported_at` and nothing beyond. So send at least one per second, also while nothing
+        changes: a vehicle is judged within a few seconds, and an unknown phase never convicts. After a break the client
+        continues with the next report, or repeats reports: a repetition is recognised by its sequence. The response comes
+        when the client ends the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSignalController(self, request, context):
-        """How far a controller has told.
+        """The last report of a controller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -75,55 +75,55 @@ class ViolationServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def WatchViolations(self, request, context):
-        """Streams the entries after a sequence, in order, those to come too, until the client cancels. The client keeps the
-        highest sequence that it has dealt with, or lets the service keep it (Acknowledge), and after any break asks for
-        what follows it: nothing is lost or doubled. A client that reads slowly lags behind; it costs a bounded amount of
-        memory, is never dropped, and slows nobody else.
+        """Streams the entries after a sequence in order, then new ones, until the client cancels. The client keeps the
+        highest sequence that it has processed, or lets the service keep it (Acknowledge), and after any break continues
+        after it: nothing is lost or doubled. A slow client lags behind; it costs a bounded amount of memory, is never
+        dropped, and does not slow other clients.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Acknowledge(self, request, context):
-        """Moves the cursor of a named consumer forward. Idempotent: a lower sequence moves nothing.
+        """Moves the cursor of a named consumer forward. Idempotent: a lower sequence changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCase(self, request, context):
-        """One case by its id, with all that was decided about it.
+        """One case by its id, with all decisions about it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCases(self, request, context):
-        """A page of the register, in order of sequence.
+        """A page of the ledger, in order of sequence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetEvidence(self, request, context):
-        """Streams one file of a case's evidence, from an offset on: an interrupted download goes on where it stopped. The
-        whole file is checked against its hash before the first byte is sent. Every read stands in the audit log.
+        """Streams one file of a case's evidence from an offset: an interrupted download continues where it stopped. The whole
+        file is checked against its hash before the first byte is sent. Every read is written to the audit log.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportDisposition(self, request, context):
-        """What a register decided about a case. Idempotent by `report_id`; a later report follows an earlier one, and the
-        history stays.
+        """Records a register's decision about a case. Idempotent by `report_id`; a later report follows an earlier one, and
+        the history stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReviewCase(self, request, context):
-        """What an officer decided about a case. Idempotent by `review_id`. One review stands at a time: ALREADY_EXISTS says
-        which, and one that is to replace it names it in `supersedes`.
+        """Records an officer's decision about a case. Idempotent by `review_id`. The last review counts: a new one must name
+        it in `supersedes`, else ALREADY_EXISTS says which one it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

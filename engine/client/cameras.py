@@ -1,4 +1,4 @@
-"""The calls about cameras, for either client."""
+"""The calls about cameras, for both clients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.config import Region
 T = TypeVar("T")
 
 ORDER_S = 60.0
-"""Time-out of an order about a camera, which may have to be tried or settled."""
+"""Time-out of an order: the service may try the camera first, or wait for its last cases."""
 
 
-class CameraServicer:
-    """For threads; part of `QyranClient`."""
+class CameraCalls:
+    """For threads; base of `QyranClient`."""
 
     def __init__(self, stub: camera_grpc.CameraServiceStub) -> None:
         self._cameras = stub
@@ -48,22 +48,22 @@ class CameraServicer:
         regions: Sequence[Region] = (),
         untried: bool = False,
     ) -> tuple[CameraStatus, Sequence[str]]:
-        """Watch one more camera; returns it with what is doubtful about it, one sentence each.
+        """Watch one more camera. Returns it with warnings, one sentence each.
 
-        `url` has ${NAME}s for user and password, of those secrets that the engine's configuration allows; `site` is the
-        text of a site file.
+        `url` has ${NAME}s for user and password, of the secrets that the engine's configuration allows; `site` is the
+        text of a site file, `still` the image that it names; `untried`: do not connect to the camera first.
         """
         request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
         response = self._call(self._cameras.AddCamera, request, ORDER_S)
         return messages.camera_of(response.camera), list(response.warnings)
 
     def remove_camera(self, name: str, version: int) -> CameraStatus:
-        """Watch a camera no more; `version` is the one that you have seen."""
+        """Remove a camera; its cases stay. `version` is the newest version that you know."""
         request = camera_pb.RemoveCameraRequest(name=name, version=version)
         return messages.camera_of(self._call(self._cameras.RemoveCamera, request, ORDER_S).camera)
 
     def pause_camera(self, name: str, version: int) -> CameraStatus:
-        """Watch a camera no more, for the time being."""
+        """Stop watching a camera until `resume_camera`."""
         request = camera_pb.PauseCameraRequest(name=name, version=version)
         return messages.camera_of(self._call(self._cameras.PauseCamera, request, ORDER_S).camera)
 
@@ -75,14 +75,14 @@ class CameraServicer:
     def update_site(
         self, name: str, version: int, site: str, *, still: bytes = b""
     ) -> tuple[CameraStatus, Sequence[str]]:
-        """Judge a camera by another site from now on; returns it with what is doubtful about the site."""
+        """Give a camera another site from now on. Returns the camera with warnings about the site."""
         request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
         response = self._call(self._cameras.UpdateSite, request, ORDER_S)
         return messages.camera_of(response.camera), list(response.warnings)
 
 
 class AsyncCameraCalls:
-    """The same for asyncio; part of `AsyncQyranClient`."""
+    """For asyncio; base of `AsyncQyranClient`."""
 
     def __init__(self, stub: Any) -> None:
         self._cameras = stub
@@ -111,30 +111,30 @@ class AsyncCameraCalls:
         regions: Sequence[Region] = (),
         untried: bool = False,
     ) -> tuple[CameraStatus, Sequence[str]]:
-        """As `QyranClient.add_camera`."""
+        """See `QyranClient.add_camera`."""
         request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
         response = await self._call(self._cameras.AddCamera, request, ORDER_S)
         return messages.camera_of(response.camera), list(response.warnings)
 
     async def remove_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.remove_camera`."""
+        """See `QyranClient.remove_camera`."""
         request = camera_pb.RemoveCameraRequest(name=name, version=version)
         return messages.camera_of((await self._call(self._cameras.RemoveCamera, request, ORDER_S)).camera)
 
     async def pause_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.pause_camera`."""
+        """See `QyranClient.pause_camera`."""
         request = camera_pb.PauseCameraRequest(name=name, version=version)
         return messages.camera_of((await self._call(self._cameras.PauseCamera, request, ORDER_S)).camera)
 
     async def resume_camera(self, name: str, version: int) -> CameraStatus:
-        """As `QyranClient.resume_camera`."""
+        """See `QyranClient.resume_camera`."""
         request = camera_pb.ResumeCameraRequest(name=name, version=version)
         return messages.camera_of((await self._call(self._cameras.ResumeCamera, request, ORDER_S)).camera)
 
     async def update_site(
         self, name: str, version: int, site: str, *, still: bytes = b""
     ) -> tuple[CameraStatus, Sequence[str]]:
-        """As `QyranClient.update_site`."""
+        """See `QyranClient.update_site`."""
         request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
         response = await self._call(self._cameras.UpdateSite, request, ORDER_S)
         return messages.camera_of(response.camera), list(response.warnings)
