@@ -39,10 +39,9 @@ from nvidia.dali import Pipeline, fn, types
 from benchmarks.machine import describe_machine
 from engine.app import logs
 from engine.config import CameraConfig, DecoderConfig, PipelineConfig
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
 from engine.decode.opening import open_decoding
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.detect.cards import find_card
 from engine.ingest import FileSource, remux
 from engine.metrics import Metrics
@@ -124,7 +123,7 @@ def _film(codec: str, path: Path) -> None:
 
 def measure_row(segment: Segment, size: int, device: int | None, rounds: int, threads: int) -> dict[str, Any]:
     """Camera seconds per wall-clock second and per CPU second, and their share of bare decoding."""
-    cameras = {index: CameraView(f"camera-{index}", DETECT_FPS) for index in range(size)}
+    cameras = {index: DecodeSettings(f"camera-{index}", DETECT_FPS) for index in range(size)}
     batch = [replace(segment, camera=index) for index in range(size)]
     model, metrics = find_card("ssd_mobilenet_v3_large").input, Metrics()
     sizes = PipelineConfig(batch_segments=size, decode_threads=threads)
@@ -156,7 +155,7 @@ def _count_fallbacks(metrics: Metrics) -> float:
     return sum(one.value for found in metrics.fallbacks.collect() for one in found.samples if "_total" in one.name)
 
 
-def _cpu_decoder(cameras: Mapping[int, CameraView], model: ModelInput) -> CpuDecoder:
+def _cpu_decoder(cameras: Mapping[int, DecodeSettings], model: ModelInput) -> CpuDecoder:
     return CpuDecoder(cameras, model, Metrics(), os.cpu_count() or 1)
 
 

@@ -25,12 +25,12 @@ import torch
 from benchmarks.machine import describe_machine
 from engine.app import logs
 from engine.config import DetectorConfig
-from engine.detect.bound import BoundNetwork
 from engine.detect.cards import ModelCard, find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.network import Network
-from engine.detect.onnx import verified
-from engine.detect.reference import DEMO, reference_frames
+from engine.detect.onnx import read_model
+from engine.detect.onnx_network import OnnxNetwork
+from engine.detect.reference import DEMO, load_reference_frames
 from engine.types import FrameBatch, Frames
 
 ROUNDS = 5
@@ -66,14 +66,14 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _cpu_network(card: ModelCard, most: int) -> Network:
-    return BoundNetwork(card, verified(card), "fp32", torch.device("cpu"), most)
+    return OnnxNetwork(card, read_model(card), "fp32", torch.device("cpu"), most)
 
 
 def _plan_networks(card: ModelCard, precision: str, most: int) -> dict[str, Network]:
-    from engine.detect.opening import make_plan, plan_key, this_gpu
+    from engine.detect.opening import find_gpu, make_plan, plan_key
     from engine.detect.plan_network import PlanNetwork
 
-    gpu = this_gpu()
+    gpu = find_gpu()
     with tempfile.TemporaryDirectory() as folder:
         config = DetectorConfig(precision=precision, batch=most, plans=Path(folder))  # type: ignore[arg-type]
         key = plan_key(card, config, gpu.sm, gpu.name)
@@ -120,7 +120,7 @@ def _bare(network: Network, size: int) -> None:
 
 def _batch(card: ModelCard, size: int, device: torch.device) -> FrameBatch:
     """`size` pictures of the demo's streets on the device, each in its own frame."""
-    found = reference_frames(card, DEMO[:1])[0]
+    found = load_reference_frames(card, DEMO[:1])[0]
     pick = np.arange(size) % len(found.frame)
     frames = found.frames
     columns = (frames.camera, frames.captured_s, frames.size_px, frames.clock)

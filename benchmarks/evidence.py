@@ -26,7 +26,7 @@ from benchmarks.pages import ROOT, between, result
 from engine.app import logs
 from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, EvidenceConfig
-from engine.decode import second_look
+from engine.decode import frame_fetcher
 from engine.detect.stills import StillDetector
 from engine.evidence import artifacts as artifacts
 from engine.evidence import folder, new_key, plan, report
@@ -46,7 +46,7 @@ CLIP = "avenue"
 START_S = 1_780_290_000.0
 PAGE = ROOT / "docs" / "evidence.md"
 PARTS: dict[str, Callable[..., Any]] = {
-    "second look": second_look.look,
+    "second look": frame_fetcher.fetch_frames,
     "find persons and vehicles": StillDetector.__call__,
     "redacted stills": artifacts._pictures,
     "clip": to_mp4,

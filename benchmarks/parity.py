@@ -19,9 +19,9 @@ from pathlib import Path
 from benchmarks.machine import describe_machine
 from engine.app import logs
 from engine.config import CameraConfig, DecoderConfig, DetectorConfig, PipelineConfig
-from engine.decode.camera import CameraView
 from engine.decode.opening import open_decoding
-from engine.detect.agreement import BOUNDS, Agreement, compared
+from engine.decode.settings import DecodeSettings
+from engine.detect.agreement import BOUNDS, Agreement, compare_detections
 from engine.detect.cards import find_card
 from engine.detect.opening import open_detector
 from engine.ingest import FileSource
@@ -60,16 +60,16 @@ def _video(path: Path, segments: int, here: Detector, reference: Detector, metri
     card = find_card("ssd_mobilenet_v3_large")
     camera = CameraConfig(name="parity", url=str(path), site=path)
     source = FileSource(0, camera, metrics, start_s=0.0, realtime=False)
-    whole = Agreement.none()
+    whole = Agreement()
     with ExitStack() as stack:
         ours, theirs = (
             stack.enter_context(
-                open_decoding(wish, PipelineConfig(), {0: CameraView("parity", FPS)}, card.input, metrics)
+                open_decoding(wish, PipelineConfig(), {0: DecodeSettings("parity", FPS)}, card.input, metrics)
             )
             for wish in (DecoderConfig(), DecoderConfig(backend="cpu"))
         )
         for segment in islice(source.read(), segments):
             mine = here.detect(ours.decoder.decode([segment]))
             expected = reference.detect(theirs.decoder.decode([segment]))
-            whole += compared(expected, mine, card, BOUNDS["int8"])
+            whole += compare_detections(expected, mine, card, BOUNDS["int8"])
     return whole

@@ -31,8 +31,8 @@ from benchmarks.machine import describe_machine
 from engine.app import logs
 from engine.app.stage_set import open_stages
 from engine.config import CameraConfig, EngineConfig
-from engine.decode.codec import decoded
-from engine.decode.sampling import Schedule
+from engine.decode.codec import decode_frames
+from engine.decode.sampling import SamplingSchedule
 from engine.detect.cards import ModelCard, find_card
 from engine.ingest import FileSource
 from engine.ledger import SqlLedger
@@ -86,7 +86,7 @@ def measure(rounds: int, detect_fps: float) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
         with open_stages(config, [load_site(camera.site)], ledger, metrics) as stages:
-            bench = StageCosts(stages, Schedule(detect_fps), BareNetwork(find_card(config.detector.card)))
+            bench = StageCosts(stages, SamplingSchedule(detect_fps), BareNetwork(find_card(config.detector.card)))
             for played in range(rounds + 1):
                 for segment in recording(camera, metrics, played):
                     bench.step(segment, costs if played else Costs())
@@ -124,7 +124,7 @@ class StageCosts:
     """The stages, and a schedule that selects the same frames as the decoder."""
 
     stages: Stages
-    schedule: Schedule
+    schedule: SamplingSchedule
     network: BareNetwork
 
     def step(self, segment: Segment, costs: Costs) -> None:
@@ -146,7 +146,7 @@ class StageCosts:
     def _alone(self, segment: Segment, batch: FrameBatch, costs: Costs) -> None:
         """Run only libavcodec, then only the network, on the input of the stages."""
         wanted = self.schedule.choose(segment.captured_s)
-        costs.charge("libavcodec", lambda: sum(1 for _ in decoded(segment, wanted)))
+        costs.charge("libavcodec", lambda: sum(1 for _ in decode_frames(segment, wanted)))
         inputs = self.network.rows(batch)
         costs.charge("onnxruntime", lambda: self.network.run(inputs))
 

@@ -1,49 +1,49 @@
-"""Everything the engine raises on purpose.
+"""All errors that the engine raises on purpose.
 
 QyranError
-├── ConfigError              a file of the operator's is wrong: names the file and the place in it
-├── SourceError              a camera or a video file; names the camera, never its credentials
+├── ConfigError              a file of the operator is wrong; the message names the file and the place in it
+├── SourceError              a camera or a video file; the message names the camera, never its credentials
 │   ├── Unreachable          no route, connection refused, host unknown
 │   ├── Unauthorised         401, 403
 │   ├── NotFound             404, no such file
 │   ├── TlsFailed            certificate or handshake
-│   ├── CodecUnsupported     no video stream, or in a codec that is not decoded here
-│   ├── BadStream            what arrives is not the protocol or the container it says it is
-│   └── TimedOut             nothing arrived within the time-out
-├── DecodeError              a segment does not decode; costs that segment
+│   ├── CodecUnsupported     no video stream, or a codec that is not supported
+│   ├── BadStream            the data does not follow its protocol or container format
+│   └── TimedOut             no data within the time-out
+├── DecodeError              a segment does not decode; only that segment is lost
 ├── DeviceError              the GPU
-│   ├── OutOfDeviceMemory    a batch did not fit into its memory; a smaller one may
-│   └── DeviceLost           the card or its driver gave up: this process can do nothing more with it
-├── ModelError               a model file or card does not fit
+│   ├── OutOfDeviceMemory    a batch does not fit into the GPU's memory; a smaller one may
+│   └── DeviceLost           the card or its driver failed; this process cannot use it any more
+├── ModelError               a model file or its card does not fit
 ├── CalibrationError         degenerate or contradictory marks
-├── SignalError              a controller's report contradicts itself, an earlier one, or the time
-├── EvidenceError            the proof of a case could not be made or does not verify
-├── DeliveryError            a recipient did not take a case
-│   ├── RecipientUnavailable     not now, whatever the case
-│   ├── SubmissionFailed         not this case now
-│   ├── SubmissionImpossible     not this case now, by a fault of ours: nothing was sent
-│   └── SubmissionRefused        never: the recipient says that the case is wrong
-├── AuditError               the audit log could not be written: what it was about is not done
-├── NoCamera                 there is no camera of that name
-├── Stopped                  the engine is ending and takes no more orders
-└── LedgerError            the register could not append or read
-    ├── CaseConflict         the same case id with another content
-    ├── RecordConflict       a record that contradicts one that stands already
-    ├── OutOfDate            a change made for a version that is not the newest
-    ├── LimitReached         one more record than there may be
-    └── NotOwned             a consumer's cursor that belongs to another credential
+├── SignalError              a controller's report contradicts itself, an earlier report, or the time
+├── EvidenceError            the evidence of a case cannot be made or does not verify
+├── DeliveryError            a recipient did not accept a case
+│   ├── RecipientUnavailable     the recipient accepts no case now
+│   ├── SubmissionFailed         the recipient did not accept this case now
+│   ├── SubmissionImpossible     the case cannot be sent because of a fault on this side
+│   └── SubmissionRefused        the recipient refuses this case for good
+├── AuditError               the audit log cannot be written; the audited action is not done
+├── NoCamera                 no camera has that name
+├── Stopped                  the engine is stopping and accepts no more orders
+└── LedgerError              the ledger cannot append or read
+    ├── CaseConflict         the same case id with other content
+    ├── RecordConflict       the record contradicts an existing record
+    ├── OutOfDate            a change for a version that is not the newest
+    ├── LimitReached         the number of records of a kind has reached its limit
+    └── NotOwned             a consumer's cursor belongs to another credential
 
-Degraded operation is no exception: it is a value with a reason (`types.Measurable`, `types.Clock`), and a metric.
+Degraded operation is not an exception: it is a value with a reason (`types.Measurable`, `types.Clock`) and a metric.
 """
 
 from __future__ import annotations
 
 
 class QyranError(Exception):
-    """Root of all errors raised on purpose."""
+    """Base of all errors raised on purpose."""
 
     exit_status = 2
-    """Of a process that ends with it."""
+    """Exit status of a process that ends with this error."""
 
 
 class ConfigError(QyranError):
@@ -51,36 +51,50 @@ class ConfigError(QyranError):
 
 
 class SourceError(QyranError):
-    """A camera or video file cannot be read. `reason` is the metric's label."""
+    """A camera or video file cannot be read. `reason` is the label of the metric."""
 
     reason = "source"
 
 
 class Unreachable(SourceError):
+    """No route to the host, connection refused, or host unknown."""
+
     reason = "unreachable"
 
 
 class Unauthorised(SourceError):
+    """The camera refuses the credentials (401, 403)."""
+
     reason = "unauthorised"
 
 
 class NotFound(SourceError):
+    """The stream (404) or the file does not exist."""
+
     reason = "not_found"
 
 
 class TlsFailed(SourceError):
+    """The certificate or the TLS handshake failed."""
+
     reason = "tls_failed"
 
 
 class CodecUnsupported(SourceError):
+    """There is no video stream, or its codec is not supported."""
+
     reason = "codec_unsupported"
 
 
 class BadStream(SourceError):
+    """The data does not follow its protocol or container format."""
+
     reason = "bad_stream"
 
 
 class TimedOut(SourceError):
+    """No data within the time-out."""
+
     reason = "timed_out"
 
 
@@ -93,88 +107,88 @@ class DeviceError(QyranError):
 
 
 class OutOfDeviceMemory(DeviceError):
-    """A batch did not fit into the GPU's memory."""
+    """A batch does not fit into the GPU's memory."""
 
 
 class DeviceLost(DeviceError):
-    """The GPU's context is dead (Xid, driver reset): the process has to end, its supervisor starts it again."""
+    """The GPU's context is dead (Xid, driver reset). The process must end; its supervisor restarts it."""
 
     exit_status = 75
-    """EX_TEMPFAIL (sysexits.h): a fresh process may do better."""
+    """EX_TEMPFAIL (sysexits.h): a new process may succeed."""
 
 
 class ModelError(QyranError):
-    """A model file, its card or its outputs do not fit together."""
+    """A model file, its card and its outputs do not fit together."""
 
 
 class CalibrationError(QyranError):
-    """Marks that cannot make a calibration: degenerate, contradictory or too few. The message says which."""
+    """The marks do not determine a calibration: degenerate, contradictory or too few. The message says which."""
 
 
 class SignalError(QyranError):
-    """A controller's report that cannot be believed. The message begins with the name of the field."""
+    """A controller's report is not credible. The message begins with the name of the field."""
 
 
 class EvidenceError(QyranError):
-    """The proof of a case could not be made, or does not verify."""
+    """The evidence of a case cannot be made or does not verify."""
 
 
 class DeliveryError(QyranError):
-    """A recipient did not take a case. The message never shows a credential."""
+    """A recipient did not accept a case. The message never shows a credential."""
 
 
 class RecipientUnavailable(DeliveryError):
-    """Not reached, overloaded, or it does not let us in: the same case goes again later, the others wait behind it."""
+    """Not reachable, overloaded, or the login failed. The same case is sent again later; the other cases wait."""
 
     def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """How long the recipient asks to be left alone."""
+        """Pause that the recipient asks for."""
 
 
 class SubmissionFailed(DeliveryError):
-    """No answer within the deadline, or one that says neither yes nor no: this case goes again later."""
+    """No answer within the deadline, or an answer that is neither yes nor no. This case is sent again later."""
 
 
 class SubmissionImpossible(DeliveryError):
-    """Evidence that should go along is gone or damaged: the recipient was not asked."""
+    """Evidence of the case is missing or damaged. Nothing was sent."""
 
 
 class SubmissionRefused(DeliveryError):
-    """The recipient's definitive no; the message is its reason."""
+    """The recipient refuses the case for good. The message is its reason."""
 
 
 class AuditError(QyranError):
-    """The audit log could not be read or written."""
+    """The audit log cannot be read or written."""
 
 
 class NoCamera(QyranError):
-    """There is no camera of that name."""
+    """No camera has that name."""
 
 
 class Stopped(QyranError):
-    """The engine is ending: it takes no more orders."""
+    """The engine is stopping and accepts no more orders."""
 
 
 class LedgerError(QyranError):
-    """The register could not append or read."""
+    """The ledger cannot append or read."""
 
 
 class CaseConflict(LedgerError):
-    """A case id is in the register already, with another content."""
+    """The ledger holds a case with the same id and other content."""
 
 
 class RecordConflict(LedgerError):
-    """What was sent contradicts what is recorded already."""
+    """The record contradicts an existing record."""
 
 
 class OutOfDate(LedgerError):
-    """A change was made for a version that is not the newest any more."""
+    """The change is for a version that is not the newest."""
 
 
 class LimitReached(LedgerError):
-    """There are as many records of a kind as there may be: more would be read by everybody, again and again."""
+    """The number of records of a kind has reached its limit. Readers load all of them each time."""
 
 
 class NotOwned(LedgerError):
-    """A consumer's cursor belongs to another credential."""
+    """The consumer's cursor belongs to another credential."""

@@ -1,4 +1,4 @@
-"""The tracker: detections of all cameras to identities, in one compiled call a batch."""
+"""The tracker: gives identities to the detections of all cameras, in one compiled call per batch."""
 
 from __future__ import annotations
 
@@ -14,51 +14,52 @@ from kernels.assign import FREE
 from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable, track_batch, workspace
 
 PERSON_SCORE = 0.5
-"""A person is passed on from this score on: one box is no proof, several frames must agree."""
+"""Least score of a person's box. Rules need a person in several frames, so it may be low."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerParameters:
-    """How the tracker decides. Times in seconds, overlaps and costs between 0 and 1, motion in sizes of the box."""
+    """Parameters of the tracker. Times in seconds, overlaps and costs from 0 to 1, motion in sizes of the box."""
 
     high_score: float = 0.65
-    """Detections from this score on choose their track first."""
+    """Detections with at least this score are associated first (ByteTrack, Zhang et al. 2022, arXiv:2110.06864)."""
     low_score: float = 0.1
-    """Detections below this score are not looked at; those between may only carry on a track."""
+    """Detections below this score are ignored. Those between the two can only continue a track."""
     birth_score: float = 0.4
-    """A detection without a track begins one from this score on."""
+    """Least score of a detection that starts a new track."""
     even_score: float = 0.5
-    """A detection of this score is as likely a vehicle as not; the detector's scores need not be probabilities."""
+    """Score at which a detection is a vehicle with probability 0.5. The detector's scores need not be probabilities."""
     confirm_evidence: float = 1.6
-    """A track is believed, and reported, once the log odds of its sightings add up to this. A sighting's are those of
-    its score less those of `even_score`: with 0.5, one of 0.84 is enough, or three of 0.64."""
+    """Sum of the log odds of a track's sightings from which it is confirmed and reported. The log odds of a sighting
+    are those of its score minus those of `even_score`. With 0.5, one sighting of 0.84 is enough, or three of 0.64."""
     max_lost_s: float = 2.0
-    """A track that has not been seen for longer has ended."""
+    """A track ends after this time without a sighting."""
     max_tentative_s: float = 0.5
-    """The same while it is not believed yet."""
+    """The same for a track that is not confirmed yet."""
     max_doubtful_s: float = 0.8
-    """A track that has not been seen for longer is not carried on by a detection below `high_score`."""
+    """After this time without a sighting, only a detection of at least `high_score` continues a track."""
     buffer: float = 0.2
-    """Boxes are widened by this part of their size on every side before their overlap is taken."""
+    """Boxes grow by this part of their size on each side before the overlap is computed."""
     max_cost: float = 0.9
-    """A pair costs 1 - overlap + doubt_cost (1 - score) + lost_cost_per_s * (time unseen); a dearer one is no match."""
+    """Largest cost of a match. Cost: 1 - overlap + doubt_cost (1 - score) + lost_cost_per_s * (time without
+    sighting)."""
     doubt_cost: float = 0.2
     lost_cost_per_s: float = 0.15
     centre_agility: float = 0.75
     """Root of the spectral density of the centre's acceleration, sizes / s^1.5."""
     size_agility: float = 0.25
-    """The same of the size."""
+    """The same for the acceleration of the size."""
     centre_noise: float = 0.02
-    """Standard deviation of a detection's centre, sizes."""
+    """Standard deviation of the centre of a detection, sizes."""
     size_noise: float = 0.07
-    """Standard deviation of a detection's width and height, sizes."""
+    """Standard deviation of width and height of a detection, sizes."""
     birth_rate: float = 2.0
     """Standard deviation of the unknown velocity and growth of a new track, sizes / s."""
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
             if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"TrackerParameters.{name} is {value}, expected a finite number not below 0")
+                raise ValueError(f"TrackerParameters.{name} is {value}, expected a finite number of at least 0")
         if self.low_score > self.high_score:
             raise ValueError(f"TrackerParameters.low_score {self.low_score} is above high_score {self.high_score}")
         if not 0 < self.even_score < 1:
@@ -68,20 +69,20 @@ class TrackerParameters:
 
 
 class KalmanTracker:
-    """Two-stage association with a Kalman filter in seconds (`kernels.track`), implementing `stages.Tracker`.
+    """`stages.Tracker`: two-stage association with a Kalman filter in seconds (`kernels.track`).
 
-    What it says of a camera is a function of that camera's frames alone, on one machine to the last bit. Identities are
-    the camera's index and a count of its own, so they too are the same with whomever it shares a batch.
+    The result of a camera depends only on that camera's frames, on one machine to the last bit. Identities are made of
+    the camera's index and a count per camera, so they do not depend on the other cameras of the batch either.
 
-    A track is reported once it is believed. Its earlier sightings in the same batch are reported with it; those of
-    earlier batches, which have gone out already, are not. Boxes are the detections' own, never the filter's.
+    A track is reported after its confirmation, with its earlier sightings of the same batch. Sightings of earlier
+    batches are not reported. Boxes are those of the detections, never those of the filter.
 
-    A frame that is not later than the camera's one before says nothing if the times are equal, and ends all tracks of
-    the camera if time went backwards. A camera that falls silent keeps its tracks until it speaks again.
+    A frame with the same time as the camera's last one is ignored; an earlier one ends all tracks of the camera. A
+    camera without frames keeps its tracks until its next frame.
     """
 
     def __init__(self, parameters: TrackerParameters | None = None, capacity: int = 64) -> None:
-        """`capacity`: tracks a camera is expected to have at once; grows by itself."""
+        """`capacity` is the expected number of simultaneous tracks per camera. It grows when needed."""
         self.parameters = parameters or TrackerParameters()
         self._parameters = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(self.parameters).items()})
         self._state = _new_state(0, capacity)
@@ -90,14 +91,14 @@ class KalmanTracker:
         self._ended: list[int] = []
 
     def track(self, detections: Detections) -> Tracks:
-        """Give identities to the vehicles; persons stay without, and pass through as anonymous boxes.
+        """Give identities to the vehicles. Persons pass through as anonymous boxes.
 
-        Raises ValueError for a negative camera or a capture time that is not finite.
+        Raises ValueError for a negative camera index, a capture time that is not finite, or rows not ordered by frame.
         """
         frames = detections.frames
-        _check(detections)
-        kept = _vehicles(detections)
-        out = self._run(_batch(detections, kept, self._rows_of(frames.camera)))
+        _require_valid(detections)
+        kept = _vehicle_rows(detections)
+        out = self._run(_to_batch(detections, kept, self._rows_of(frames.camera)))
         reported = np.flatnonzero(out.identity != TENTATIVE)
         ended = np.concatenate([np.array(self._ended, np.int64), self._named(out.ended[: out.ended_count[0]])])
         self._ended.clear()
@@ -110,7 +111,7 @@ class KalmanTracker:
             score=detections.score[rows],
             class_id=out.class_id[reported],
             ended=np.sort(ended),
-            persons=_persons(detections),
+            persons=_person_boxes(detections),
         )
 
     def end_tracks(self, camera: int) -> None:
@@ -167,7 +168,7 @@ class KalmanTracker:
         self._state = new
 
 
-def _check(detections: Detections) -> None:
+def _require_valid(detections: Detections) -> None:
     frames = detections.frames
     if (np.diff(detections.frame) < 0).any():
         raise ValueError("Detections.frame does not ascend")
@@ -178,36 +179,36 @@ def _check(detections: Detections) -> None:
         raise ValueError(f"frame {row} of camera {frames.camera[row]} has no finite capture time")
 
 
-def _vehicles(detections: Detections) -> Ints:
-    """Rows that may be tracked: no persons, no boxes without an area."""
+def _vehicle_rows(detections: Detections) -> Ints:
+    """Rows of vehicles with a valid box. Persons are never tracked."""
     left, top, right, bottom = detections.xyxy_px.T
     box = np.isfinite(detections.xyxy_px).all(axis=1) & (right > left) & (bottom > top)
     vehicle = (detections.class_id >= 0) & (detections.class_id < VehicleClass.PERSON)
     return np.flatnonzero(box & vehicle & (detections.score > 0))
 
 
-def _persons(detections: Detections) -> Persons:
-    """Boxes of people, passed on as they are."""
+def _person_boxes(detections: Detections) -> Persons:
+    """Boxes of persons with at least PERSON_SCORE."""
     sure = np.isfinite(detections.xyxy_px).all(axis=1) & (detections.score >= PERSON_SCORE)
     rows = np.flatnonzero((detections.class_id == VehicleClass.PERSON) & sure)
     return Persons(detections.frame[rows], detections.xyxy_px[rows])
 
 
-def _batch(detections: Detections, kept: Ints, row: Ints32) -> Batch:
+def _to_batch(detections: Detections, kept: Ints, row: Ints32) -> Batch:
     frames = detections.frames
     return Batch(
         row,
         frames.captured_s,
         frames.size_px,
         np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),
-        _centred(detections.xyxy_px[kept]),
+        _to_centres(detections.xyxy_px[kept]),
         detections.score[kept],
         detections.class_id[kept],
     )
 
 
-def _centred(xyxy_px: Floats32) -> Floats:
-    """(D, 4) f8: x and y of the centre, width and height."""
+def _to_centres(xyxy_px: Floats32) -> Floats:
+    """(D, 4) f8: x and y of the centre, width and height, image pixels."""
     low, high = xyxy_px[:, :2].astype(np.float64), xyxy_px[:, 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=1)
 

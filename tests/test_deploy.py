@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.__main__ import names
 from engine.config import EngineConfig, load_config, tomlfile
-from engine.gpu.share import Share, parse_share
+from engine.gpu.share import GpuShare, parse_share
 from engine.metrics import Metrics
 from engine.rules import load_site
 
@@ -103,5 +103,5 @@ def test_the_unit_of_a_gpu_starts_a_worker_that_there_is() -> None:
     [command] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     program, verb, _, option, share = command.replace("%i", "1").replace("${QYRAN_GPUS}", "2").split()
     assert (Path(program).name, verb, option) == ("qyran", "run", "--gpu")
-    assert parse_share(share) == Share(1, 2)
+    assert parse_share(share) == GpuShare(1, 2)
     assert "Restart=always" in unit

@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import LimitsConfig, load_config
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.errors import QyranError
 from engine.evidence import verify_case
 from engine.metrics import Metrics
@@ -110,7 +109,7 @@ def decoder() -> Iterator[CpuDecoder]:
     metrics = Metrics()
     metrics.add_camera("gate")
     model = ModelInput(name="images", width_px=64, height_px=64)
-    one = CpuDecoder({0: CameraView("gate", 8.0)}, model, metrics, 1)
+    one = CpuDecoder({0: DecodeSettings("gate", 8.0)}, model, metrics, 1)
     yield one
     one.close()
 

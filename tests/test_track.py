@@ -1,4 +1,4 @@
-"""The tracker: one vehicle one identity, in seconds, and each camera for itself to the last bit."""
+"""The tracker: one identity per vehicle, times in seconds, and results per camera that are equal to the last bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HALF_PX = np.array([20.0, 15.0], np.float32)
 
 
 def detections(sightings: list[Sighting], frames: list[tuple[int, float]] | None = None) -> Detections:
-    """A batch; `frames` are camera and time, those of the sightings if left out."""
+    """A batch. `frames` are camera and time; by default those of the sightings."""
     frames = frames if frames is not None else sorted({(c, t) for c, t, *_ in sightings})
     ordered = sorted(sightings, key=lambda one: frames.index((one[0], one[1])))
     centre = np.array([(x, y) for _, _, x, y, _, _ in ordered], np.float32).reshape(-1, 2)
@@ -50,8 +50,8 @@ def steps(begin_s: float, end_s: float, rate_hz: float = 10.0) -> list[float]:
     return [round(begin_s + k / rate_hz, 6) for k in range(round((end_s - begin_s) * rate_hz))]
 
 
-def identities(*told: Tracks) -> set[int]:
-    return set(np.concatenate([tracks.track for tracks in told]).tolist())
+def identities(*batches: Tracks) -> set[int]:
+    return set(np.concatenate([tracks.track for tracks in batches]).tolist())
 
 
 def test_a_vehicle_keeps_its_identity_over_batches() -> None:
@@ -65,42 +65,42 @@ def test_a_vehicle_keeps_its_identity_over_batches() -> None:
 @pytest.mark.parametrize("rate_hz", [25.0, 12.5, 5.0, 2.5])
 def test_the_frame_rate_does_not_matter_for_steady_traffic(rate_hz: float) -> None:
     cars = [s for lane in range(3) for s in drive(steps(0, 4, rate_hz), y=100.0 + 60 * lane, speed_px_s=30.0)]
-    told = KalmanTracker().track(detections(cars))
-    assert len(identities(told)) == 3
-    assert len(told) == len(cars)
+    tracks = KalmanTracker().track(detections(cars))
+    assert len(identities(tracks)) == 3
+    assert len(tracks) == len(cars)
 
 
 def test_variable_rate_and_gaps_are_taken_by_their_seconds() -> None:
     times_s = [0.0, 0.04, 0.2, 0.21, 0.5, 0.55, 1.3, 1.31, 2.0]
-    told = KalmanTracker().track(detections(drive(times_s, speed_px_s=80.0)))
-    assert len(told) == len(times_s)
-    assert len(identities(told)) == 1
+    tracks = KalmanTracker().track(detections(drive(times_s, speed_px_s=80.0)))
+    assert len(tracks) == len(times_s)
+    assert len(identities(tracks)) == 1
 
 
-def test_a_hidden_vehicle_is_found_again_where_it_must_be_by_now() -> None:
+def test_a_hidden_vehicle_is_found_at_its_predicted_position() -> None:
     hidden = [t for t in steps(0, 3) if not 1.0 < t < 1.9]
-    told = KalmanTracker().track(detections(drive(hidden), [(0, t) for t in steps(0, 3)]))
-    assert len(identities(told)) == 1
-    assert len(told) == len(hidden)
+    tracks = KalmanTracker().track(detections(drive(hidden), [(0, t) for t in steps(0, 3)]))
+    assert len(identities(tracks)) == 1
+    assert len(tracks) == len(hidden)
 
 
 def test_crossing_vehicles_keep_their_identities() -> None:
     times_s = steps(0, 4)
     right = drive(times_s, x=100.0, speed_px_s=150.0, y=200.0)
     left = drive(times_s, x=700.0, speed_px_s=-150.0, y=206.0)
-    told = KalmanTracker().track(detections(right + left))
-    top = np.isclose(told.xyxy_px[:, 1], 185.0)
-    assert len(set(told.track[top].tolist())) == 1
-    assert len(set(told.track[~top].tolist())) == 1
-    assert len(identities(told)) == 2
+    tracks = KalmanTracker().track(detections(right + left))
+    top = np.isclose(tracks.xyxy_px[:, 1], 185.0)
+    assert len(set(tracks.track[top].tolist())) == 1
+    assert len(set(tracks.track[~top].tolist())) == 1
+    assert len(identities(tracks)) == 2
 
 
 def test_a_standing_vehicle_stays_one_track() -> None:
-    told = KalmanTracker().track(detections(drive(steps(0, 60, 5.0), speed_px_s=0.0)))
-    assert len(identities(told)) == 1
+    tracks = KalmanTracker().track(detections(drive(steps(0, 60, 5.0), speed_px_s=0.0)))
+    assert len(identities(tracks)) == 1
 
 
-def test_a_track_ends_once_it_was_lost_for_too_long_and_its_identity_is_not_used_again() -> None:
+def test_a_lost_track_ends_and_its_identity_is_not_reused() -> None:
     tracker = KalmanTracker()
     before = tracker.track(detections(drive(steps(0, 1), speed_px_s=0.0)))
     silent = tracker.track(detections([], [(0, t) for t in steps(1, 5)]))
@@ -118,7 +118,7 @@ def test_a_long_gap_between_frames_ends_the_tracks() -> None:
     assert len(identities(after)) == 1
 
 
-def test_a_clock_that_jumps_back_ends_the_tracks_and_begins_anew() -> None:
+def test_a_clock_that_jumps_back_ends_the_tracks() -> None:
     tracker = KalmanTracker()
     before = tracker.track(detections(drive(steps(100, 101), x=-9900.0)))
     after = tracker.track(detections(drive(steps(50, 51), x=-4900.0)))
@@ -127,7 +127,7 @@ def test_a_clock_that_jumps_back_ends_the_tracks_and_begins_anew() -> None:
     assert not identities(before) & identities(after)
 
 
-def test_a_frame_told_twice_says_nothing_more() -> None:
+def test_a_repeated_frame_is_ignored() -> None:
     tracker = KalmanTracker()
     first = tracker.track(detections(drive([0.0, 0.1])))
     again = tracker.track(detections(drive([0.1])))
@@ -136,26 +136,26 @@ def test_a_frame_told_twice_says_nothing_more() -> None:
     assert identities(first) == identities(after)
 
 
-def test_a_vehicle_that_leaves_the_picture_has_ended_before_it_is_lost_for_long() -> None:
+def test_a_track_that_leaves_the_picture_ends_early() -> None:
     tracker = KalmanTracker()
     before = tracker.track(detections(drive(steps(0, 1), x=1180.0)))
     after = tracker.track(detections([], [(0, t) for t in steps(1, 2)]))
     assert after.ended.tolist() == sorted(identities(before))
 
 
-def test_forgetting_a_camera_ends_its_tracks_and_no_others() -> None:
+def test_forget_ends_only_the_tracks_of_its_camera() -> None:
     tracker = KalmanTracker()
     both = [s for camera in (0, 1) for s in drive(steps(0, 1), camera=camera)]
-    told = tracker.track(detections(both))
+    tracks = tracker.track(detections(both))
     tracker.end_tracks(0)
     tracker.end_tracks(77)
     after = tracker.track(detections([s for camera in (0, 1) for s in drive(steps(1, 2), camera=camera)]))
-    assert after.ended.tolist() == sorted(set(told.track[told.camera == 0].tolist()))
-    assert set(after.track[after.camera == 1].tolist()) == set(told.track[told.camera == 1].tolist())
-    assert not set(after.track[after.camera == 0].tolist()) & identities(told)
+    assert after.ended.tolist() == sorted(set(tracks.track[tracks.camera == 0].tolist()))
+    assert set(after.track[after.camera == 1].tolist()) == set(tracks.track[tracks.camera == 1].tolist())
+    assert not set(after.track[after.camera == 0].tolist()) & identities(tracks)
 
 
-def test_a_doubtful_box_becomes_a_track_only_by_being_seen_again() -> None:
+def test_a_low_score_needs_several_sightings_for_a_track() -> None:
     once = KalmanTracker().track(detections(drive([0.0], score=0.7), [(0, t) for t in steps(0, 1)]))
     often = KalmanTracker().track(detections(drive(steps(0, 1), score=0.7)))
     sure = KalmanTracker().track(detections(drive([0.0], score=0.95)))
@@ -164,14 +164,14 @@ def test_a_doubtful_box_becomes_a_track_only_by_being_seen_again() -> None:
     assert len(sure) == 1
 
 
-def test_earlier_sightings_of_the_same_batch_are_told_and_those_of_earlier_batches_are_not() -> None:
+def test_only_earlier_sightings_of_the_same_batch_are_reported() -> None:
     tracker = KalmanTracker()
     assert len(tracker.track(detections(drive([0.0], score=0.7)))) == 0
-    told = tracker.track(detections(drive(steps(0.1, 1), score=0.7)))
-    assert told.frame.tolist() == list(range(9))
+    tracks = tracker.track(detections(drive(steps(0.1, 1), score=0.7)))
+    assert tracks.frame.tolist() == list(range(9))
 
 
-def test_poor_detections_carry_a_track_on_but_begin_none() -> None:
+def test_low_scores_continue_a_track_but_start_none() -> None:
     poor = KalmanTracker().track(detections(drive(steps(0, 2), score=0.3)))
     good_then_poor = detections(drive(steps(0, 1)) + drive(steps(1, 2), score=0.3))
     carried = KalmanTracker().track(good_then_poor)
@@ -183,11 +183,11 @@ def test_poor_detections_carry_a_track_on_but_begin_none() -> None:
 def test_the_class_is_the_vote_of_the_sightings_by_score() -> None:
     seen = drive(steps(0, 1))
     seen[4] = (*seen[4][:4], 0.6, VehicleClass.TRUCK)
-    told = KalmanTracker().track(detections(seen))
-    assert set(told.class_id.tolist()) == {CAR}
+    tracks = KalmanTracker().track(detections(seen))
+    assert set(tracks.class_id.tolist()) == {CAR}
 
 
-def test_persons_and_boxes_that_are_none_are_not_tracked() -> None:
+def test_persons_and_invalid_boxes_are_not_tracked() -> None:
     person = [(*s[:5], VehicleClass.PERSON) for s in drive(steps(0, 1))]
     broken = detections(drive(steps(0, 1)))
     broken.xyxy_px[:5, 0] = np.nan
@@ -199,28 +199,29 @@ def test_persons_and_boxes_that_are_none_are_not_tracked() -> None:
 def test_persons_pass_through_as_boxes_without_identity() -> None:
     person = [(*s[:5], VehicleClass.PERSON) for s in drive(steps(0, 1))]
     doubtful = [(*s[:4], 0.3, VehicleClass.PERSON) for s in drive(steps(0, 1))]
-    told = KalmanTracker().track(detections(person))
-    assert len(told.persons) == len(person)
-    assert set(told.persons.__slots__) == {"frame", "xyxy_px"}
+    tracks = KalmanTracker().track(detections(person))
+    assert len(tracks.persons) == len(person)
+    assert set(tracks.persons.__slots__) == {"frame", "xyxy_px"}
     assert len(KalmanTracker().track(detections(doubtful)).persons) == 0
 
 
-def test_nothing_in_nothing_out() -> None:
-    told = KalmanTracker().track(detections([]))
-    assert len(told) == 0
-    assert len(told.ended) == 0
+def test_an_empty_batch_gives_no_tracks() -> None:
+    tracks = KalmanTracker().track(detections([]))
+    assert len(tracks) == 0
+    assert len(tracks.ended) == 0
 
 
-def test_more_vehicles_than_expected_find_room() -> None:
+def test_the_capacity_grows_when_needed() -> None:
     cars = [s for k in range(50) for s in drive(steps(0, 1), x=50.0 + k % 10 * 100, y=50.0 + k // 10 * 100)]
-    told = KalmanTracker(capacity=3).track(detections(cars))
-    assert len(identities(told)) == 50
+    tracks = KalmanTracker(capacity=3).track(detections(cars))
+    assert len(identities(tracks)) == 50
     roomy = KalmanTracker(capacity=500).track(detections(cars))
-    assert np.array_equal(told.track, roomy.track)
+    assert np.array_equal(tracks.track, roomy.track)
 
 
 def busy(camera: int, rng: np.random.Generator) -> Detections:
-    """Four seconds of wild traffic: noise, gaps, false alarms, scores and classes at random, its own clock."""
+    """Four seconds of random traffic with noise, gaps, false detections, random scores and classes, and its own
+    clock."""
     times_s = camera * 7.3 + np.cumsum(rng.uniform(0.02, 0.3, 30))
     seen: list[Sighting] = []
     for vehicle in rng.uniform(0, 600, (8, 2)):
@@ -232,7 +233,7 @@ def busy(camera: int, rng: np.random.Generator) -> Detections:
 
 
 def together(parts: list[Detections]) -> Detections:
-    """All the cameras' frames in one batch, by turns."""
+    """The frames of all cameras in one batch, in turn."""
     frames = {name: np.concatenate([getattr(p.frames, name) for p in parts]) for name in Frames.__dataclass_fields__}
     turn = np.argsort(np.concatenate([np.arange(len(p.frames)) for p in parts]), kind="stable")
     place = np.argsort(turn)
@@ -267,24 +268,24 @@ def rows_of(tracks: Tracks, camera: int) -> tuple[bytes, ...]:
     return tuple(column[mine].tobytes() for column in columns)
 
 
-def test_a_camera_alone_and_among_300_is_the_same_to_the_last_bit() -> None:
+def test_a_camera_alone_and_among_300_gives_the_same_bits() -> None:
     cameras = [busy(camera, np.random.default_rng(camera)) for camera in range(300)]
     shared = KalmanTracker()
     halves = [together([cut(one, begin, begin + 15) for one in cameras]) for begin in (0, 15)]
-    told = [shared.track(half) for half in halves]
+    tracks = [shared.track(half) for half in halves]
     for camera in (0, 1, 150, 299):
         alone = KalmanTracker(capacity=2)
-        for begin, among in zip((0, 15), told, strict=True):
+        for begin, among in zip((0, 15), tracks, strict=True):
             one = alone.track(cut(cameras[camera], begin, begin + 15))
             assert rows_of(one, camera) == rows_of(among, camera)
             assert one.ended.tolist() == [i for i in among.ended.tolist() if i >> 40 == camera]
             assert len(one) > 20
 
 
-def test_rows_are_ordered_by_frame_and_no_identity_is_twice_in_one() -> None:
-    told = KalmanTracker().track(together([busy(camera, np.random.default_rng(camera)) for camera in range(20)]))
-    assert (np.diff(told.frame) >= 0).all()
-    assert len(set(zip(told.frame.tolist(), told.track.tolist(), strict=True))) == len(told)
+def test_rows_are_ordered_by_frame_without_duplicate_identities() -> None:
+    tracks = KalmanTracker().track(together([busy(camera, np.random.default_rng(camera)) for camera in range(20)]))
+    assert (np.diff(tracks.frame) >= 0).all()
+    assert len(set(zip(tracks.frame.tolist(), tracks.track.tolist(), strict=True))) == len(tracks)
 
 
 @pytest.mark.parametrize(
@@ -297,12 +298,12 @@ def test_rows_are_ordered_by_frame_and_no_identity_is_twice_in_one() -> None:
         ("centre_noise", 0.0, "must be above 0"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_refused_by_name(field: str, value: float, says: str) -> None:
+def test_the_error_names_an_invalid_parameter(field: str, value: float, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         dataclasses.replace(TrackerParameters(), **{field: value})
 
 
-def test_frames_that_make_no_sense_are_refused() -> None:
+def test_invalid_frames_are_refused() -> None:
     with pytest.raises(ValueError, match="frame 1 of camera 0 has no finite capture time"):
         KalmanTracker().track(detections([], [(0, 0.0), (0, float("nan"))]))
     with pytest.raises(ValueError, match="camera -1 is negative"):
@@ -312,5 +313,5 @@ def test_frames_that_make_no_sense_are_refused() -> None:
         KalmanTracker().track(backwards)
 
 
-def test_an_identity_tells_its_camera() -> None:
+def test_an_identity_contains_its_camera() -> None:
     assert CAMERA_SHIFT == TRACK_BITS

@@ -18,7 +18,7 @@ from engine.app.identification import require_confirmable
 from engine.app.stage_set import examine, gpu_of, open_stage_set, size_warnings
 from engine.config import CameraConfig, EngineConfig, secrets, split_address
 from engine.deliver import open_deliverer
-from engine.gpu.health import watching
+from engine.gpu.health import watch_gpu
 from engine.ingest import FileSource, RtspSource
 from engine.ingest import probe as probe_camera
 from engine.ledger import CameraVersions, Consumers, Decisions, SqlLedger, Tokens
@@ -62,7 +62,7 @@ def build(config: EngineConfig) -> Iterator[Engine]:
     with ExitStack() as stack:
         host, port = split_address(config.metrics.listen, source="metrics.listen")
         metrics_port = stack.enter_context(expose(metrics, host, port))
-        find_loss = stack.enter_context(watching(gpu_of(config), metrics))
+        find_loss = stack.enter_context(watch_gpu(gpu_of(config), metrics))
 
         ledger = stack.enter_context(closing(SqlLedger(config.ledger_at)))
         database = ledger.database

@@ -10,16 +10,16 @@ from typing import Protocol
 
 from engine.app.identification import IdentificationContext, open_identifier, require_confirmable
 from engine.config import CameraConfig, EngineConfig
-from engine.decode.camera import view_of
 from engine.decode.opening import open_decoding
+from engine.decode.settings import settings_of
 from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.opening import open_detector
-from engine.detect.stills import StillDetector, sensitive
+from engine.detect.stills import StillDetector, sensitive_card
 from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, crossing_stills, load_signing_key
 from engine.ingest import Probe, Recordings
 from engine.measure import GroundSpeedometer, geometries
-from engine.measure.drift import ViewDriftMonitor, references
+from engine.measure.drift import ViewDriftMonitor, load_references
 from engine.metrics import Metrics
 from engine.pipeline.loop import Stages
 from engine.pipeline.observed import observe_stages
@@ -99,10 +99,12 @@ def open_stage_set(
         metrics.add_camera(camera.name)
     with ExitStack() as stack:
         detector = stack.enter_context(closing(open_detector(card, config.detector, metrics, gpu_of(config))))
-        still_network = stack.enter_context(closing(OnnxDetector(sensitive(card), config.detector.threads)))
-        views = {index: view_of(camera) for index, camera in cameras.items()}
-        decoding = stack.enter_context(open_decoding(config.decoder, config.pipeline, views, card.input, metrics))
-        drift_monitor = ViewDriftMonitor(references(by_index), decoding.fetch_frames, metrics, names)
+        still_network = stack.enter_context(closing(OnnxDetector(sensitive_card(card), config.detector.threads)))
+        decode_settings = {index: settings_of(camera) for index, camera in cameras.items()}
+        decoding = stack.enter_context(
+            open_decoding(config.decoder, config.pipeline, decode_settings, card.input, metrics)
+        )
+        drift_monitor = ViewDriftMonitor(load_references(by_index), decoding.fetch_frames, metrics, names)
         signals = signals or SignalBook(by_index, names, metrics)
         tracker = KalmanTracker(TrackerParameters(high_score=card.score_threshold, birth_score=card.score_threshold))
         speedometer = GroundSpeedometer(geometries(by_index))
@@ -173,7 +175,7 @@ def _liability(catalogue: Catalogue) -> Liability | None:
 def examine(site: Site, catalogue: Catalogue) -> list[str]:
     """Return what is doubtful about a site, one sentence each. Raises ConfigError or CalibrationError."""
     geometries({0: site})
-    references({0: site})
+    load_references({0: site})
     return check_site(site, catalogue)
 
 

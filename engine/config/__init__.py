@@ -1,6 +1,5 @@
-"""The configuration: `file` is the whole and how it is read, `stages` and `service` are its tables."""
+"""The configuration: `file` reads the whole file, `stages` and `service` define its tables."""
 
-from engine.config.addresses import is_loopback, redact, split_address
 from engine.config.file import EngineConfig, load_config, secrets
 from engine.config.service import (
     KeepRule,
@@ -22,7 +21,19 @@ from engine.config.stages import (
     PlatesConfig,
     RegistryConfig,
 )
-from engine.config.values import WHOLE_PICTURE, Count, Fraction01, Name, Positive, Region, Review, Strict
+from engine.config.values import (
+    WHOLE_PICTURE,
+    Count,
+    Fraction01,
+    Name,
+    Positive,
+    Region,
+    Review,
+    Strict,
+    is_loopback,
+    redact,
+    split_address,
+)
 
 __all__ = [
     "WHOLE_PICTURE",

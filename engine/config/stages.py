@@ -1,4 +1,4 @@
-"""Configuration of the cameras and of the stages that look at them."""
+"""Configuration of the cameras and of the stages that process their streams."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.config.addresses import redact
-from engine.config.values import WHOLE_PICTURE, Count, Fraction01, Name, Positive, Region, Strict
+from engine.config.values import WHOLE_PICTURE, Count, Fraction01, Name, Positive, Region, Strict, redact
 
 
 class CameraConfig(Strict, frozen=True):
@@ -16,20 +15,20 @@ class CameraConfig(Strict, frozen=True):
 
     name: Name
     url: str
-    """rtsp://, rtsps:// or a file's path. ${NAME} takes user and password from the environment."""
+    """rtsp://, rtsps:// or the path of a file. ${NAME} comes from the environment, for user and password."""
     site: Path
     """The site file, relative to the configuration file."""
     detect_fps: Positive = 8.0
-    """Frames a second that are looked at; the camera's own rate where that is lower."""
+    """Frames per second for the detector; the camera's own rate if that is lower."""
     regions: tuple[Region, ...] = (WHOLE_PICTURE,)
-    """Regions of interest, each scaled to a detector input of its own: a far one keeps distant vehicles large."""
+    """Regions of interest. Each is scaled to its own detector input, so a small region keeps distant vehicles large."""
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: Positive = 10.0
     read_timeout_s: Positive = 10.0
     segment_s: Positive = 2.0
-    """A segment ends at the first key frame after this long."""
+    """A segment ends at the first key frame after this time."""
     longest_gop_s: Positive = 10.0
-    """A longer run without a key frame is reported, and cut off."""
+    """Longest run without a key frame. A longer one is reported and cut off."""
 
     def __post_init__(self) -> None:
         for left, top, right, bottom in self.regions:
@@ -41,119 +40,129 @@ class CameraConfig(Strict, frozen=True):
 
 
 class DetectorConfig(Strict, frozen=True):
+    """The detector."""
+
     card: str = "ssd_mobilenet_v3_large"
-    """Name of a shipped model card, or the path of a card file relative to the configuration file."""
+    """Name of a shipped model card, or path of a card file relative to the configuration file."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """Threads of the network on the CPU; 0: as many as cores."""
+    """Threads of the network on the CPU; 0 for one per core."""
     runtime: Literal["auto", "onnx", "torch", "tensorrt"] = "auto"
-    """auto: the best there is. onnx: ONNX Runtime on the CPU. torch: ONNX Runtime on the GPU. tensorrt: a plan."""
+    """auto: the fastest that is available. onnx: ONNX Runtime on the CPU. torch: ONNX Runtime on the GPU. tensorrt: a
+    TensorRT plan."""
     precision: Literal["fp32", "fp16", "int8"] = "fp16"
-    """Of a TensorRT plan; elsewhere the network is computed in fp32."""
+    """Precision of a TensorRT plan. The other runtimes compute in fp32."""
     batch: Count = 32
-    """Pictures that the network is run for at once on a GPU, at the most."""
+    """The GPU runs the network for at most this many pictures at once."""
     plans: Path | None = None
-    """Folder of TensorRT's plans, relative to the configuration file; None: `plans` in the engine's state."""
+    """Folder of the TensorRT plans, relative to the configuration file; None for `plans` in the engine's state."""
     footage: tuple[Path, ...] = ()
-    """Videos of your cameras, relative to the configuration file: plans are held against the CPU on them, and int8 is
-    calibrated with them. Without any, the demo's clips are the reference."""
+    """Videos of your cameras, relative to the configuration file. They verify plans against the CPU and calibrate int8.
+    If empty, the demo's clips are the reference."""
 
 
 class DecoderConfig(Strict, frozen=True):
-    """Where packets become pictures. The number of threads and of segments in a batch are `PipelineConfig`'s."""
+    """How packets are decoded. `PipelineConfig` holds the number of threads and the segments of a batch."""
 
     backend: Literal["auto", "cpu", "dali"] = "auto"
-    """`dali` is NVIDIA's decoder and wants a GPU; `auto` takes it where the library and a GPU are there."""
+    """`dali` is NVIDIA's decoder and needs a GPU; `auto` takes it if the library and a GPU are available."""
     device: Annotated[int, Meta(ge=0)] | Literal["cpu"] = 0
-    """Index of the GPU; `cpu` is DALI without one, which has no decoder for H.264 and H.265: for tests."""
+    """Index of the GPU. `cpu` is DALI without a GPU, for tests: it has no decoder for H.264 and H.265."""
     memory_mb: Count = 4096
-    """Memory of the GPU that one run may take, about; beyond, a batch is decoded in several runs."""
+    """Approximate GPU memory of one run. A batch that needs more is decoded in several runs."""
 
 
 class PipelineConfig(Strict, frozen=True):
+    """Sizes of batches, queues and thread pools."""
+
     batch_segments: Count = 4
-    """Segments in one batch at the most."""
+    """A batch holds at most this many segments."""
     overlap: bool = True
-    """Decode the next batch and prove the last while this one is being detected."""
+    """Decode the next batch and build the evidence of the last one during detection."""
     decode_threads: Count = 2
     past_capacity: Literal["warn", "refuse"] = "warn"
-    """What `qyran run` does where the cameras take more than `qyran capacity` measured."""
+    """What `qyran run` does if the cameras need more than `qyran capacity` measured."""
     mailbox_segments: Count = 256
-    """Segments that may wait in all; beyond, the oldest of the camera with the most waiting is dropped."""
+    """At most this many segments wait. Beyond, the oldest segment of the camera with most segments is dropped."""
     mailbox_camera_segments: Count = 8
-    """Segments of one camera that may wait."""
+    """At most this many segments of one camera wait."""
 
 
 class EvidenceConfig(Strict, frozen=True):
+    """Clips, stills and signatures of cases."""
+
     before_s: Positive = 3.0
-    """The clip begins this long before the first instant of proof, at the key frame before that."""
+    """The clip begins this long before the first instant of proof, at the previous key frame."""
     after_s: Positive = 2.0
     keep_s: Positive = 45.0
-    """Compressed recording kept in memory per camera; bounds how long an offence may last within its clip."""
+    """Compressed recording in memory per camera. It limits the duration of an offence within its clip."""
     keep_bytes: Count = 32 * 1024 * 1024
-    """The same bound in bytes, per camera."""
+    """The same limit in bytes, per camera."""
     jpeg_quality: Annotated[int, Meta(ge=50, le=98)] = 92
     signing_key: Path | None = None
-    """Private key that cases are signed with (`qyran keys new`), relative to the configuration file; None: unsigned."""
+    """Private key that signs cases (`qyran keys new`), relative to the configuration file; None for no signature."""
 
 
 class PlatesConfig(Strict, frozen=True):
+    """The plate reader."""
+
     reader: Literal["auto", "required", "off"] = "auto"
-    """`auto` reads where `qyran[plates]` is installed; without a reader an officer identifies every vehicle."""
+    """`auto` reads if `qyran[plates]` is installed. Without a reader an officer identifies each vehicle."""
     forms: str = "kz"
-    """What the country's plates look like: a shipped name, or the path of a file relative to the configuration file."""
+    """Formats of the country's plates: a shipped name, or the path of a file relative to the configuration file."""
     least_confidence: Fraction01 = 0.9
-    """Of a whole plate: below, an officer identifies the vehicle."""
+    """Least confidence of a whole plate. Below it an officer identifies the vehicle."""
     frames: Count = 4
-    """Frames in which a plate is looked for, at the most."""
+    """The reader looks for a plate in at most this many frames."""
     threads: Annotated[int, Meta(ge=0)] = 0
-    """Threads of the reader's networks; 0: as many as cores."""
+    """Threads of the reader's networks; 0 for one per core."""
     stolen: Path | None = None
-    """Text file of plates reported stolen, one a line, relative to this file; read again when it changes."""
+    """Text file of plates reported stolen, one per line, relative to the configuration file. Reloaded on change."""
 
 
 class RegistryConfig(Strict, frozen=True):
-    """Where a vehicle's papers are looked up: a snapshot on this machine, or a service."""
+    """The source of vehicle papers: a snapshot on this machine, or a service."""
 
     snapshot: Path | None = None
-    """Made by `qyran registry import`, relative to the configuration file; a newer one is taken up by itself."""
+    """File made by `qyran registry import`, relative to the configuration file. Reloaded on change."""
     longest_age_h: Positive = 24.0
-    """Of the snapshot, at the instant of an event: an older one knows nothing."""
+    """Longest age of the snapshot at the instant of an event. An older snapshot gives no answer."""
     service: str = ""
-    """host:port of a service that speaks proto/qyran/v1/registry_service.proto."""
+    """host:port of a service that implements proto/qyran/v1/registry_service.proto."""
     ca: Path | None = None
-    """Authority of the service's certificate, PEM, relative to the configuration file; None: the machine's own."""
+    """Authority of the service's certificate, PEM, relative to the configuration file; None for those of the system."""
     insecure: bool = False
-    """Ask the service without encryption: only inside a network that is trusted as a whole."""
+    """Ask the service without encryption. Only for a network that is trusted as a whole."""
     timeout_s: Positive = 1.0
     cache_s: Positive = 600.0
     timezone: str = "Asia/Almaty"
-    """IANA name: whose days the papers count."""
+    """IANA time zone of the dates in the papers."""
 
     def __post_init__(self) -> None:
         if (self.snapshot is None) == (not self.service):
-            raise ValueError("registry: either a snapshot or a service, not both and not none")
+            raise ValueError("registry: give either a snapshot or a service")
 
 
 class ClassifierConfig(Strict, frozen=True):
-    """The operator's own classifier of one kind, an ONNX network."""
+    """The operator's own classifier of one kind: an ONNX network."""
 
     kind: Literal["phone_use", "seatbelt", "lights_off", "plate_missing"]
     model: Path
-    """Relative to the configuration file."""
+    """ONNX file, relative to the configuration file."""
     size_px: tuple[Count, Count]
-    """Width and height of its input, RGB."""
+    """Width and height of the RGB input."""
     region: Region = WHOLE_PICTURE
-    """The part of the vehicle's box that it sees."""
+    """Part of the vehicle's box that is the input."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
     """Input = (value / 255 - mean) / std."""
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     column: Annotated[int, Meta(ge=0)] = 0
-    """Of the output: the offence."""
+    """Column of the output that is the score of the offence."""
     threshold: Fraction01 = 0.9
     frames: Count = 8
+    """The classifier sees at most this many frames."""
     at_least: Count = 5
-    """Frames that must show it, of those that are looked at."""
+    """Number of frames that must show the offence."""
 
     def __post_init__(self) -> None:
         if self.at_least > self.frames:

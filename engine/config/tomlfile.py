@@ -1,4 +1,4 @@
-"""Strict TOML files: an unknown key, a wrong type or a bad value is an error that names the file and the place."""
+"""Strict TOML files: an unknown key, a wrong type or a bad value raises an error that names the file and the place."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 def load(path: Path, kind: type[T]) -> T:
-    """Read `path` as a `kind`; raises ConfigError naming the file and the place in it."""
+    """Read the file `path` as a `kind`. Raises ConfigError that names the file and the place in it."""
     return parse(read_text(path), kind, source=str(path))
 
 
 def read_text(path: Path) -> str:
-    """The file's text; raises ConfigError where it cannot be read."""
+    """Read the text of a UTF-8 file. Raises ConfigError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -30,15 +30,15 @@ def read_text(path: Path) -> str:
 
 
 def read_secret(path: Path) -> str:
-    """The first line of a file that holds one secret; raises ConfigError where there is none."""
+    """Read a secret from the first line of a file. Raises ConfigError if the line is empty."""
     lines = read_text(path).splitlines()
     if not lines or not lines[0].strip():
-        raise ConfigError(f"{path}: is empty")
+        raise ConfigError(f"{path}: the first line is empty")
     return lines[0].strip()
 
 
 def parse(text: str, kind: type[T], *, source: str) -> T:
-    """Read `text` as a `kind`; `source` is what an error calls it. TOML's `nan` and `inf` are no numbers to us."""
+    """Read TOML `text` as a `kind`; errors call it `source`. Raises ConfigError, also for TOML's `nan` and `inf`."""
     try:
         table = msgspec.toml.decode(text)
         _require_finite(table, "$")
@@ -46,11 +46,11 @@ def parse(text: str, kind: type[T], *, source: str) -> T:
     except (msgspec.DecodeError, ValueError) as error:
         raise ConfigError(f"{source}: {error}") from error
     except RecursionError as error:
-        raise ConfigError(f"{source}: is nested too deeply") from error
+        raise ConfigError(f"{source}: the nesting is too deep") from error
 
 
 def _require_finite(value: Any, place: str) -> None:
-    """Raises ValueError that names the place, as msgspec's errors do."""
+    """Raises ValueError that names the place in the style of msgspec's errors."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"Expected a finite number - at `{place}`")
     if isinstance(value, dict):
@@ -62,24 +62,24 @@ def _require_finite(value: Any, place: str) -> None:
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
-    """The types that TOML does not have."""
+    """Convert a value to a type that TOML does not have."""
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise ValueError(f"expected a {kind.__name__}, got {value!r}")
 
 
 _TIMES = (dt.datetime, dt.date, dt.time)
-"""What TOML has and JSON has not."""
+"""Types that TOML has and JSON does not have."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def variables_in(text: str) -> frozenset[str]:
-    """The names of all ${NAME}s."""
+    """Names of all ${NAME} in the text."""
     return frozenset(_VARIABLE.findall(text))
 
 
 def expand(text: str, variables: Mapping[str, str], *, source: str) -> str:
-    """Replace every ${NAME} by the variable's value, so that secrets stay out of files."""
+    """Replace each ${NAME} by the value of that variable. Raises ConfigError if a variable is not set."""
 
     def value(match: re.Match[str]) -> str:
         try:

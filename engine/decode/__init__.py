@@ -1,1 +1,1 @@
-"""Packets to pictures: `cpu` for the detector, small, many a second; `second_look` for the evidence, whole and few."""
+"""Packets to pictures: `cpu` and `device` decode many small ones for the detector; the fetchers, a few whole frames."""

@@ -1,20 +1,19 @@
-"""NVIDIA DALI: encoded segments in, the detector's input out, on one device. The only file that imports nvidia.dali.
+"""NVIDIA DALI: encoded segments to the detector's input, on one device. Only this file imports nvidia.dali.
 
-One graph does a batch: decode the wanted frames, cut out and scale the regions, mend and normalise the colours, pad.
-With a GPU it is NVDEC and CUDA kernels; without one, for the tests, DALI's own CPU code behind the same words.
+One graph processes a batch: decode the wanted frames, crop and scale the regions, correct and normalise the colours,
+pad. On a GPU it uses NVDEC and CUDA kernels. Without a GPU, for tests, DALI's CPU backend runs the same graph.
 
 Note [Frame lifetime across streams]
-DALI works on CUDA streams of its own, the detector on another, and batch n + 1 is decoded while batch n is looked at.
-Three rules make that safe, and every stage keeps them by itself:
+DALI works on its own CUDA streams, the detector on another one, and batch n + 1 is decoded during the detection of
+batch n. Three rules make that safe:
 
-1. What is decoded is written over by nobody: the executor allocates the outputs of every run anew and takes them back
-   when the last view is gone (`exec_dynamic`, DALI's default).
-2. What is handed over is finished: `Pipeline.run` without a stream returns when its kernels are done, and whoever puts
-   parts together afterwards (`device.DeviceDecoder`) waits for that, too. So it may be read on any stream at once. The
-   waiting is that of the decoding thread alone; copies, NVDEC, the network and the host's work overlap across threads.
-3. Whoever reads keeps the batch alive until its kernels are done, for when the last view goes, DALI may give the memory
-   to the next batch at once. `Detector.detect` holds the batch and returns boxes in host memory, so it has waited for
-   its stream by then; the batch is dropped after that.
+1. Nothing overwrites decoded frames: DALI's dynamic executor (`exec_dynamic`, the default) allocates the outputs of
+   each run and frees them when the last view is gone.
+2. Outputs are complete when they are returned: `Pipeline.run` without a stream waits for its kernels, and so does
+   `device.DeviceDecoder` after it joins parts. So they may be read on any stream. Only the decoding thread waits;
+   copies, NVDEC, the network and the host's work overlap across threads.
+3. A reader keeps the batch alive until its kernels are done, because DALI may reuse the memory as soon as the last view
+   is gone. `Detector.detect` holds the batch and returns boxes in host memory, so its stream is complete by then.
 """
 
 from __future__ import annotations
@@ -30,50 +29,51 @@ from nvidia.dali import Pipeline, fn, types
 from nvidia.dali.backend import ReleaseUnusedMemory
 from torch.utils.dlpack import from_dlpack
 
-from engine.decode.model_input import ModelInput
-from engine.decode.regions import Cut
+from engine.decode.regions import RegionCrop
+from engine.decode.settings import ModelInput
 from engine.errors import DecodeError, DeviceError
 from engine.gpu.errors import device_error
 from engine.types import Bytes8, Floats32, Ints32
 
 Device = int | None
-"""Index of the GPU; None for DALI's CPU backend."""
+"""Index of the GPU; None for the CPU backend."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One segment as the graph takes it."""
+    """One segment in the form that the graph takes."""
 
     container: bytes
-    """A file with the segment's packets."""
+    """Content of an MP4 file with the segment's packets."""
     shown: Ints32
-    """(W,) i4: wanted frames by their place in the order of presentation."""
+    """(W,) i4: positions of the wanted frames in presentation order."""
     matrix: Floats32
-    """(3, 3) f4, with `shift` (3,) f4: value = matrix . (R, G, B) + shift, see `picture.recolour`."""
+    """(3, 3) f4: value = matrix . (R, G, B) + shift, see `picture.rgb_correction`."""
     shift: Floats32
-    cuts: tuple[Cut, ...]
-    """The regions of every frame, at least one."""
+    """(3,) f4."""
+    crops: tuple[RegionCrop, ...]
+    """The regions of each frame, at least one."""
     lamps_px: tuple[int, int, int, int] | None = None
-    """Left, top, right, bottom of what is wanted of every frame as it is, for its signal lamps; pixels of the image."""
+    """Left, top, right, bottom of the part of each frame with the signal lamps, image pixels; None without lamps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedFrames:
-    """What one run of the graph gave."""
+    """Output of one run of the graph."""
 
     pixels: torch.Tensor
-    """(N, 3, H, W) on the device: sample by sample, cut by cut, the frames in their order. No copy of DALI's output."""
+    """(N, 3, H, W) on the device, ordered by sample, then region, then frame. A view of DALI's output."""
     lamps: Sequence[Bytes8]
-    """By sample (W, h, w, 3) u1 in host memory: R, G, B as DALI makes them of `lamps_px`; (0, 1, 1, 3) without."""
+    """Per sample (W, h, w, 3) u1 in host memory: `lamps_px` in DALI's R, G, B; (0, 1, 1, 3) without `lamps_px`."""
 
 
 class DaliGraph:
-    """Cuts of many segments, decoded and scaled on one device. Not thread-safe.
+    """Decodes and scales the regions of many segments on one device. Not thread-safe.
 
-    most     samples in one run at the most
-    regions  cuts of one sample at the most
-    lamps    does any sample want them?
-    threads  of the host: each works on one segment at a time
+    most     a run has at most this many samples
+    regions  a sample has at most this many regions
+    lamps    True if samples may have lamps
+    threads  threads of the host; each processes one segment at a time
     """
 
     def __init__(
@@ -82,98 +82,100 @@ class DaliGraph:
         self._model = model
         self._regions = regions
         self._lamps = lamps
-        self._pipe = _pipeline(device, most, threads)
+        self._pipe = _new_pipeline(device, most, threads)
         with self._pipe:
-            video, colour = _video(device), _colour()
-            parts = [_scaled(video, colour, model, region) for region in range(regions)]
+            video, colour = _add_decoder(device), _colour_inputs()
+            parts = [_add_scaling(video, colour, model, region) for region in range(regions)]
             rows = fn.cat(*parts, axis_name="F") if regions > 1 else parts[0]
             rows = fn.transpose(rows, perm=[0, 3, 1, 2]) if model.layout == "nchw" else rows
-            self._pipe.set_outputs(rows, *([_lamps(video)] if lamps else []))
-        _build(self._pipe)
+            self._pipe.set_outputs(rows, *([_add_lamp_crop(video)] if lamps else []))
+        _build_pipeline(self._pipe)
 
     def run(self, samples: Sequence[Sample]) -> DecodedFrames:
-        """Decode at least one sample. Raises DecodeError where the device does not decode one of them,
-        OutOfDeviceMemory, DeviceLost."""
-        inputs = [_inputs(samples), *(_cut_inputs(region, self._model, samples) for region in range(self._regions))]
+        """Decode at least one sample. Raises DecodeError if the device does not decode one of them, OutOfDeviceMemory,
+        DeviceLost."""
+        inputs = [
+            _sample_inputs(samples),
+            *(_region_inputs(region, self._model, samples) for region in range(self._regions)),
+        ]
         if not self._lamps:
-            return DecodedFrames(self._view(_run(self._pipe, *inputs)[0], samples), [])
-        rows, lamps = _run(self._pipe, *inputs, _lamp_inputs(samples))
+            return DecodedFrames(self._view(_run_pipeline(self._pipe, *inputs)[0], samples), [])
+        rows, lamps = _run_pipeline(self._pipe, *inputs, _lamp_inputs(samples))
         return DecodedFrames(self._view(rows, samples), [np.array(some) for some in lamps])
 
     def _view(self, rows: Any, samples: Sequence[Sample]) -> torch.Tensor:
-        """DALI's list of samples as one tensor in the order (N, 3, H, W), wherever its memory is."""
-        count = sum(len(sample.shown) * len(sample.cuts) for sample in samples)
+        """DALI's list of samples as one tensor (N, 3, H, W) in the same memory."""
+        count = sum(len(sample.shown) * len(sample.crops) for sample in samples)
         height, width = self._model.height_px, self._model.width_px
         if self._model.layout == "nchw":
             return from_dlpack(rows.as_reshaped_tensor([count, 3, height, width]))
         return from_dlpack(rows.as_reshaped_tensor([count, height, width, 3])).permute(0, 3, 1, 2)
 
     def close(self) -> None:
-        """Give the memory back to the device. What `run` has returned stays good."""
+        """Return the memory to the device. Earlier results of `run` stay valid."""
         del self._pipe
         ReleaseUnusedMemory()
 
 
 class DaliStillGraph:
-    """Whole frames of one segment, decoded on one device, in host memory. Not thread-safe."""
+    """Decodes whole frames of one segment on one device into host memory. Not thread-safe."""
 
     def __init__(self, device: Device, threads: int) -> None:
-        self._pipe = _pipeline(device, 1, threads)
+        self._pipe = _new_pipeline(device, 1, threads)
         with self._pipe:
-            self._pipe.set_outputs(fn.coord_transform(_video(device), **_colour(), dtype=types.UINT8))
-        _build(self._pipe)
+            self._pipe.set_outputs(fn.coord_transform(_add_decoder(device), **_colour_inputs(), dtype=types.UINT8))
+        _build_pipeline(self._pipe)
 
     def run(self, sample: Sample) -> list[Bytes8]:
-        """(H, W, 3) u1 of every wanted frame; its `cuts` do not count. Raises as `DaliGraph.run`."""
-        (frames,) = _run(self._pipe, _inputs([sample]))
+        """(H, W, 3) u1 of each wanted frame; `crops` are ignored. Raises as `DaliGraph.run`."""
+        (frames,) = _run_pipeline(self._pipe, _sample_inputs([sample]))
         return list(np.array(frames.as_cpu()[0]))
 
     def close(self) -> None:
-        """Give the memory back to the device."""
+        """Return the memory to the device."""
         del self._pipe
         ReleaseUnusedMemory()
 
 
-def _pipeline(device: Device, most: int, threads: int) -> Pipeline:
-    """One batch in flight: batches ahead of it are `Pipeline.overlapped`'s affair."""
+def _new_pipeline(device: Device, most: int, threads: int) -> Pipeline:
+    # A queue of 1: the engine's pipeline decodes ahead by itself, so DALI must not prefetch as well.
     return Pipeline(batch_size=most, num_threads=threads, device_id=device, prefetch_queue_depth=1)
 
 
-def _build(pipe: Pipeline) -> None:
-    """Raises DeviceError where DALI cannot work on this device."""
+def _build_pipeline(pipe: Pipeline) -> None:
+    """Raises DeviceError if DALI cannot work on this device."""
     try:
         pipe.build()
     except RuntimeError as error:
-        said = f"DALI: {_said(str(error))}"
-        raise (device_error(said) or DeviceError(said)) from error
+        message = f"DALI: {_error_text(str(error))}"
+        raise (device_error(message) or DeviceError(message)) from error
 
 
-def _video(device: Device) -> Any:
-    """The wanted frames of every sample, (W, H, W, 3) u1 RGB. Threads stay where the scheduler puts them: pinned, those
-    of two processes on one host would share the first cores."""
+def _add_decoder(device: Device) -> Any:
+    """The wanted frames of each sample, (W, H, W, 3) u1 RGB."""
     return fn.decoders.video(
-        _input("container", types.UINT8),
-        frames=_input("frames", types.INT32),
+        _add_input("container", types.UINT8),
+        frames=_add_input("frames", types.INT32),
         device="cpu" if device is None else "mixed",
-        pad_mode="none",  # a frame that is not there is an error, not a black picture
-        affine=False,
+        pad_mode="none",  # a missing frame is an error, not a black picture
+        affine=False,  # True pins each thread to a core, and two processes on one host would share the first cores
     )
 
 
-def _colour() -> dict[str, Any]:
-    return {"M": _input("matrix", types.FLOAT, 2), "T": _input("shift", types.FLOAT)}
+def _colour_inputs() -> dict[str, Any]:
+    return {"M": _add_input("matrix", types.FLOAT, 2), "T": _add_input("shift", types.FLOAT)}
 
 
-def _scaled(video: Any, colour: dict[str, Any], model: ModelInput, region: int) -> Any:
-    """One region of every sample in the model's values, (W, H, W, 3), or (0, H, W, 3) where a sample has fewer.
+def _add_scaling(video: Any, colour: dict[str, Any], model: ModelInput, region: int) -> Any:
+    """One region of each sample in the model's values, (W, H, W, 3); (0, H, W, 3) if a sample has fewer regions.
 
-    Of DALI's filters the Gaussian comes nearest to the mean over an area, which the CPU's kernel takes.
+    The Gaussian is the filter of DALI that is closest to the mean over an area, which the CPU's kernel computes.
     """
     scaled = fn.resize(
         video,
-        size=_input(f"size{region}", types.FLOAT),
-        roi_start=_input(f"roi_start{region}", types.FLOAT),
-        roi_end=_input(f"roi_end{region}", types.FLOAT),
+        size=_add_input(f"size{region}", types.FLOAT),
+        roi_start=_add_input(f"roi_start{region}", types.FLOAT),
+        roi_end=_add_input(f"roi_end{region}", types.FLOAT),
         min_filter=types.INTERP_GAUSSIAN,
         mag_filter=types.INTERP_LINEAR,
         dtype=types.FLOAT,
@@ -181,29 +183,29 @@ def _scaled(video: Any, colour: dict[str, Any], model: ModelInput, region: int) 
     values = fn.coord_transform(scaled, **colour)
     return fn.slice(
         fn.cast(values, dtype=types.UINT8) if model.dtype == "uint8" else values,
-        _input(f"start{region}", types.INT32),
-        _input(f"shape{region}", types.INT32),
+        _add_input(f"start{region}", types.INT32),
+        _add_input(f"shape{region}", types.INT32),
         axis_names="FHW",
         out_of_bounds_policy="pad",
         fill_values=((model.pad - np.array(model.mean)) / np.array(model.std)).tolist(),
     )
 
 
-def _lamps(video: Any) -> Any:
-    """The part of every frame in which lamps are, as it was decoded, in host memory: it is small."""
-    start, shape = _input("lamps_start", types.INT32), _input("lamps_shape", types.INT32)
+def _add_lamp_crop(video: Any) -> Any:
+    """The part of each frame with the lamps, unscaled, in host memory. It is small."""
+    start, shape = _add_input("lamps_start", types.INT32), _add_input("lamps_shape", types.INT32)
     return fn.slice(video, start, shape, axis_names="FHW").cpu()
 
 
-def _input(name: str, dtype: types.DALIDataType, axes: int = 1) -> Any:
+def _add_input(name: str, dtype: types.DALIDataType, axes: int = 1) -> Any:
     return fn.external_source(name=name, dtype=dtype, ndim=axes)
 
 
 Inputs = dict[str, list[NDArray[Any]]]
-"""By the name of the graph's input, an array a sample."""
+"""By name of the graph's input: one array per sample."""
 
 
-def _inputs(samples: Sequence[Sample]) -> Inputs:
+def _sample_inputs(samples: Sequence[Sample]) -> Inputs:
     return {
         "container": [np.frombuffer(sample.container, np.uint8) for sample in samples],
         "frames": [sample.shown for sample in samples],
@@ -212,21 +214,21 @@ def _inputs(samples: Sequence[Sample]) -> Inputs:
     }
 
 
-_NOTHING = Cut((0, 0, 1, 1), (1, 1), (0, 0), (1.0, 1.0, 0.0, 0.0))
-"""The cut of a sample that has fewer regions than the graph: one pixel, of no frame."""
+_EMPTY_CROP = RegionCrop((0, 0, 1, 1), (1, 1), (0, 0), (1.0, 1.0, 0.0, 0.0))
+"""Crop of a sample that has fewer regions than the graph: one pixel of no frame."""
 
 
-def _cut_inputs(region: int, model: ModelInput, samples: Sequence[Sample]) -> Inputs:
-    """The inputs of one region; DALI's axes are rows, then columns."""
+def _region_inputs(region: int, model: ModelInput, samples: Sequence[Sample]) -> Inputs:
+    """The inputs of one region. DALI's axes are rows, then columns."""
     inputs: Inputs = {f"{name}{region}": [] for name in ("size", "roi_start", "roi_end", "start", "shape")}
     for sample in samples:
-        has = region < len(sample.cuts)
-        cut = sample.cuts[region] if has else _NOTHING
-        left, top, right, bottom = cut.region_xyxy_px
-        inputs[f"size{region}"].append(np.array(cut.size_px[::-1], np.float32))
+        has = region < len(sample.crops)
+        crop = sample.crops[region] if has else _EMPTY_CROP
+        left, top, right, bottom = crop.region_xyxy_px
+        inputs[f"size{region}"].append(np.array(crop.size_px[::-1], np.float32))
         inputs[f"roi_start{region}"].append(np.array((top, left), np.float32))
         inputs[f"roi_end{region}"].append(np.array((bottom, right), np.float32))
-        inputs[f"start{region}"].append(np.array((0, -cut.corner_px[1], -cut.corner_px[0]), np.int32))
+        inputs[f"start{region}"].append(np.array((0, -crop.corner_px[1], -crop.corner_px[0]), np.int32))
         frames = len(sample.shown) if has else 0
         inputs[f"shape{region}"].append(np.array((frames, model.height_px, model.width_px), np.int32))
     return inputs
@@ -242,16 +244,16 @@ def _lamp_inputs(samples: Sequence[Sample]) -> Inputs:
     return {"lamps_start": starts, "lamps_shape": shapes}
 
 
-def _run(pipe: Pipeline, *inputs: Inputs) -> tuple[Any, ...]:
-    """One run; DALI's errors in the engine's terms."""
+def _run_pipeline(pipe: Pipeline, *inputs: Inputs) -> tuple[Any, ...]:
+    """Run the graph once. Raises DeviceError or DecodeError."""
     try:
         outputs: tuple[Any, ...] = pipe.run(**{name: values for some in inputs for name, values in some.items()})
     except RuntimeError as error:
-        said = f"DALI: {_said(str(error))}"
-        raise (device_error(said) or DecodeError(said)) from error
+        message = f"DALI: {_error_text(str(error))}"
+        raise (device_error(message) or DecodeError(message)) from error
     return outputs
 
 
-def _said(message: str) -> str:
-    """What went wrong of an error that quotes the graph's code around it, in one line."""
+def _error_text(message: str) -> str:
+    """The cause in one line. DALI's errors quote the code of the graph before and after it."""
     return " ".join(message.partition("encountered:")[2].partition("Current pipeline")[0].split()) or message.strip()

@@ -1,90 +1,103 @@
-"""The decoder on a device: batches of segments to DALI, and to the CPU what the device does not take."""
+"""The decoder on a device: decodes batches of segments with DALI, and with the CPU what the device refuses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import structlog
 import torch
 
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.dali import DecodedFrames, Sample
-from engine.decode.formats import PictureFormats
-from engine.decode.lamps import read_lamps_in_crop, unread
-from engine.decode.model_input import ModelInput
-from engine.decode.picture import recolour
-from engine.decode.plan import Choice, DecodedPart, Planner, frames_of, indices_of, joined
-from engine.decode.samples import RGB, asked
-from engine.errors import DecodeError, OutOfDeviceMemory
+from engine.decode.dali import DaliGraph, DecodedFrames, Sample
+from engine.decode.formats import PictureFormats, is_regular, presentation_order
+from engine.decode.lamps import empty_lamps, lamp_box, read_lamps_in_crop
+from engine.decode.picture import rgb_correction
+from engine.decode.regions import crop_region
+from engine.decode.sampling import FrameSelection, FrameSelector, PartialBatch, frames_of, indices_of, join_parts
+from engine.decode.settings import DecodeSettings, ModelInput
+from engine.errors import DecodeError, EvidenceError, OutOfDeviceMemory
+from engine.ingest import remux
 from engine.metrics import Metrics
-from engine.types import FrameBatch, Lamps, Segment
+from engine.types import FrameBatch, Ints, Lamps, Segment
 
 log = structlog.get_logger()
 
 REFUSALS = 3
-"""So many segments of a camera refused in a row, and the device is not asked again until its format changes."""
+"""After this many refused segments of a camera in a row, the CPU decodes the camera until its format changes."""
 _RESERVE_FRAMES = 20
-"""Full-size RGB frames beside the wanted ones that a segment takes while it is decoded: DALI's reorder buffer (8), and
-NVDEC's surfaces (up to 20 of half the size)."""
+"""Full-size RGB frames that decoding a segment needs besides the wanted ones: DALI's reorder buffer (8), and NVDEC's
+surfaces (up to 20 of half the size)."""
+RGB = ModelInput(name="", width_px=1, height_px=1)
+"""Plain values: red, green, blue, 0 to 255. The size is not used."""
 
 
-class Graph(Protocol):
-    """`dali.Graph`."""
-
-    def run(self, samples: Sequence[Sample]) -> DecodedFrames: ...
-
-    def close(self) -> None: ...
+def prepare_sample(
+    segment: Segment, wanted: Ints, formats: PictureFormats, model: ModelInput, settings: DecodeSettings
+) -> Sample | str:
+    """The segment in the form that the device decodes, or the reason why it cannot (`metrics.FALLBACK_REASONS`)."""
+    if settings.lossy:
+        return "lossy"
+    try:
+        found = formats.of(segment)
+        if found.refused or not is_regular(segment):
+            return found.refused or "packets"
+        container = remux.to_mp4([segment])
+    except (DecodeError, EvidenceError):
+        return "packets"
+    size_px = (segment.width_px, segment.height_px)
+    crops = tuple(crop_region(size_px, region, model) for region in settings.regions)
+    colour = rgb_correction(found.encoding, model)
+    return Sample(container, presentation_order(segment)[wanted], *colour, crops, lamp_box(settings, size_px))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """What the device is asked to decode of one segment."""
+    """Frames of one segment for the device."""
 
-    choice: Choice
+    selection: FrameSelection
     sample: Sample
 
     @property
     def size_bytes(self) -> int:
-        """About what it takes of the device's memory."""
-        segment, frames = self.choice.segment, len(self.choice.wanted)
+        """Approximate memory that it needs on the device."""
+        segment, frames = self.selection.segment, len(self.selection.wanted)
         return 3 * segment.width_px * segment.height_px * (frames + _RESERVE_FRAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Refused:
-    """What the device is not asked to decode, or could not."""
+    """Frames of one segment that the device cannot decode."""
 
-    choice: Choice
+    selection: FrameSelection
     reason: str
     """One of `metrics.FALLBACK_REASONS`."""
 
 
 class DeviceDecoder:
-    """Decodes the segments of a batch on a device, as many at a time as its memory holds; the others on the CPU.
+    """Decodes the segments of a batch on a device, as many at a time as fit into its memory; the others on the CPU.
 
-    cpu           decodes what the device does not; closed by whoever made it
-    open_graph    makes the graph for so many samples at the most
-    budget_bytes  memory of the device that a run may take, about
-    most          segments in one run at the most
+    cpu           decodes what the device refuses; the caller closes it
+    open_graph    opens the graph for at most this number of samples
+    budget_bytes  approximate memory of the device that one run may use
+    most          a run has at most this many segments
     """
 
     def __init__(
         self,
-        cameras: Mapping[int, CameraView],
+        cameras: Mapping[int, DecodeSettings],
         model: ModelInput,
         metrics: Metrics,
         *,
         cpu: CpuDecoder,
         formats: PictureFormats,
-        open_graph: Callable[[int], Graph],
+        open_graph: Callable[[int], DaliGraph],
         budget_bytes: int,
         most: int,
     ) -> None:
-        self._planner = Planner(cameras)
+        self._selector = FrameSelector(cameras)
         self._model = model
         self._metrics = metrics
         self._cpu = cpu
@@ -94,107 +107,111 @@ class DeviceDecoder:
         self._most = 0
         self._refusals: dict[int, int] = {}
         self._limit(most)
-        self._graph: Graph | None = open_graph(self._most)
+        self._graph: DaliGraph | None = open_graph(self._most)
 
     def decode(self, segments: Sequence[Segment]) -> FrameBatch:
-        """Sample and scale the frames of the segments, which come in the order of capture for every camera.
+        """Sample and scale the frames of the segments, which are in the order of capture for each camera.
 
-        What the device does not take is counted with the reason and decoded by the CPU's decoder, which counts, logs
-        and leaves out what does not decode at all. Raises DeviceLost.
+        What the device refuses is counted with the reason, and the CPU's decoder decodes it. That decoder counts, logs
+        and omits segments that do not decode at all. Raises DeviceLost.
         """
-        done = list(self._decoded(self._planner.choose(segments)))
-        parts = [one for one in done if isinstance(one, DecodedPart)]
-        refused = [one.choice for one in done if isinstance(one, _Refused)]
+        done = list(self._decode_parts(self._selector.select(segments)))
+        parts = [one for one in done if isinstance(one, PartialBatch)]
+        refused = [one.selection for one in done if isinstance(one, _Refused)]
         if refused or not parts:
-            parts.append(self._cpu.decode_chosen(refused))
-        return joined(parts, _end_to_end([part.batch.pixels for part in parts]))
+            parts.append(self._cpu.decode_selected(refused))
+        return join_parts(parts, _join_pixels([part.batch.pixels for part in parts]))
 
     def remove_camera(self, camera: int) -> None:
         """Forget a camera; between two batches."""
-        self._planner.remove_camera(camera)
+        self._selector.remove_camera(camera)
         self._formats.remove_camera(camera)
         self._refusals.pop(camera, None)
 
     def close(self) -> None:
-        """Free the device's memory; the next batch takes it again."""
+        """Release the device's memory; the next batch takes it again."""
         if self._graph is not None:
             self._graph.close()
             self._graph = None
 
-    def _decoded(self, choices: Sequence[Choice]) -> Iterator[DecodedPart | _Refused]:
-        prepared = [self._prepared(choice) for choice in choices if len(choice.wanted)]
+    def _decode_parts(self, selections: Sequence[FrameSelection]) -> Iterator[PartialBatch | _Refused]:
+        prepared = [self._prepare(selection) for selection in selections if len(selection.wanted)]
         for one in prepared:
             if isinstance(one, _Refused):
-                yield self._told(one)
+                yield self._record(one)
         for chunk in self._chunks([one for one in prepared if isinstance(one, _Job)]):
             yield from self._attempt(chunk)
 
-    def _prepared(self, choice: Choice) -> _Job | _Refused:
-        made = asked(choice.segment, choice.wanted, self._formats, self._model, choice.view)
-        return _Job(choice, made) if isinstance(made, Sample) else _Refused(choice, made)
+    def _prepare(self, selection: FrameSelection) -> _Job | _Refused:
+        made = prepare_sample(selection.segment, selection.wanted, self._formats, self._model, selection.settings)
+        return _Job(selection, made) if isinstance(made, Sample) else _Refused(selection, made)
 
     def _chunks(self, jobs: Sequence[_Job]) -> Iterator[Sequence[_Job]]:
-        """Runs of a power of two of jobs that fit the budget, at least one."""
+        """Split the jobs into runs that fit the budget, each of a power of two of jobs."""
         while jobs:
             total = np.cumsum([job.size_bytes for job in jobs[: self._most]])
-            count = _power_of_two(max(1, int((total <= self._budget_bytes).sum())))
+            count = _floor_power_of_two(max(1, int((total <= self._budget_bytes).sum())))
             yield jobs[:count]
             jobs = jobs[count:]
 
-    def _attempt(self, jobs: Sequence[_Job]) -> Iterator[DecodedPart | _Refused]:
-        """Decode the jobs in one run, or where the device refuses that, in two; alone refused, a job is the CPU's."""
+    def _attempt(self, jobs: Sequence[_Job]) -> Iterator[PartialBatch | _Refused]:
+        """Decode the jobs in one run. If the device refuses, halve them; a single refused job is left to the CPU."""
         try:
             yield self._run(jobs)
         except OutOfDeviceMemory as error:
-            log.warning("the device's memory is too small for the batch", segments=len(jobs), error=str(error))
+            log.warning("batch does not fit into the device's memory", segments=len(jobs), error=str(error))
             self.close()
             self._limit(len(jobs) // 2)
             yield from self._halves(jobs, "memory")
         except DecodeError as error:
             if len(jobs) == 1:
-                log.warning("the device does not decode a segment", camera=jobs[0].choice.view.name, error=str(error))
-            self.close()  # DALI: after an error the pipeline object is no longer valid
+                log.warning(
+                    "segment does not decode on the device", camera=jobs[0].selection.settings.name, error=str(error)
+                )
+            self.close()  # after an error in `run` a DALI pipeline is invalid (documentation of nvidia.dali.Pipeline)
             yield from self._halves(jobs, "device")
 
-    def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[DecodedPart | _Refused]:
+    def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[PartialBatch | _Refused]:
         if len(jobs) == 1:
-            yield self._told(_Refused(jobs[0].choice, reason))
+            yield self._record(_Refused(jobs[0].selection, reason))
             return
         middle = len(jobs) // 2
         for half in (jobs[:middle], jobs[middle:]):
             yield from self._attempt(half)
 
-    def _run(self, jobs: Sequence[_Job]) -> DecodedPart:
+    def _run(self, jobs: Sequence[_Job]) -> PartialBatch:
         self._graph = self._graph or self._open_graph(self._most)
         decoded = self._graph.run([job.sample for job in jobs])
         self._metrics.decode_batch.observe(len(jobs))
         for job in jobs:
-            self._refusals.pop(job.choice.segment.camera, None)
-        batch = _batch(jobs, decoded.pixels)
+            self._refusals.pop(job.selection.segment.camera, None)
+        batch = _to_batch(jobs, decoded.pixels)
         self._read_lamps(jobs, decoded, batch.lamps)
-        return DecodedPart(batch, indices_of(job.choice for job in jobs))
+        return PartialBatch(batch, indices_of(job.selection for job in jobs))
 
     def _read_lamps(self, jobs: Sequence[_Job], decoded: DecodedFrames, out: Lamps) -> None:
-        """Into the rows of `out`; a graph without lamps gives none to read."""
+        """Read the lamps of all jobs into the rows of `out`. A graph without lamps returns no crops."""
         first = 0
         for job, crops in zip(jobs, decoded.lamps, strict=False):
-            view, box = job.choice.view, job.sample.lamps_px
-            looks = out.look[first : first + len(job.choice.wanted) * len(view.lamps)]
+            settings, box = job.selection.settings, job.sample.lamps_px
+            looks = out.appearance[first : first + len(job.selection.wanted) * len(settings.lamps)]
             first += len(looks)
             if box is None:
                 continue
-            to_rgb = np.column_stack(recolour(self._formats.of(job.choice.segment).encoding, RGB)).astype(np.float64)
+            to_rgb = np.column_stack(rgb_correction(self._formats.of(job.selection.segment).encoding, RGB)).astype(
+                np.float64
+            )
             for crop, look in zip(crops, np.split(looks, len(crops)), strict=True):
-                read_lamps_in_crop(view, box, crop, to_rgb, look)
+                read_lamps_in_crop(settings, box, crop, to_rgb, look)
 
     def _limit(self, most: int) -> None:
-        self._most = _power_of_two(max(1, most))
+        self._most = _floor_power_of_two(max(1, most))
         self._metrics.decode_batch_limit.set(self._most)
 
-    def _told(self, refused: _Refused) -> _Refused:
-        """Count it; a camera that the device refuses again and again is left to the CPU."""
-        camera = refused.choice.segment.camera
-        self._metrics.fallbacks.labels(refused.choice.view.name, refused.reason).inc()
+    def _record(self, refused: _Refused) -> _Refused:
+        """Count it. A camera that the device refuses repeatedly is left to the CPU."""
+        camera = refused.selection.segment.camera
+        self._metrics.fallbacks.labels(refused.selection.settings.name, refused.reason).inc()
         if refused.reason == "device":
             self._refusals[camera] = self._refusals.get(camera, 0) + 1
             if self._refusals[camera] >= REFUSALS:
@@ -202,22 +219,22 @@ class DeviceDecoder:
         return refused
 
 
-def _power_of_two(count: int) -> int:
-    """The largest that is not above `count`."""
+def _floor_power_of_two(count: int) -> int:
+    """The largest power of two that is at most `count`."""
     return 1 << (count.bit_length() - 1)
 
 
-def _batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
-    """What the graph gave, with its rows explained: job by job, cut by cut, frame by frame."""
-    frames = frames_of([job.choice for job in jobs])
+def _to_batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
+    """The pixels of the graph as a batch. Rows are ordered by job, then by region, then by frame."""
+    frames = frames_of([job.selection for job in jobs])
     frame, to_image, regions = [], [], []
     first = 0
     for job in jobs:
-        segment, count, cuts = job.choice.segment, len(job.choice.wanted), job.sample.cuts
+        segment, count, crops = job.selection.segment, len(job.selection.wanted), job.sample.crops
         frames.size_px[first : first + count] = segment.width_px, segment.height_px
-        frame.append(np.tile(np.arange(first, first + count, dtype=np.int32), len(cuts)))
-        to_image.append(np.repeat(np.array([one.model_to_image for one in cuts], np.float32), count, axis=0))
-        regions.append(np.repeat(np.array([one.region_xyxy_px for one in cuts], np.float32), count, axis=0))
+        frame.append(np.tile(np.arange(first, first + count, dtype=np.int32), len(crops)))
+        to_image.append(np.repeat(np.array([one.model_to_image for one in crops], np.float32), count, axis=0))
+        regions.append(np.repeat(np.array([one.region_xyxy_px for one in crops], np.float32), count, axis=0))
         first += count
     return FrameBatch(
         frames=frames,
@@ -225,14 +242,14 @@ def _batch(jobs: Sequence[_Job], pixels: Any) -> FrameBatch:
         frame=np.concatenate(frame),
         model_to_image=np.concatenate(to_image),
         region_xyxy_px=np.concatenate(regions),
-        lamps=unread([len(job.choice.view.lamps) for job in jobs for _ in job.choice.wanted]),
+        lamps=empty_lamps([len(job.selection.settings.lamps) for job in jobs for _ in job.selection.wanted]),
     )
 
 
-def _end_to_end(pixels: Sequence[Any]) -> Any:
-    """The parts' pixels as one array: where there is one part, that very array, else on the device.
+def _join_pixels(pixels: Sequence[Any]) -> Any:
+    """Concatenate the parts' pixels on the device; a single part is returned without a copy.
 
-    Rules 2 and 3 of Note [Frame lifetime across streams]: it is finished, and the parts may go.
+    The result is complete, and the parts may be freed (rules 2 and 3 of Note [Frame lifetime across streams]).
     """
     if len(pixels) == 1:
         return pixels[0]

@@ -1,7 +1,7 @@
-"""What a camera's pictures are like, learnt from one key frame by libavcodec, and whether a GPU's decoder takes them.
+"""The format of each camera's pictures, and whether a GPU's decoder supports it.
 
-A hardware decoder says little of what it does not take, and nothing of which colours it has made. So whenever the
-format of a camera changes, one key frame is decoded on the CPU first; that costs some milliseconds once a connection.
+A hardware decoder reports little about unsupported streams, and nothing about the colours of its output. So libavcodec
+decodes one key frame first, whenever the format of a camera changes. That takes a few milliseconds per connection.
 """
 
 from __future__ import annotations
@@ -12,38 +12,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.decode.codec import decoded
-from engine.decode.messages import START_CODE
-from engine.decode.picture import Encoding, encoding
+from engine.decode.codec import START_CODE, decode_frames
+from engine.decode.picture import Encoding, colour_encoding
 from engine.ingest import remux
 from engine.types import Segment
 
-ON_GPU = frozenset({"h264", "hevc", "mjpeg", "vp9", "av1"})
-"""Codecs that DALI hands to NVDEC; which of them a card has is the card's affair."""
-ON_DALI_CPU = frozenset({"mjpeg", "vp9"})
-"""What DALI's own CPU backend decodes of the codecs that are ingested: its libavcodec has no other decoder."""
+GPU_CODECS = frozenset({"h264", "hevc", "mjpeg", "vp9", "av1"})
+"""Codecs that DALI decodes with NVDEC. Not all cards support all of them."""
+DALI_CPU_CODECS = frozenset({"mjpeg", "vp9"})
+"""Codecs that DALI's CPU backend decodes: its own build of libavcodec has no other decoder."""
 
 _PIXELS = frozenset({"yuv420p", "yuvj420p", "nv12"})
-"""8 bits and 4:2:0: what every NVDEC takes and what DALI's conversion to RGB reads."""
+"""8 bits and 4:2:0: all NVDECs support it, and DALI's conversion to RGB reads it."""
 _PICTURE = {
-    # ITU-T H.264, table 7-1: 1 to 5 are slices; ITU-T H.265, table 7-1: 0 to 31 are
+    # Slices are NAL unit types 1 to 5 of H.264 and 0 to 31 of H.265 (table 7-1 of each).
     "h264": re.compile(rb"\0\0\x01[\x01-\x05\x21-\x25\x41-\x45\x61-\x65]"),
     "hevc": re.compile(rb"\0\0\x01[\x00-\x3f]"),
 }
 
 
 class PictureFormat(NamedTuple):
-    """What one camera sends."""
+    """Format of one camera's pictures."""
 
     encoding: Encoding
     refused: str
-    """Why the GPU's decoder is not asked (`metrics.FALLBACK_REASONS`); empty where it is."""
+    """Reason why the GPU does not decode it (`metrics.FALLBACK_REASONS`); empty if it does."""
 
 
 class PictureFormats:
-    """The latest format of every camera.
+    """The latest format of each camera.
 
-    codecs  those that the GPU's decoder is asked to decode
+    codecs  codecs that the GPU decodes
     """
 
     def __init__(self, codecs: Iterable[str]) -> None:
@@ -51,10 +50,10 @@ class PictureFormats:
         self._known: dict[int, tuple[tuple[object, ...], PictureFormat]] = {}
 
     def of(self, segment: Segment) -> PictureFormat:
-        """The format of the segment's pictures. Raises DecodeError where its key frame does not decode."""
+        """The format of the segment's pictures. Raises DecodeError if its key frame does not decode."""
         mark = (segment.codec, segment.extradata, segment.width_px, segment.height_px)
         if self._known.get(segment.camera, (None,))[0] != mark:
-            self._known[segment.camera] = (mark, self._learnt(segment))
+            self._known[segment.camera] = (mark, self._detect(segment))
         return self._known[segment.camera][1]
 
     def remove_camera(self, camera: int) -> None:
@@ -62,12 +61,12 @@ class PictureFormats:
         self._known.pop(camera, None)
 
     def refuse(self, camera: int) -> None:
-        """The GPU does not decode what this camera sends: it is not asked again until the format changes."""
+        """Let the CPU decode this camera until its format changes."""
         mark, known = self._known[camera]
         self._known[camera] = (mark, known._replace(refused="device"))
 
-    def _learnt(self, segment: Segment) -> PictureFormat:
-        _, frame = next(decoded(segment, np.zeros(1, np.int64)))
+    def _detect(self, segment: Segment) -> PictureFormat:
+        _, frame = next(decode_frames(segment, np.zeros(1, np.int64)))
         refused = ""
         if segment.codec not in self._codecs:
             refused = "codec"
@@ -75,14 +74,14 @@ class PictureFormats:
             refused = "pixel_format"
         elif (frame.width, frame.height) != (segment.width_px, segment.height_px):
             refused = "size"
-        return PictureFormat(encoding(frame), refused)
+        return PictureFormat(colour_encoding(frame), refused)
 
 
 def is_regular(segment: Segment) -> bool:
-    """Has every packet exactly one pts of its own, and a picture in it?
+    """True if each packet has its own pts and contains a picture.
 
-    DALI gives the n-th picture that comes out of NVDEC the pts of the n-th packet: where a packet brings no picture,
-    every frame after it would carry the capture time of another.
+    DALI assigns the pts of the n-th packet to the n-th picture from NVDEC. After a packet without a picture, each frame
+    would get the capture time of another one.
     """
     if len(np.unique(segment.pts)) < len(segment.pts) or not segment.size_bytes.all():
         return False
@@ -92,8 +91,8 @@ def is_regular(segment: Segment) -> bool:
     return all(picture.search(packet) for packet in remux.packets(segment))
 
 
-def shown(segment: Segment) -> np.ndarray:
-    """(P,) i4: of every packet, the place of its frame in the order of presentation."""
+def presentation_order(segment: Segment) -> np.ndarray:
+    """(P,) i4: position of each packet's frame in presentation order."""
     place = np.empty(len(segment.pts), np.int32)
     place[np.argsort(segment.pts)] = np.arange(len(segment.pts), dtype=np.int32)
     return place

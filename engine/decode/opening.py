@@ -1,4 +1,4 @@
-"""Opens the decoder that the configuration asks for, on the CPU or on a GPU, and the second look beside it."""
+"""Opens the configured decoder and frame fetcher, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from engine.config import DecoderConfig, PipelineConfig
-from engine.decode.camera import CameraView, view_of
 from engine.decode.cpu import CpuDecoder
-from engine.decode.formats import ON_DALI_CPU, ON_GPU, PictureFormats
-from engine.decode.model_input import ModelInput
-from engine.decode.second_look import look
+from engine.decode.formats import DALI_CPU_CODECS, GPU_CODECS, PictureFormats
+from engine.decode.frame_fetcher import fetch_frames
+from engine.decode.settings import DecodeSettings, ModelInput, settings_of
 from engine.errors import ConfigError
 from engine.gpu.health import has_driver
 from engine.metrics import Metrics
@@ -23,7 +22,7 @@ from engine.stages import FrameFetcher
 
 if TYPE_CHECKING:  # both need the packages of the extra `gpu`
     from engine.decode.device import DeviceDecoder
-    from engine.decode.device_look import DeviceFrameFetcher
+    from engine.decode.device_fetcher import DeviceFrameFetcher
 
 log = structlog.get_logger()
 
@@ -35,27 +34,27 @@ Device = int | None
 
 
 class Decoding:
-    """The decoder, and the fetcher of single frames at full size; both know the same cameras."""
+    """The decoder, and the fetcher of single full-resolution frames; both know the same cameras."""
 
     def __init__(
         self,
-        views: dict[int, CameraView],
+        cameras: dict[int, DecodeSettings],
         decoder: CpuDecoder | DeviceDecoder,
         fetcher: DeviceFrameFetcher | None = None,
     ) -> None:
-        """`views` by camera index, shared by both. Without a `fetcher` the CPU fetches frames."""
-        self.decoder, self._views, self._fetcher = decoder, views, fetcher
-        self.fetch_frames: FrameFetcher = fetcher or look
+        """`cameras` by index, shared by both. Without a `fetcher` the CPU fetches frames."""
+        self.decoder, self._cameras, self._fetcher = decoder, cameras, fetcher
+        self.fetch_frames: FrameFetcher = fetcher or fetch_frames
 
     def add_camera(self, index: int, camera: WatchedCamera) -> None:
         """Decode one more camera; between two batches. A graph on a device is made anew, since it may be too small."""
-        self._views[index] = view_of(camera)
+        self._cameras[index] = settings_of(camera)
         if self._fetcher:
             self.decoder.close()
 
     def remove_camera(self, index: int) -> None:
         """Forget a camera; between two batches."""
-        del self._views[index]
+        del self._cameras[index]
         self.decoder.remove_camera(index)
         if self._fetcher:
             self._fetcher.remove_camera(index)
@@ -63,20 +62,24 @@ class Decoding:
 
 @contextmanager
 def open_decoding(
-    config: DecoderConfig, sizes: PipelineConfig, views: dict[int, CameraView], model: ModelInput, metrics: Metrics
+    config: DecoderConfig,
+    sizes: PipelineConfig,
+    cameras: dict[int, DecodeSettings],
+    model: ModelInput,
+    metrics: Metrics,
 ) -> Iterator[Decoding]:
-    """Open what `config` asks for, for the cameras of `views`; closes it.
+    """Open the configured decoder; close it at the end. `cameras` by index; `Decoding` changes them.
 
-    Raises ConfigError if DALI is asked for and cannot run.
+    Raises ConfigError if DALI is required and cannot run.
     """
-    cpu = CpuDecoder(views, model, metrics, sizes.decode_threads)
+    cpu = CpuDecoder(cameras, model, metrics, sizes.decode_threads)
     try:
-        if not _on_device(config):
+        if not _uses_dali(config):
             _log_decoder(metrics, "cpu", "cpu")
-            yield Decoding(views, cpu)
+            yield Decoding(cameras, cpu)
             return
         device = None if config.device == "cpu" else config.device
-        with _device_decoding(config, sizes, views, model, metrics, device, cpu) as decoding:
+        with _open_dali(config, sizes, cameras, model, metrics, device, cpu) as decoding:
             _log_decoder(metrics, "dali", "cpu" if device is None else f"cuda:{device}")
             yield decoding
     finally:
@@ -84,10 +87,10 @@ def open_decoding(
 
 
 @contextmanager
-def _device_decoding(
+def _open_dali(
     config: DecoderConfig,
     sizes: PipelineConfig,
-    views: dict[int, CameraView],
+    cameras: dict[int, DecodeSettings],
     model: ModelInput,
     metrics: Metrics,
     device: Device,
@@ -95,12 +98,12 @@ def _device_decoding(
 ) -> Iterator[Decoding]:
     from engine.decode.dali import DaliGraph, DaliStillGraph
     from engine.decode.device import DeviceDecoder
-    from engine.decode.device_look import DeviceFrameFetcher
+    from engine.decode.device_fetcher import DeviceFrameFetcher
 
-    codecs = ON_DALI_CPU if device is None else ON_GPU
+    codecs = DALI_CPU_CODECS if device is None else GPU_CODECS
     threads = sizes.decode_threads
     decoder = DeviceDecoder(
-        views,
+        cameras,
         model,
         metrics,
         cpu=cpu,
@@ -109,50 +112,50 @@ def _device_decoding(
             model,
             device,
             most=most,
-            regions=max((len(view.regions) for view in views.values()), default=1),
-            lamps=any(view.lamps for view in views.values()),
+            regions=max((len(camera.regions) for camera in cameras.values()), default=1),
+            lamps=any(camera.lamps for camera in cameras.values()),
             threads=threads,
         ),
         budget_bytes=config.memory_mb * _MEGABYTE,
         most=sizes.batch_segments,
     )
-    fetcher = DeviceFrameFetcher(views, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
+    fetcher = DeviceFrameFetcher(cameras, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
     try:
-        yield Decoding(views, decoder, fetcher)
+        yield Decoding(cameras, decoder, fetcher)
     finally:
         fetcher.close()
         decoder.close()
 
 
-def _on_device(config: DecoderConfig) -> bool:
-    """Is it DALI that decodes? Raises ConfigError where it shall and cannot."""
+def _uses_dali(config: DecoderConfig) -> bool:
+    """True if DALI decodes. Raises ConfigError if it is required and cannot run."""
     if config.backend == "cpu":
         return False
-    missing = _missing(config)
+    missing = _find_missing(config)
     if missing and config.backend == "dali":
         raise ConfigError(f"decoder.backend: {missing}")
     if missing:
-        log.info("decoder passed over", decoder="dali", reason=missing)
+        log.info("decoder not available", decoder="dali", reason=missing)
     return not missing
 
 
-def _missing(config: DecoderConfig) -> str:
-    """What DALI lacks here; empty where it can run."""
+def _find_missing(config: DecoderConfig) -> str:
+    """Reason why DALI cannot run here; empty if it can."""
     for package in ("nvidia.dali", "torch"):
         if not _is_installed(package):
             return f"{package} is not installed: {_INSTALL}"
     if config.device == "cpu":
         return ""
     if not has_driver():
-        return "NVIDIA's driver is not installed: nvidia-smi tells"
+        return "NVIDIA's driver is not installed: check with nvidia-smi"
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if config.device < count:
         return ""
     if not torch.version.cuda:
-        return "torch is a build without CUDA: install one with it, " + _INSTALL
-    return f"there is no GPU {config.device}: torch finds {count}; nvidia-smi tells whether the driver does"
+        return "torch is built without CUDA: install a build with CUDA, " + _INSTALL
+    return f"there is no GPU {config.device}: torch finds {count}; nvidia-smi shows the GPUs that the driver finds"
 
 
 def _is_installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""A decoded frame as the planes that the kernels read, and the colours they stand for."""
+"""The planes of a decoded frame as the kernels read them, and the meaning of their values as colours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import av
 import numpy as np
 import structlog
 
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import ModelInput
 from engine.types import Floats32
 from kernels.lamp import Layout
 from kernels.letterbox import Colour, Picture, Plane
@@ -17,7 +17,7 @@ from kernels.letterbox import Colour, Picture, Plane
 log = structlog.get_logger()
 
 FALLBACK = "yuv420p"
-"""What libswscale makes of every pixel format that the kernels do not read."""
+"""libswscale converts all pixel formats that the kernels do not read to this one."""
 
 
 class _Format(NamedTuple):
@@ -39,7 +39,7 @@ _FORMATS = {
 
 
 class Subsampling(NamedTuple):
-    """How the planes of a picture lie to each other; pixels."""
+    """Sizes of the planes of a picture, pixels."""
 
     size_px: tuple[int, int]
     """Width and height of the picture."""
@@ -52,7 +52,7 @@ class Subsampling(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """Which colours the samples stand for."""
+    """Meaning of the samples as colours."""
 
     kr: float
     """Weight of red in the luma."""
@@ -71,21 +71,21 @@ _HD_ROWS = 720
 _FULL_RANGE = 2
 
 
-def readable(frame: av.VideoFrame) -> av.VideoFrame:
-    """The frame itself, or converted by libswscale where its pixel format is none that the kernels read."""
+def to_supported_format(frame: av.VideoFrame) -> av.VideoFrame:
+    """The frame itself, or a copy converted by libswscale if the kernels do not read its pixel format."""
     if frame.format.name in _FORMATS:
         return frame
-    _tell_once(frame.format.name)
+    _warn_once(frame.format.name)
     return frame.reformat(format=FALLBACK)
 
 
 @lru_cache(maxsize=64)
-def _tell_once(pixel_format: str) -> None:
-    log.warning("pixel format is converted before it is scaled", format=pixel_format, to=FALLBACK)
+def _warn_once(pixel_format: str) -> None:
+    log.warning("pixel format converted before scaling", format=pixel_format, to=FALLBACK)
 
 
-def picture(frame: av.VideoFrame) -> tuple[Picture, Subsampling]:
-    """The planes of a `readable` frame, without a copy: they live as long as the frame does."""
+def picture_planes(frame: av.VideoFrame) -> tuple[Picture, Subsampling]:
+    """The planes of a `to_supported_format` frame, without a copy: they live as long as the frame does."""
     layout = _FORMATS[frame.format.name]
     planes = [
         np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height]  # type: ignore[call-overload]
@@ -99,16 +99,16 @@ def picture(frame: av.VideoFrame) -> tuple[Picture, Subsampling]:
     return Picture(luma, Plane(planes[1], 1, 0), Plane(planes[2], 1, 0)), subsampling
 
 
-def encoding(frame: av.VideoFrame) -> Encoding:
-    """What the frame says of its colours; unsaid, BT.709 from 720 rows on and BT.601 below, as is the custom."""
+def colour_encoding(frame: av.VideoFrame) -> Encoding:
+    """The colour encoding that the frame states; by default BT.709 from 720 rows on, and BT.601 below."""
     kr, kb = _WEIGHTS.get(int(frame.colorspace), _BT709 if frame.height >= _HD_ROWS else _BT601)
     full_range = int(frame.color_range) == _FULL_RANGE or frame.format.name.startswith("yuvj")
     return Encoding(kr, kb, full_range)
 
 
 @lru_cache(maxsize=64)
-def colour(encoding: Encoding, model: ModelInput) -> Colour:
-    """Y'CbCr to the values that the model asks for (ITU-T H.273, 8.3; ITU-R BT.601-7, BT.709-6)."""
+def model_colour(encoding: Encoding, model: ModelInput) -> Colour:
+    """Conversion of Y'CbCr to the model's values (ITU-T H.273, 8.3; ITU-R BT.601-7, BT.709-6)."""
     to_rgb, bias = _to_rgb(encoding)
     order = [0, 1, 2] if model.colour == "rgb" else [2, 1, 0]
     mean, scale = np.array(model.mean), 1 / np.array(model.std)
@@ -119,17 +119,19 @@ def colour(encoding: Encoding, model: ModelInput) -> Colour:
 
 
 @lru_cache(maxsize=64)
-def layout(subsampling: Subsampling, encoding: Encoding) -> Layout:
-    """The same for the lamp kernel: how the samples lie, and their way to red, green and blue."""
+def lamp_layout(subsampling: Subsampling, encoding: Encoding) -> Layout:
+    """Layout of the samples for the lamp kernel, and their conversion to red, green and blue."""
     matrix, bias = _to_rgb(encoding)
     to_rgb = np.ascontiguousarray(np.hstack([matrix, bias[:, None]]))
     return Layout(*subsampling.size_px, subsampling.columns, subsampling.rows, to_rgb)
 
 
 @lru_cache(maxsize=64)
-def recolour(encoding: Encoding, model: ModelInput) -> tuple[Floats32, Floats32]:
-    """R, G, B that somebody made with BT.601's weights, whatever the stream said, to the values that the model asks
-    for: matrix (3, 3) f4 and shift (3,) f4 with value = matrix . (R, G, B) + shift, in the model's order of colours."""
+def rgb_correction(encoding: Encoding, model: ModelInput) -> tuple[Floats32, Floats32]:
+    """Matrix (3, 3) f4 and shift (3,) f4 with value = matrix . (R, G, B) + shift, in the model's order of colours.
+
+    DALI converts to R, G, B with the weights of BT.601, whatever the stream states. This corrects it.
+    """
     right, bias = _to_rgb(encoding)
     made, made_bias = _to_rgb(Encoding(*_BT601, encoding.full_range))
     order = [0, 1, 2] if model.colour == "rgb" else [2, 1, 0]

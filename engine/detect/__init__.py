@@ -1,7 +1,6 @@
-"""Pictures to boxes: `onnx` runs the network, `heads` read its outputs, `merge` makes one list of a frame's regions.
+"""Pictures to boxes: `onnx` runs the network, `heads` read its outputs, `merge` joins the regions of a frame.
 
-`cards` says what a network wants and what it means, `opening` which one runs. On a GPU `device` does all of
-it where the pixels are, over a network in `plan_network` (TensorRT; `tensorrt` builds, `plans` keeps) or in `bound`
-(ONNX Runtime); `precision` writes a network anew, and `agreement` says whether it still finds the same in the frames of
-`reference`.
+`cards` describe networks; `opening` selects the detector. On a GPU, `device` does all this in device memory, with a
+network in TensorRT (`plan_network`; `tensorrt` builds plans, `plans` stores them) or in ONNX Runtime (`onnx_network`).
+`precision` converts a network; `agreement` compares it with the original on the frames of `reference`.
 """

@@ -1,12 +1,12 @@
-"""The accuracy guard: does a plan find what ONNX Runtime finds?
+"""Accuracy check: compares the boxes of a plan with those of ONNX Runtime.
 
-The reference is the card's own network in single precision on the CPU. A box counts as sure where its score is above
-the card's threshold by more than scores may differ, so that what hovers about the threshold decides nothing.
+The reference is the card's network in single precision on the CPU. Only sure boxes count: those whose score exceeds the
+card's threshold by more than scores may differ. So boxes near the threshold have no influence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -15,53 +15,49 @@ import numpy as np
 from engine.detect.cards import ModelCard
 from engine.detect.merge import KIND_OF
 from engine.detect.network import Precision
-from engine.types import Detections, Flags, Floats32
+from engine.stages import Detector
+from engine.types import Detections, Flags, Floats32, FrameBatch
 from kernels.overlap import iou
 
-LEAST = 20
-"""Sure boxes that the reference frames must show before anything can be said."""
+MIN_BOXES = 20
+"""Least number of sure boxes in the reference frames for a result."""
 
 
-class Bounds(NamedTuple):
-    """How far a plan may be from the reference."""
+class AgreementBounds(NamedTuple):
+    """Permitted differences between a plan and the reference."""
 
     share: float
-    """Of the sure boxes, on either side, that the other side has too."""
+    """Least share of the sure boxes of each side that the other side has too."""
     iou: float
-    """From which two boxes are the same."""
+    """Least overlap (intersection over union) of equal boxes."""
     score: float
-    """By how much the score of the same box may differ."""
+    """Largest difference between the scores of equal boxes."""
 
 
-BOUNDS: Mapping[Precision, Bounds] = {
-    "fp32": Bounds(0.995, 0.95, 0.02),
-    "fp16": Bounds(0.99, 0.9, 0.05),
-    "int8": Bounds(0.95, 0.75, 0.1),
+BOUNDS: Mapping[Precision, AgreementBounds] = {
+    "fp32": AgreementBounds(0.995, 0.95, 0.02),
+    "fp16": AgreementBounds(0.99, 0.9, 0.05),
+    "int8": AgreementBounds(0.95, 0.75, 0.1),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What the comparison found."""
+    """Result of a comparison; without arguments, of no frames."""
 
-    reference: int
+    reference: int = 0
     """Sure boxes of the reference."""
-    found: int
-    """Of these, how many the plan has."""
-    plan: int
+    found: int = 0
+    """Sure boxes of the reference that the plan has."""
+    plan: int = 0
     """Sure boxes of the plan."""
-    known: int
-    """Of these, how many the reference has."""
-    worst_score: float
+    known: int = 0
+    """Sure boxes of the plan that the reference has."""
+    worst_score: float = 0.0
     """Largest difference of scores among boxes that both have."""
 
-    @classmethod
-    def none(cls) -> Agreement:
-        """Before the first frame."""
-        return cls(0, 0, 0, 0, 0.0)
-
     def __add__(self, other: Agreement) -> Agreement:
-        """Of this frame and those."""
+        """The result for the frames of both."""
         return Agreement(
             self.reference + other.reference,
             self.found + other.found,
@@ -70,30 +66,42 @@ class Agreement:
             max(self.worst_score, other.worst_score),
         )
 
-    def problems(self, bounds: Bounds) -> list[str]:
-        """Why the plan is refused; nothing where it is not."""
-        if self.reference < LEAST:
-            return [f"the reference frames show {self.reference} vehicles, {LEAST} are wanted to judge by"]
+    def problems(self, bounds: AgreementBounds) -> list[str]:
+        """Reasons to refuse the plan; empty if it is accepted."""
+        if self.reference < MIN_BOXES:
+            return [f"the reference frames show {self.reference} vehicles, at least {MIN_BOXES} are required"]
         shares = {
             f"{self.reference - self.found} of {self.reference} boxes are lost": self.found / self.reference,
             f"{self.plan - self.known} of {self.plan} boxes are new": self.known / max(1, self.plan),
         }
-        return [f"{what}, {1 - bounds.share:.1%} may be" for what, share in shares.items() if share < bounds.share]
+        limit = f"at most {1 - bounds.share:.1%} are allowed"
+        return [f"{what}, {limit}" for what, share in shares.items() if share < bounds.share]
 
     def numbers(self) -> dict[str, float]:
+        """The fields by name."""
         return asdict(self)
 
 
-def compared(reference: Detections, plan: Detections, card: ModelCard, bounds: Bounds) -> Agreement:
-    """Hold the boxes of the same frames against each other."""
+def measure_agreement(
+    reference: Detector, plan: Detector, card: ModelCard, frames: Sequence[FrameBatch], bounds: AgreementBounds
+) -> Agreement:
+    """Run both detectors on the same frames and compare their boxes."""
+    total = Agreement()
+    for batch in frames:
+        total += compare_detections(reference.detect(batch), plan.detect(batch), card, bounds)
+    return total
+
+
+def compare_detections(reference: Detections, plan: Detections, card: ModelCard, bounds: AgreementBounds) -> Agreement:
+    """Compare the boxes of the same frames."""
     sure = card.score_threshold + bounds.score
-    found, off = _shared(reference, plan, reference.score >= sure, bounds)
-    known, _ = _shared(plan, reference, plan.score >= sure, bounds)
+    found, off = _match(reference, plan, reference.score >= sure, bounds)
+    known, _ = _match(plan, reference, plan.score >= sure, bounds)
     return Agreement(len(found), int(found.sum()), len(known), int(known.sum()), off)
 
 
-def _shared(mine: Detections, theirs: Detections, sure: Flags, bounds: Bounds) -> tuple[Flags, float]:
-    """(K,) for my sure boxes: do they have it, too? And the largest difference of scores."""
+def _match(mine: Detections, theirs: Detections, sure: Flags, bounds: AgreementBounds) -> tuple[Flags, float]:
+    """(K,) True for my sure boxes that they have too, and the largest difference of scores."""
     same = _overlap(mine.xyxy_px, theirs.xyxy_px) >= bounds.iou
     same &= mine.frame[:, None] == theirs.frame
     same &= KIND_OF[mine.class_id][:, None] == KIND_OF[theirs.class_id]

@@ -1,4 +1,4 @@
-"""The detector on a device: a network, its head and the merging, all where the pictures are."""
+"""The detector on a device: network, head and merging run in the memory of the pictures."""
 
 from __future__ import annotations
 
@@ -13,41 +13,46 @@ from torch import Tensor
 
 from engine.detect.cards import ModelCard
 from engine.detect.device_merge import DeviceMerge
-from engine.detect.heads.device import DeviceReader, Found
-from engine.detect.network import Network, batches
+from engine.detect.heads.device import DeviceCandidates, DeviceReader
+from engine.detect.network import Network, split_batches
 from engine.errors import OutOfDeviceMemory
 from engine.gpu.errors import device_error
 from engine.types import Detections, FrameBatch, ModelRecord
 
 
 class DeviceDetector:
-    """Finds the boxes of a batch with one copy to the host: theirs.
+    """Finds the boxes of a batch and copies only them to the host.
 
-    Takes pixels as NumPy arrays, torch tensors, or anything that speaks DLPack. The network's memory is one, so two
-    callers (the pipeline, and the stills of a case) take turns. Raises ModelError where card and network do not fit: a
-    blank picture is put through at once.
+    Takes pixels as NumPy arrays, torch tensors, or any object with DLPack. The network has one memory, so two callers
+    (the pipeline, and the stills of a case) take turns. The constructor runs a blank picture, and raises ModelError if
+    card and network do not fit together. `on_overflow` is called with a number of omitted candidates (`DeviceMerge`).
     """
 
-    def __init__(self, card: ModelCard, network: Network, left_out: Callable[[int], None] = lambda lost: None) -> None:
+    def __init__(
+        self, card: ModelCard, network: Network, on_overflow: Callable[[int], None] = lambda lost: None
+    ) -> None:
         device = network.pictures.device
         self._card = card
         self._network = network
         self._reader = DeviceReader(card, device)
-        self._merge = DeviceMerge(card, device, left_out)
+        self._merge = DeviceMerge(card, device, on_overflow)
         self._stream = _stream(device)
         self._turn = Lock()
-        with _in_our_terms(), self._on_stream():
+        with _translate_errors(), self._on_stream():
             self._reader.read(network.run(network.sizes[0]))
 
     @property
     def model(self) -> ModelRecord:
+        """Record of the card's model and the network's runtime."""
         return ModelRecord(self._card.name, self._card.sha256, self._network.runtime, self._network.details)
 
     def detect(self, batch: FrameBatch) -> Detections:
-        """Find the vehicles and persons of every frame. Where the device has no room to compare the boxes of the
-        batch, it compares fewer at a time. Raises ModelError where the network fails, DeviceError."""
+        """Find the vehicles and persons in all frames. Raises ModelError if the network fails, DeviceError.
+
+        If the device's memory is too small to compare the boxes of the batch at once, it compares fewer at a time.
+        """
         if not len(batch.frame):
-            return _nothing(batch)
+            return _no_detections(batch)
         with self._turn, torch.inference_mode():
             while True:
                 try:
@@ -58,28 +63,29 @@ class DeviceDetector:
                     torch.cuda.empty_cache()
 
     def close(self) -> None:
+        """Close the network."""
         self._network.close()
 
     def _detect(self, batch: FrameBatch) -> Detections:
-        with _in_our_terms(), self._on_stream():
-            return self._merge.merged(self._look(_tensor(batch.pixels)), batch)
+        with _translate_errors(), self._on_stream():
+            return self._merge.merge(self._find_candidates(_to_tensor(batch.pixels)), batch)
 
-    def _look(self, pixels: Tensor) -> Found:
-        """The candidates of every row; a run's outputs are read before the next run overwrites them."""
+    def _find_candidates(self, pixels: Tensor) -> DeviceCandidates:
+        """The candidates of all rows. The outputs of a run are read before the next run overwrites them."""
         if self._card.input.layout == "nhwc":
             pixels = pixels.permute(0, 2, 3, 1)
-        found = [self._run(pixels[rows], size) for rows, size in batches(len(pixels), self._network.sizes)]
-        return Found(*(torch.cat(column) for column in zip(*found, strict=True)))
+        found = [self._run(pixels[rows], size) for rows, size in split_batches(len(pixels), self._network.sizes)]
+        return DeviceCandidates(*(torch.cat(column) for column in zip(*found, strict=True)))
 
-    def _run(self, pixels: Tensor, size: int) -> Found:
-        """What lies in the memory beyond the pictures is run with them and not read."""
+    def _run(self, pixels: Tensor, size: int) -> DeviceCandidates:
+        # The rows from `rows` to `size` still hold older pictures. The network runs them, and nothing reads the result.
         rows = len(pixels)
         self._network.pictures[:rows].copy_(pixels)
         return self._reader.read({name: value[:rows] for name, value in self._network.run(size).items()})
 
     @contextmanager
     def _on_stream(self) -> Iterator[None]:
-        """Work is queued behind what the caller's stream has queued, on a stream of the detector's own."""
+        """Queue work on the detector's own stream, after the work that the caller's stream already has."""
         if self._stream is None:
             yield
             return
@@ -89,13 +95,13 @@ class DeviceDetector:
 
 
 @contextmanager
-def _in_our_terms() -> Iterator[None]:
-    """torch's errors that tell of the device, as `DeviceError`s."""
+def _translate_errors() -> Iterator[None]:
+    """Turn torch's errors of the device into `DeviceError`s."""
     try:
         yield
     except RuntimeError as error:
-        if told := device_error(str(error)):
-            raise told from error
+        if translated := device_error(str(error)):
+            raise translated from error
         raise
 
 
@@ -103,13 +109,13 @@ def _stream(device: torch.device) -> torch.cuda.Stream | None:
     return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
 
-def _tensor(pixels: Any) -> Tensor:
+def _to_tensor(pixels: Any) -> Tensor:
     if isinstance(pixels, np.ndarray):
         return torch.from_numpy(pixels)
     return pixels if isinstance(pixels, Tensor) else torch.utils.dlpack.from_dlpack(pixels)
 
 
-def _nothing(batch: FrameBatch) -> Detections:
+def _no_detections(batch: FrameBatch) -> Detections:
     return Detections(
         batch.frames,
         np.empty(0, np.int32),

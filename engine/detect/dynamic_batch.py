@@ -1,7 +1,7 @@
 """Makes the batch dimension of an exported network dynamic: python -m engine.detect.dynamic_batch IN.onnx OUT.onnx
 
 Detectors are often exported for one picture at a time, with the 1 also written into the constant shapes of their
-Reshape nodes. Weights and arithmetic stay as they are. Needs the package `onnx`; run once, when a model is taken in.
+Reshape nodes. Weights and arithmetic do not change. Needs the package `onnx`. Run it once for each new model.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from engine.errors import ModelError
 
 
 def with_dynamic_batch(model: ModelProto) -> ModelProto:
-    """A copy of `model` whose inputs and outputs have the first dimension `batch`.
+    """A copy of `model` with `batch` as the first dimension of all inputs and outputs.
 
-    Raises ModelError where a Reshape computes its shape or mixes the batch into another dimension.
+    Raises ModelError if a Reshape computes its shape or mixes the batch into another dimension.
     """
     copy = ModelProto()
     copy.CopyFrom(model)
@@ -37,12 +37,12 @@ def with_dynamic_batch(model: ModelProto) -> ModelProto:
 
 
 def _keep_first(node: NodeProto, shapes: dict[str, TensorProto]) -> TensorProto:
-    """Point the node to a shape whose first dimension is 0, "as in the input" (ONNX Reshape); returns that shape."""
+    """Give the node a new shape with 0 as first dimension, "as in the input" (ONNX Reshape). Returns that shape."""
     if node.input[1] not in shapes:
         raise ModelError(f"{node.name}: the shape is computed, not constant")
     shape = numpy_helper.to_array(shapes[node.input[1]]).copy()
     if shape[0] != 1:
-        raise ModelError(f"{node.name}: shape {shape.tolist()} does not begin with the batch of one")
+        raise ModelError(f"{node.name}: shape {shape.tolist()} does not begin with a batch of 1")
     shape[0] = 0
     node.input[1] = f"{node.output[0]}/shape"
     return numpy_helper.from_array(shape, node.input[1])
@@ -54,7 +54,7 @@ def _constants(model: ModelProto) -> dict[str, TensorProto]:
 
 
 def _drop_unused(model: ModelProto) -> None:
-    """Initializers that no node reads, and those that older exporters list among the inputs as well."""
+    """Remove unused initializers, and the inputs that are initializers too, as older exporters (IR version 3) write."""
     read = {name for node in model.graph.node for name in node.input}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
     constants = {tensor.name for tensor in model.graph.initializer}
@@ -65,6 +65,7 @@ def _drop_unused(model: ModelProto) -> None:
 
 
 def main(source: str, target: str) -> None:
+    """Convert the file `source` into the file `target`."""
     onnx.save(with_dynamic_batch(onnx.load(source)), Path(target))
 
 

@@ -1,4 +1,4 @@
-"""From the candidates of every region to the boxes of every frame: one box a vehicle."""
+"""Merges the candidates of all regions into the boxes of each frame: one box per vehicle."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ _KIND = {
     VehicleClass.BICYCLE: 1,
     VehicleClass.PERSON: 2,
 }
-"""Classes that are taken for one another: two boxes on one vehicle are one vehicle, whatever they call it."""
+"""Groups of classes that detectors confuse: two boxes of one group on one vehicle are duplicates."""
 KIND_OF = np.array([_KIND[vehicle] for vehicle in VehicleClass], np.int32)
 
 _FILLING = 0.75
-"""A box that covers more of its region is no vehicle but a habit of the network (single-shot detectors have it)."""
+"""A box that covers a larger share of its region is not a vehicle but a typical artefact of single-shot detectors."""
 _BORDER_MODEL_PX = 3.0
-"""A box that ends this near to its region's border is cut by it."""
+"""The border of the region cuts a box that ends within this distance."""
 _ACROSS = 0.7
-"""See `SuppressionLimits`. On footage of a street with a row of parked cars, seen as a whole and in its middle, it
-more than halves the double boxes and costs 1.5 points of recall; 0.6 costs 3."""
+"""See `kernels.overlap.SuppressionLimits`. On footage of a street with parked cars, with the whole picture and
+its middle as regions, it removes more than half of the duplicates and costs 1.5 points of recall; 0.6 costs 3."""
 
 
-def merged(found: Candidates, batch: FrameBatch, card: ModelCard) -> Detections:
-    """Put the candidates into image pixels, throw out what no vehicle can be, and leave one box for each vehicle.
+def merge_candidates(found: Candidates, batch: FrameBatch, card: ModelCard) -> Detections:
+    """Convert the candidates to image pixels, remove implausible boxes, and keep the best box of each vehicle.
 
-    Thrown out: boxes that fill their region; boxes that end where their region ends within the picture, because the
-    vehicle goes on there (another region shows it whole if regions overlap by a vehicle's size, or one is the whole
-    picture); and of the boxes that show one vehicle all but the best.
+    Implausible are boxes that fill their region, and boxes at a border of their region inside the picture, because the
+    vehicle continues beyond it. Another region shows it whole if regions overlap by the size of a vehicle, or if one is
+    the whole picture.
     """
     order = np.lexsort((-found.score, batch.frame[found.row]))
     found = found.taken(order)
-    place = places(batch)[found.row]
-    xyxy_px = np.ascontiguousarray(in_image(found.xyxy_model_px, place), np.float32)
+    place = region_table(batch)[found.row]
+    xyxy_px = np.ascontiguousarray(to_image(found.xyxy_model_px, place), np.float32)
     frame = batch.frame[found.row]
-    keep = ~doubtful(xyxy_px, place)
-    suppress(frame, found.row, KIND_OF[found.class_id], xyxy_px, limits(card), keep)
+    keep = ~is_implausible(xyxy_px, place)
+    suppress(frame, found.row, KIND_OF[found.class_id], xyxy_px, overlap_limits(card), keep)
     return Detections(batch.frames, frame[keep], xyxy_px[keep], found.score[keep], found.class_id[keep])
 
 
-def limits(card: ModelCard) -> SuppressionLimits:
-    """How far two boxes may overlap before they are taken for one vehicle."""
+def overlap_limits(card: ModelCard) -> SuppressionLimits:
+    """The overlap from which two boxes are duplicates."""
     return SuppressionLimits(card.nms_iou, _ACROSS)
 
 
-def places(batch: FrameBatch) -> Floats32:
-    """(N, 6, 4): what `in_image` and `doubtful` must know of the region that a box was found in.
+def region_table(batch: FrameBatch) -> Floats32:
+    """(N, 6, 4) f4: facts about each region for `to_image` and `is_implausible`, each once per side of a box.
 
-    Scale, offset, lowest and highest corner, the distance to each edge below which a box is cut by it (none at the
-    border of the picture), and the area above which it fills the region; each once for every side of a box.
+    Scale, offset, lowest corner, highest corner, the distance to each edge below which the edge cuts a box (-inf at the
+    border of the picture), and the area above which a box fills the region.
     """
     scale, offset = np.split(batch.model_to_image, 2, axis=1)
     low, high = np.split(batch.region_xyxy_px, 2, axis=1)
@@ -68,13 +68,14 @@ def places(batch: FrameBatch) -> Floats32:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def in_image(xyxy_model_px: Any, place: Any) -> Any:
-    """(..., 4): the boxes in image pixels, clipped to their regions. NumPy arrays or torch tensors, as `place` is."""
+def to_image(xyxy_model_px: Any, place: Any) -> Any:
+    """(..., 4): the boxes in image pixels, clipped to their regions. `place` (..., 6, 4) has rows of `region_table`.
+    NumPy arrays or torch tensors."""
     return (xyxy_model_px * place[..., 0, :] + place[..., 1, :]).clip(place[..., 2, :], place[..., 3, :])
 
 
-def doubtful(xyxy_px: Any, place: Any) -> Any:
-    """(...,): boxes that fill their region, that clipping to it left empty, or that it cuts within the picture."""
+def is_implausible(xyxy_px: Any, place: Any) -> Any:
+    """(...,) bool: True for boxes that fill their region, are empty, or are cut by its border inside the picture."""
     area = _area(xyxy_px)
     cut_low = (xyxy_px - place[..., 2, :] < place[..., 4, :])[..., :2]
     cut_high = (place[..., 3, :] - xyxy_px < place[..., 4, :])[..., 2:]

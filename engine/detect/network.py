@@ -1,4 +1,4 @@
-"""What runs a network on a device, and the sizes of batch that it runs."""
+"""The interface of networks on a device, and their batch sizes."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "fp16", "int8"]
 Inputs = Mapping[str, NDArray[Any]]
-"""Of a network, by name."""
+"""Inputs of a network, by name."""
 
 
 class Network(Protocol):
-    """A network with memory of its own for its largest batch: nothing is allocated to run it."""
+    """A network with its own memory for its largest batch. Running it allocates nothing."""
 
     @property
     def runtime(self) -> str:
-        """Library, its version and the precision, for the record of a case: `tensorrt 10.13 fp16`."""
+        """Library, version and precision for the record of a case, for example `tensorrt 10.13 fp16`."""
 
     @property
     def details(self) -> Mapping[str, str]:
-        """What else the record of a case says of it."""
+        """Other facts for the record of a case."""
 
     @property
     def sizes(self) -> Sequence[int]:
-        """The batch sizes that it runs, ascending."""
+        """The supported batch sizes, ascending."""
 
     @property
     def pictures(self) -> Tensor:
-        """(most, ...): where the caller writes the pictures, in the network's layout and type."""
+        """(most, ...): the input memory, in the network's layout and type. The caller writes pictures into it."""
 
     def run(self, size: int) -> Mapping[str, Tensor]:
-        """The outputs of the first `size` pictures, one of `sizes`; they hold until the next call.
+        """The outputs for the first `size` pictures; `size` is one of `sizes`. They are valid until the next call.
 
-        Queued on the current stream. Raises ModelError.
+        The work is queued on the current stream. Raises ModelError.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Release the memory."""
 
 
-def ladder(most: int) -> list[int]:
-    """The powers of two up to `most`, and `most`."""
+def batch_sizes(most: int) -> list[int]:
+    """The powers of two up to `most`, and `most` itself, ascending."""
     return sorted({*(2**step for step in range(most.bit_length()) if 2**step <= most), most})
 
 
-def batches(rows: int, sizes: Sequence[int]) -> Iterator[tuple[slice, int]]:
-    """How `rows` pictures are run: the rows of every run, and the smallest size that holds them."""
+def split_batches(rows: int, sizes: Sequence[int]) -> Iterator[tuple[slice, int]]:
+    """Split `rows` pictures into runs. Yields the rows of each run and the smallest size that holds them."""
     for first in range(0, rows, sizes[-1]):
         part = slice(first, min(rows, first + sizes[-1]))
         yield part, next(size for size in sizes if size >= part.stop - part.start)

@@ -1,11 +1,11 @@
-"""A network in the precision that a plan is to have, written into the ONNX graph itself.
+"""Converts a network to the precision of a plan, in the ONNX graph itself.
 
-TensorRT 11 and TensorRT for RTX are strongly typed: they compute what the graph says and choose no precision of their
-own; TensorRT 10 is asked to do the same. Half precision is made by ONNX Runtime's converter, 8 bits by its calibration:
-symmetric, weights per channel, convolutions only, which is what TensorRT's kernels take. Depthwise convolutions and
-those that make the outputs stay as they are (of nine vehicles the shipped network found three with them in 8 bits,
-eight without), and all that is not quantised stays in single precision: in half precision small scales lose their
-digits. Needs the package `onnx`.
+TensorRT 11 and TensorRT for RTX are strongly typed: they compute in the types of the graph and choose no precision by
+themselves. TensorRT 10 is told to do the same. ONNX Runtime's converter makes half precision, and its calibration makes
+8 bits: symmetric, weights per channel, convolutions only, as TensorRT's kernels require. Depthwise convolutions and
+those before the outputs keep single precision: with them in 8 bits the shipped network found three of nine vehicles,
+without them eight. Everything else keeps single precision too, because small scales lose digits in half precision.
+Needs the package `onnx`.
 """
 
 from __future__ import annotations
@@ -26,33 +26,32 @@ from engine.detect.network import Inputs, Precision
 from engine.errors import ConfigError, ModelError
 
 
-def prepared(card: ModelCard, content: bytes, precision: Precision, calibration: Iterable[Inputs] = ()) -> bytes:
-    """The network of `content` with a dynamic batch, where it allows that, in `precision`.
+def convert_network(card: ModelCard, content: bytes, precision: Precision, calibration: Iterable[Inputs] = ()) -> bytes:
+    """The network `content` in `precision`, with a dynamic batch if the network allows it.
 
-    calibration  inputs of the network by name that show what a camera sends, for int8; not asked for where the network
-                 has Q/DQ nodes of its own
+    calibration  typical inputs of the network by name, for int8; not used if the network has Q/DQ nodes already
 
-    Raises ModelError where the file is no network, ConfigError where int8 is asked for without calibration.
+    Raises ModelError if the file is not a network, ConfigError for int8 without calibration.
     """
-    model = _batched(_parsed(card, content))
-    if precision == "int8" and not _quantised(model):
-        model = _calibrated(card, model, calibration)
+    model = _make_dynamic(_parse(card, content))
+    if precision == "int8" and not _is_quantized(model):
+        model = _quantize(card, model, calibration)
     if precision == "fp16":
         model = convert_float_to_float16(model, keep_io_types=True)
     return bytes(model.SerializeToString())
 
 
-def _parsed(card: ModelCard, content: bytes) -> ModelProto:
+def _parse(card: ModelCard, content: bytes) -> ModelProto:
     try:
         model = onnx.load_from_string(content)
         onnx.checker.check_model(model)
     except Exception as error:
-        raise ModelError(f"{card.name}: {card.file} is no sound ONNX network: {error}") from error
+        raise ModelError(f"{card.name}: {card.file} is not a valid ONNX network: {error}") from error
     return model
 
 
-def _batched(model: ModelProto) -> ModelProto:
-    """With a dynamic batch; as it is where the pictures cannot be told apart: it is then run for one at a time."""
+def _make_dynamic(model: ModelProto) -> ModelProto:
+    """The network with a dynamic batch; unchanged if that is not possible, and then it runs one picture at a time."""
     if model.graph.input[0].type.tensor_type.shape.dim[0].dim_value != 1:
         return model
     try:
@@ -61,15 +60,15 @@ def _batched(model: ModelProto) -> ModelProto:
         return model
 
 
-def _quantised(model: ModelProto) -> bool:
+def _is_quantized(model: ModelProto) -> bool:
     return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
 
 
-def _calibrated(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs]) -> ModelProto:
+def _quantize(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs]) -> ModelProto:
     reader = _CalibrationReader(calibration)
     _name_nodes(model)
     model = onnx.shape_inference.infer_shapes(model)
-    add_pre_process_metadata(model)  # shapes are known, which is what it asks for
+    add_pre_process_metadata(model)  # silences the warning of quantize_static: shapes are already inferred
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "int8.onnx"
         try:
@@ -82,24 +81,24 @@ def _calibrated(card: ModelCard, model: ModelProto, calibration: Iterable[Inputs
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 op_types_to_quantize=["Conv"],
-                nodes_to_exclude=sorted(_delicate(model)),
+                nodes_to_exclude=sorted(_sensitive_convolutions(model)),
                 extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
             )
         except ValueError as error:
             if not reader.given:
-                raise ConfigError(f"{card.name}: int8 wants pictures to calibrate with") from error
+                raise ConfigError(f"{card.name}: int8 needs pictures for the calibration") from error
             raise ModelError(f"{card.name}: calibration: {error}") from error
         return onnx.load(target)
 
 
 def _name_nodes(model: ModelProto) -> None:
-    """Exporters may leave nodes without a name; what shall not be quantised is told by name."""
+    # quantize_static excludes nodes by name, and exporters may leave names empty.
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}/{number}"
 
 
-def _delicate(model: ModelProto) -> set[str]:
-    """Names of the convolutions that 8 bits are too few for: depthwise ones, and the last before the outputs."""
+def _sensitive_convolutions(model: ModelProto) -> set[str]:
+    """Names of the convolutions that lose too much in 8 bits: depthwise ones, and the last before the outputs."""
     made_by = {name: node for node in model.graph.node for name in node.output}
     found = {node.name for node in model.graph.node if node.op_type == "Conv" and _groups(node) > 1}
     wanted = [output.name for output in model.graph.output]

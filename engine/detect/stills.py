@@ -1,4 +1,4 @@
-"""Detection on full-size stills, for the veil: few pictures, looked at thoroughly."""
+"""Detection on full-resolution stills, for redaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.config import WHOLE_PICTURE, Region
-from engine.decode.model_input import ModelInput
+from engine.decode.regions import fit_region
+from engine.decode.settings import ModelInput
 from engine.detect.cards import ModelCard
 from engine.stages import Detector
 from engine.types import Clock, Detections, Floats32, FrameBatch, Frames, Still
@@ -20,23 +21,21 @@ TILES: tuple[Region, ...] = (
     WHOLE_PICTURE,
     *((left, top, left + 0.4, top + 0.6) for top in (0.0, 0.4) for left in (0.0, 0.3, 0.6)),
 )
-"""The whole picture and six overlapping parts of it: what is small in the whole is large in one of them."""
-
-
+"""The whole picture and six overlapping parts of it, in which small objects are larger."""
 SENSITIVE = 0.2
-"""Boxes of this score are taken for persons and vehicles in a still: one too many is veiled for nothing, one too few
-shows somebody. On rendered roads it veils 86 % of the vehicles and all plates that can be read, where the hot path's
-0.35 veils 64 %; 0.12 would veil 93 %, and with them two fifths of the picture."""
+"""Score threshold for stills: a false box only blurs too much, a missed one exposes a person. On rendered roads it
+redacts 86 % of the vehicles and all readable plates; the threshold of the live path, 0.35, redacts 64 %; 0.12 redacts
+93 %, but also two fifths of the picture."""
 
 
-def sensitive(card: ModelCard) -> ModelCard:
-    """The detector's card for stills: sees more, and is wrong more often."""
+def sensitive_card(card: ModelCard) -> ModelCard:
+    """The detector's card with the threshold for stills: more boxes, and more false ones."""
     low = min(SENSITIVE, card.low_score_threshold)
     return msgspec.structs.replace(card, score_threshold=low, low_score_threshold=low)
 
 
 class StillDetector:
-    """Runs a detector over every tile of every still; `frame` of the result is the still's index."""
+    """Runs a detector on all tiles of all stills. `frame` of the result is the index of the still."""
 
     def __init__(self, detector: Detector, model: ModelInput) -> None:
         self._detector = detector
@@ -56,19 +55,18 @@ class StillDetector:
                 regions[row] = np.round(np.multiply(tile, (picture.width, picture.height) * 2))
                 to_image[row] = self._fill(memory[row], picture, regions[row])
         frame = np.repeat(np.arange(len(stills), dtype=np.int32), len(TILES))
-        return FrameBatch(_frames(stills), self._laid_out(memory), frame, to_image, regions)
+        pixels = memory.transpose(0, 3, 1, 2)
+        pixels = np.ascontiguousarray(pixels) if model.layout == "nchw" else pixels
+        return FrameBatch(_frames(stills), pixels, frame, to_image, regions)
 
     def _fill(self, out: NDArray[Any], picture: Image.Image, region: Floats32) -> Floats32:
-        """Scale a region into one model input; returns its row of `model_to_image`."""
+        """Scale a region into one model input. Returns its row of `model_to_image`."""
         model = self._model
         left, top, right, bottom = region.tolist()
         scale_x, scale_y = model.width_px / (right - left), model.height_px / (bottom - top)
         if model.resize == "letterbox":
             scale_x = scale_y = min(scale_x, scale_y)
-        width, height = round((right - left) * scale_x), round((bottom - top) * scale_y)
-        centred = model.align == "centre"
-        x = (model.width_px - width) // 2 if centred else 0
-        y = (model.height_px - height) // 2 if centred else 0
+        (width, height), (x, y) = fit_region((right - left, bottom - top), model)
         canvas = np.full(out.shape, model.pad, np.float32)
         scaled = picture.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
         canvas[y : y + height, x : x + width] = np.asarray(scaled)
@@ -76,10 +74,6 @@ class StillDetector:
             canvas = canvas[..., ::-1]
         out[:] = (canvas - np.array(model.mean, np.float32)) / np.array(model.std, np.float32)
         return np.array([1 / scale_x, 1 / scale_y, left - x / scale_x, top - y / scale_y], np.float32)
-
-    def _laid_out(self, memory: NDArray[Any]) -> object:
-        pixels = memory.transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(pixels) if self._model.layout == "nchw" else pixels
 
 
 def _frames(stills: Sequence[Still]) -> Frames:

@@ -1,9 +1,9 @@
-"""TensorRT: plans out of networks. The only file that imports TensorRT; `plan_network` runs what it makes.
+"""TensorRT: builds plans from networks. Only this file imports TensorRT; `plan_network` runs the plans.
 
-`tensorrt` and `tensorrt_rtx` (TensorRT for RTX) have the same interface; what imports is used. TensorRT builds on the
-GPU that the plan is for, and times kernels to do so. TensorRT for RTX builds on any machine, a second or two for one
-compute capability, and compiles the kernels on the GPU when the plan is opened; it knows consumer and workstation cards
-and the smaller server ones, not H100 and H200.
+`tensorrt` and `tensorrt_rtx` (TensorRT for RTX) have the same interface; the first that imports is used. TensorRT
+builds on the GPU of the plan, because it times kernels. TensorRT for RTX builds on any machine, in a second or two per
+compute capability, and compiles kernels on the GPU when the plan is opened. It supports consumer and workstation cards
+and the smaller server cards, but not H100 and H200.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from engine.errors import ConfigError, ModelError
 log = structlog.get_logger()
 
 Progress = Callable[[str, int, int], None]
-"""Told of every step: the phase, steps done, steps in all."""
+"""Called after each step with the phase, the finished steps and all steps of the phase."""
 
 _LIBRARIES = ("tensorrt", "tensorrt_rtx")
 _INSTALL = "pip install tensorrt-rtx-cu13 (RTX cards, L4, L40, A10), or tensorrt-cu13 from NVIDIA's index (all others)"
 
 
-def library() -> ModuleType:
-    """The TensorRT of this machine. Raises ConfigError that says what to install."""
+def load_library() -> ModuleType:
+    """Import the TensorRT of this machine. Raises ConfigError that names the package to install."""
     for name in _LIBRARIES:
         try:
             return importlib.import_module(name)
@@ -40,65 +40,67 @@ def library() -> ModuleType:
     raise ConfigError(f"TensorRT is not installed: {_INSTALL}")
 
 
-def version(trt: ModuleType) -> str:
-    """`tensorrt_rtx 1.7.1.116`."""
+def version_of(trt: ModuleType) -> str:
+    """Name and version, for example `tensorrt_rtx 1.7.1.116`."""
     return f"{trt.__name__} {trt.__version__}"
 
 
 def supports(trt: ModuleType, sm: int) -> bool:
-    """Whether plans for that compute capability (89: 8.9) can be made. TensorRT proper says so only when building."""
+    """True if plans for that compute capability (89: 8.9) can be built. Plain TensorRT reports it only in the build."""
     return not hasattr(trt, "ComputeCapability") or hasattr(trt.ComputeCapability, f"SM{sm}")
 
 
 def builds_ahead(trt: ModuleType) -> bool:
-    """Whether plans can be made on a machine without the GPU they are for."""
+    """True if plans can be built on a machine without their GPU."""
     return hasattr(trt, "ComputeCapability")
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltPlan:
+    """A new plan."""
+
     content: bytes
     facts: Mapping[str, Any]
-    """Inputs and outputs with shape and type, the profile, and how many layers compute in which type."""
+    """Inputs and outputs with shape and type, the profile, and the number of layers per type."""
 
 
-def build(card: ModelCard, network: bytes, sm: int, most: int, progress: Progress) -> Built:
-    """A plan of the prepared `network` for batches of 1 to `most`, for the compute capability `sm`.
+def build_plan(card: ModelCard, network: bytes, sm: int, most: int, progress: Progress) -> BuiltPlan:
+    """Build a plan of the converted `network` for batches of 1 to `most` and the compute capability `sm`.
 
-    TensorRT proper builds for the current CUDA device, whatever `sm` says. Takes seconds with TensorRT for RTX, minutes
-    with TensorRT. Raises ModelError that names the node that cannot be built, ConfigError where `sm` is not supported.
+    Plain TensorRT ignores `sm` and builds for the current CUDA device. It takes minutes, TensorRT for RTX seconds.
+    Raises ModelError that names the node that cannot be built, ConfigError if `sm` is not supported.
     """
-    trt = library()
+    trt = load_library()
     if not supports(trt, sm):
-        raise ConfigError(f"{version(trt)} knows no sm{sm}: {_INSTALL}")
-    told = logger(trt)
-    builder = trt.Builder(told)
+        raise ConfigError(f"{version_of(trt)} does not support sm{sm}: {_INSTALL}")
+    logger = make_logger(trt)
+    builder = trt.Builder(logger)
     definition = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    _parse(trt, card, definition, network, told)
+    _parse(trt, card, definition, network, logger)
     config = builder.create_builder_config()
     if builds_ahead(trt):
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(trt.ComputeCapability, f"SM{sm}"), 0)
     profile = _profile(card, builder, definition, most)
     config.add_optimization_profile(profile)
-    config.progress_monitor = _monitor(trt, progress)
+    config.progress_monitor = _make_monitor(trt, progress)
     content = builder.build_serialized_network(definition, config)
     if content is None:
-        raise ModelError(f"{card.name}: {version(trt)} could not build a plan: {told.errors()}")
-    return Built(bytes(content), _facts(definition, profile))
+        raise ModelError(f"{card.name}: {version_of(trt)} could not build a plan: {logger.errors()}")
+    return BuiltPlan(bytes(content), _describe(definition, profile))
 
 
-def _parse(trt: ModuleType, card: ModelCard, definition: Any, network: bytes, told: Any) -> None:
-    parser = trt.OnnxParser(definition, told)
+def _parse(trt: ModuleType, card: ModelCard, definition: Any, network: bytes, logger: Any) -> None:
+    parser = trt.OnnxParser(definition, logger)
     if parser.parse(network):
         return
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    said = "; ".join(f"{error.node_name()} ({error.node_operator()}): {error.desc()}" for error in errors)
-    raise ModelError(f"{card.name}: {version(trt)} cannot read the network: {said or told.errors()}")
+    message = "; ".join(f"{error.node_name()} ({error.node_operator()}): {error.desc()}" for error in errors)
+    raise ModelError(f"{card.name}: {version_of(trt)} cannot read the network: {message or logger.errors()}")
 
 
 def _profile(card: ModelCard, builder: Any, definition: Any, most: int) -> Any:
-    """Batches of 1 to `most`, tuned for `most`, which a loaded machine runs."""
+    """A profile for batches of 1 to `most`, optimised for `most`, the usual size on a loaded machine."""
     profile = builder.create_optimization_profile()
     inputs = [definition.get_input(index) for index in range(definition.num_inputs)]
     wanted = picture_shape(card)
@@ -112,22 +114,22 @@ def _profile(card: ModelCard, builder: Any, definition: Any, most: int) -> Any:
     return profile
 
 
-def _facts(definition: Any, profile: Any) -> dict[str, Any]:
-    def told(value: Any) -> dict[str, Any]:
+def _describe(definition: Any, profile: Any) -> dict[str, Any]:
+    def describe(value: Any) -> dict[str, Any]:
         return {"shape": list(value.shape), "type": value.dtype.name}
 
     inputs = [definition.get_input(index) for index in range(definition.num_inputs)]
     outputs = [definition.get_output(index) for index in range(definition.num_outputs)]
     return {
-        "inputs": {value.name: told(value) for value in inputs},
-        "outputs": {value.name: told(value) for value in outputs},
+        "inputs": {value.name: describe(value) for value in inputs},
+        "outputs": {value.name: describe(value) for value in outputs},
         "profile": {value.name: [list(shape) for shape in profile.get_shape(value.name)] for value in inputs},
         "layers": dict(_layers(definition)),
     }
 
 
 def _layers(definition: Any) -> Counter[str]:
-    """How many convolutions and matrix products compute in which type; those fed by Q/DQ pairs run in 8 bits."""
+    """Number of convolutions and matrix products per type, and of QUANTIZE layers, which feed 8-bit kernels."""
     found: Counter[str] = Counter()
     for layer in (definition.get_layer(index) for index in range(definition.num_layers)):
         if layer.type.name in {"CONVOLUTION", "MATRIX_MULTIPLY"}:
@@ -136,8 +138,8 @@ def _layers(definition: Any) -> Counter[str]:
     return found
 
 
-def logger(trt: ModuleType) -> Any:
-    """What TensorRT tells goes to the log; `errors()` is what the exception that follows them says."""
+def make_logger(trt: ModuleType) -> Any:
+    """A logger for TensorRT that writes to the engine's log. `errors()` joins its error messages for an exception."""
 
     class Logger(trt.ILogger):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
@@ -151,12 +153,12 @@ def logger(trt: ModuleType) -> Any:
                 log.debug("tensorrt", message=message)
 
         def errors(self) -> str:
-            return "; ".join(self._errors) or "it did not say why"
+            return "; ".join(self._errors) or "no reason reported"
 
     return Logger()
 
 
-def _monitor(trt: ModuleType, progress: Progress) -> Any:
+def _make_monitor(trt: ModuleType, progress: Progress) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)

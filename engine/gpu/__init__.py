@@ -1,4 +1,1 @@
-"""The GPU itself, whoever works on it.
-
-`health` watches it, `errors` says what its libraries mean when they fail, `share` is one of several in a host.
-"""
+"""The GPU: `health` monitors it, `errors` classifies the errors of its libraries, `share` splits cameras over GPUs."""

@@ -1,6 +1,6 @@
-"""What the GPU's libraries say when they fail, in the engine's terms.
+"""Classifies the errors of the GPU's libraries.
 
-DALI, TensorRT and torch hand on the names of CUDA's errors as text, each in an exception of its own.
+DALI, TensorRT and torch each raise their own exceptions, with the name of the CUDA error in the text.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ _LOST = (
     "unspecified launch failure",
     "uncorrectable ECC error encountered",
 )
-"""Errors of which CUDA says that the context is inconsistent and the process must be ended (CUDA runtime API,
-cudaError_t; driver API, CUresult), and those of a card that is gone."""
+"""Errors after which the CUDA context is inconsistent and the process must end (CUDA runtime API, cudaError_t; driver
+API, CUresult), and errors of a lost card."""
 
 
 def device_error(message: str) -> DeviceError | None:
-    """The error that the text of a GPU library's exception tells of; None where it is none of the device's."""
+    """The error for the text of a GPU library's exception; None if the device is not the cause."""
     if any(words in message for words in _LOST):
         return DeviceLost(message)
     if any(words in message for words in _NO_MEMORY):

@@ -1,7 +1,7 @@
-"""The health of a GPU, as NVIDIA's management library (NVML) tells it: memory, load, and the errors called Xid.
+"""Health of a GPU from NVIDIA's management library (NVML): memory, load, and Xid errors.
 
-Numbers are read when the metrics are. A thread listens for Xids: a card that has fallen off the bus often lets calls
-hang instead of failing, and then nobody but this thread could end the process.
+The numbers are read when the metrics are read. A thread listens for Xids. After a card has fallen off the bus, calls
+into the driver often hang instead of failing; then only this thread can end the process.
 """
 
 from __future__ import annotations
@@ -32,33 +32,35 @@ FATAL_XIDS = {
     119: "GSP RPC timeout",
     120: "GSP error",
 }
-"""After which a card does nothing more until it is reset (NVIDIA GPU Debug Guidelines, Xid errors)."""
-FUSE_S = 60.0
-"""So long a process may take to end by itself after its GPU was lost."""
+"""Errors after which a card is unusable until it is reset (NVIDIA GPU Debug Guidelines, Xid errors)."""
+EXIT_LIMIT_S = 60.0
+"""Time limit for a clean exit after the GPU is lost."""
 _LISTEN_S = 1.0
 
 
-class Card(Protocol):
-    """One GPU. The numbers are nan where the card or its partition (MIG) does not tell them."""
+class GpuMonitor(Protocol):
+    """Numbers and errors of one GPU. A number is nan if the card or its partition (MIG) does not report it."""
 
-    def memory_used_bytes(self) -> float: ...
+    def memory_used_bytes(self) -> float:
+        """Memory in use by all processes."""
 
-    def memory_total_bytes(self) -> float: ...
+    def memory_total_bytes(self) -> float:
+        """All memory of the GPU or its partition."""
 
     def busy_computing(self) -> float:
-        """Share of the last moments in which its multiprocessors were busy, 0 to 1."""
+        """Share of the last sample period in which its multiprocessors were busy, 0 to 1."""
 
     def busy_decoding(self) -> float:
-        """The same of its video decoders."""
+        """Share of the last sample period in which its video decoders were busy, 0 to 1."""
 
     def wait_for_xid(self, timeout_s: float) -> int | None:
-        """The next Xid, or None when there was none in the time."""
+        """The next Xid; None if there is none within the time-out."""
 
     def close(self) -> None: ...
 
 
 def has_driver() -> bool:
-    """Whether NVIDIA's driver is installed; torch, which takes a second to import, is not asked."""
+    """True if NVIDIA's driver is installed. Does not import torch, which takes a second."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -66,23 +68,22 @@ def has_driver() -> bool:
     return True
 
 
-def open_card(index: int) -> Card | None:
-    """The GPU that CUDA shows to this process under this index: None where there is none, or, with a line in the log,
-    where NVML does not know it: then nobody watches it."""
-    uuid = _uuid(index)
+def open_monitor(index: int) -> GpuMonitor | None:
+    """The monitor of the GPU with this CUDA index in this process; None without a GPU or without NVML (logged)."""
+    uuid = _find_uuid(index)
     if uuid is None:
         return None
     try:
-        return NvmlCard(uuid)
+        return NvmlMonitor(uuid)
     except ImportError as error:
-        log.warning("the GPU is not watched: nvidia-ml-py is not installed", error=str(error))
+        log.warning("GPU not monitored: nvidia-ml-py is not installed", error=str(error))
     except DeviceError as error:
-        log.warning("the GPU is not watched", error=str(error))
+        log.warning("GPU not monitored", error=str(error))
     return None
 
 
-def _uuid(index: int) -> str | None:
-    """CUDA and NVML count cards differently, but name them alike."""
+def _find_uuid(index: int) -> str | None:
+    # CUDA orders GPUs by speed and CUDA_VISIBLE_DEVICES, NVML by PCI bus: only the UUID is the same in both.
     if not has_driver() or find_spec("torch") is None:
         return None
     import torch
@@ -92,8 +93,8 @@ def _uuid(index: int) -> str | None:
     return str(torch.cuda.get_device_properties(index).uuid)
 
 
-class NvmlCard:
-    """The card of this UUID. Raises ImportError without nvidia-ml-py, DeviceError where the library says no."""
+class NvmlMonitor:
+    """The GPU with this UUID. Raises ImportError without nvidia-ml-py, DeviceError if NVML fails."""
 
     def __init__(self, uuid: str) -> None:
         import pynvml
@@ -108,78 +109,79 @@ class NvmlCard:
             raise DeviceError(f"NVML, GPU {uuid}: {error}") from error
 
     def memory_used_bytes(self) -> float:
-        return self._told(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+        return self._read(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
 
     def memory_total_bytes(self) -> float:
-        return self._told(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total)
+        return self._read(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total)
 
     def busy_computing(self) -> float:
-        return self._told(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu / 100)
+        return self._read(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu / 100)
 
     def busy_decoding(self) -> float:
-        return self._told(lambda: self._nvml.nvmlDeviceGetDecoderUtilization(self._handle)[0] / 100)
+        return self._read(lambda: self._nvml.nvmlDeviceGetDecoderUtilization(self._handle)[0] / 100)
 
     def wait_for_xid(self, timeout_s: float) -> int | None:
         try:
+            # For an Xid event, eventData is the most recent Xid (NVML API, nvmlEventData_t).
             return int(self._nvml.nvmlEventSetWait_v2(self._events, int(1000 * timeout_s)).eventData)
         except self._nvml.NVMLError_Timeout:
             return None
         except self._nvml.NVMLError_GpuIsLost:
             return OFF_THE_BUS
         except self._nvml.NVMLError as error:
-            log.debug("NVML did not listen", error=str(error))
-            time.sleep(timeout_s)
+            log.debug("NVML reports no events", error=str(error))
+            time.sleep(timeout_s)  # some failures return at once, and the caller's loop must not spin
             return None
 
     def close(self) -> None:
         self._nvml.nvmlEventSetFree(self._events)
         self._nvml.nvmlShutdown()
 
-    def _told(self, ask: Callable[[], float]) -> float:
+    def _read(self, query: Callable[[], float]) -> float:
         try:
-            return float(ask())
-        except self._nvml.NVMLError:
+            return float(query())
+        except self._nvml.NVMLError:  # a MIG partition does not support all queries
             return math.nan
 
 
-Lost = Callable[[], DeviceLost | None]
-"""Asks whether the GPU is lost, and how."""
+LossCheck = Callable[[], DeviceLost | None]
+"""Returns the error if the GPU is lost, else None."""
 
 
 @contextmanager
-def watching(index: int, metrics: Metrics) -> Iterator[Lost]:
-    """`watching_card` of the GPU that CUDA shows under this index; where there is none, none is ever lost."""
-    card = open_card(index)
-    if card is None:
+def watch_gpu(index: int, metrics: Metrics) -> Iterator[LossCheck]:
+    """`watch_monitor` of the GPU with this CUDA index. Without a GPU the check always returns None."""
+    monitor = open_monitor(index)
+    if monitor is None:
         yield lambda: None
         return
-    with watching_card(card, str(index), metrics) as lost:
+    with watch_monitor(monitor, str(index), metrics) as lost:
         yield lost
 
 
 @contextmanager
-def watching_card(card: Card, name: str, metrics: Metrics) -> Iterator[Lost]:
-    """Show the card's numbers in the metrics as GPU `name`, and listen for its Xids, for as long as this is open.
+def watch_monitor(monitor: GpuMonitor, name: str, metrics: Metrics) -> Iterator[LossCheck]:
+    """Export the numbers of a GPU as metrics under `name`, and listen for its Xids. Closes the monitor at the end.
 
-    Open it around all that uses the card: where it is lost and this is still open `FUSE_S` later, because some call
-    hangs, the process is ended with `DeviceLost.exit_status`.
+    This context must enclose all use of the GPU. If it is still open `EXIT_LIMIT_S` after the GPU was lost, because a
+    call hangs, the process ends with `DeviceLost.exit_status`.
     """
-    for state, read in (("used", card.memory_used_bytes), ("total", card.memory_total_bytes)):
+    for state, read in (("used", monitor.memory_used_bytes), ("total", monitor.memory_total_bytes)):
         metrics.gpu_memory.labels(name, state).set_function(read)
-    for part, read in (("sm", card.busy_computing), ("nvdec", card.busy_decoding)):
+    for part, read in (("sm", monitor.busy_computing), ("nvdec", monitor.busy_decoding)):
         metrics.gpu_busy.labels(name, part).set_function(read)
-    listener = _Listener(card, name, metrics)
+    listener = _Listener(monitor, name, metrics)
     try:
         yield lambda: listener.lost
     finally:
         listener.close()
-        card.close()
+        monitor.close()
 
 
 class _Listener:
-    def __init__(self, card: Card, name: str, metrics: Metrics) -> None:
+    def __init__(self, monitor: GpuMonitor, name: str, metrics: Metrics) -> None:
         self.lost: DeviceLost | None = None
-        self._card, self._name, self._metrics = card, name, metrics
+        self._monitor, self._name, self._metrics = monitor, name, metrics
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="xid", daemon=True)
         self._thread.start()
@@ -190,14 +192,14 @@ class _Listener:
 
     def _run(self) -> None:
         while not self._closed.is_set() and self.lost is None:
-            xid = self._card.wait_for_xid(_LISTEN_S)
+            xid = self._monitor.wait_for_xid(_LISTEN_S)
             if xid is not None:
-                self._take(xid)
-        if not self._closed.wait(FUSE_S if self.lost else None):
-            log.critical("the process does not end by itself after its GPU was lost", waited_s=FUSE_S)
-            os._exit(DeviceLost.exit_status)
+                self._record(xid)
+        if not self._closed.wait(EXIT_LIMIT_S if self.lost else None):
+            log.critical("process does not end after the loss of its GPU", waited_s=EXIT_LIMIT_S)
+            os._exit(DeviceLost.exit_status)  # threads that hang in the driver would block a normal exit
 
-    def _take(self, xid: int) -> None:
+    def _record(self, xid: int) -> None:
         self._metrics.gpu_xids.labels(self._name, str(xid)).inc()
         log.error("Xid", gpu=self._name, xid=xid, meaning=FATAL_XIDS.get(xid, "see the kernel's log"))
         if xid in FATAL_XIDS:

@@ -1,7 +1,7 @@
-"""Several GPUs in one host: a worker for each, an engine of its own with its share of the cameras.
+"""Several GPUs in one host: one worker per GPU, each an engine with its share of the cameras.
 
-The workers share nothing that could fail in common: each has its own folder below `state` with its register and its
-evidence, its own ports, and sees one GPU. To a client they are what several hosts are.
+Workers share nothing, so one failure affects one worker. Each has its own folder below `state` with its ledger and its
+evidence, its own ports, and one GPU. For a client they are like several hosts.
 """
 
 from __future__ import annotations
@@ -20,59 +20,59 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """GPU `gpu`, counted from 0, of `of` GPUs that share the cameras out."""
+class GpuShare:
+    """GPU number `gpu`, from 0, of `count` GPUs that share the cameras."""
 
     gpu: int
-    of: int
+    count: int
 
     def __str__(self) -> str:
-        return f"{self.gpu}/{self.of}"
+        return f"{self.gpu}/{self.count}"
 
 
-def parse_share(text: str) -> Share:
-    """`1/4` is the second of four. Raises ConfigError."""
+def parse_share(text: str) -> GpuShare:
+    """The share in a text like `1/4`, the second of four. Raises ConfigError."""
     found = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text)
     if found is None or not int(found[1]) < int(found[2]):
-        raise ConfigError(f"--gpu {text}: 0/4 is the first of four GPUs, 3/4 the last")
-    return Share(int(found[1]), int(found[2]))
+        raise ConfigError(f"--gpu {text}: 0/4 is the first of four GPUs, 3/4 is the last")
+    return GpuShare(int(found[1]), int(found[2]))
 
 
-def share_of(config: EngineConfig, share: Share) -> EngineConfig:
-    """What the worker of one GPU runs: every `of`-th camera of the file, from its own number on.
+def config_of_share(config: EngineConfig, share: GpuShare) -> EngineConfig:
+    """The configuration of one GPU's worker: every `count`-th camera of the file, beginning with camera `gpu`.
 
-    A camera that is added at the end of the file moves no other camera. Raises ConfigError where none is left, and for
-    a register on a server, which would give every worker the cameras of all.
+    So a camera that is added at the end of the file moves no other camera to another worker. Raises ConfigError if no
+    camera remains, and for a ledger on a server, where each worker would find the cameras of all workers.
     """
     if config.ledger.url:
-        raise ConfigError(f"--gpu {share}: workers of one host keep a ledger each below `state`: no ledger.url")
-    cameras = config.cameras[share.gpu :: share.of]
+        raise ConfigError(f"--gpu {share}: each worker has its own ledger below `state`: remove ledger.url")
+    cameras = config.cameras[share.gpu :: share.count]
     if not cameras:
-        raise ConfigError(f"--gpu {share}: the configuration has {len(config.cameras)} camera(s), none is left for it")
+        raise ConfigError(f"--gpu {share}: no camera remains, the configuration has {len(config.cameras)} camera(s)")
     return msgspec.structs.replace(
         config,
         cameras=cameras,
         state=config.state / f"gpu-{share.gpu}",
-        service=msgspec.structs.replace(config.service, listen=_beside(config.service.listen, "service", share)),
-        metrics=msgspec.structs.replace(config.metrics, listen=_beside(config.metrics.listen, "metrics", share)),
+        service=msgspec.structs.replace(config.service, listen=_shift_port(config.service.listen, "service", share)),
+        metrics=msgspec.structs.replace(config.metrics, listen=_shift_port(config.metrics.listen, "metrics", share)),
     )
 
 
-def see_one_gpu(share: Share, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let CUDA show this process one GPU, as number 0: before any library that uses it is imported.
+def restrict_to_gpu(share: GpuShare, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Show CUDA only one GPU, as number 0. Must be called before a library that uses CUDA is imported.
 
-    GPUs are counted as nvidia-smi counts them, or through CUDA_VISIBLE_DEVICES where that is set: it may name the parts
-    of a divided GPU (MIG). Raises ConfigError where that names too few.
+    GPUs are numbered as in nvidia-smi, or as in CUDA_VISIBLE_DEVICES if that is set. It may name the partitions of a
+    GPU (MIG). Raises ConfigError if it names too few.
     """
     visible = environment.get(_VISIBLE, "")
-    names = visible.split(",") if visible else [str(gpu) for gpu in range(share.of)]
+    names = visible.split(",") if visible else [str(gpu) for gpu in range(share.count)]
     if share.gpu >= len(names):
         raise ConfigError(f"--gpu {share}: {_VISIBLE} names {len(names)} GPU(s)")
-    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order of nvidia-smi; CUDA's default is fastest first
     environment[_VISIBLE] = names[share.gpu].strip()
 
 
-def _beside(listen: str, where: str, share: Share) -> str:
-    """The worker's own port: the file's for the first, the next one for the next. A free one (0) stays that."""
+def _shift_port(listen: str, where: str, share: GpuShare) -> str:
+    """The worker's own address: the port of the file plus the number of the worker. Port 0, any free one, stays 0."""
     host, port = split_address(listen, source=f"{where}.listen")
     return f"{host}:{port + share.gpu if port else 0}"

@@ -1,4 +1,4 @@
-"""Cameras and video files in, self-contained segments with capture times out."""
+"""Cameras and video files to self-contained segments with capture times."""
 
 from engine.ingest.probe import Probe, probe
 from engine.ingest.recordings import Recordings

@@ -1,6 +1,6 @@
-"""What a segment's key frame says of itself: the configuration that a fresh decoder needs, and the picture's size.
+"""Facts in a key frame: the configuration that a new decoder needs, and the size of the picture.
 
-Only as much of each codec as that takes; everything else is libavcodec's trade.
+This module parses only what these facts need. libavcodec does everything else.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import av
 from engine.errors import CodecUnsupported
 
 CODECS = ("h264", "hevc", "mjpeg", "vp9", "av1")
-"""What is ingested, in libavcodec's names."""
-_SOFTWARE_DECODER = {"av1": "libdav1d"}  # the decoder called av1 only drives hardware
+"""Supported codecs, by libavcodec's names."""
+DECODERS = {"av1": "libdav1d"}
+"""libavcodec's decoder if it is not named like the codec. Its decoder `av1` only drives hardware
+(libavcodec/av1dec.c)."""
 _START = b"\x00\x00\x01"
-_LENGTH_PREFIXED = b"\x01"  # first byte of avcC and hvcC: their configuration version
+_LENGTH_PREFIXED = b"\x01"  # first byte of avcC and hvcC: their configurationVersion (ISO/IEC 14496-15)
 _H264_SPS, _H264_PPS = 7, 8
 _HEVC_VPS, _HEVC_SPS, _HEVC_PPS = 32, 33, 34
 _PARAMETER_SETS = {"h264": (_H264_SPS, _H264_PPS), "hevc": (_HEVC_VPS, _HEVC_SPS, _HEVC_PPS)}
@@ -23,11 +25,12 @@ _AV1_SEQUENCE_HEADER = 1
 
 
 def configuration(codec: str, extradata: bytes, key_packet: bytes) -> bytes:
-    """The out-of-band configuration (libavcodec's extradata) in force from a key packet on.
+    """The out-of-band configuration (libavcodec's extradata) that is valid from a key packet on.
 
-    H.264 and HEVC with start codes (as RTP brings them): the parameter sets that the packet carries replace those of
-    the same kind in `extradata`; a camera that sends them in the session description only keeps those. In the
-    length-prefixed form of MP4 (ISO/IEC 14496-15) they are in `extradata` and stay. Other codecs need none.
+    H.264 and HEVC with start codes, as over RTP: parameter sets in the packet replace those of the same kind in
+    `extradata`. A camera may send them in the session description only (RFC 6184, 8.2.1; RFC 7798, 7.1); then those
+    stay valid. In the length-prefixed form of MP4 (ISO/IEC 14496-15) they are always in `extradata`. Other codecs need
+    none.
     """
     kinds = _PARAMETER_SETS.get(codec)
     if kinds is None or extradata.startswith(_LENGTH_PREFIXED):
@@ -39,10 +42,10 @@ def configuration(codec: str, extradata: bytes, key_packet: bytes) -> bytes:
 
 
 def size_mark(codec: str, key_packet: bytes) -> bytes:
-    """Bytes that change when the size of the pictures does, for the codecs whose `configuration` does not tell.
+    """Bytes that change with the picture size, for codecs whose `configuration` does not contain the size.
 
     VP9: the uncompressed header up to the size (VP9 bitstream specification, 6.2); MJPEG: the frame header (ITU-T
-    T.81, B.2.2); AV1: the sequence header (AV1 specification, 5.5).
+    T.81, B.2.2); AV1: the sequence header (AV1 specification, 5.5). Empty for other codecs.
     """
     if codec == "vp9":
         return key_packet[:9]
@@ -54,8 +57,8 @@ def size_mark(codec: str, key_packet: bytes) -> bytes:
 
 
 def picture_size(codec: str, extradata: bytes, key_packet: bytes) -> tuple[int, int] | None:
-    """Width and height by decoding the key frame, some milliseconds; None when it does not decode."""
-    decoder = av.CodecContext.create(_SOFTWARE_DECODER.get(codec, codec), "r")
+    """Width and height, by decoding the key frame (a few milliseconds); None if it does not decode."""
+    decoder = av.CodecContext.create(DECODERS.get(codec, codec), "r")
     if not isinstance(decoder, av.VideoCodecContext):
         raise CodecUnsupported(f"{codec} is not a video codec")
     decoder.extradata = extradata or None
@@ -67,7 +70,7 @@ def picture_size(codec: str, extradata: bytes, key_packet: bytes) -> tuple[int, 
 
 
 def _parameter_sets(codec: str, data: bytes) -> dict[int, bytes]:
-    """The parameter sets ahead of the first slice by kind, each with its start code; several of a kind end to end."""
+    """Parameter sets before the first slice, by NAL unit type, with start codes; sets of one type are concatenated."""
     kinds, sets = _PARAMETER_SETS[codec], dict[int, bytes]()
     for unit in _nal_units(data):
         kind = unit[0] & 0x1F if codec == "h264" else unit[0] >> 1 & 0x3F
@@ -79,12 +82,12 @@ def _parameter_sets(codec: str, data: bytes) -> dict[int, bytes]:
 
 
 def _is_slice(codec: str, kind: int) -> bool:
-    """ITU-T H.264, table 7-1; ITU-T H.265, table 7-1."""
+    """True for NAL unit types of coded slices (ITU-T H.264, table 7-1; ITU-T H.265, table 7-1)."""
     return 1 <= kind <= 5 if codec == "h264" else kind <= 31
 
 
 def _nal_units(data: bytes) -> Iterator[bytes]:
-    """The NAL units between start codes (ITU-T H.264, annex B), without trailing zeros."""
+    """Yield the NAL units between start codes (ITU-T H.264, annex B), without trailing zeros."""
     at = data.find(_START)
     while at >= 0:
         following = data.find(_START, at + 3)
@@ -95,10 +98,11 @@ def _nal_units(data: bytes) -> Iterator[bytes]:
 
 
 def _jpeg_size(packet: bytes) -> bytes:
-    """Height and width of the frame header, as they stand there."""
+    """The bytes of height and width in the frame header (ITU-T T.81, B.2.2); empty if there is none."""
     at = 2
     while at + 9 <= len(packet) and packet[at] == 0xFF:
         marker, length = packet[at + 1], int.from_bytes(packet[at + 2 : at + 4], "big")
+        # SOF0 to SOF15, without DHT, JPG and DAC, which lie in the same range (ITU-T T.81, table B.1).
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return packet[at + 5 : at + 9]
         at += 2 + length
@@ -106,11 +110,11 @@ def _jpeg_size(packet: bytes) -> bytes:
 
 
 def _obus(packet: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and bytes of the open bitstream units of a packet (AV1 specification, 5.3) that state their size."""
+    """Yield type and bytes of the open bitstream units of a packet (AV1 specification, 5.3) that state their size."""
     at = 0
     while at + 2 <= len(packet) and packet[at] & 0x02:
         size, shift, begin = 0, 0, at + 1 + (packet[at] >> 2 & 1)
-        while begin < len(packet):
+        while begin < len(packet):  # leb128 (AV1 specification, 4.10.5)
             byte, begin = packet[begin], begin + 1
             size, shift = size | (byte & 0x7F) << shift, shift + 7
             if not byte & 0x80:

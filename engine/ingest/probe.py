@@ -1,4 +1,4 @@
-"""A look at a camera before it is trusted with anything: what `qyran check` prints."""
+"""Probes a camera: the facts that `qyran check` prints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.config import CameraConfig
 from engine.errors import BadStream
 from engine.ingest.clock import TRUST_S
 from engine.ingest.segmenter import Packet
-from engine.ingest.stream import Stream, is_live, opened
+from engine.ingest.stream import Stream, is_live, open_stream
 from engine.types import Clock, Floats
 
 _KEYS = 3
@@ -20,47 +20,47 @@ _KEYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a camera sent within the time it was watched for."""
+    """Facts about a camera or file from the first seconds of its stream."""
 
     codec: str
     width_px: int
     height_px: int
     fps: float
-    """Frames a second, from the median interval of the timestamps."""
+    """Frames per second, from the median interval of the timestamps."""
     variable_rate: bool
-    """Does an interval differ from the median by more than half of it?"""
+    """True if an interval differs from the median by more than half of it."""
     gop_s: float | None
-    """The longest time between two key frames; None where there were not two."""
+    """The longest time between two key frames; None if there are fewer than two."""
     b_frames: bool
-    """Are pictures sent out of the order in which they are shown?"""
+    """True if pictures are not sent in presentation order."""
     clock: Clock
     clock_error_s: float | None
-    """Camera's clock minus this host's by the sender report, the camera's delay included; None without a report."""
+    """Camera's clock minus this host's clock by the sender report, with the delay; None without a report."""
     bitrate_bps: float
     watched_s: float
-    """Time between the first frame and the last."""
+    """Time between the first and the last frame."""
     duration_s: float | None
     """Length of a file; None for a camera."""
 
 
 def probe(config: CameraConfig, timeout_s: float = 10.0) -> Probe:
-    """Open the camera (or file) and watch it until three key frames and a sender report came, or for `timeout_s`.
+    """Open the camera or file and read it up to three key frames and a sender report, or for `timeout_s`.
 
-    Sender reports come every 5 s or so: a camera without any is watched to the end. Raises SourceError.
+    Cameras send reports about every 5 s. A camera without reports is read for the whole time. Raises SourceError.
     """
     hasty = msgspec.structs.replace(
         config,
         open_timeout_s=min(config.open_timeout_s, timeout_s),
         read_timeout_s=min(config.read_timeout_s, timeout_s),
     )
-    with opened(hasty) as stream:
-        packets = _watch(stream, time.monotonic() + timeout_s, live=is_live(config.url))
+    with open_stream(hasty) as stream:
+        packets = _read(stream, time.monotonic() + timeout_s, live=is_live(config.url))
         if len(packets) < 2:
-            raise BadStream(f"camera {config.name}: no two frames with a time came within {timeout_s:g} s")
-        return _summary(stream, packets, live=is_live(config.url))
+            raise BadStream(f"camera {config.name}: fewer than two frames with a timestamp within {timeout_s:g} s")
+        return _summarize(stream, packets, live=is_live(config.url))
 
 
-def _watch(stream: Stream, until_s: float, *, live: bool) -> list[Packet]:
+def _read(stream: Stream, until_s: float, *, live: bool) -> list[Packet]:
     packets: list[Packet] = []
     keys, reported = 0, not live
     for packet in stream.packets():
@@ -72,7 +72,7 @@ def _watch(stream: Stream, until_s: float, *, live: bool) -> list[Packet]:
     return packets
 
 
-def _summary(stream: Stream, packets: list[Packet], *, live: bool) -> Probe:
+def _summarize(stream: Stream, packets: list[Packet], *, live: bool) -> Probe:
     tick_s = float(stream.format.time_base)
     pts_s = np.array([packet.pts for packet in packets], np.float64) * tick_s
     keys_s = pts_s[[packet.key for packet in packets]]
@@ -80,6 +80,7 @@ def _summary(stream: Stream, packets: list[Packet], *, live: bool) -> Probe:
     median_s = max(float(np.median(steps_s)), tick_s)
     watched_s = float(np.ptp(pts_s))
     clock, clock_error_s = _clock(packets, pts_s, live=live)
+    # Sorted intervals: B-frames arrive out of presentation order, so raw differences would be negative.
     return Probe(
         codec=stream.format.codec,
         width_px=stream.format.width_px,

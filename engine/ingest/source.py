@@ -12,20 +12,20 @@ import structlog
 
 from engine.config import CameraConfig, redact
 from engine.errors import BadStream, SourceError, Unauthorised
-from engine.ingest.clock import TRUST_S, CaptureClock, DeclaredClock
-from engine.ingest.segmenter import Segmenter, Timekeeper
-from engine.ingest.stream import Stream, opened
+from engine.ingest.clock import TRUST_S, CaptureClock, DeclaredClock, StreamClock
+from engine.ingest.segmenter import Segmenter
+from engine.ingest.stream import Stream, open_stream
 from engine.metrics import Metrics
 from engine.types import Segment
 
 HEALTHY_S = 10.0
-"""After streaming for so long, the next loss is a new story: its first retry comes soon."""
+"""After a connection of this length, the retries after a loss begin with the shortest pause again."""
 FILE_GOP_S = 60.0
-"""A file may go for so long without a key frame: encoders' default is 250 pictures, and nobody waits for it live."""
+"""Longest GOP of a file. The default of encoders is 250 pictures, and a file has no live latency."""
 
 
 class Backoff:
-    """Waiting times between attempts: doubling, capped, and jittered so that cameras do not come back in step."""
+    """Pauses between attempts: doubling, capped, and with jitter so that cameras do not reconnect all at once."""
 
     FIRST_S, LONGEST_S = 0.5, 30.0
 
@@ -33,10 +33,11 @@ class Backoff:
         self._failures = 0
 
     def reset(self) -> None:
+        """Begin with the shortest pause again."""
         self._failures = 0
 
     def next_s(self, error: SourceError) -> float:
-        """A refused password is tried at the slowest pace at once: cameras lock accounts that knock too often."""
+        """The next pause. After a refused password it is the longest at once: cameras lock accounts after few tries."""
         longest = min(self.LONGEST_S, self.FIRST_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
         if isinstance(error, Unauthorised):
@@ -44,8 +45,8 @@ class Backoff:
         return longest * random.uniform(0.5, 1.0)
 
 
-class _Reader:
-    """What cameras and files have in common: cutting a stream into segments, and keeping the books."""
+class _BaseSource:
+    """Common part of cameras and files: cuts a stream into segments, and counts in the metrics."""
 
     def __init__(self, camera: int, config: CameraConfig, metrics: Metrics) -> None:
         self._camera, self._config, self._metrics = camera, config, metrics
@@ -56,19 +57,19 @@ class _Reader:
     def close(self) -> None:
         """Make `read` return; from any thread.
 
-        At once where it waits to try again, at the next packet where they come, within the I/O time-out where the
-        camera is silent: libavformat cannot be interrupted from outside.
+        `read` returns at once during a pause before a retry, else at the next packet, or within the I/O time-out if the
+        camera is silent: PyAV offers no way to interrupt libavformat from another thread.
         """
         self._closed.set()
 
-    def _connected(self, stream: Stream) -> None:
+    def _record_connect(self, stream: Stream) -> None:
         self._metrics.connects.labels(self._config.name).inc()
         self._metrics.connected.labels(self._config.name).set(1)
         size = f"{stream.format.width_px}x{stream.format.height_px}"
         self._log.info("camera connected", url=redact(self._config.url), codec=stream.format.codec, size=size)
 
-    def _segments(self, stream: Stream, clock: Timekeeper) -> Iterator[Segment]:
-        """One connection's segments; the last one, broken off by an error, comes before the error is raised."""
+    def _segments(self, stream: Stream, clock: StreamClock) -> Iterator[Segment]:
+        """Yield the segments of one connection. Raises SourceError after the last, truncated segment."""
         segmenter = Segmenter(
             self._camera,
             stream.format,
@@ -76,25 +77,26 @@ class _Reader:
             segment_s=self._config.segment_s,
             longest_gop_s=self._config.longest_gop_s,
             first_sequence=self._sequence,
-            discarded=self._discarded,
+            on_discard=self._record_discard,
         )
+        # The last segment is complete up to the loss, so it must be yielded before the error is raised.
         lost: SourceError | None = None
         try:
             for packet in stream.packets():
                 if self._closed.is_set():
                     break
                 if segment := segmenter.push(packet):
-                    yield self._booked(segment)
+                    yield self._record(segment)
         except SourceError as error:
             lost = error
         finally:
             self._metrics.connected.labels(self._config.name).set(0)
         if segment := segmenter.finish():
-            yield self._booked(segment)
+            yield self._record(segment)
         if lost is not None:
             raise lost
 
-    def _booked(self, segment: Segment) -> Segment:
+    def _record(self, segment: Segment) -> Segment:
         self._sequence = segment.sequence + 1
         metrics, name = self._metrics, self._config.name
         metrics.segments.labels(name).inc()
@@ -104,19 +106,19 @@ class _Reader:
         metrics.clock_state.labels(name).set(segment.clock)
         return segment
 
-    def _discarded(self, reason: str, first: bool) -> None:
+    def _record_discard(self, reason: str, first: bool) -> None:
         self._metrics.packets.labels(self._config.name).inc()
         self._metrics.discarded.labels(self._config.name).inc()
         if not first:
             return
-        self._log.info("packets left out until the next key frame", reason=reason)
+        self._log.info("packets discarded until the next key frame", reason=reason)
         if reason == "long_gop":
             self._metrics.long_gops.labels(self._config.name).inc()
-            self._log.warning("no key frame for too long: set a shorter GOP", longest_gop_s=self._config.longest_gop_s)
+            self._log.warning("GOP too long: configure a shorter one", longest_gop_s=self._config.longest_gop_s)
 
 
-class RtspSource(_Reader):
-    """A camera. `read` is for one thread."""
+class RtspSource(_BaseSource):
+    """A camera. Only one thread may call `read`."""
 
     def __init__(self, camera: int, config: CameraConfig, metrics: Metrics) -> None:
         super().__init__(camera, config, metrics)
@@ -125,35 +127,35 @@ class RtspSource(_Reader):
         self._backoff = Backoff()
 
     def read(self) -> Generator[Segment]:
-        """Segments for ever: whatever goes wrong is counted and logged, and the camera is connected to again.
+        """Yield segments until `close`. Errors are counted and logged, and the camera is connected again.
 
-        Blocks at most for the I/O time-out at a time; ends only after `close`.
+        Blocks at most for the I/O time-out at a time.
         """
         while not self._closed.is_set():
             try:
-                yield from self._connection()
+                yield from self._read_connection()
             except SourceError as error:
                 if not self._closed.is_set():
-                    self._retry_after(error)
+                    self._wait_after(error)
 
-    def _connection(self) -> Iterator[Segment]:
-        with opened(self._config) as stream:
-            self._connected(stream)
+    def _read_connection(self) -> Iterator[Segment]:
+        with open_stream(self._config) as stream:
+            self._record_connect(stream)
             self._clock.restart()
             began_s = time.monotonic()
             for segment in self._segments(stream, self._clock):
-                self._watch_clock()
+                self._record_jumps()
                 if time.monotonic() - began_s > HEALTHY_S:
                     self._backoff.reset()
                 yield segment
 
-    def _retry_after(self, error: SourceError) -> None:
+    def _wait_after(self, error: SourceError) -> None:
         wait_s = self._backoff.next_s(error)
         self._metrics.reconnects.labels(self._config.name, error.reason).inc()
         self._log.warning("camera lost", reason=error.reason, error=str(error), retry_s=round(wait_s, 1))
         self._closed.wait(wait_s)
 
-    def _watch_clock(self) -> None:
+    def _record_jumps(self) -> None:
         jumps = self._clock.jumps - self._jumps
         if not jumps:
             return
@@ -165,26 +167,30 @@ class RtspSource(_Reader):
         )
 
 
-class FileSource(_Reader):
-    """A video file, played once as if its first frame had been taken at `start_s`."""
+class FileSource(_BaseSource):
+    """A video file, played once. `start_s` is the declared capture time of its first frame."""
 
     def __init__(
         self, camera: int, config: CameraConfig, metrics: Metrics, *, start_s: float, realtime: bool = True
     ) -> None:
-        """`config.url` is the file's path, `start_s` Unix seconds UTC; `realtime` plays at the file's own speed."""
+        """`config.url` is the path of the file, `start_s` Unix seconds UTC. `realtime` plays at the file's own
+        speed."""
         patient = msgspec.structs.replace(config, longest_gop_s=max(config.longest_gop_s, FILE_GOP_S))
         super().__init__(camera, patient, metrics)
         self._start_s, self._realtime = start_s, realtime
 
     def read(self) -> Generator[Segment]:
-        """Segments to the end of the file, in real time each when its last frame is due. Raises SourceError."""
+        """Yield segments to the end of the file. In real time, a segment comes when its last frame is due.
+
+        Raises SourceError.
+        """
         clock = DeclaredClock(self._start_s)
         began_s, first = time.monotonic(), self._sequence
-        with opened(self._config) as stream:
-            self._connected(stream)
+        with open_stream(self._config) as stream:
+            self._record_connect(stream)
             for segment in self._segments(stream, clock):
                 if self._realtime:
                     self._closed.wait(max(0.0, began_s + segment.ended_s - self._start_s - time.monotonic()))
                 yield segment
         if self._sequence == first and not self._closed.is_set():
-            raise BadStream(f"camera {self._config.name}: {redact(self._config.url)}: not one key frame with a time")
+            raise BadStream(f"camera {self._config.name}: {redact(self._config.url)}: no key frame with a timestamp")

@@ -1,6 +1,7 @@
-"""Boxes with identity to places and speeds on the road.
+"""Boxes with identity to positions and speeds on the road, and the check that the camera has not moved.
 
-`geometry` is a camera's, `history` what was seen of a track, `verdict` whether a speed may be stated of it.
+`geometry` describes a camera, `history` stores sightings, `verdict` decides whether a speed may be stated. `drift`
+monitors the camera's view by means of `alignment`.
 """
 
 from engine.measure.geometry import CameraGeometry, FootModel, Lens, geometries, geometry

@@ -1,4 +1,4 @@
-"""What the speedometer knows of a camera: the homography of its road, where and when it holds, and how well."""
+"""Geometry of a camera for the speedometer: the homography of its road, its validity and its uncertainty."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from kernels.zones import Polygons
 
 @dataclass(frozen=True, slots=True)
 class FootModel:
-    """Where the lowest visible point of a vehicle lies against the vehicle (see `kernels.ground.onto_road`)."""
+    """Position of the lowest visible point of a vehicle relative to the vehicle (see `kernels.ground.onto_road`)."""
 
     camera_m: tuple[float, float, float]
-    """The camera on the ground's axes: x, y, and height above the road."""
+    """Position of the camera: ground x and y, and height above the road."""
     clearance_m: float = 0.2
-    """Height of the bumper's lower edge above the road."""
+    """Height of the lower edge of the bumper above the road."""
     overhang_m: float = 0.5
-    """From the bumper back to where the tyre meets the road."""
+    """Distance from the bumper back to the contact point of the tyre."""
     clearance_sigma_m: float = 0.05
-    """Standard uncertainty of the clearance, from vehicle to vehicle."""
+    """Standard uncertainty of the clearance over vehicles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lens:
-    """Radial distortion (Brown 1966): distorted = straight (1 + k1 r^2 + k2 r^4), r in focal lengths off centre."""
+    """Radial distortion (Brown 1966): distorted = straight (1 + k1 r^2 + k2 r^4), r in focal lengths from the
+    centre."""
 
     focal_px: float
     centre_px: tuple[float, float]
@@ -40,35 +41,35 @@ class Lens:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraGeometry:
-    """What the speedometer knows of one camera."""
+    """Calibration of one camera."""
 
     image_to_ground: Floats
-    """(3, 3) f8: homography, image pixels (without distortion where `lens` is given) to metres on the road; any scale
-    and sign."""
+    """(3, 3) f8: homography from image pixels (undistorted if `lens` is given) to metres on the road; any scale and
+    sign."""
     image_size_px: tuple[int, int]
-    """Width and height of the picture that it was made for; in a picture of another size nothing is measured."""
+    """Width and height of the calibrated picture. In pictures of another size nothing is measured."""
     area_px: Floats
-    """(K, 2) f8: corners of the calibrated area in the image, below the horizon; nothing is measured outside."""
+    """(K, 2) f8: corners of the calibrated area in the image, below the horizon. Outside nothing is measured."""
     valid_from_s: float
+    """Start of the validity, Unix seconds UTC."""
     valid_to_s: float
-    """Unix seconds UTC between which the calibration holds, the end not included."""
+    """End of the validity, exclusive, Unix seconds UTC."""
     covariance: Floats | None = None
-    """(9, 9) f8: covariance of the homography's elements in row-major order, or None where only `relative_sigma` is
-    known."""
+    """(9, 9) f8: covariance of the homography's elements in row-major order; None if only `relative_sigma` is known."""
     relative_sigma: float = 0.005
-    """Standard uncertainty of lengths as a share of the length, for what the covariance does not hold."""
+    """Standard uncertainty of lengths, as a share of the length, in addition to the covariance."""
     foot: FootModel | None = None
-    """None: the foot point is taken to lie on the road."""
+    """None if the foot point lies on the road."""
     lens: Lens | None = None
-    """None: the lens draws straight lines straight."""
+    """None for a lens without distortion."""
     readout_s: float = 0.0
-    """A rolling shutter reads the last row of the picture so much later than the first; 0 for a global shutter. The
-    capture time of a frame is that of its first row. An approaching vehicle moves down the picture, so without this its
-    speed comes out too high by readout x speed x (share of the picture's height) / stretch: 1 % at 13 ms, 80 km/h and
-    20 m."""
+    """Time between the read-out of the first and the last row of a rolling shutter; 0 for a global shutter. The capture
+    time of a frame is that of its first row. An approaching vehicle moves down the picture, so without this correction
+    its speed is too high by readout x speed x (share of the picture's height) / stretch: 1 % at 13 ms, 80 km/h, 20
+    m."""
 
     def __post_init__(self) -> None:
-        """Bring the homography to W > 0 in the area. Raises CalibrationError where the area meets the horizon."""
+        """Scale the homography to W > 0 in the area. Raises CalibrationError if the area reaches the horizon."""
         h = np.asarray(self.image_to_ground, np.float64)
         corners = np.asarray(self.area_px, np.float64)
         if h.shape != (3, 3) or not np.isfinite(h).all() or np.linalg.matrix_rank(h) < 3:
@@ -80,6 +81,7 @@ class CameraGeometry:
         weight = corners @ h[2, :2] + h[2, 2]
         if not (np.all(weight > 0) or np.all(weight < 0)):
             raise CalibrationError("the calibrated area reaches the horizon of image_to_ground")
+        # The dataclass is frozen. A homography and its negative are equal, but the kernels require W > 0.
         object.__setattr__(self, "image_to_ground", h * np.sign(weight[0]))
         object.__setattr__(self, "area_px", corners)
 
@@ -108,7 +110,7 @@ def geometry(site: Site) -> CameraGeometry:
 
 
 class GeometryTable:
-    """The geometries as the tables that the kernels read; row c belongs to the c-th camera index of `index`."""
+    """The geometries as tables for the kernels. Row c belongs to the camera `index[c]`."""
 
     def __init__(self, geometry: Mapping[int, CameraGeometry]) -> None:
         known = list(geometry.values())
@@ -125,7 +127,7 @@ class GeometryTable:
         self.areas = _areas(known)
 
     def row_of(self, camera: Ints32) -> Ints32:
-        """(T,) i4: row of every camera index, -1 where nothing is known of the camera."""
+        """(T,) i4: row of each camera index (T,); -1 for a camera without geometry."""
         if len(self.index) == 0:
             return np.full(len(camera), -1, np.int32)
         order = np.argsort(self.index)
@@ -134,7 +136,7 @@ class GeometryTable:
 
 
 def _areas(known: list[CameraGeometry]) -> Polygons:
-    """The calibrated areas: one group a geometry with its one polygon, and a last group without any."""
+    """The calibrated areas: one group with one polygon per geometry, and a last group without polygons."""
     corners = np.cumsum([0, *(len(g.area_px) for g in known)], dtype=np.int32)
     first = np.minimum(np.arange(len(known) + 2), len(known)).astype(np.int32)
     return Polygons(np.concatenate([np.empty((0, 2)), *(g.area_px for g in known)]), corners, first)

@@ -1,4 +1,4 @@
-"""What the speedometer remembers: the sightings of every live track, the latest so many."""
+"""The speedometer's memory: the latest sightings of each live track."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ SIGHTING = np.dtype(
         ("row", "i8"),
     ]
 )
-"""What is remembered of a sighting; `exposed_s` is when its own row of the picture was read, `foot_px` is undistorted,
-`width_m` is the box's at its foot, `bearing_rad` the direction from the camera on the ground, nan if the camera's place
-is unknown, `camera` its camera, -1 if no geometry held, `row` its row in the current batch, -1 for an older one."""
+"""One sighting. `exposed_s` is the time at which the picture's row of the foot point was read, `foot_px` is
+undistorted, `width_m` is the width of the box at its foot, `bearing_rad` is the direction from the camera on the ground
+(nan if the position of the camera is unknown), `camera` is the camera (-1 if no geometry held), `row` is the row
+in the current batch (-1 for older sightings)."""
 
 WHOLE = np.dtype((np.void, SIGHTING.itemsize))
-"""A sighting as one run of bytes: copied at once instead of field by field."""
-Sightings = NDArray[np.void]
+"""A sighting as plain bytes: NumPy copies structured arrays field by field, but plain bytes at once."""
+SightingRows = NDArray[np.void]
 
 
-class History:
-    """The latest sightings of every track: each a view into the table of the last batch that saw it, copied once."""
+class SightingHistory:
+    """The latest sightings, at most `limit`, of each track: a view into the table of the last batch with the track."""
 
-    def __init__(self, most: int) -> None:
-        """most  sightings of one track"""
-        self._most = most
-        self._of_track: dict[int, Sightings] = {}
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._of_track: dict[int, SightingRows] = {}
 
-    def lengthen(self, fresh: Sightings) -> tuple[Sightings, Ints]:
-        """Add a batch; the histories of its tracks end to end, and where each begins (N + 1,)."""
+    def extend(self, fresh: SightingRows) -> tuple[SightingRows, Ints]:
+        """Add a batch (T,). Returns the histories of its tracks, concatenated (P,), and their offsets (N + 1,)."""
         order = np.argsort(fresh["track"], kind="stable")
         ids, count = np.unique(fresh["track"], return_counts=True)
         tracks = ids.tolist()
@@ -56,18 +56,19 @@ class History:
         latest = np.repeat(offset[1:] - np.cumsum(count), count) + np.arange(len(fresh))
         whole[latest] = fresh.view(WHOLE)[order]
         for track, begin, end in zip(tracks, offset[:-1].tolist(), offset[1:].tolist(), strict=True):
-            self._of_track[track] = seen[max(begin, end - self._most) : end]
+            self._of_track[track] = seen[max(begin, end - self._limit) : end]
         return seen, offset
 
     def forget(self, track: int) -> None:
+        """Drop the history of a track."""
         self._of_track.pop(track, None)
 
     def sizes(self) -> dict[int, int]:
-        """How many sightings are held of every track."""
+        """Number of stored sightings by track."""
         return {track: len(sightings) for track, sightings in self._of_track.items()}
 
 
-def columns(seen: Sightings) -> tuple[Floats, Floats, Floats]:
-    """Times, ground positions and their Jacobians, each contiguous."""
+def fit_columns(seen: SightingRows) -> tuple[Floats, Floats, Floats]:
+    """Times (P,), ground positions (P, 2) and their Jacobians (P, 2, 2), each contiguous for the kernels."""
     t_s, position_m, jacobian = (np.ascontiguousarray(seen[name]) for name in ("exposed_s", "position_m", "jacobian"))
     return t_s, position_m, jacobian

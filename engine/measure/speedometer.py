@@ -1,15 +1,14 @@
-"""The speedometer: boxes with identity become places, velocities and speeds on the road, or a reason why not.
+"""The speedometer: boxes with identity to positions, velocities and speeds on the road, or the reason for no speed.
 
-The point that is followed is the middle of the lower edge of the box. It is not the point of the road nearest to the
-camera that the vehicle stands on, nor always on the road at all: seen from the front it is the edge of the bumper or
-the tyre behind it (`kernels.ground.onto_road` takes it back), and a box's edge errs by a pixel or two, alike for some
-frames. A mean over a stretch of road survives that; a single frame does not. So a speed is stated of a stretch, never
-of two instants, and its uncertainty sums the scatter of the fit with the correlation of its residuals, the covariance
-of the calibration through the same fit, and what is not known of the vehicle's clearance.
+It follows the middle of the lower edge of the box. This point is not always on the road: seen from the front it is the
+edge of the bumper or the tyre behind it (`kernels.ground.onto_road` corrects it). And the edge of a box errs by a pixel
+or two, equally over several frames. A mean over a stretch of road tolerates that; a single frame does not. So a speed
+is stated for a stretch, never for two instants. Its uncertainty combines the scatter of the fit with the correlation of
+its residuals, the covariance of the calibration through the same fit, and the unknown clearance of the vehicle.
 
-A sighting is used when the whole vehicle was in the picture, in the calibrated area, not hidden by a nearer box, at a
-time that the calibration and the clock stand for. Where too few of them are left, the reason of most of the others is
-given; whatever could belong to another vehicle is no measurement (OIML R 91).
+A sighting is used if the whole vehicle is in the picture and in the calibrated area, if no nearer box hides it, and if
+calibration and clock are valid. If too few sightings remain, the reason of most of the others is given. A result that
+could belong to another vehicle is not a measurement (OIML R 91).
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.measure.geometry import CameraGeometry, GeometryTable, geometries
-from engine.measure.history import SIGHTING, History, Sightings, columns
-from engine.measure.verdict import SpeedBounds, first_that_applies, judge, tally
+from engine.measure.history import SIGHTING, SightingHistory, SightingRows, fit_columns
+from engine.measure.verdict import SpeedBounds, count_reasons, decide, first_applicable
 from engine.site import WatchedCamera
 from engine.types import Bytes8, Clock, Floats, Frames, Ints, Ints32, Measurable, Motion, Speeds, Tracks
 from kernels.ground import onto_road, speed_by_homography, to_ground, undistort
@@ -33,17 +32,18 @@ from kernels.zones import inside
 
 @dataclass(slots=True)
 class GroundSpeedometer:
-    """`Speedometer` over a road plane a camera: a bounded history of every live track, gone when the track ends."""
+    """`stages.Speedometer` on one road plane per camera. It keeps a bounded history of each track until the track
+    ends."""
 
     geometry: Mapping[int, CameraGeometry]
-    """By camera index; a camera that is not in it is `NOT_CALIBRATED`."""
+    """By camera index. A camera without geometry is `NOT_CALIBRATED`."""
     bounds: SpeedBounds = field(default_factory=SpeedBounds)
     _table: GeometryTable = field(init=False)
-    _history: History = field(init=False)
+    _history: SightingHistory = field(init=False)
 
     def __post_init__(self) -> None:
         self._table = GeometryTable(self.geometry)
-        self._history = History(self.bounds.most_sightings)
+        self._history = SightingHistory(self.bounds.max_sightings)
 
     def add_camera(self, index: int, camera: WatchedCamera) -> None:
         """Measure one more camera if it is calibrated; between two batches. Raises CalibrationError."""
@@ -60,27 +60,28 @@ class GroundSpeedometer:
 
         What a camera sees while it has `moved`, or while nothing can be recorded, is never used for a speed.
         """
-        fresh = self._sight(tracks, moved, can_record)
-        seen, offset = self._history.lengthen(fresh)
+        fresh = self._project(tracks, moved, can_record)
+        seen, offset = self._history.extend(fresh)
         velocity_mps, sigma_mps = self._momentary(seen, offset, len(tracks))
-        speeds = self._state(seen, offset)
+        speeds = self._speeds(seen, offset)
         for track in tracks.ended.tolist():
             self._history.forget(track)
         return Motion(tracks, fresh["position_m"].copy(), velocity_mps, sigma_mps, speeds, self._persons_m(tracks))
 
     def remembered(self) -> dict[int, int]:
-        """How many sightings are held of every live track."""
+        """Number of stored sightings of each live track."""
         return self._history.sizes()
 
-    def _sight(self, tracks: Tracks, moved: frozenset[int], can_record: bool) -> Sightings:
-        """(T,) the sightings of the batch, on the ground, each with the reason why it may not be used."""
+    def _project(self, tracks: Tracks, moved: frozenset[int], can_record: bool) -> SightingRows:
+        """(T,) the sightings of the batch, on the ground, each with a reason if it may not be used."""
         table, rows = self._table, len(tracks)
         sighting = np.zeros(rows, SIGHTING)
         geometry = self._geometry(tracks.frames, tracks.frame)
         foot_px = tracks.foot_px.astype(np.float64)
         sighting["track"], sighting["row"] = tracks.track, np.arange(rows)
         sighting["camera"] = np.where(geometry >= 0, tracks.camera, -1)
-        sighting["exposed_s"] = tracks.captured_s + _rows(table.readout_s, geometry) * self._depth(tracks, foot_px)
+        depth = foot_px[:, 1] / tracks.frames.size_px[tracks.frame, 1]  # 0 at the top of the picture, 1 at the bottom
+        sighting["exposed_s"] = tracks.captured_s + _table_rows(table.readout_s, geometry) * depth
         sighting["reason"] = self._reasons(tracks, geometry, foot_px, moved, can_record)
         undistort(table.lens, geometry, foot_px)
         position_m, jacobian, by_clearance = np.empty((rows, 2)), np.empty((rows, 2, 2)), np.empty((rows, 2))
@@ -89,17 +90,12 @@ class GroundSpeedometer:
         sighting["foot_px"], sighting["position_m"] = foot_px, position_m
         sighting["jacobian"], sighting["by_clearance"] = jacobian, by_clearance
         sighting["width_m"] = (tracks.xyxy_px[:, 2] - tracks.xyxy_px[:, 0]) * np.hypot(*jacobian[:, :, 0].T)
-        away_m = position_m - _rows(table.foot[:, :2], geometry)
+        away_m = position_m - _table_rows(table.foot[:, :2], geometry)
         sighting["bearing_rad"] = np.arctan2(away_m[:, 1], away_m[:, 0])
         return sighting
 
-    @staticmethod
-    def _depth(tracks: Tracks, foot_px: Floats) -> Floats:
-        """(T,) how far down the picture a foot point is, 0 to 1."""
-        return np.asarray(foot_px[:, 1] / tracks.frames.size_px[tracks.frame, 1])
-
     def _persons_m(self, tracks: Tracks) -> Floats:
-        """(P, 2) where the persons of the batch stand, by the lower edges of their boxes."""
+        """(P, 2) positions of the persons of the batch, from the lower edges of their boxes."""
         table, persons = self._table, tracks.persons
         geometry = self._geometry(tracks.frames, persons.frame)
         foot_px, position_m = persons.foot_px.astype(np.float64), np.empty((len(persons), 2))
@@ -108,7 +104,7 @@ class GroundSpeedometer:
         return position_m
 
     def _geometry(self, frames: Frames, frame: Ints32) -> Ints32:
-        """(T,) the row of the table that every sighting is measured by; -1 where none holds."""
+        """(T,) the table row of each sighting's geometry; -1 if no geometry is valid."""
         geometry = self._table.row_of(frames.camera[frame])
         if len(self._table.index) == 0:
             return geometry
@@ -121,7 +117,7 @@ class GroundSpeedometer:
     def _reasons(
         self, tracks: Tracks, geometry: Ints32, foot_px: Floats, moved: frozenset[int], can_record: bool
     ) -> Bytes8:
-        """(T,) `Measurable` of every sighting by itself."""
+        """(T,) `Measurable` of each single sighting."""
         within = np.empty((len(tracks), 1), np.bool_)
         inside(
             foot_px,
@@ -140,30 +136,30 @@ class GroundSpeedometer:
             (tracks.frames.clock[tracks.frame] == Clock.UNSTABLE, Measurable.CLOCK_UNSTABLE),
             (cut, Measurable.TRUNCATED),
             (~within[:, 0], Measurable.OUTSIDE),
-            (hidden > self.bounds.most_hidden, Measurable.OCCLUDED),
+            (hidden > self.bounds.max_hidden, Measurable.OCCLUDED),
         ]
-        return first_that_applies(reasons, np.full(len(tracks), Measurable.YES))
+        return first_applicable(reasons, np.full(len(tracks), Measurable.YES))
 
-    def _momentary(self, seen: Sightings, offset: Ints, rows: int) -> tuple[Floats, Floats]:
-        """(T, 2) velocity and (T,) its standard uncertainty at every sighting of the batch."""
+    def _momentary(self, seen: SightingRows, offset: Ints, rows: int) -> tuple[Floats, Floats]:
+        """(T, 2) momentary velocity and (T,) its standard uncertainty at each sighting of the batch."""
         velocity_mps, sigma_mps = np.full((rows, 2), np.nan), np.full(rows, np.nan)
         found, spread = np.empty((len(seen), 2)), np.empty(len(seen))
         setting = (self.bounds.momentary_s, self.bounds.noise_px, self.bounds.wobble_m)
         now = seen["row"] >= 0
-        momentary_velocity(offset, *columns(seen), now, setting, found, spread)
+        momentary_velocity(offset, *fit_columns(seen), now, setting, found, spread)
         velocity_mps[seen["row"][now]], sigma_mps[seen["row"][now]] = found[now], spread[now]
         return velocity_mps, sigma_mps
 
-    def _state(self, seen: Sightings, offset: Ints) -> Speeds:
-        """One speed a track of the batch."""
-        t_s, position_m, jacobian = columns(seen)
+    def _speeds(self, seen: SightingRows, offset: Ints) -> Speeds:
+        """One speed per track of the batch."""
+        t_s, position_m, jacobian = fit_columns(seen)
         origin_s = t_s[offset[:-1]]
         since_s = t_s - np.repeat(origin_s, np.diff(offset))
-        reasons = self._without_swollen(seen, offset, position_m)
+        reasons = self._without_oversized(seen, offset, position_m)
         usable = reasons == Measurable.YES
         fit = fit_speed(offset, since_s, position_m, jacobian, usable, (self.bounds.noise_px, self.bounds.wobble_m))
         sigma_mps = self._sigma(seen, offset, fit)
-        reason = judge(self.bounds, fit, sigma_mps, tally(reasons, offset))
+        reason = decide(self.bounds, fit, sigma_mps, count_reasons(reasons, offset))
         measured = reason == Measurable.YES
         return Speeds(
             track=seen["track"][offset[:-1]],
@@ -176,34 +172,37 @@ class GroundSpeedometer:
             heading_rad=fit.heading_rad,
         )
 
-    def _without_swollen(self, seen: Sightings, offset: Ints, position_m: Floats) -> Bytes8:
-        """(P,) the reasons of the sightings; a box that holds more than its vehicle hides it."""
+    def _without_oversized(self, seen: SightingRows, offset: Ints, position_m: Floats) -> Bytes8:
+        """(P,) the reasons of the sightings, with OCCLUDED for boxes that are too wide for one vehicle."""
         usable, wide = seen["reason"] == Measurable.YES, np.empty(len(seen), np.bool_)
         bearing_rad, width_m = (np.ascontiguousarray(seen[name]) for name in ("bearing_rad", "width_m"))
-        oversized(offset, position_m, bearing_rad, width_m, usable, self.bounds.widest_box, wide)
+        oversized(offset, position_m, bearing_rad, width_m, usable, self.bounds.max_widening, wide)
         return np.where(wide, np.uint8(Measurable.OCCLUDED), seen["reason"])
 
-    def _sigma(self, seen: Sightings, offset: Ints, fit: Fits) -> Floats:
+    def _sigma(self, seen: SightingRows, offset: Ints, fit: Fits) -> Floats:
         """(N,) m/s: combined standard uncertainty (GUM 5.1.2): scatter, homography, scale, clearance and outline."""
         table = self._table
+        # reduceat needs all offsets inside the array, so one neutral element is appended.
         geometry = table.row_of(np.maximum.reduceat(np.append(seen["camera"], -1), offset[:-1]))
         by_homography = np.empty((len(fit.speed_mps), 9))
         foot_px = np.ascontiguousarray(seen["foot_px"])
         speed_by_homography(table.image_to_ground, offset, geometry, foot_px, fit.gain, fit.heading_rad, by_homography)
-        calibration = np.einsum("ni,nij,nj->n", by_homography, _rows(table.covariance, geometry), by_homography)
+        calibration = np.einsum("ni,nij,nj->n", by_homography, _table_rows(table.covariance, geometry), by_homography)
         toward = np.repeat(
             np.stack([np.cos(fit.heading_rad), np.sin(fit.heading_rad)], axis=1), np.diff(offset), axis=0
         )
         lifted = fit.gain * (seen["by_clearance"] * toward).sum(axis=1)
-        clearance = np.add.reduceat(np.append(lifted, 0.0), offset[:-1]) * _rows(table.clearance_sigma_m, geometry)
-        scale = _rows(table.relative_sigma, geometry) * fit.speed_mps
+        clearance = np.add.reduceat(np.append(lifted, 0.0), offset[:-1]) * _table_rows(
+            table.clearance_sigma_m, geometry
+        )
+        scale = _table_rows(table.relative_sigma, geometry) * fit.speed_mps
         outline = (
-            np.sqrt(2.0) * self.bounds.outline_m * fit.speed_mps / np.maximum(fit.length_m, self.bounds.shortest_m)
+            np.sqrt(2.0) * self.bounds.outline_m * fit.speed_mps / np.maximum(fit.length_m, self.bounds.min_length_m)
         )
         return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2 + outline**2))
 
 
-def _rows(table: Floats, row: Ints32) -> Floats:
-    """Rows of a geometry table, zeros where there is none."""
+def _table_rows(table: Floats, row: Ints32) -> Floats:
+    """Rows of a geometry table; zeros for row -1."""
     padded = np.concatenate([table, np.zeros((1, *table.shape[1:]))])
     return np.asarray(padded[row])

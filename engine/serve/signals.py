@@ -69,7 +69,7 @@ class SignalServicer(pb_grpc.SignalServiceServicer):
         """True if the scope is not limited to cameras or areas, or includes every camera that uses the controller."""
         if not (scope.cameras or scope.areas):
             return True
-        cameras = self._signals.believers(name)
+        cameras = self._signals.cameras_of(name)
         return bool(cameras) and all(scope.allows_camera(camera, area) for camera, area in cameras)
 
 

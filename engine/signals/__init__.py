@@ -1,9 +1,9 @@
-"""Signals: which phase was shown at an instant, by the lamps in the frames and by what controllers report."""
+"""Signals: the phase at an instant, from the lamps in the frames and from the reports of controllers."""
 
 from engine.signals.book import SignalBook
 from engine.signals.controller import Change, Controller, Report
 from engine.signals.file import read_reports
-from engine.signals.phases import CLOSED, NOT_GREEN, PERMITS, PROHIBITS
+from engine.signals.timeline import CLOSED, NOT_GREEN, PERMITS, PROHIBITS
 
 __all__ = [
     "CLOSED",

@@ -1,8 +1,8 @@
-"""The phase store of all cameras: lamps and reports in, and the one question that rules ask: what was shown when?
+"""The phases of the signals of all cameras, from lamps and reports, for the rules.
 
-Both sources stand on the capture clock. The lamps are of the very frames that the vehicle is seen in, so their times
-need no synchronisation; a controller's are UTC by its own clock, and of a camera whose clock is only that of arrival
-they are used with a wide margin. Where both say something and it is not the same, nobody knows.
+Both sources use the capture clock. Lamps are read in the frames that show the vehicle, so their times need no
+synchronisation. A controller reports UTC of its own clock; for a camera with only arrival times its reports are used
+with a wide margin. If the two sources disagree, the phase is unknown.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import structlog
 from engine.errors import SignalError
 from engine.metrics import Metrics
 from engine.signals.controller import Controller, Report
-from engine.signals.head import SignalHead, lit, shown
-from engine.signals.phases import agree
-from engine.signals.timeline import Timeline
+from engine.signals.head import SignalHead, classify_lamps, phase_of_lamps
+from engine.signals.timeline import Timeline, phases_agree
 from engine.site import Signal, Site, WatchedCamera
 from engine.site.signals import LampColour
 from engine.types import Clock, FrameBatch, Ints, Lamps, Phase
@@ -26,47 +25,45 @@ from engine.types import Clock, FrameBatch, Ints, Lamps, Phase
 log = structlog.get_logger()
 
 LAMP_MARGIN_S = 0.05
-"""Exposure, shutter, and a codec that is slow to show a change."""
+"""Margin of instants from lamps: exposure, shutter, and a codec that shows a change late."""
 CONTROLLER_MARGIN_S = 0.25
-"""Two clocks that are both kept by NTP, and a controller that reports in steps."""
+"""Margin of instants from a controller: two clocks that follow NTP, and the steps of its reports."""
 ARRIVAL_MARGIN_S = 1.5
-"""The same where the camera's time is only that of arrival: it is late by the camera's unknown delay."""
-
-
+"""The same for a camera with arrival times, which are late by the camera's unknown delay."""
 _VAGUE = (Phase.UNKNOWN, Phase.DARK)
 
 
 @dataclass(slots=True)
-class _Watched:
+class _SignalState:
     """One signal of one camera."""
 
     signal: Signal
     head: SignalHead | None
     controller: Controller | None
     first_lamp: int
-    """Its lamps are those of the camera from here on."""
+    """Number of its first lamp among the lamps of the camera."""
     contradicted: bool = False
-    """Did the two sources say different things at the last look?"""
+    """True if the two sources disagreed in the last batch."""
 
-    def shown(self, states: Ints) -> Phase:
-        """What its own lamps show, of the states of all the camera's lamps."""
+    def phase(self, states: Ints) -> Phase:
+        """The phase of its lamps; `states` (L,) are those of all lamps of the camera."""
         colours = [lamp.colour for lamp in self.signal.lamps]
-        return shown(states[self.first_lamp : self.first_lamp + len(colours)].tolist(), colours)
+        return phase_of_lamps(states[self.first_lamp : self.first_lamp + len(colours)].tolist(), colours)
 
 
 @dataclass(slots=True)
 class _CameraSignals:
     name: str
     area: str
-    signals: dict[str, _Watched]
+    signals: dict[str, _SignalState]
     colours: tuple[LampColour, ...] = ()
-    """Of all its lamps."""
+    """Colours of all its lamps."""
     clock: Clock = Clock.UNSTABLE
-    """Of its newest frames."""
+    """Clock of its newest frames."""
 
 
 class SignalBook:
-    """`stages.Signals`, and what the rules ask. Observed and asked from one thread; `report` comes from any."""
+    """`stages.Signals`, and queries for the rules, all from one thread. `report` may be called from any thread."""
 
     def __init__(self, sites: Mapping[int, Site], names: Mapping[int, str], metrics: Metrics) -> None:
         """`sites` and `names` by camera index."""
@@ -77,7 +74,7 @@ class SignalBook:
             self._add(index, names[index], site)
 
     def add_camera(self, index: int, camera: WatchedCamera) -> None:
-        """Watch the signals of one more camera; forget the controllers that no site names any more."""
+        """Add the signals of one more camera; forget the controllers that no site names any more."""
         self._add(index, camera.name, camera.site)
         named = {watched.signal.controller for known in self._cameras.values() for watched in known.signals.values()}
         for controller in self._controllers.keys() - named:
@@ -93,16 +90,17 @@ class SignalBook:
     def _add(self, index: int, name: str, site: Site) -> None:
         if not site.signals:
             return
-        watched, first = {}, 0
+        states, first = {}, 0
         for signal in site.signals:
             self._metrics.add_signal(name, signal.name)
             head = SignalHead() if signal.lamps else None
-            watched[signal.name] = _Watched(signal, head, self._controller(signal), first)
+            states[signal.name] = _SignalState(signal, head, self._controller(signal), first)
             first += len(signal.lamps)
-        self._cameras[index] = _CameraSignals(name, site.place.area, watched, tuple(lamp.colour for lamp in site.lamps))
+        colours = tuple(lamp.colour for lamp in site.lamps)
+        self._cameras[index] = _CameraSignals(name, site.place.area, states, colours)
 
     def _controller(self, signal: Signal) -> Controller | None:
-        """Who reports the signal's phases, the same for all cameras; None where nobody does."""
+        """The signal's controller, shared by all cameras; None if the site names none."""
         name = signal.controller
         if not name:
             return None
@@ -112,25 +110,25 @@ class SignalBook:
         self._controllers[name].watch(signal.group)
         return self._controllers[name]
 
-    # -- what comes in
+    # -- input
 
     @property
     def controllers(self) -> Mapping[str, Controller]:
-        """By the name that sites give them."""
+        """The controllers by their names in the sites."""
         return self._controllers
 
-    def believers(self, controller: str) -> Sequence[tuple[str, str]]:
-        """Name and area of every camera that goes by what the controller says. From any thread."""
+    def cameras_of(self, controller: str) -> Sequence[tuple[str, str]]:
+        """Name and area of each camera that uses the controller. From any thread."""
         return [
             (camera.name, camera.area)
-            for camera in list(self._cameras.values())
-            if any(watched.signal.controller == controller for watched in camera.signals.values())
+            for camera in list(self._cameras.values())  # a copy: the thread of the pipeline may add cameras meanwhile
+            if any(state.signal.controller == controller for state in camera.signals.values())
         ]
 
     def report(self, report: Report) -> bool:
-        """Take in what a controller says; False for a report that was taken in before. From any thread.
+        """Take in a report. Returns False for a repeated one. From any thread.
 
-        Raises SignalError for a controller that no site names, or a report that cannot be believed.
+        Raises SignalError if no site names the controller, or if the report is not credible.
         """
         controller = self._controllers.get(report.controller)
         if controller is None:
@@ -142,100 +140,100 @@ class SignalBook:
         return fresh
 
     def observe(self, batch: FrameBatch, moved: frozenset[int]) -> None:
-        """Take in the lamps of the next frames. Of a camera that has moved they are not where the site says."""
+        """Take in the lamps of the next frames. Lamps of a camera that has moved are ignored."""
         for index, camera in list(self._cameras.items()):
             clocks = batch.frames.clock[batch.frames.camera == index]
             if len(clocks):
                 camera.clock = Clock(int(clocks.max()))
                 if index not in moved:
-                    self._see(index, camera, batch)
-                self._tell(camera)
+                    self._add_sightings(index, camera, batch)
+                self._record(camera)
 
-    def _see(self, index: int, camera: _CameraSignals, batch: FrameBatch) -> None:
-        """Every frame's lamps to every head of the camera. Under a clock that is not trusted nothing is kept."""
-        for at_s, clock, states in _sights(index, camera, batch):
-            for watched in camera.signals.values():
-                if watched.head is None:
+    def _add_sightings(self, index: int, camera: _CameraSignals, batch: FrameBatch) -> None:
+        """Add the lamps of all frames to the heads of the camera. An UNSTABLE clock drops all sightings."""
+        for at_s, clock, lamps in _lamp_states(index, camera, batch):
+            for state in camera.signals.values():
+                if state.head is None:
                     continue
                 if clock == Clock.UNSTABLE:
-                    watched.head.forget()
+                    state.head.forget()
                 else:
-                    watched.head.see(watched.shown(states), at_s)
+                    state.head.add(state.phase(lamps), at_s)
 
-    def _tell(self, camera: _CameraSignals) -> None:
-        """Say what is shown as far as that is known, and that two sources contradict each other."""
-        for name, watched in camera.signals.items():
-            at_s = _latest_s(watched, camera.clock)
-            said = [phase for phase in _said(watched, camera.clock, at_s) if phase is not Phase.UNKNOWN]
-            contradicted = len(said) == 2 and not agree(*said)
-            phase = said[0] if said and not contradicted else Phase.UNKNOWN
+    def _record(self, camera: _CameraSignals) -> None:
+        """Update the metrics, and log if the two sources begin to contradict each other."""
+        for name, state in camera.signals.items():
+            at_s = _latest_s(state, camera.clock)
+            known = [phase for phase in _phases_of(state, camera.clock, at_s) if phase is not Phase.UNKNOWN]
+            contradicted = len(known) == 2 and not phases_agree(*known)
+            phase = known[0] if known and not contradicted else Phase.UNKNOWN
             self._metrics.signal_phase.labels(camera.name, name).set(phase)
             self._metrics.signal_looks.labels(camera.name, name, "unknown" if phase in _VAGUE else "known").inc()
             if contradicted:
                 self._metrics.signal_contradictions.labels(camera.name, name).inc()
-            if contradicted and not watched.contradicted:
+            if contradicted and not state.contradicted:
                 log.warning("lamps and controller contradict each other", camera=camera.name, signal=name)
-            watched.contradicted = contradicted
+            state.contradicted = contradicted
 
-    # -- what is asked
+    # -- queries
 
     def at(self, camera: int, signal: str, at_s: float) -> Phase:
-        """What the signal surely showed at an instant; UNKNOWN where nobody can tell, or the sources disagree."""
-        watched, clock = self._watched(camera, signal)
-        said = [phase for phase in _said(watched, clock, at_s) if phase is not Phase.UNKNOWN]
-        if not said or not all(agree(said[0], other) for other in said):
+        """The phase that the signal certainly showed at an instant; UNKNOWN if not known, or if the sources
+        disagree."""
+        known = [phase for phase in _phases_of(*self._find(camera, signal), at_s) if phase is not Phase.UNKNOWN]
+        if not known or not all(phases_agree(known[0], other) for other in known):
             return Phase.UNKNOWN
-        return said[0]
+        return known[0]
 
     def since_s(
         self, camera: int, signals: Sequence[str], phases: Collection[Phase], began_s: float, ended_s: float
     ) -> float | None:
-        """Since when one of the phases has been shown without a break up to `ended_s`.
+        """Beginning of the time up to `ended_s` in which one of the phases was shown without a break.
 
-        None unless that is sure of all the time from `began_s` to `ended_s` by at least one source of the signals,
-        with no other source of any of them surely showing anything else. Of several, the latest beginning counts.
+        None unless at least one source of the signals certainly covers `began_s` to `ended_s`, and no source of them
+        certainly shows another phase. If there are several beginnings, the latest counts.
         """
         since_s = []
         for signal in signals:
-            for timeline, margin_s in _sources(*self._watched(camera, signal)):
+            for timeline, margin_s in _sources(*self._find(camera, signal)):
                 if timeline.denies(phases, began_s, ended_s, margin_s):
                     return None
                 since_s.append(timeline.since_s(phases, began_s, ended_s, margin_s))
         return max((value for value in since_s if value is not None), default=None)
 
-    def _watched(self, camera: int, signal: str) -> tuple[_Watched, Clock]:
-        home = self._cameras[camera]
-        return home.signals[signal], home.clock
+    def _find(self, camera: int, signal: str) -> tuple[_SignalState, Clock]:
+        signals = self._cameras[camera]
+        return signals.signals[signal], signals.clock
 
 
-def _sights(index: int, camera: _CameraSignals, batch: FrameBatch) -> Iterator[tuple[float, int, Ints]]:
-    """Capture time, clock and the state of every lamp (`head.lit`) of every frame of a camera."""
+def _lamp_states(index: int, camera: _CameraSignals, batch: FrameBatch) -> Iterator[tuple[float, int, Ints]]:
+    """Yield capture time, clock and the states (L,) of all lamps (`head.classify_lamps`) of each frame of a camera."""
     mine = np.flatnonzero(batch.frames.camera[batch.lamps.frame] == index)
     if not len(mine):
         return
     count = len(camera.colours)
-    lamps = Lamps(batch.lamps.frame[mine], batch.lamps.lamp[mine], batch.lamps.look[mine])
-    states = lit(lamps, camera.colours * (len(mine) // count)).reshape(-1, count)
+    lamps = Lamps(batch.lamps.frame[mine], batch.lamps.lamp[mine], batch.lamps.appearance[mine])
+    states = classify_lamps(lamps, camera.colours * (len(mine) // count)).reshape(-1, count)
     frame = lamps.frame[::count]
     yield from zip(batch.frames.captured_s[frame].tolist(), batch.frames.clock[frame].tolist(), states, strict=True)
 
 
-def _sources(watched: _Watched, clock: Clock) -> Iterator[tuple[Timeline, float]]:
-    """The timelines of a signal, each with the margin that its instants need against the vehicle's."""
-    if watched.head is not None:
-        yield watched.head.timeline, LAMP_MARGIN_S
-    if watched.controller is not None and clock is not Clock.UNSTABLE:
+def _sources(state: _SignalState, clock: Clock) -> Iterator[tuple[Timeline, float]]:
+    """Yield the timelines of a signal, each with the margin of its instants against those of the vehicle."""
+    if state.head is not None:
+        yield state.head.timeline, LAMP_MARGIN_S
+    if state.controller is not None and clock is not Clock.UNSTABLE:
         margin_s = ARRIVAL_MARGIN_S if clock is Clock.ARRIVAL else CONTROLLER_MARGIN_S
-        with watched.controller.timeline(watched.signal.group) as timeline:
+        with state.controller.timeline(state.signal.group) as timeline:
             yield timeline, margin_s
 
 
-def _said(watched: _Watched, clock: Clock, at_s: float) -> list[Phase]:
-    """What every source says of an instant; a head that is dark or hidden says nothing against a controller."""
-    said = [timeline.at(at_s, margin_s) for timeline, margin_s in _sources(watched, clock)]
-    return [Phase.UNKNOWN if phase is Phase.DARK and len(said) > 1 else phase for phase in said]
+def _phases_of(state: _SignalState, clock: Clock, at_s: float) -> list[Phase]:
+    """The phase at an instant by each source. A dark or hidden head does not contradict a controller."""
+    phases = [timeline.at(at_s, margin_s) for timeline, margin_s in _sources(state, clock)]
+    return [Phase.UNKNOWN if phase is Phase.DARK and len(phases) > 1 else phase for phase in phases]
 
 
-def _latest_s(watched: _Watched, clock: Clock) -> float:
-    """The latest instant of which every source of a signal may know something."""
-    return min((timeline.reached_s - margin_s for timeline, margin_s in _sources(watched, clock)), default=-np.inf)
+def _latest_s(state: _SignalState, clock: Clock) -> float:
+    """The latest instant that all sources of a signal may cover."""
+    return min((timeline.reached_s - margin_s for timeline, margin_s in _sources(state, clock)), default=-np.inf)

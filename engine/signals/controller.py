@@ -1,8 +1,8 @@
-"""The phases that a traffic-light controller reports: numbered reports in, a timeline of every signal group out.
+"""The phases that a traffic-light controller reports: numbered reports to a timeline per signal group.
 
-A report says everything that happened up to its own time, so its arrival makes known what was shown until then, and
-its absence makes nothing known: a dead line leaves no light burning. Reports are counted; one that is missing breaks
-all timelines, and a group is known again from the first report that names its phase. May be told from any thread.
+A report covers everything up to its own time. After its arrival the phases up to that time are known. Without reports
+nothing is known, so a dead line does not leave a phase active. Reports are numbered. A missing one interrupts all
+timelines, and a group is known again after the first report that names its phase.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.types import Phase
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A group shows a phase since an instant, Unix seconds UTC."""
+    """A group shows a phase from an instant on, Unix seconds UTC."""
 
     group: str
     phase: Phase
@@ -33,17 +33,17 @@ class Report:
 
     controller: str
     sequence: int
-    """1, 2, 3 ... without holes; from 1 again after the controller was restarted."""
+    """1, 2, 3 ... without gaps; from 1 again after a restart of the controller."""
     reported_s: float
-    """Everything up to then has been said."""
+    """The report covers everything up to this time, Unix seconds UTC."""
     changes: tuple[Change, ...] = ()
-    """Phases that began since the last report; one that goes on may be said again."""
+    """Phases that began since the last report. A phase that continues may be repeated."""
 
     def __post_init__(self) -> None:
         if self.sequence < 1:
             raise SignalError(f"sequence: must be 1 or more, got {self.sequence}")
         if not all(map(math.isfinite, (self.reported_s, *(change.began_s for change in self.changes)))):
-            raise SignalError("reported_at: a time is not a number")
+            raise SignalError("reported_at: a time is not finite")
         for change in self.changes:
             if change.began_s > self.reported_s:
                 raise SignalError(f"changes: group {change.group!r} changes after the report's own time")
@@ -53,11 +53,11 @@ class Report:
 class _Group:
     timeline: Timeline = field(default_factory=Timeline)
     open: bool = False
-    """Is its present phase known?"""
+    """True if the current phase is known."""
 
 
 class Controller:
-    """What one controller has reported."""
+    """The reports of one controller. Thread-safe."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -67,35 +67,35 @@ class Controller:
         self._reported_s = -math.inf
 
     def watch(self, group: str) -> None:
-        """Keep what is said of a group; of others, nothing is."""
+        """Store reports about this group from now on. Other groups are ignored."""
         with self._lock:
             self._groups.setdefault(group, _Group())
 
     @property
     def last_sequence(self) -> int:
-        """Of the last report that was accepted; 0 for none."""
+        """Sequence of the last accepted report; 0 if there is none."""
         return self._sequence
 
     @property
     def reported_s(self) -> float:
-        """Time of the last report that was accepted; -inf for none."""
+        """Time of the last accepted report; -inf if there is none."""
         return self._reported_s
 
     @contextmanager
     def timeline(self, group: str) -> Iterator[Timeline]:
-        """The timeline of a watched group, held still while it is read."""
+        """The timeline of a watched group. It does not change inside the context."""
         with self._lock:
             yield self._groups[group].timeline
 
     def accept(self, report: Report) -> bool:
-        """Take a report in; False for one that was accepted before. Raises SignalError with nothing taken in."""
+        """Take in a report. Returns False for a repeated one. Raises SignalError and then takes in nothing."""
         with self._lock:
             restarted = report.sequence == 1 and report.reported_s > self._reported_s
             if report.sequence <= self._sequence and not restarted:
                 return False
             self._require_order(report)
             if report.sequence != self._sequence + 1:
-                self._break()
+                self._interrupt()
             for change in sorted(self._watched(report), key=lambda change: change.began_s):
                 self._change(self._groups[change.group], change)
             self._reach(report.reported_s)
@@ -106,21 +106,20 @@ class Controller:
         return (change for change in report.changes if change.group in self._groups)
 
     def _require_order(self, report: Report) -> None:
-        """Raises SignalError for a report that takes back what an earlier one said."""
+        """Raises SignalError if the report contradicts an earlier one."""
         if report.reported_s < self._reported_s:
             raise SignalError(
-                f"reported_at: report {report.sequence} is {self._reported_s - report.reported_s:.3f} s before "
-                "the last one"
+                f"reported_at: report {report.sequence} is {self._reported_s - report.reported_s:.3f} s before the last"
             )
         for change in self._watched(report):
             spans = self._groups[change.group].timeline.spans
             if not spans or (change.phase is spans[-1].phase and change.began_s <= spans[-1].until_s):
                 continue
             if change.began_s < spans[-1].until_s:
-                raise SignalError(f"changes: group {change.group!r} was said to show something else until later")
+                raise SignalError(f"changes: group {change.group!r} contradicts an earlier report")
 
-    def _break(self) -> None:
-        """Nobody knows what happened since the last report."""
+    def _interrupt(self) -> None:
+        """Mark the current phases of all groups as unknown."""
         for group in self._groups.values():
             group.open = False
 
@@ -128,7 +127,7 @@ class Controller:
     def _change(group: _Group, change: Change) -> None:
         spans = group.timeline.spans
         if spans and change.phase is spans[-1].phase and change.began_s <= spans[-1].until_s:
-            group.open = True  # it goes on, and was never interrupted
+            group.open = True  # the same phase continues, also across a missing report
             return
         if group.open:
             spans[-1].until_s = change.began_s
@@ -136,7 +135,7 @@ class Controller:
         group.open = True
 
     def _reach(self, reported_s: float) -> None:
-        """What is shown now was shown until then."""
+        """Extend the current phases up to this time."""
         for group in self._groups.values():
             if group.open:
                 group.timeline.spans[-1].until_s = reported_s

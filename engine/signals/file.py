@@ -1,12 +1,12 @@
-"""Reports of controllers out of a file, for replays: JSON lines, or CSV.
+"""Reads reports of controllers from a file, for replays: JSON lines, or CSV.
 
-JSON lines: one report a line, as `ReportSignalPhases` takes them, times in ISO 8601 with an offset:
+JSON lines: one report per line, as in `ReportSignalPhases`; times in ISO 8601 with an offset:
 
     {"controller": "c-17", "sequence": 1, "reported_at": "2026-06-01T12:00:05+05:00",
      "changes": [{"group": "K1", "phase": "red", "began_at": "2026-06-01T11:59:40+05:00"}]}
 
 CSV with the header `controller,at,group,phase`: a group shows a phase from an instant on. A line without group and
-phase says that everything up to then has been said; the last line of every controller should be one.
+phase states that the controller has reported everything up to this time. It should be the last line of each controller.
 """
 
 from __future__ import annotations
@@ -28,15 +28,7 @@ from engine.site import Aware
 from engine.types import Phase
 
 PhaseName = Literal[
-    "dark",
-    "red",
-    "red_amber",
-    "green",
-    "green_flashing",
-    "amber",
-    "amber_flashing",
-    "red_flashing",
-    "barrier_closed",
+    "dark", "red", "red_amber", "green", "green_flashing", "amber", "amber_flashing", "red_flashing", "barrier_closed"
 ]
 
 
@@ -61,11 +53,11 @@ class _Row(Strict, frozen=True):
 
 
 def read_reports(path: Path) -> Iterator[Report]:
-    """The reports of a `.jsonl` or `.csv` file, in its order; raises ConfigError that names the file and the line."""
+    """Yield the reports of a `.jsonl` or `.csv` file in its order. Raises ConfigError that names file and line."""
     text = read_text(path)
     readers: dict[str, Callable[[str, Path], Iterator[Report]]] = {".jsonl": _of_json, ".csv": _of_csv}
     if path.suffix not in readers:
-        raise ConfigError(f"{path}: phases come as .jsonl or .csv")
+        raise ConfigError(f"{path}: the file of phases must be .jsonl or .csv")
     return readers[path.suffix](text, path)
 
 
@@ -87,7 +79,7 @@ def _of_csv(text: str, path: Path) -> Iterator[Report]:
         try:
             row = msgspec.convert({name: cell for name, cell in cells.items() if cell}, _Row, strict=False)
             if bool(row.group) != bool(row.phase):
-                raise SignalError("group and phase go together")
+                raise SignalError("group and phase must be set together")
         except (msgspec.MsgspecError, SignalError, TypeError) as error:
             raise ConfigError(f"{path}: line {number}: {error}") from error
         sequence[row.controller] += 1

@@ -1,9 +1,9 @@
-"""One signal by its lamps: looks of lenses become sightings of phases, and those a timeline.
+"""One signal by its lamps: the appearance of lenses gives sightings of phases, and these a timeline.
 
-A lens is lit when it is much brighter than the ring around it and has its colour; dark when it is hardly brighter;
-in between, burnt white or of another colour, nobody can tell. A frame in which one lens cannot be told, or in which
-lenses are lit together that never are, says nothing. So a low sun that makes every lens shine, the glare of headlights
-and a vehicle that passes before the head give no phase, never a wrong one.
+A lens is lit if it is much brighter than the ring around it and has its colour. It is dark if it is hardly brighter. In
+all other cases (between the two, saturated, of another colour) it is unclear. A frame with an unclear lens, or with an
+impossible combination of lit lenses, gives no sighting. So a low sun that makes all lenses shine, the glare of
+headlights, or a vehicle in front of the head give no phase, but never a wrong one.
 """
 
 from __future__ import annotations
@@ -18,23 +18,18 @@ from engine.types import Flags, Floats, Floats32, Ints, Lamps, Phase
 
 LIT, DARK, UNCLEAR = 1, 0, -1
 BRIGHT = 60.0
-"""Of 255: a lens that is brighter than its ring by this is lit, if it has its colour."""
+"""Least difference of brightness, of 255, between a lit lens and its ring."""
 DIM = 30.0
-"""One that is brighter by less than this is dark. Between the two nobody can tell: a lamp does not flicker over one
-threshold."""
+"""Largest difference of a dark lens. Between the two thresholds a lens is unclear, so it does not flicker over one."""
 COVER = 0.4
-"""Share of a lit lens that shines: less is hidden by something, or a reflection."""
+"""Least bright share of a lit lens. A smaller share is a partly hidden lens, or a reflection."""
 FAINTEST = 0.08
-"""Least saturation of a light that has a colour: a camera that is exposed for the road washes a lamp out."""
+"""Least saturation of a coloured light. A camera that is exposed for the road shows lamps with pale colours."""
 _HUE_DEG = {"red": (-30.0, 28.0), "amber": (10.0, 65.0), "green": (90.0, 200.0)}
-"""What a camera may make of the colours of EN 12368, washed out, which turns red and amber towards yellow."""
+"""Hues of the colours of EN 12368 in a picture. Overexposure moves red and amber towards yellow."""
 FLASH_S = 1.0
-"""Longest time that a flashing lamp stays lit or dark: it flashes once a second or so."""
-_FLASHING = {
-    Phase.RED: Phase.RED_FLASHING,
-    Phase.AMBER: Phase.AMBER_FLASHING,
-    Phase.GREEN: Phase.GREEN_FLASHING,
-}
+"""Longest time for which a flashing lamp stays lit or dark. It flashes about once per second."""
+_FLASHING = {Phase.RED: Phase.RED_FLASHING, Phase.AMBER: Phase.AMBER_FLASHING, Phase.GREEN: Phase.GREEN_FLASHING}
 _STEADY = {flashing: steady for steady, flashing in _FLASHING.items()}
 _SHOWN = {
     (): Phase.DARK,
@@ -45,25 +40,25 @@ _SHOWN = {
 }
 
 
-def lit(some: Lamps, colour: Sequence[LampColour]) -> Ints:
-    """(L,) LIT, DARK or UNCLEAR of lamps of given colours (L,)."""
+def classify_lamps(some: Lamps, colour: Sequence[LampColour]) -> Ints:
+    """(L,) LIT, DARK or UNCLEAR for lamps with these colours (L,)."""
     contrast = some.value - some.housing
-    coloured = _has(some.rgb, np.array(colour))
+    coloured = _has_colour(some.rgb, np.array(colour))
     out = np.full(len(some), UNCLEAR)
     out[contrast <= DIM] = DARK
     out[(contrast >= BRIGHT) & (some.cover >= COVER) & coloured] = LIT
     return out
 
 
-def _has(rgb: Floats32, colour: np.ndarray) -> Flags:
-    """(L,) does the light have the lens's colour? Which lens it is tells the colour; this tells who else shines."""
+def _has_colour(rgb: Floats32, colour: np.ndarray) -> Flags:
+    """(L,) True if the light has the colour of its lens. This excludes light from other sources."""
     hue_deg, saturation = _hue(rgb.astype(np.float64))
     low_deg, high_deg = np.array([_HUE_DEG[name] for name in colour.tolist()]).reshape(-1, 2).T
     return np.asarray((saturation >= FAINTEST) & (low_deg <= hue_deg) & (hue_deg <= high_deg))
 
 
 def _hue(rgb: Floats) -> tuple[Floats, Floats]:
-    """(L,) hue in degrees, -60 to 300 with red at 0, and saturation, 0 to 1; nan where there is no colour."""
+    """(L,) hue in degrees, -60 to 300 with red at 0, and (L,) saturation, 0 to 1; nan for a light without colour."""
     highest, lowest = rgb.max(axis=1), rgb.min(axis=1)
     red, green, blue = rgb.T
     spread = np.where(highest > lowest, highest - lowest, np.nan)
@@ -71,8 +66,8 @@ def _hue(rgb: Floats) -> tuple[Floats, Floats]:
     return 60 * np.choose(np.nan_to_num(rgb).argmax(axis=1), sector), spread / np.where(highest > 0, highest, np.nan)
 
 
-def shown(states: Sequence[int], colours: Sequence[LampColour]) -> Phase:
-    """The phase that one frame shows; UNKNOWN where a lens is unclear, or lenses are lit together that never are."""
+def phase_of_lamps(states: Sequence[int], colours: Sequence[LampColour]) -> Phase:
+    """The phase in one frame; UNKNOWN if a lens is unclear, or if the combination of lit lenses is impossible."""
     if UNCLEAR in states:
         return Phase.UNKNOWN
     on = {colour for state, colour in zip(states, colours, strict=True) if state == LIT}
@@ -80,22 +75,23 @@ def shown(states: Sequence[int], colours: Sequence[LampColour]) -> Phase:
 
 
 class SignalHead:
-    """The timeline of one signal's lamps, sighting by sighting."""
+    """Builds the timeline of one signal from sightings of its lamps."""
 
     def __init__(self) -> None:
         self.timeline = Timeline()
         self._run: Span | None = None
-        """The sightings of one phase up to now, within a span of flashing."""
+        """The latest sightings of one phase within a span of flashing."""
         self._before_s = 0.0
-        """The sighting before them."""
+        """Time of the sighting before them."""
 
     def forget(self) -> None:
-        """The clock was set: nothing from before can be compared with what comes."""
+        """Drop all sightings, because the clock was set."""
         self.timeline.spans.clear()
         self._run = None
 
-    def see(self, phase: Phase, at_s: float) -> None:
-        """A frame showed the phase; UNKNOWN is no sighting. Times that go back forget what was before."""
+    def add(self, phase: Phase, at_s: float) -> None:
+        """Add the phase of the next frame. UNKNOWN is not a sighting. If time goes back, earlier sightings are
+        dropped."""
         if at_s <= self.timeline.reached_s:
             self.forget()
         if phase is Phase.UNKNOWN:
@@ -106,17 +102,17 @@ class SignalHead:
         elif last.phase == phase:
             last.until_s = at_s
         elif last.phase in _STEADY and phase in (_STEADY[last.phase], Phase.DARK):
-            self._flash_on(last, phase, at_s)
+            self._continue_flashing(last, phase, at_s)
         else:
             self._begin(phase, at_s)
-            self._notice_flashing()
+            self._detect_flashing()
 
     def _begin(self, phase: Phase, at_s: float) -> None:
         self.timeline.push(Span(phase, at_s, at_s))
         self._run = None
 
-    def _notice_flashing(self) -> None:
-        """Lit, dark, lit, dark, none of the inner two for long: the last three spans are one of flashing."""
+    def _detect_flashing(self) -> None:
+        """Turn the last spans into one of flashing, if they are lit, dark, lit, dark, and the inner two are short."""
         if len(self.timeline.spans) < 4:
             return
         first, second, third, fourth = self.timeline.spans[-4:]
@@ -127,8 +123,8 @@ class SignalHead:
             self.timeline.spans[-3:] = [Span(_FLASHING[lamp], second.from_s, fourth.until_s)]
             self._run, self._before_s = Span(fourth.phase, fourth.from_s, fourth.until_s), third.until_s
 
-    def _flash_on(self, flashing: Span, phase: Phase, at_s: float) -> None:
-        """The lamp of a flashing signal is lit or dark; for longer than a flash, and it flashes no more."""
+    def _continue_flashing(self, flashing: Span, phase: Phase, at_s: float) -> None:
+        """Extend the span of flashing. It ends if the lamp stays lit or dark for longer than a flash."""
         if self._run is None or self._run.phase != phase:
             self._run, self._before_s = Span(phase, at_s, at_s), flashing.until_s
         self._run.until_s = flashing.until_s = at_s

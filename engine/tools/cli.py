@@ -47,14 +47,14 @@ def run(
 ) -> None:
     """Watch the cameras of CONFIG until interrupted. Status 75 where the GPU was lost: start it again."""
     from engine.config import load_config
-    from engine.gpu.share import parse_share, see_one_gpu, share_of
+    from engine.gpu.share import config_of_share, parse_share, restrict_to_gpu
 
     logs.configure(level=log_level)
     loaded = load_config(config)
     if gpu:
         share = parse_share(gpu)
-        see_one_gpu(share)
-        loaded = share_of(loaded, share)
+        restrict_to_gpu(share)
+        loaded = config_of_share(loaded, share)
     from engine.app.engine import build
     from engine.tools.capacity.report import warn_past
 

@@ -1,18 +1,18 @@
-"""The nouns that pass between the stages, in the order of the data: `stream`, `seen`, `motion`, `offence`, `case`.
+"""Data classes that pass between the stages, in the order of the data: `stream`, `seen`, `motion`, `violation`, `case`.
 
-All are frozen. Until the rules they are structs of arrays: one row a frame, a box, or a track's sighting, of every
-camera of the batch at once. Shapes are written as (ROWS, ...), dtypes as NumPy's short names, and every field says its
-unit and frame. Frames of reference:
+All are frozen. Up to the rules they are structs of arrays, for all cameras of the batch at once: one row per frame,
+box, or sighting. Shapes are written as (ROWS, ...), dtypes in NumPy's short form. Each field states its unit and its
+frame of reference:
 
-image     pixels of the camera's own picture, x right, y down, (0, 0) the outer corner of the first pixel
+image     pixels of the camera's own picture, x right, y down; (0, 0) is the outer corner of the first pixel
 model     pixels of the detector's input
-ground    metres on the site's road plane, x and y as the site's calibration lays them
+ground    metres on the site's road plane; the site's calibration defines the axes
 """
 
 from engine.types.arrays import KMH, BoxPx, Bytes8, Flags, Floats, Floats32, Ints, Ints32
 from engine.types.case import Case, Entry, EvidenceFile, ModelRecord
 from engine.types.motion import Measurable, Motion, Speeds
-from engine.types.seen import NOBODY, TRACK_BITS, Detections, Persons, Tracks, VehicleClass
+from engine.types.seen import NO_PERSONS, TRACK_BITS, Detections, Persons, Tracks, VehicleClass
 from engine.types.stream import NO_LAMPS, Clock, FrameBatch, Frames, Lamps, Phase, Segment
 from engine.types.violation import (
     SAME_FRAME_S,
@@ -36,8 +36,8 @@ from engine.types.violation import (
 
 __all__ = [
     "KMH",
-    "NOBODY",
     "NO_LAMPS",
+    "NO_PERSONS",
     "SAME_FRAME_S",
     "TRACK_BITS",
     "BoxPx",

@@ -1,4 +1,4 @@
-"""Arrays and units that the nouns are made of, and how they are checked at birth."""
+"""Array types and units of the data classes in this package, and the checks of their constructors."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ Flags = NDArray[np.bool_]
 BoxPx = tuple[float, float, float, float]
 """Left, top, right, bottom in image pixels."""
 KMH = 3.6
-"""Kilometres an hour in one metre a second."""
+"""One metre per second in kilometres per hour."""
 
 
-def require(condition: bool, what: str) -> None:
+def require(condition: bool, message: str) -> None:
+    """Raises ValueError with the message if the condition is false."""
     if not condition:
-        raise ValueError(what)
+        raise ValueError(message)
 
 
 def require_rows(name: str, rows: int, /, **columns: NDArray[Any]) -> None:
+    """Raises ValueError if a column of the class `name` does not have `rows` rows."""
     for column, values in columns.items():
         if len(values) != rows:
             raise ValueError(f"{name}.{column} has {len(values)} rows, expected {rows}")

@@ -1,4 +1,4 @@
-"""What goes to a register, and what a register holds."""
+"""Cases, and the entries of the ledger that records them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """One file of a case's folder."""
+    """One file in the folder of a case."""
 
     name: str
     media_type: str
@@ -19,37 +19,37 @@ class EvidenceFile:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A violation with its proof: what goes to a register."""
+    """A violation with its evidence, as the ledger records it."""
 
     id: str
-    """Deterministic: the same offence of the same vehicle always has the same id, whatever was restarted between."""
+    """Deterministic: the same offence of the same vehicle always gets the same id, also after a restart."""
     camera: str
     """Name of the camera."""
     kind: str
     occurred_s: float
-    """Instant the offence is dated to, Unix seconds UTC."""
+    """Instant of the offence, Unix seconds UTC."""
     document: bytes
-    """`case.json`: UTF-8, the whole case as the register stores it."""
+    """`case.json`: UTF-8, the whole case."""
     files: tuple[EvidenceFile, ...] = field(compare=False)
-    """Every file of the evidence, by name: the document, the manifest and the seal included. Two cases are not
-    told apart by them: the document names what proves it by hash, and a seal's number depends on what came before."""
+    """All files of the evidence by name, with the document, the manifest and the seal. Equality ignores them: the
+    document names the evidence by hash, and the number of a seal depends on earlier cases."""
     folder: str
     """Path of the evidence folder, relative to the evidence root."""
     area: str = ""
-    """District or other part of the city; empty where the site names none."""
+    """District or other part of the city; empty if the site names no area."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A case as the register holds it."""
+    """A case in the ledger."""
 
     sequence: int
-    """1, 2, 3 ...: the order of appending, without holes."""
+    """1, 2, 3 ...: the order of appending, without gaps."""
     recorded_s: float
-    """When it was appended, Unix seconds UTC of this host's clock."""
+    """Time of appending, Unix seconds UTC of this host's clock."""
     case: Case
     removed_s: float | None = None
-    """When retention removed its document and evidence; None: they are there."""
+    """Time at which retention removed the document and the evidence; None if they still exist."""
     summary: bytes = field(default=b"", compare=False, repr=False)
     """The case's message without its document, as the ledger stores it (`wire.summarise`); empty in an entry that no
     ledger returned."""
@@ -57,10 +57,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """Which detector made the boxes of a case."""
+    """The detector that made the boxes of a case."""
 
     name: str
     sha256: str
     runtime: str
-    """E.g. `onnxruntime 1.22 cpu`, `tensorrt 10.13 fp16`."""
+    """For example `onnxruntime 1.22 cpu` or `tensorrt 10.13 fp16`."""
     details: Mapping[str, str] = field(default_factory=dict)
+    """Other facts, for example the name of the GPU."""

@@ -1,4 +1,4 @@
-"""On the road: places and speeds, or why there is none."""
+"""Motion on the road: positions and speeds, or the reason why there is no speed."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from engine.types.seen import Tracks
 
 
 class Measurable(enum.IntEnum):
-    """Whether a speed may be stated, and if not, why."""
+    """Whether a speed may be stated; if not, the reason."""
 
     YES = 0
     TOO_SHORT = 1
-    """Too few sightings, too little time or too short a stretch of road."""
+    """Too few sightings, too little time, or a stretch of road that is too short."""
     TRUNCATED = 2
-    """The vehicle was cut by the border of the picture."""
+    """The border of the picture cut the vehicle."""
     OCCLUDED = 3
-    """Another vehicle hid it or merged with it: the result could belong to another vehicle (OIML R 91)."""
+    """Another vehicle hid it or merged with it, so the result could belong to the other vehicle (OIML R 91)."""
     ACCELERATING = 4
-    """The speed was not constant enough over the stretch for one number."""
+    """The speed changed too much over the stretch for one number."""
     OUTSIDE = 5
-    """It did not drive inside the calibrated area."""
+    """The vehicle was outside the calibrated area."""
     NOT_CALIBRATED = 6
-    """The site has no calibration, or none that is valid at the capture time."""
+    """The site has no calibration that is valid at the capture time."""
     CLOCK_UNSTABLE = 7
     """The capture times are not trusted."""
     INCONSISTENT = 8
-    """The sightings do not fit the motion of one vehicle: a switch of identity, or a detector's noise."""
+    """The sightings do not fit the motion of one vehicle: an identity switch, or detector noise."""
     UNCERTAIN = 9
-    """The stated uncertainty came out above the bound for a measurement."""
+    """The uncertainty exceeds the bound for a measurement."""
     MOVED = 10
-    """The camera does not look where it looked when it was calibrated."""
+    """The camera's view has moved since the calibration."""
     UNRECORDABLE = 11
-    """Nothing can be recorded: the disk or the register refuses."""
+    """Nothing can be recorded: the disk or the ledger fails."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Speeds:
-    """The mean speed of every vehicle of the batch over the stretch it was seen on so far: one row a track."""
+    """Mean speed of each vehicle of the batch over the stretch on which it was seen so far: one row (S) per track."""
 
     track: Ints
     """(S,) i8: identity, ascending."""
     speed_mps: Floats
-    """(S,) f8: mean speed over the stretch; nan where not measurable."""
+    """(S,) f8: mean speed over the stretch; nan if not measurable."""
     sigma_mps: Floats
-    """(S,) f8: combined standard uncertainty of `speed_mps` (k = 1); nan where not measurable."""
+    """(S,) f8: combined standard uncertainty of `speed_mps` (k = 1); nan if not measurable."""
     measurable: Bytes8
     """(S,) u1: `Measurable`."""
     began_s: Floats
-    """(S,) f8: capture time of the first sighting of the stretch; nan where there is none."""
+    """(S,) f8: capture time of the first sighting of the stretch; nan if there is no stretch."""
     ended_s: Floats
-    """(S,) f8: capture time of the last sighting of the stretch; nan where there is none."""
+    """(S,) f8: capture time of the last sighting of the stretch; nan if there is no stretch."""
     length_m: Floats
-    """(S,) f8: length of the stretch on the ground; nan where there is none."""
+    """(S,) f8: length of the stretch on the ground; nan if there is no stretch."""
     heading_rad: Floats
-    """(S,) f8: direction of travel on the ground, from the x axis towards the y axis; nan where unknown."""
+    """(S,) f8: direction of travel on the ground, from the x axis towards the y axis; nan if unknown."""
 
     def __post_init__(self) -> None:
         require_rows(
@@ -76,26 +76,21 @@ class Speeds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """Movement on the ground: a row for every row of `tracks`, and one speed for every track."""
+    """Motion on the ground: one row (T) per row of `tracks`, and one speed per track."""
 
     tracks: Tracks
     position_m: Floats
-    """(T, 2) f8: where the foot point stands on the ground; nan where the camera has no valid calibration."""
+    """(T, 2) f8: position of the foot point on the ground; nan if the camera has no valid calibration."""
     velocity_mps: Floats
-    """(T, 2) f8: momentary velocity on the ground, smoothed over the last second; nan where unknown."""
+    """(T, 2) f8: momentary velocity on the ground, smoothed over the last second; nan if unknown."""
     sigma_mps: Floats
-    """(T,) f8: standard uncertainty of the momentary speed; nan where unknown."""
+    """(T,) f8: standard uncertainty of the momentary speed; nan if unknown."""
     speeds: Speeds
-    """The measurement that may stand in a case."""
+    """The measurements that may be stated in a case."""
     persons_m: Floats = field(default_factory=lambda: np.empty((0, 2)))
-    """(P, 2) f8: where the persons of `tracks` stand on the ground; nan where the camera has no valid calibration."""
+    """(P, 2) f8: positions of the persons of `tracks` on the ground; nan if the camera has no valid calibration."""
 
     def __post_init__(self) -> None:
+        columns = {"position_m": self.position_m, "velocity_mps": self.velocity_mps, "sigma_mps": self.sigma_mps}
         require_rows("Motion", len(self.tracks.persons), persons_m=self.persons_m)
-        require_rows(
-            "Motion",
-            len(self.tracks),
-            position_m=self.position_m,
-            velocity_mps=self.velocity_mps,
-            sigma_mps=self.sigma_mps,
-        )
+        require_rows("Motion", len(self.tracks), **columns)

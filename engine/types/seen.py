@@ -1,4 +1,4 @@
-"""In the frames: boxes, then boxes with identity."""
+"""Objects in the frames: boxes, then boxes with an identity."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from engine.types.arrays import Floats, Floats32, Ints, Ints32, require_rows
 from engine.types.stream import Frames
 
 TRACK_BITS = 40
-"""An identity is `camera << TRACK_BITS | number`, the number counting the camera's own tracks."""
+"""An identity is `camera << TRACK_BITS | number`. The number counts the tracks of the camera."""
 
 
 class VehicleClass(enum.IntEnum):
-    """What a box holds. A person is kept as an anonymous box only: never tracked into a case, blurred in stills."""
+    """Class of a box. Persons stay anonymous boxes: they are never tracked, and stills blur them."""
 
     CAR = 0
     TRUCK = 1
@@ -26,15 +26,16 @@ class VehicleClass(enum.IntEnum):
 
 
 def foot_px(xyxy_px: Floats32) -> Floats32:
+    """(N, 2) f4: middle of the lower edge of each box (N, 4), image pixels."""
     return np.stack([(xyxy_px[:, 0] + xyxy_px[:, 2]) / 2, xyxy_px[:, 3]], axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """Boxes of a batch, in image pixels, ordered by frame; the regions of a frame are merged already."""
+    """Boxes (D) of a batch, ordered by frame. Duplicates from overlapping regions are already removed."""
 
     frames: Frames
-    """Every frame that was looked at, those without a box too."""
+    """All frames that the detector received, including frames without a box."""
     frame: Ints32
     """(D,) i4: row of `frames`, ascending."""
     xyxy_px: Floats32
@@ -53,15 +54,16 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Persons:
-    """Anonymous boxes of people: where somebody is in one frame, and nothing that ties two frames together.
+    """Anonymous boxes (P) of persons in single frames.
 
-    They have no identity and no way to get one: rules may ask whether a vehicle gave way, no case is about them.
+    They have no identity, so nothing links a person from frame to frame. Rules use them to check whether a vehicle gave
+    way. No case is about a person.
     """
 
     frame: Ints32
     """(P,) i4: row of `frames`, ascending."""
     xyxy_px: Floats32
-    """(P, 4) f4: the box, image pixels."""
+    """(P, 4) f4: left, top, right, bottom in image pixels."""
 
     def __post_init__(self) -> None:
         require_rows("Persons", len(self.frame), xyxy_px=self.xyxy_px)
@@ -75,28 +77,28 @@ class Persons:
         return foot_px(self.xyxy_px)
 
 
-NOBODY = Persons(np.empty(0, np.int32), np.empty((0, 4), np.float32))
+NO_PERSONS = Persons(np.empty(0, np.int32), np.empty((0, 4), np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """Sightings of vehicles with identity, ordered by frame: only boxes that a detection supports, none invented."""
+    """Sightings (T) of vehicles with an identity, ordered by frame. Each box is a detection, never a prediction."""
 
     frames: Frames
     frame: Ints32
     """(T,) i4: row of `frames`, ascending."""
     track: Ints
-    """(T,) i8: identity (`TRACK_BITS`), never used twice in a process, by no other camera either."""
+    """(T,) i8: identity (`TRACK_BITS`), unique in the process over all cameras."""
     xyxy_px: Floats32
-    """(T, 4) f4: the box, image pixels."""
+    """(T, 4) f4: left, top, right, bottom in image pixels."""
     score: Floats32
     """(T,) f4: confidence of the detection."""
     class_id: Ints32
     """(T,) i4: `VehicleClass` by the vote of all sightings so far."""
     ended: Ints
-    """(E,) i8: identities that ended with this batch, ascending: nothing more will be said of them."""
-    persons: Persons = NOBODY
-    """Whom the detector saw in the frames; never tracked."""
+    """(E,) i8: identities that ended with this batch, ascending. No later batch contains them."""
+    persons: Persons = NO_PERSONS
+    """The persons in the frames; never tracked."""
 
     def __post_init__(self) -> None:
         require_rows(
@@ -108,15 +110,15 @@ class Tracks:
 
     @property
     def camera(self) -> Ints32:
-        """(T,) i4: the camera of every sighting."""
+        """(T,) i4: camera of each sighting."""
         return self.frames.camera[self.frame]
 
     @property
     def captured_s(self) -> Floats:
-        """(T,) f8: the capture time of every sighting."""
+        """(T,) f8: capture time of each sighting, Unix seconds UTC."""
         return self.frames.captured_s[self.frame]
 
     @property
     def foot_px(self) -> Floats32:
-        """(T, 2) f4: middle of the lower edge of the box, taken as the point where the vehicle meets the road."""
+        """(T, 2) f4: middle of the lower edge of the box, image pixels; stands for the vehicle's point on the road."""
         return foot_px(self.xyxy_px)

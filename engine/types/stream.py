@@ -1,4 +1,4 @@
-"""From a camera: compressed segments, then frames, with the looks of the signal lamps in them."""
+"""Data from a camera: compressed segments, then decoded frames with the appearance of the signal lamps in them."""
 
 from __future__ import annotations
 
@@ -13,76 +13,76 @@ from engine.types.arrays import Bytes8, Flags, Floats, Floats32, Ints, Ints32, r
 
 
 class Clock(enum.IntEnum):
-    """How the capture times of a segment were obtained, and so how far they can be trusted."""
+    """Source of the capture times of a segment. It decides how far they are trusted."""
 
     SYNCHRONISED = 1
-    """From the camera's RTCP sender reports (RFC 3550, 6.4.1): the camera's own UTC clock."""
+    """The camera's UTC clock, from its RTCP sender reports (RFC 3550, 6.4.1)."""
     ARRIVAL = 2
-    """From the time of arrival at this host with the network's jitter taken out; late by the camera's delay."""
+    """The time of arrival at this host, without network jitter. It is late by the camera's own delay."""
     DECLARED = 3
-    """A file: the start was declared by whoever plays it."""
+    """A file. The caller declares the capture time of its first frame."""
     UNSTABLE = 4
-    """The clock has jumped within the last seconds: nothing that needs time may be measured."""
+    """The clock jumped within the last seconds. Nothing that needs time may be measured."""
 
 
 class Phase(enum.IntEnum):
-    """What a signal shows to the traffic that it is for."""
+    """What a traffic signal shows."""
 
     UNKNOWN = 0
-    """Nobody can tell. It never convicts."""
+    """The phase is not known. No violation rests on it."""
     DARK = 1
-    """No lamp is lit, or none of them can be seen."""
+    """No lamp is lit, or no lamp is visible."""
     RED = 2
     RED_AMBER = 3
-    """Red and amber together: still prohibits, green is about to come."""
+    """Red and amber together. It still prohibits; green follows."""
     GREEN = 4
     GREEN_FLASHING = 5
-    """Permits, and is about to end."""
+    """It permits; amber follows."""
     AMBER = 6
     AMBER_FLASHING = 7
-    """The signal regulates nothing."""
+    """The signal does not regulate traffic."""
     RED_FLASHING = 8
-    """Prohibits, as at a level crossing."""
+    """It prohibits, as at a level crossing."""
     BARRIER_CLOSED = 9
-    """A barrier is down or going down; only a controller says so."""
+    """A barrier is down or on its way down. Only a controller reports it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """A run of one camera's compressed packets that begins at a key frame and decodes by itself.
+    """Consecutive compressed packets (P) of one camera. A segment begins at a key frame and decodes by itself.
 
-    The packets lie end to end in `payload`, in decoding order, untouched since the camera sent them: a decoder is fed
-    slices of it, and evidence is a remux of it (`engine.ingest.remux`), never a re-encoding.
+    `payload` holds the packets in decoding order, byte for byte as the camera sent them. Decoders read slices of it.
+    Evidence is a remux of it (`engine.ingest.remux`), never a new encoding.
     """
 
     camera: int
     """Index of the camera in the running configuration."""
     sequence: int
-    """Counts the camera's segments from 0 in this process, the dropped ones too."""
+    """Number of the segment in this process, from 0 for each camera. Dropped segments count too."""
     codec: str
     """libavcodec's name of the codec: h264, hevc, mjpeg, vp8, vp9, av1."""
     extradata: bytes
-    """The codec's out-of-band configuration (parameter sets); may be empty."""
+    """Out-of-band configuration of the codec (parameter sets). May be empty."""
     width_px: int
     height_px: int
     time_base: Fraction
     """Seconds per tick of `pts` and `dts`."""
     payload: bytes
-    """The packets of the segment, end to end."""
+    """The packets, end to end."""
     size_bytes: Ints
-    """(P,) i8: length of every packet."""
+    """(P,) i8: length of each packet."""
     pts: Ints
-    """(P,) i8: presentation time of every packet, in ticks."""
+    """(P,) i8: presentation time of each packet, in ticks."""
     dts: Ints
-    """(P,) i8: decoding time of every packet, in ticks; strictly increasing."""
+    """(P,) i8: decoding time of each packet, in ticks; strictly increasing."""
     key: Flags
-    """(P,) bool: is it a key frame? The first one always is."""
+    """(P,) bool: True for key frames. The first packet always is one."""
     captured_s: Floats
-    """(P,) f8: capture time of the frame that the packet holds, Unix seconds UTC. With B-frames not ascending."""
+    """(P,) f8: capture time of each packet's frame, Unix seconds UTC. B-frames make it not ascending."""
     clock: Clock
-    """How `captured_s` was obtained."""
+    """Source of `captured_s`."""
     continues: bool
-    """Follows the camera's segment `sequence - 1` without a gap."""
+    """True if the segment follows the camera's segment `sequence - 1` without a gap."""
 
     def __post_init__(self) -> None:
         rows = len(self.size_bytes)
@@ -104,7 +104,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """The decoded frames of a batch, without their pixels. Rows of one camera ascend in capture time."""
+    """The decoded frames (F) of a batch, without pixels. Rows of one camera ascend in capture time."""
 
     camera: Ints32
     """(F,) i4: index of the camera."""
@@ -113,7 +113,7 @@ class Frames:
     size_px: Ints32
     """(F, 2) i4: width and height of the picture."""
     clock: Bytes8
-    """(F,) u1: `Clock` of the segment it came from."""
+    """(F,) u1: `Clock` of the frame's segment."""
 
     def __post_init__(self) -> None:
         require_rows("Frames", len(self.camera), captured_s=self.captured_s, size_px=self.size_px, clock=self.clock)
@@ -124,46 +124,46 @@ class Frames:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lamps:
-    """What the signal lamps looked like in the frames of a batch: one row a lamp and frame, ordered by frame."""
+    """Appearance of the signal lamps in the frames of a batch: one row (L) per frame and lamp, ordered by frame."""
 
     frame: Ints32
     """(L,) i4: row of the batch's `frames`."""
     lamp: Ints32
-    """(L,) i4: which lamp, counted through the signals of the camera's site in the order of the file."""
-    look: Floats32
-    """(L, 7) f4, a row a lamp: the columns are named below; nan where nobody could look."""
+    """(L,) i4: number of the lamp, counted over all signals of the camera's site in the order of the site file."""
+    appearance: Floats32
+    """(L, 7) f4: the columns are the properties below; nan if the lamp could not be read."""
 
     def __post_init__(self) -> None:
-        require_rows("Lamps", len(self.frame), lamp=self.lamp, look=self.look)
-        require(self.look.shape[1] == 7, "Lamps.look has seven columns")
+        require_rows("Lamps", len(self.frame), lamp=self.lamp, appearance=self.appearance)
+        require(self.appearance.shape[1] == 7, "Lamps.appearance has seven columns")
 
     def __len__(self) -> int:
         return len(self.frame)
 
     @property
     def rgb(self) -> Floats32:
-        """(L, 3) f4: mean colour of the lens, 0 to 255, without its burnt pixels; nan where all of them are."""
-        return self.look[:, :3]
+        """(L, 3) f4: mean colour of the lens without its saturated pixels, 0 to 255; nan if all are."""
+        return self.appearance[:, :3]
 
     @property
     def value(self) -> Floats32:
-        """(L,) f4: mean brightness of the lens, that of a pixel being the largest of red, green and blue."""
-        return self.look[:, 3]
+        """(L,) f4: mean brightness of the lens; the brightness of a pixel is the largest of red, green and blue."""
+        return self.appearance[:, 3]
 
     @property
     def housing(self) -> Floats32:
-        """(L,) f4: the same of the ring around the lens."""
-        return self.look[:, 4]
+        """(L,) f4: mean brightness of the ring around the lens."""
+        return self.appearance[:, 4]
 
     @property
     def cover(self) -> Floats32:
         """(L,) f4: share of the lens that is clearly brighter than the ring."""
-        return self.look[:, 5]
+        return self.appearance[:, 5]
 
     @property
     def burnt(self) -> Floats32:
-        """(L,) f4: share of the lens that is white at the sensor's end, so that its colour is lost."""
-        return self.look[:, 6]
+        """(L,) f4: share of the lens that saturates the sensor; its colour is lost."""
+        return self.appearance[:, 6]
 
 
 NO_LAMPS = Lamps(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 7), np.float32))
@@ -171,20 +171,20 @@ NO_LAMPS = Lamps(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 7), 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Pictures ready for the detector: one row a region of interest of a frame."""
+    """Input of the detector: one row (N) per region of interest of a frame."""
 
     frames: Frames
     pixels: Any
-    """(N, 3, H, W) on the decoder's device; dtype, colour order and scaling as the model card asks. A NumPy array on
-    the CPU, anything that speaks DLPack elsewhere."""
+    """(N, 3, H, W) on the decoder's device: a NumPy array on the CPU, any object with DLPack elsewhere. The
+    model card sets dtype, colour order and scaling."""
     frame: Ints32
-    """(N,) i4: row of `frames` that the region was cut from."""
+    """(N,) i4: row of `frames` that contains the region."""
     model_to_image: Floats32
     """(N, 4) f4: scale_x, scale_y, offset_x, offset_y; image = model * scale + offset."""
     region_xyxy_px: Floats32
     """(N, 4) f4: the region in image pixels, clipped to the picture."""
     lamps: Lamps = NO_LAMPS
-    """The signal lamps of the cameras that have any."""
+    """The signal lamps, of the cameras that have lamps."""
 
     def __post_init__(self) -> None:
         require_rows(

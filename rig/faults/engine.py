@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.app import logs
 from engine.app.housekeeping import open_housekeeper
 from engine.config import CameraConfig, EngineConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools, load_signing_key, new_key
 from engine.types import Violation
 from rig.evidence_bench import Bench, find_nothing
@@ -43,7 +43,7 @@ def main(folder: Path, port: int, until: int) -> None:
     key = folder / "key.pem"
     if not key.exists():
         new_key(key)
-    bench = Bench(folder / "evidence", EvidenceTools(look, find_nothing), key=load_signing_key(key))
+    bench = Bench(folder / "evidence", EvidenceTools(fetch_frames, find_nothing), key=load_signing_key(key))
     bench.keep(make_footage(12))
     world = World(folder, listen=f"127.0.0.1:{port}")
     camera = CameraConfig(name="gate", url="gate.mp4", site=Path("gate.toml"))

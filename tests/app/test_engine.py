@@ -11,7 +11,7 @@ import pytest
 from engine.app.engine import build
 from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, RecipientConfig, ServiceConfig
-from engine.decode.camera import view_of
+from engine.decode.settings import settings_of
 from engine.errors import ConfigError
 from engine.ingest import FileSource
 from engine.ledger import Outbox, SqlLedger
@@ -86,7 +86,7 @@ def test_a_camera_over_udp_is_marked_as_lossy(tmp_path: Path) -> None:
         for transport in ("udp", "tcp")
     }
     played = msgspec.structs.replace(over["udp"], url="clip.mp4")
-    lossy = [view_of(WatchedCamera(camera, site)).lossy for camera in (over["udp"], over["tcp"], played)]
+    lossy = [settings_of(WatchedCamera(camera, site)).lossy for camera in (over["udp"], over["tcp"], played)]
     assert lossy == [True, False, False]
 
 

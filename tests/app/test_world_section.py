@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import EvidenceConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, crossing_stills, verify_case
 from engine.identify import Identification, Looks, VehicleIdentifier
 from engine.ingest import Recordings
@@ -85,7 +85,7 @@ def cases(
         camera_sites = {index: CameraSite(name, WHERE) for index, name in NAMES.items()}
         for index in NAMES:
             recordings.add_camera(index)
-        tools = EvidenceTools(look, find_nothing)
+        tools = EvidenceTools(fetch_frames, find_nothing)
         origin = Origin("QY-0001", detector.model)
         evidence_builder = FileEvidenceBuilder(
             EvidenceConfig(), root / "evidence", camera_sites, origin, tools, recordings, metrics
@@ -112,7 +112,7 @@ def cases(
             identifier=VehicleIdentifier(
                 sites.__getitem__,
                 NAMES,
-                Looks(recordings, look, ScriptedPlates(plate)),
+                Looks(recordings, fetch_frames, ScriptedPlates(plate)),
                 Identification("KZ", 0.9),
                 metrics,
                 sections=control,

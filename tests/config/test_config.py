@@ -28,7 +28,7 @@ def test_paths_are_relative_to_the_file_and_secrets_come_from_the_environment(
     assert config.cameras[0].site == tmp_path / "a.toml"
 
 
-def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_names_a_variable_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WHO", raising=False)
     with pytest.raises(ConfigError, match=r"engine\.toml: camera a: environment variable WHO is not set"):
         load_config(write(tmp_path, CAMERA))
@@ -46,12 +46,12 @@ def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest
         ("[[cameras]\n", r"engine\.toml:"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+def test_error_names_the_place_of_a_wrong_value(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         load_config(write(tmp_path, text))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml")
 
@@ -65,24 +65,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("/videos/a.mp4", "/videos/a.mp4"),
     ],
 )
-def test_credentials_never_show(url: str, shown: str) -> None:
+def test_redact_removes_credentials(url: str, shown: str) -> None:
     assert redact(url) == shown
 
 
-def test_an_address_without_a_port_is_refused() -> None:
+def test_split_address_refuses_an_address_without_a_port() -> None:
     assert split_address("127.0.0.1:0", source="service.listen") == ("127.0.0.1", 0)
     with pytest.raises(ConfigError, match=r"service\.listen: 'localhost' is not host:port"):
         split_address("localhost", source="service.listen")
 
 
-def test_the_defaults_are_usable() -> None:
+def test_defaults_are_usable() -> None:
     config = tomlfile.parse(CAMERA, EngineConfig, source="text")
     assert config.pipeline.batch_segments >= 1
     assert "10.0.0.1" in repr(config)
     assert "WORD" not in repr(config)
 
 
-def test_the_ledgers_password_comes_from_a_file_or_the_environment_and_never_shows(tmp_path: Path) -> None:
+def test_ledger_password_comes_from_a_file_and_never_shows(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3/cr:et\n")
     ledger = '[ledger]\nurl = "postgresql://${DB_USER}@db:5432/qyran"\npassword_file = "password"\n'
     text = 'device_serial = "QY-1"\n' + ledger + CAMERA
@@ -91,22 +91,22 @@ def test_the_ledgers_password_comes_from_a_file_or_the_environment_and_never_sho
     assert config.ledger_at == "postgresql://qyran:s3%2Fcr%3Aet@db:5432/qyran"
     assert "s3" not in repr(config)
     (tmp_path / "password").write_text("\n")
-    with pytest.raises(ConfigError, match="password: is empty"):
+    with pytest.raises(ConfigError, match="password: the first line is empty"):
         load_config(write(tmp_path, text), variables)
 
 
-def test_without_a_url_the_ledger_is_a_file_of_the_state_folder() -> None:
+def test_ledger_is_a_file_in_the_state_folder_without_a_url() -> None:
     config = tomlfile.parse(CAMERA, EngineConfig, source="text")
     assert config.ledger_at == Path("var/ledger.db")
 
 
-def test_systems_that_share_a_ledger_have_serial_numbers(tmp_path: Path) -> None:
+def test_shared_ledger_requires_a_serial_number(tmp_path: Path) -> None:
     shared = '[ledger]\nurl = "postgresql://db/qyran"\n' + CAMERA
-    with pytest.raises(ConfigError, match="device_serial: a register on a server is shared"):
+    with pytest.raises(ConfigError, match="device_serial: a ledger on a server is shared"):
         load_config(write(tmp_path, shared), {"WHO": "", "WORD": ""})
 
 
-def test_who_opens_no_camera_needs_no_secret_of_one_but_those_of_the_ledger(tmp_path: Path):
+def test_camera_secrets_are_not_required_if_no_camera_is_opened(tmp_path: Path):
     path = tmp_path / "engine.toml"
     camera = '[[cameras]]\nname = "gate"\nurl = "rtsp://${USER_OF_GATE}@10.0.0.1/"\nsite = "gate.toml"\n'
     path.write_text(camera)

@@ -1,4 +1,4 @@
-"""The CPU decoder on real streams of every codec, sound and broken."""
+"""The CPU decoder on real streams of all codecs, intact and damaged."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from engine.decode.camera import CameraView
-from engine.decode.codec import decoded
+from engine.decode.codec import decode_frames
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
-from engine.decode.picture import picture as planes_of
-from engine.decode.regions import fit, pixels
-from engine.decode.second_look import rgb
+from engine.decode.frame_fetcher import to_rgb
+from engine.decode.picture import picture_planes as planes_of
+from engine.decode.regions import fit_region, region_px
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.errors import DecodeError
 from engine.metrics import Metrics
 from engine.site.signals import Lamp
@@ -40,9 +39,9 @@ STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8"}),
 }
 CAMERAS = {
-    0: CameraView("north", 8.0),
-    1: CameraView("south", 100.0),
-    2: CameraView("east", 5.0, ((0.0, 0.0, 1.0, 1.0), (0.5, 0.0, 1.0, 0.5))),
+    0: DecodeSettings("north", 8.0),
+    1: DecodeSettings("south", 100.0),
+    2: DecodeSettings("east", 5.0, ((0.0, 0.0, 1.0, 1.0), (0.5, 0.0, 1.0, 0.5))),
 }
 
 
@@ -81,9 +80,7 @@ def corrupt_count(metrics: Metrics, camera: str) -> float:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_every_frame_comes_out_with_its_own_capture_time(
-    name: str, streams: dict[str, Segment], decoder: CpuDecoder
-) -> None:
+def test_each_frame_has_its_own_capture_time(name: str, streams: dict[str, Segment], decoder: CpuDecoder) -> None:
     batch = decoder.decode([of(streams[name], 1)])
     assert numbers(batch) == list(range(FPS))
     np.testing.assert_allclose(batch.frames.captured_s, BEGAN_S + np.arange(FPS) / FPS)
@@ -91,7 +88,7 @@ def test_every_frame_comes_out_with_its_own_capture_time(
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_skipping_what_is_not_sampled_leaves_the_sampled_frames_as_they_are(
+def test_skipped_frames_do_not_change_the_sampled_frames(
     name: str, streams: dict[str, Segment], decoder: CpuDecoder
 ) -> None:
     every = decoder.decode([of(streams[name], 1)])
@@ -100,12 +97,12 @@ def test_skipping_what_is_not_sampled_leaves_the_sampled_frames_as_they_are(
     np.testing.assert_array_equal(some.pixels, every.pixels[numbers(some)])
 
 
-def test_of_an_intra_only_codec_only_the_sampled_packets_are_touched(streams: dict[str, Segment]) -> None:
+def test_an_intra_only_codec_decodes_only_the_sampled_packets(streams: dict[str, Segment]) -> None:
     segment = streams["mjpeg"]
     payload = bytearray(len(segment.payload))
     ends = np.cumsum(segment.size_bytes)
     payload[ends[3] : ends[4]] = segment.payload[ends[3] : ends[4]]
-    rows = [row for row, _ in decoded(dataclasses.replace(segment, payload=bytes(payload)), np.array([4]))]
+    rows = [row for row, _ in decode_frames(dataclasses.replace(segment, payload=bytes(payload)), np.array([4]))]
     assert rows == [4]
 
 
@@ -119,23 +116,23 @@ def test_cameras_codecs_and_sizes_mix_in_a_batch(streams: dict[str, Segment], de
     np.testing.assert_array_equal(batch.pixels[8:33], alone.pixels)
 
 
-def test_regions_get_rows_of_their_own_that_map_back_to_the_picture(
+def test_each_region_has_its_own_row_that_maps_back_to_the_picture(
     streams: dict[str, Segment], decoder: CpuDecoder
 ) -> None:
     batch = decoder.decode([of(streams["h264"], 2)])
     assert batch.region_xyxy_px[:2].tolist() == [[0, 0, 192, 128], [96, 0, 192, 64]]
     assert batch.model_to_image[:2].tolist() == [[2, 2, 0, 0], [1, 1, 96, 0]]
-    frame = next(f for row, f in decoded(streams["h264"], np.array([0])))
-    full = rgb(frame).astype(float)
+    frame = next(f for row, f in decode_frames(streams["h264"], np.array([0])))
+    full = to_rgb(frame).astype(float)
     np.testing.assert_allclose(batch.pixels[1][:, :64, :96], full[:64, 96:].transpose(2, 0, 1), atol=1)
 
 
-def test_padding_is_the_cards_grey(streams: dict[str, Segment], decoder: CpuDecoder) -> None:
+def test_padding_has_the_grey_level_of_the_card(streams: dict[str, Segment], decoder: CpuDecoder) -> None:
     batch = decoder.decode([of(streams["h264"], 0)])
     assert (batch.pixels[:, :, 64:] == 114).all()
 
 
-def test_size_layout_and_colours_are_the_cards(streams: dict[str, Segment], metrics: Metrics) -> None:
+def test_size_layout_and_colours_are_those_of_the_card(streams: dict[str, Segment], metrics: Metrics) -> None:
     rgb_nchw = ModelInput(name="x", width_px=96, height_px=64, resize="stretch")
     bgr_nhwc = ModelInput(
         name="x", width_px=96, height_px=64, resize="stretch", layout="nhwc", colour="bgr",
@@ -156,15 +153,15 @@ def test_no_segments_make_an_empty_batch(decoder: CpuDecoder) -> None:
     assert len(batch.frames) == len(batch.frame) == 0
 
 
-def test_a_segment_without_a_frame_that_is_due_is_no_error(metrics: Metrics) -> None:
-    decoder = CpuDecoder({0: CameraView("slow", 0.1)}, MODEL, metrics, 1)
+def test_a_segment_without_a_sampled_frame_is_not_an_error(metrics: Metrics) -> None:
+    decoder = CpuDecoder({0: DecodeSettings("slow", 0.1)}, MODEL, metrics, 1)
     first, second = make_segment(), make_segment(numbers=range(FPS, 2 * FPS))
     assert len(decoder.decode([first]).frames) == 1
     assert len(decoder.decode([second]).frames) == 0
     assert corrupt_count(metrics, "slow") == 0
 
 
-def test_a_size_change_in_mid_segment_is_followed(decoder: CpuDecoder) -> None:
+def test_a_size_change_inside_a_segment_is_supported(decoder: CpuDecoder) -> None:
     big, small = make_segment(options={"tune": "zerolatency"}), make_segment(
         numbers=range(FPS, 2 * FPS), size_px=(96, 64), options={"tune": "zerolatency"}
     )  # fmt: skip
@@ -184,7 +181,7 @@ def test_a_size_change_in_mid_segment_is_followed(decoder: CpuDecoder) -> None:
 
 
 def truncated(segment: Segment) -> Segment:
-    """The second half of packet 5 never arrived."""
+    """The second half of packet 5 is missing."""
     begin, end = (int(np.cumsum(segment.size_bytes)[row]) for row in (4, 5))
     middle = (begin + end) // 2
     sizes = segment.size_bytes.copy()
@@ -219,7 +216,7 @@ BROKEN = {
 
 
 def cut_first(segment: Segment) -> Segment:
-    """Begins with a frame that says it is a key frame and is none."""
+    """Begins with a frame that is marked as a key frame but is not one."""
     first = int(segment.size_bytes[0])
     columns = {n: getattr(segment, n)[1:] for n in ("size_bytes", "pts", "dts", "captured_s")}
     key = segment.key[1:].copy()
@@ -227,11 +224,11 @@ def cut_first(segment: Segment) -> Segment:
     return dataclasses.replace(segment, payload=segment.payload[first:], key=key, **columns)
 
 
-def test_lamps_stay_with_their_frames_when_a_segment_is_left_out(streams: dict[str, Segment], metrics: Metrics) -> None:
+def test_lamps_stay_with_their_frames_when_a_segment_is_omitted(streams: dict[str, Segment], metrics: Metrics) -> None:
     lamps = tuple(
         Lamp(colour=colour, centre_px=(x, 11.0), radius_px=4.0) for colour, x in (("red", 40.0), ("green", 60.0))
     )
-    views = {0: CameraView("lit", 8.0, lamps=lamps, lamps_size_px=SIZE_PX), 1: CameraView("plain", 8.0)}
+    views = {0: DecodeSettings("lit", 8.0, lamps=lamps, lamps_size_px=SIZE_PX), 1: DecodeSettings("plain", 8.0)}
     with closing(CpuDecoder(views, MODEL, metrics, 2)) as decoder:
         alone = decoder.decode([of(streams["h264"], 0)])
         batch = decoder.decode([of(truncated(streams["h264"]), 0), of(streams["vp9"], 1), of(streams["h264"], 0)])
@@ -239,14 +236,14 @@ def test_lamps_stay_with_their_frames_when_a_segment_is_left_out(streams: dict[s
     assert np.ptp(alone.lamps.value) > 50, "the picture's number changes there"
     assert (batch.frames.camera[batch.lamps.frame] == 0).all()
     np.testing.assert_array_equal(batch.lamps.lamp, alone.lamps.lamp)
-    np.testing.assert_array_equal(batch.lamps.look, alone.lamps.look)
+    np.testing.assert_array_equal(batch.lamps.appearance, alone.lamps.appearance)
     np.testing.assert_array_equal(
         batch.frames.captured_s[batch.lamps.frame], alone.frames.captured_s[alone.lamps.frame]
     )
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_corrupt_segment_costs_that_segment_a_count_and_a_line_with_the_cameras_name(
+def test_a_corrupt_segment_is_omitted_counted_and_logged(
     how: str, streams: dict[str, Segment], decoder: CpuDecoder, metrics: Metrics
 ) -> None:
     sound = [of(streams["h264"], 0), of(streams["mjpeg"], 2)]
@@ -270,7 +267,7 @@ def test_a_corrupt_segment_costs_that_segment_a_count_and_a_line_with_the_camera
     keep=st.floats(0.2, 1),
 )
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_damage_reaches_the_neighbours(
+def test_damage_does_not_reach_other_segments(
     name: str, streams: dict[str, Segment], flips: list[tuple[float, int]], keep: float
 ) -> None:
     segment = of(streams[name], 1)
@@ -287,10 +284,10 @@ def test_no_damage_reaches_the_neighbours(
     np.testing.assert_array_equal(batch.pixels[: len(first.frame)], first.pixels)
 
 
-def test_a_pixel_format_that_no_kernel_reads_is_converted_and_said_once(streams: dict[str, Segment]) -> None:
+def test_an_unsupported_pixel_format_is_converted_and_logged_once(streams: dict[str, Segment]) -> None:
     from engine.decode import picture
 
-    picture._tell_once.cache_clear()
+    picture._warn_once.cache_clear()
     decoder = CpuDecoder(CAMERAS, MODEL, Metrics(), 2)
     with capture_logs() as lines:
         decoder.decode([of(streams["h264 10 bit"], 0), of(streams["h264 10 bit"], 0)])
@@ -307,7 +304,7 @@ COLOURS = {
 
 @pytest.mark.parametrize("code", COLOURS, ids=lambda code: code[0])
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "nv12"])
-def test_colours_come_out_as_the_stream_says_they_are_meant(code: tuple[str, int, int], pix_fmt: str) -> None:
+def test_colours_follow_the_encoding_of_the_stream(code: tuple[str, int, int], pix_fmt: str) -> None:
     for channel, samples in enumerate(COLOURS[code]):
         frame = av.VideoFrame(32, 16, pix_fmt)
         frame.colorspace, frame.color_range = code[1], code[2]
@@ -316,39 +313,39 @@ def test_colours_come_out_as_the_stream_says_they_are_meant(code: tuple[str, int
             plane.samples[:, plane.offset :: plane.step] = sample
         want = np.zeros(3)
         want[channel] = 255
-        assert np.abs(rgb(frame).astype(float) - want).max() <= 4
+        assert np.abs(to_rgb(frame).astype(float) - want).max() <= 4
 
 
-def test_colours_that_the_stream_does_not_tell_follow_the_size() -> None:
+def test_the_default_colour_encoding_depends_on_the_size() -> None:
     for height, samples in ((480, COLOURS["BT.601", 5, 1][0]), (720, COLOURS["BT.709", 1, 1][0])):
         frame = av.VideoFrame(64, height, "yuv420p")
         for plane, sample in zip(planes_of(frame)[0], samples, strict=True):
             plane.samples[:] = sample
-        assert np.abs(rgb(frame).astype(float) - [255, 0, 0]).max() <= 4
+        assert np.abs(to_rgb(frame).astype(float) - [255, 0, 0]).max() <= 4
 
 
 @pytest.mark.parametrize("size_px", [(640, 353), (1919, 1079), (33, 17), (2, 2), (1, 1)])
-def test_odd_sizes_are_no_exception(size_px: tuple[int, int], metrics: Metrics) -> None:
+def test_odd_sizes_are_supported(size_px: tuple[int, int], metrics: Metrics) -> None:
     frame = av.VideoFrame(*size_px, "yuv420p")
     for plane, sample in zip(planes_of(frame)[0], (126, 128, 128), strict=True):
         plane.samples[:] = sample
-    assert rgb(frame).shape == (size_px[1], size_px[0], 3)
-    assert np.abs(rgb(frame).astype(int) - 128).max() <= 1
+    assert to_rgb(frame).shape == (size_px[1], size_px[0], 3)
+    assert np.abs(to_rgb(frame).astype(int) - 128).max() <= 1
 
 
 def test_a_region_is_never_empty_and_never_leaves_the_picture() -> None:
-    assert pixels((0.999, 0.999, 1.0, 1.0), (10, 10)) == (9, 9, 10, 10)
-    assert pixels((0.0, 0.0, 1.0, 1.0), (641, 353)) == (0, 0, 641, 353)
+    assert region_px((0.999, 0.999, 1.0, 1.0), (10, 10)) == (9, 9, 10, 10)
+    assert region_px((0.0, 0.0, 1.0, 1.0), (641, 353)) == (0, 0, 641, 353)
 
 
 def test_a_letterbox_keeps_the_shape_and_can_be_centred() -> None:
     centred = ModelInput(name="x", width_px=320, height_px=320, align="centre")
-    assert fit((1920, 1080), centred) == ((320, 180), (0, 70))
-    assert fit((1080, 1920), centred) == ((180, 320), (70, 0))
+    assert fit_region((1920, 1080), centred) == ((320, 180), (0, 70))
+    assert fit_region((1080, 1920), centred) == ((180, 320), (70, 0))
 
 
 def with_message(segment: Segment, message: bytes) -> Segment:
-    """The message before every packet."""
+    """The segment with this message before each packet."""
     ends = [0, *np.cumsum(segment.size_bytes).tolist()]
     parts = [message + segment.payload[begin:end] for begin, end in itertools.pairwise(ends)]
     return dataclasses.replace(segment, payload=b"".join(parts), size_bytes=segment.size_bytes + len(message))
@@ -363,7 +360,7 @@ def with_message(segment: Segment, message: bytes) -> Segment:
         ("hevc", b"\0\0\1\x50\1\x05\x40abc\x80"),
     ],
 )
-def test_messages_that_a_camera_has_garbled_cost_nothing(
+def test_garbled_sei_messages_do_no_harm(
     name: str, message: bytes, streams: dict[str, Segment], decoder: CpuDecoder
 ) -> None:
     plain, garbled = (decoder.decode([of(s, 1)]) for s in (streams[name], with_message(streams[name], message)))
@@ -371,16 +368,16 @@ def test_messages_that_a_camera_has_garbled_cost_nothing(
     assert len(garbled.pixels) == FPS
 
 
-def test_damage_to_a_frame_that_is_not_sampled_counts_too(streams: dict[str, Segment]) -> None:
+def test_damage_to_a_frame_that_is_not_sampled_is_detected(streams: dict[str, Segment]) -> None:
     with pytest.raises(DecodeError):
-        list(decoded(truncated(streams["h264"]), np.array([0, 12])))
+        list(decode_frames(truncated(streams["h264"]), np.array([0, 12])))
 
 
-def test_damage_after_the_last_sampled_frame_costs_nothing(streams: dict[str, Segment]) -> None:
-    assert len(list(decoded(truncated(streams["h264"]), np.array([0, 4])))) == 2
+def test_damage_after_the_last_sampled_frame_is_ignored(streams: dict[str, Segment]) -> None:
+    assert len(list(decode_frames(truncated(streams["h264"]), np.array([0, 4])))) == 2
 
 
-def test_packets_that_cannot_be_told_apart_are_an_error(streams: dict[str, Segment]) -> None:
+def test_packets_with_equal_pts_are_an_error(streams: dict[str, Segment]) -> None:
     segment = dataclasses.replace(streams["h264"], pts=streams["h264"].pts * 0)
     with pytest.raises(DecodeError, match="same pts"):
-        list(decoded(segment, np.array([0, 3])))
+        list(decode_frames(segment, np.array([0, 3])))

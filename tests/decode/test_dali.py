@@ -1,4 +1,4 @@
-"""The DALI decoder against the CPU's: on DALI's own CPU backend here, which has VP9 and MJPEG and no other codec."""
+"""Compares the DALI decoder with the CPU's, on DALI's CPU backend, which supports only VP9 and MJPEG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import ModelInput
 from engine.errors import OutOfDeviceMemory
 from engine.tools.demo.city import FOOTAGE
 from engine.types import Segment
@@ -41,8 +41,9 @@ def streams() -> Mapping[str, Segment]:
 
 @pytest.mark.parametrize("name", ["avenue-vp9.webm", "avenue-mjpeg.avi"])
 @pytest.mark.parametrize("resize", ["letterbox", "stretch"])
-def test_real_footage_comes_out_as_from_the_cpu_but_for_the_filter(name: str, resize: str) -> None:
-    """Grey levels of 255. DALI scales by a Gaussian where the kernel takes means, and rounds after its own colours."""
+def test_real_footage_differs_from_the_cpu_only_by_the_filter(name: str, resize: str) -> None:
+    """In grey levels of 255. DALI scales with a Gaussian, the kernel with means, and DALI rounds after its own
+    conversion."""
     model = ModelInput(name="x", width_px=320, height_px=320, resize=resize, align="centre")  # type: ignore[arg-type]
     segment = of(first_segment(CODECS / name), 2)
     with decoders(model) as (dali, cpu, metrics):
@@ -50,14 +51,14 @@ def test_real_footage_comes_out_as_from_the_cpu_but_for_the_filter(name: str, re
         assert fallbacks(metrics) == {}
 
 
-def test_what_nobody_scales_comes_out_the_same_to_a_grey_level_or_two(streams: Mapping[str, Segment]) -> None:
+def test_unscaled_pictures_differ_from_the_cpu_by_at_most_two_grey_levels(streams: Mapping[str, Segment]) -> None:
     model = ModelInput(name="x", width_px=192, height_px=128)
     batch = [of(streams["vp9"], 1), of(streams["mjpeg"], 0)]
     with decoders(model) as (dali, cpu, _):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.0, p99=4.0)
 
 
-def test_every_frame_comes_out_with_its_own_capture_time(streams: Mapping[str, Segment]) -> None:
+def test_each_frame_has_its_own_capture_time(streams: Mapping[str, Segment]) -> None:
     with decoders() as (dali, _, _):
         for name in ("vp9", "mjpeg"):
             batch = dali.decode([of(streams[name], 1)])
@@ -65,7 +66,7 @@ def test_every_frame_comes_out_with_its_own_capture_time(streams: Mapping[str, S
             assert numbers == list(range(FPS))
 
 
-def test_frames_are_chosen_by_capture_time_whatever_the_frame_rate(streams: Mapping[str, Segment]) -> None:
+def test_frames_are_sampled_by_capture_time_at_any_frame_rate(streams: Mapping[str, Segment]) -> None:
     gaps = np.cumsum(np.random.default_rng(1).uniform(0.01, 0.3, FPS))
     uneven = dataclasses.replace(of(streams["vp9"], 0), captured_s=1.78e9 + gaps)
     with decoders() as (dali, cpu, _):
@@ -80,7 +81,7 @@ def test_codecs_sizes_regions_and_frame_counts_mix_in_a_batch(streams: Mapping[s
         assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 + 1
 
 
-def test_layout_colours_and_values_are_the_cards(streams: Mapping[str, Segment]) -> None:
+def test_layout_colours_and_values_are_those_of_the_card(streams: Mapping[str, Segment]) -> None:
     card = {"name": "x", "width_px": 96, "height_px": 64, "colour": "bgr", "mean": (10.0, 20.0, 30.0)}
     for changes in (
         {"layout": "nhwc", "std": (2.0, 4.0, 5.0)},
@@ -95,7 +96,7 @@ def test_layout_colours_and_values_are_the_cards(streams: Mapping[str, Segment])
 
 
 def patches() -> Segment:
-    """Saturated colours in 720 rows, which are BT.709 where the stream does not say."""
+    """Saturated colours in 720 rows, which are BT.709 by default."""
     colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [200, 200, 40], [200, 40, 200], [40, 200, 200]])
     rgb = np.repeat(np.repeat(colours.reshape(2, 3, 3), 360, axis=0), 432, axis=1)[:, :1280].astype(np.uint8)
     context = av.CodecContext.create("libvpx-vp9", "w")
@@ -106,7 +107,7 @@ def patches() -> Segment:
     return cut([*context.encode(frame), *context.encode(None)], "vp9", (1280, 720))
 
 
-def test_colours_are_what_the_stream_says_though_dali_takes_all_for_bt601() -> None:
+def test_colours_follow_the_stream_although_dali_assumes_bt601() -> None:
     model = ModelInput(name="x", width_px=96, height_px=64, resize="stretch")
     with decoders(model) as (dali, cpu, _):
         found, wanted = (np.asarray(d.decode([patches()]).pixels).astype(float) for d in (dali, cpu))
@@ -115,8 +116,8 @@ def test_colours_are_what_the_stream_says_though_dali_takes_all_for_bt601() -> N
     assert np.abs(found - wanted)[middles].max() < 3
 
 
-def test_lamps_look_as_they_do_on_the_cpu(streams: Mapping[str, Segment]) -> None:
-    """A bar passes behind them; the CPU's decoder reads them out of the planes, without interpolating the colours."""
+def test_lamps_have_the_same_appearance_as_on_the_cpu(streams: Mapping[str, Segment]) -> None:
+    """A bar passes behind them. The CPU's decoder reads them from the planes, without interpolation of the colours."""
     batch = [of(streams["vp9"], 3), of(streams["h264"], 3), of(streams["mjpeg"], 4), of(streams["mjpeg"], 0)]
     with decoders() as (dali, cpu, _):
         found, wanted = dali.decode(batch).lamps, cpu.decode(batch).lamps
@@ -124,12 +125,12 @@ def test_lamps_look_as_they_do_on_the_cpu(streams: Mapping[str, Segment]) -> Non
     np.testing.assert_array_equal(found.lamp, wanted.lamp)
     np.testing.assert_array_equal(np.isnan(found.value), np.isnan(wanted.value))
     assert np.isnan(found.value).sum() == 8 * len(LAMPS)
-    np.testing.assert_allclose(found.look[:, :5], wanted.look[:, :5], atol=3)
-    np.testing.assert_allclose(found.look[:, 5:], wanted.look[:, 5:], atol=0.1)
+    np.testing.assert_allclose(found.appearance[:, :5], wanted.appearance[:, :5], atol=3)
+    np.testing.assert_allclose(found.appearance[:, 5:], wanted.appearance[:, 5:], atol=0.1)
     assert np.ptp(found.value[found.lamp == 1][:8]) > 50
 
 
-def test_what_the_device_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: Mapping[str, Segment]) -> None:
+def test_the_cpu_decodes_what_the_device_refuses_and_no_segment_is_lost(streams: Mapping[str, Segment]) -> None:
     batch = [of(streams["h264"], 0), of(streams["vp9"], 1), of(streams["mjpeg 4:2:2"], 2), of(streams["vp9"], 5)]
     with decoders() as (dali, cpu, metrics):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.2, p99=9.0)
@@ -138,9 +139,7 @@ def test_what_the_device_does_not_take_is_the_cpus_and_the_rest_is_not_lost(stre
         }  # fmt: skip
 
 
-def test_a_camera_whose_segments_take_turns_between_device_and_cpu_keeps_their_order(
-    streams: Mapping[str, Segment],
-) -> None:
+def test_a_camera_that_alternates_between_device_and_cpu_keeps_its_order(streams: Mapping[str, Segment]) -> None:
     later = dataclasses.replace(streams["vp9"], captured_s=streams["vp9"].captured_s + 1)
     batch = [of(streams["h264"], 1), of(later, 1)]
     with decoders() as (dali, _, _):
@@ -148,13 +147,13 @@ def test_a_camera_whose_segments_take_turns_between_device_and_cpu_keeps_their_o
 
 
 def spoilt(segment: Segment) -> Segment:
-    """Sound at its key frame, garbage after it."""
+    """The key frame is intact; the rest is garbage."""
     first = int(segment.size_bytes[0])
     noise = np.random.default_rng(0).bytes(len(segment.payload) - first)
     return dataclasses.replace(segment, payload=segment.payload[:first] + noise)
 
 
-def test_a_corrupt_segment_costs_that_segment_alone(streams: Mapping[str, Segment]) -> None:
+def test_only_a_corrupt_segment_itself_is_lost(streams: Mapping[str, Segment]) -> None:
     sound = [of(streams["vp9"], 0), of(streams["mjpeg"], 2)]
     batch = [sound[0], spoilt(of(streams["mjpeg"], 1)), sound[1], sound[1]]
     with decoders() as (dali, cpu, metrics):
@@ -163,14 +162,14 @@ def test_a_corrupt_segment_costs_that_segment_alone(streams: Mapping[str, Segmen
         assert metrics.registry.get_sample_value("qyran_segments_corrupt_total", {"camera": "south"}) == 1
 
 
-def test_packets_that_are_not_regular_never_reach_the_device(streams: Mapping[str, Segment]) -> None:
+def test_irregular_packets_never_reach_the_device(streams: Mapping[str, Segment]) -> None:
     twice = dataclasses.replace(of(streams["vp9"], 0), pts=np.zeros(FPS, np.int64))
     with decoders() as (dali, _, metrics):
         assert len(dali.decode([twice]).frames) == 0
         assert fallbacks(metrics) == {("north", "packets"): 1}
 
 
-def test_a_camera_that_the_device_refuses_again_and_again_is_left_to_the_cpu(streams: Mapping[str, Segment]) -> None:
+def test_a_camera_that_the_device_refuses_repeatedly_is_left_to_the_cpu(streams: Mapping[str, Segment]) -> None:
     tried: list[int] = []
 
     def counted(open_graph: Open) -> Open:
@@ -190,7 +189,7 @@ def test_a_camera_that_the_device_refuses_again_and_again_is_left_to_the_cpu(str
 
 
 class Cramped:
-    """The real graph on a device that holds so many samples at once."""
+    """The real graph on a device with memory for a limited number of samples."""
 
     def __init__(self, graph: DaliGraph, holds: int) -> None:
         self._graph, self._holds = graph, holds
@@ -221,7 +220,7 @@ def test_out_of_memory_halves_the_batch_instead_of_losing_it(
         assert sum(fallbacks(metrics).values()) == (0 if holds else len(batch))
 
 
-def test_the_budget_bounds_what_is_decoded_at_once(streams: Mapping[str, Segment]) -> None:
+def test_the_budget_limits_the_size_of_a_run(streams: Mapping[str, Segment]) -> None:
     batch = [of(streams["mjpeg"], 0)] * 5
     one = 3 * 192 * 128 * (8 + 20)
     with decoders(budget_bytes=2 * one) as (dali, _, metrics):
@@ -229,7 +228,7 @@ def test_the_budget_bounds_what_is_decoded_at_once(streams: Mapping[str, Segment
         assert metrics.registry.get_sample_value("qyran_decode_batch_segments_count") >= 2
 
 
-def test_no_segments_and_no_due_frames_make_an_empty_batch(streams: Mapping[str, Segment]) -> None:
+def test_no_segments_or_no_sampled_frames_make_an_empty_batch(streams: Mapping[str, Segment]) -> None:
     with decoders() as (dali, _, _):
         assert dali.decode([]).pixels.shape == (0, 3, 96, 96)
         dali.decode([of(streams["vp9"], 0)])

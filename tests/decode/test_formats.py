@@ -1,4 +1,4 @@
-"""What is learnt of a camera's pictures before a device is asked to decode them."""
+"""Detection of a camera's format before the device decodes its pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from engine.decode.formats import ON_GPU, PictureFormats, is_regular, shown
+from engine.decode.formats import GPU_CODECS, PictureFormats, is_regular, presentation_order
 from engine.errors import DecodeError
 from engine.ingest import remux
 from engine.types import Segment
@@ -34,25 +34,25 @@ def streams() -> Mapping[str, Segment]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_the_container_tells_every_frame_in_its_place(name: str, streams: Mapping[str, Segment]) -> None:
-    """DALI counts the frames of a container by their pts and leaves negative ones out."""
+def test_the_container_has_each_frame_in_its_place(name: str, streams: Mapping[str, Segment]) -> None:
+    """DALI counts the frames of a container by their pts and omits negative ones."""
     segment = streams[name]
     with av.open(io.BytesIO(remux.to_mp4([segment]))) as container:
         stream = container.streams.video[0]
         pts = np.array([packet.pts for packet in container.demux(stream) if packet.size])
         assert stream.frames == FPS
     assert pts.min() == 0
-    np.testing.assert_array_equal(np.argsort(np.argsort(pts)), shown(segment))
+    np.testing.assert_array_equal(np.argsort(np.argsort(pts)), presentation_order(segment))
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_what_an_encoder_makes_is_regular(name: str, streams: Mapping[str, Segment]) -> None:
+def test_segments_of_encoders_are_regular(name: str, streams: Mapping[str, Segment]) -> None:
     assert is_regular(streams[name])
 
 
 @pytest.mark.parametrize("name", ["h264", "hevc"])
-def test_a_packet_without_a_picture_is_not(name: str, streams: Mapping[str, Segment]) -> None:
-    """Its parameter sets alone, as some cameras send them in a packet of their own."""
+def test_a_packet_without_a_picture_is_not_regular(name: str, streams: Mapping[str, Segment]) -> None:
+    """Only parameter sets, which some cameras send in a separate packet."""
     segment = streams[name]
     alone = b"\0\0\1\x67\x42" if name == "h264" else b"\0\0\1\x42\1\1"
     first = int(segment.size_bytes[0])
@@ -62,7 +62,7 @@ def test_a_packet_without_a_picture_is_not(name: str, streams: Mapping[str, Segm
     assert not is_regular(dataclasses.replace(segment, payload=payload, size_bytes=sizes))
 
 
-def test_two_packets_of_one_time_or_an_empty_one_are_not(streams: Mapping[str, Segment]) -> None:
+def test_equal_pts_or_an_empty_packet_are_not_regular(streams: Mapping[str, Segment]) -> None:
     segment = streams["vp9"]
     pts = segment.pts.copy()
     pts[3] = pts[4]
@@ -72,27 +72,27 @@ def test_two_packets_of_one_time_or_an_empty_one_are_not(streams: Mapping[str, S
     assert not is_regular(dataclasses.replace(segment, size_bytes=sizes))
 
 
-def test_every_codec_of_the_gpu_is_asked_for_at_8_bits_and_420(streams: Mapping[str, Segment]) -> None:
-    assert {PictureFormats(ON_GPU).of(segment).refused for segment in streams.values()} == {""}
+def test_each_codec_of_the_gpu_is_supported_with_8_bits_and_420(streams: Mapping[str, Segment]) -> None:
+    assert {PictureFormats(GPU_CODECS).of(segment).refused for segment in streams.values()} == {""}
 
 
-def test_the_reason_why_a_device_is_not_asked(streams: Mapping[str, Segment]) -> None:
+def test_the_reason_states_why_the_device_does_not_decode(streams: Mapping[str, Segment]) -> None:
     wide = make_segment(pix_fmt="yuv422p")
     deep = make_segment(pix_fmt="yuv420p10le")
     told_wrong = dataclasses.replace(streams["h264"], width_px=640)
     assert PictureFormats(["vp9"]).of(streams["h264"]).refused == "codec"
-    assert PictureFormats(ON_GPU).of(wide).refused == "pixel_format"
-    assert PictureFormats(ON_GPU).of(deep).refused == "pixel_format"
-    assert PictureFormats(ON_GPU).of(told_wrong).refused == "size"
+    assert PictureFormats(GPU_CODECS).of(wide).refused == "pixel_format"
+    assert PictureFormats(GPU_CODECS).of(deep).refused == "pixel_format"
+    assert PictureFormats(GPU_CODECS).of(told_wrong).refused == "size"
 
 
 def test_a_key_frame_that_does_not_decode_is_an_error(streams: Mapping[str, Segment]) -> None:
     with pytest.raises(DecodeError):
-        PictureFormats(ON_GPU).of(dataclasses.replace(streams["h264"], payload=bytes(len(streams["h264"].payload))))
+        PictureFormats(GPU_CODECS).of(dataclasses.replace(streams["h264"], payload=bytes(len(streams["h264"].payload))))
 
 
-def test_a_format_is_learnt_once_and_anew_when_it_changes(streams: Mapping[str, Segment]) -> None:
-    formats, segment = PictureFormats(ON_GPU), streams["h264"]
+def test_a_format_is_detected_once_and_again_after_a_change(streams: Mapping[str, Segment]) -> None:
+    formats, segment = PictureFormats(GPU_CODECS), streams["h264"]
     formats.of(segment)
     spoilt = dataclasses.replace(segment, payload=bytes(len(segment.payload)))
     assert formats.of(spoilt).refused == ""

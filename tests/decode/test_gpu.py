@@ -1,6 +1,6 @@
-"""The decoder on a real GPU, against the CPU's: `pytest -m gpu`, which QYRAN_REQUIRE_GPU=1 keeps from being skipped.
+"""Compares the decoder on a real GPU with the CPU's: `pytest -m gpu`; QYRAN_REQUIRE_GPU=1 prevents a skip.
 
-The graph is the one that `test_decode_dali` proves on DALI's CPU backend; what is new here is NVDEC and CUDA.
+The graph is that of `test_dali`, with NVDEC and CUDA instead of DALI's CPU backend.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from engine.decode.model_input import ModelInput
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
+from engine.decode.settings import ModelInput
 from engine.metrics import Metrics
 from engine.types import Segment
 from rig.videos import BEGAN_S, FPS, make_segment, number_of
@@ -23,14 +23,14 @@ pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed:
 import torch
 
 from engine.decode.dali import DaliStillGraph
-from engine.decode.device_look import DeviceFrameFetcher
-from engine.decode.formats import ON_GPU, PictureFormats
+from engine.decode.device_fetcher import DeviceFrameFetcher
+from engine.decode.formats import GPU_CODECS, PictureFormats
 from tests.support.dali import CAMERAS, assert_same, decoders, fallbacks, of, on_host
 
 pytestmark = pytest.mark.gpu
 
 SIZE_PX = (320, 240)
-"""Above what every NVDEC asks of every codec."""
+"""Above the minimum size of all NVDECs and codecs."""
 STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {
     "h264": ("libx264", "yuv420p", {"tune": "zerolatency"}),
     "h264 with B-frames": ("libx264", "yuv420p", {"bf": "3", "b-adapt": "0"}),
@@ -42,7 +42,7 @@ STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {
 
 @pytest.fixture(scope="module")
 def gpu() -> int:
-    """Index of the GPU; the test is skipped where there is none."""
+    """Index of the GPU; skips the test without a GPU."""
     if not torch.cuda.is_available():
         pytest.skip("torch finds no GPU")
     return 0
@@ -57,7 +57,7 @@ def streams() -> dict[str, Segment]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_every_frame_comes_out_with_its_own_capture_time(name: str, streams: dict[str, Segment], gpu: int) -> None:
+def test_each_frame_has_its_own_capture_time(name: str, streams: dict[str, Segment], gpu: int) -> None:
     with decoders(device=gpu) as (dali, _, metrics):
         batch = dali.decode([of(streams[name], 1)])
         assert [number_of(float(row[:, 2:20, 5:90].mean())) for row in on_host(batch.pixels)] == list(range(FPS))
@@ -66,7 +66,7 @@ def test_every_frame_comes_out_with_its_own_capture_time(name: str, streams: dic
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_cpu_decodes_the_same(name: str, streams: dict[str, Segment], gpu: int) -> None:
-    """In grey levels; the graph scales by a Gaussian where the CPU takes means."""
+    """In grey levels. The graph scales with a Gaussian, the CPU with means."""
     batch = [of(streams[name], camera) for camera in (0, 2)]
     with decoders(device=gpu) as (dali, cpu, _):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.5, p99=14.0)
@@ -96,7 +96,7 @@ def test_the_pixels_stay_on_the_gpu_in_the_cards_layout(streams: dict[str, Segme
     assert pixels.permute(0, 2, 3, 1).is_contiguous()
 
 
-def test_what_nvdec_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: dict[str, Segment], gpu: int) -> None:
+def test_the_cpu_decodes_what_nvdec_refuses_and_no_segment_is_lost(streams: dict[str, Segment], gpu: int) -> None:
     wide = make_segment(pix_fmt="yuv422p", size_px=SIZE_PX)
     small = make_segment("libx265", options={"x265-params": "log-level=none"}, size_px=(64, 64))
     batch = [of(streams["h264"], 0), of(wide, 1), of(small, 2)]
@@ -106,7 +106,7 @@ def test_what_nvdec_does_not_take_is_the_cpus_and_the_rest_is_not_lost(streams: 
 
 
 def test_damage_does_not_reach_the_neighbours(streams: dict[str, Segment], gpu: int) -> None:
-    """NVDEC conceals what it cannot decode, and may refuse it; either way the others are as they were."""
+    """NVDEC conceals or refuses damage. In both cases the other segments do not change."""
     segment = streams["h264"]
     first = int(segment.size_bytes[0])
     noise = np.random.default_rng(0).bytes(len(segment.payload) - first)
@@ -122,22 +122,22 @@ def test_damage_does_not_reach_the_neighbours(streams: dict[str, Segment], gpu: 
     np.testing.assert_array_equal(on_host(batch.pixels)[rows], on_host(alone.pixels))
 
 
-def test_the_second_look_shows_what_the_cpu_shows(streams: dict[str, Segment], gpu: int) -> None:
+def test_the_fetcher_returns_what_the_cpu_returns(streams: dict[str, Segment], gpu: int) -> None:
     metrics = Metrics()
-    device_look = DeviceFrameFetcher(CAMERAS, PictureFormats(ON_GPU), lambda: DaliStillGraph(gpu, 1), metrics)
+    device_fetcher = DeviceFrameFetcher(CAMERAS, PictureFormats(GPU_CODECS), lambda: DaliStillGraph(gpu, 1), metrics)
     for name in ("h264 with B-frames", "hevc", "mjpeg"):
         recording = [of(streams[name], 0)]
         instants = [BEGAN_S + 0.5, BEGAN_S]
-        for one, other in zip(device_look(recording, instants), look(recording, instants), strict=True):
+        for one, other in zip(device_fetcher(recording, instants), fetch_frames(recording, instants), strict=True):
             assert one.captured_s == other.captured_s
             assert np.abs(one.rgb.astype(int) - other.rgb.astype(int)).mean() < 1.5
-    device_look.close()
+    device_fetcher.close()
     assert fallbacks(metrics) == {}
 
 
-def test_batches_that_are_decoded_while_another_is_read_do_not_touch_it(streams: dict[str, Segment], gpu: int) -> None:
-    """Note [Frame lifetime across streams]: a slow reader on a stream of its own that waits for nobody, and a decoder
-    that goes on."""
+def test_a_batch_does_not_change_while_others_are_decoded(streams: dict[str, Segment], gpu: int) -> None:
+    """Note [Frame lifetime across streams]: a slow reader on its own stream without synchronisation,
+    and a decoder that continues."""
     stream = torch.cuda.Stream(gpu)
     batches = [[of(streams[name], 1)] for name in ("h264", "vp9", "hevc", "mjpeg")] * 3
     with decoders(device=gpu) as (dali, _, _):

@@ -1,4 +1,4 @@
-"""Which decoder the configuration opens."""
+"""Selection of the decoder by the configuration."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 
 from engine.config import DecoderConfig, PipelineConfig
 from engine.decode import opening
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
+from engine.decode.frame_fetcher import fetch_frames
 from engine.decode.opening import Decoding, open_decoding
-from engine.decode.second_look import look
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.errors import ConfigError
 from engine.metrics import Metrics
 from rig.videos import BEGAN_S, make_segment
@@ -23,27 +22,27 @@ INSTALLED = all(importlib.util.find_spec(name) for name in ("nvidia", "torch"))
 
 
 def opened(metrics: Metrics, **changes: Any) -> Any:
-    return open_decoding(DecoderConfig(**changes), PipelineConfig(), {0: CameraView("north", 8.0)}, MODEL, metrics)
+    return open_decoding(DecoderConfig(**changes), PipelineConfig(), {0: DecodeSettings("north", 8.0)}, MODEL, metrics)
 
 
 def is_cpu(decoding: Decoding) -> bool:
-    return isinstance(decoding.decoder, CpuDecoder) and decoding.fetch_frames is look
+    return isinstance(decoding.decoder, CpuDecoder) and decoding.fetch_frames is fetch_frames
 
 
-def test_the_cpu_is_taken_where_it_is_asked_for() -> None:
+def test_the_cpu_decodes_if_it_is_configured() -> None:
     metrics = Metrics()
     with opened(metrics, backend="cpu") as decoding:
         assert is_cpu(decoding)
     assert metrics.registry.get_sample_value("qyran_decoder_info", {"decoder": "cpu", "device": "cpu"}) == 1
 
 
-def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_selects_the_cpu_without_a_gpu() -> None:
     with opened(Metrics(), backend="auto", device=99) as decoding:
         assert is_cpu(decoding)
 
 
 @pytest.mark.skipif(not INSTALLED, reason="nvidia-dali-cuda130 or torch is not installed: DALI is not opened")
-def test_dali_is_opened_where_it_is_asked_for() -> None:
+def test_dali_decodes_if_it_is_configured() -> None:
     metrics = Metrics()
     with opened(metrics, backend="dali", device="cpu") as decoding:
         assert not is_cpu(decoding)
@@ -54,9 +53,7 @@ def test_dali_is_opened_where_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("missing", ["nvidia.dali", "torch"])
-def test_dali_that_is_asked_for_and_not_installed_says_what_to_install(
-    missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_error_for_missing_dali_names_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "_is_installed", lambda package: package != missing)
     with pytest.raises(ConfigError, match=rf"decoder\.backend: {missing} is not installed: pip install"):
         opened(Metrics(), backend="dali").__enter__()
@@ -65,6 +62,6 @@ def test_dali_that_is_asked_for_and_not_installed_says_what_to_install(
 
 
 @pytest.mark.skipif(not INSTALLED, reason="nvidia-dali-cuda130 or torch is not installed: DALI is not opened")
-def test_a_gpu_that_is_not_there_is_an_error_that_says_so() -> None:
+def test_a_missing_gpu_is_an_error_with_the_reason() -> None:
     with pytest.raises(ConfigError, match=r"there is no GPU 99|driver is not installed|build without CUDA"):
         opened(Metrics(), backend="dali", device=99).__enter__()

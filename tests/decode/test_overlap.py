@@ -1,6 +1,6 @@
-"""Batches overlap, with the decoder on a device and pixels that are never copied to the host: the boxes do not change.
+"""Overlapping batches give the same boxes, with the decoder on a device and pixels that are never copied to the host.
 
-What makes that safe is said in `engine.decode.dali`, Note [Frame lifetime across streams].
+See Note [Frame lifetime across streams] in `engine.decode.dali`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from engine.app.stage_set import open_stages
 from engine.config import DecoderConfig, EngineConfig
 from engine.detect.cards import find_card
-from engine.detect.onnx import verified
+from engine.detect.onnx import read_model
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
@@ -31,15 +31,15 @@ pytest.importorskip("torch", reason="torch is not installed: the DALI graph is n
 
 import torch
 
-from engine.detect.bound import BoundNetwork
 from engine.detect.device import DeviceDetector
+from engine.detect.onnx_network import OnnxNetwork
 from tests.support.dali import first_segment, of
 
 BATCHES = 3
 
 
-class Told:
-    """A detector that remembers what it has found."""
+class RecordingDetector:
+    """A detector that records its results."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -55,14 +55,14 @@ class Told:
 
 
 def city(state: Path) -> EngineConfig:
-    """Two cameras that see the avenue, by a decoder on DALI."""
+    """Two cameras with the avenue, decoded by DALI."""
     avenue = msgspec.structs.replace(city_config("", state).cameras[0], url="", detect_fps=4.0)
     cameras = tuple(msgspec.structs.replace(avenue, name=name) for name in ("vp9", "mjpeg"))
     return EngineConfig(cameras=cameras, state=state, decoder=DecoderConfig(backend="dali", device="cpu"))
 
 
 def batches() -> Iterator[list[Segment]]:
-    """Both codecs in every batch, a second after the last."""
+    """Batches with both codecs, each a second after the last."""
     clips = [first_segment(FOOTAGE / "codecs" / name) for name in ("avenue-vp9.webm", "avenue-mjpeg.avi")]
     for second in range(BATCHES):
         yield [
@@ -74,22 +74,19 @@ def batches() -> Iterator[list[Segment]]:
 def run(state: Path, *, overlap: bool) -> list[Detections]:
     config, metrics = city(state), Metrics()
     sites = [load_site(camera.site) for camera in config.cameras]
-    with (
-        closing(SqlLedger(state / "ledger.db")) as ledger,
-        open_stages(config, sites, ledger, metrics) as stages,
-    ):
-        told = Told(_on_torch())
-        pipeline = Pipeline(dataclasses.replace(stages, detector=told), config.camera_names, metrics)
+    with closing(SqlLedger(state / "ledger.db")) as ledger, open_stages(config, sites, ledger, metrics) as stages:
+        recording = RecordingDetector(_on_torch())
+        pipeline = Pipeline(dataclasses.replace(stages, detector=recording), config.camera_names, metrics)
         for _ in pipeline.run(batches(), overlap=overlap):
             pass
     assert metrics.registry.get_sample_value("qyran_decode_batch_segments_sum") == 2 * BATCHES
-    return told.found
+    return recording.found
 
 
 def _on_torch() -> Detector:
-    """The detector that works where the pixels are."""
+    """The detector that works in the memory of the pixels."""
     card = find_card("ssd_mobilenet_v3_large")
-    return DeviceDetector(card, BoundNetwork(card, verified(card), "fp32", torch.device("cpu"), 4))
+    return DeviceDetector(card, OnnxNetwork(card, read_model(card), "fp32", torch.device("cpu"), 4))
 
 
 def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_path: Path) -> None:
@@ -104,13 +101,10 @@ def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_pat
 
 
 def test_pixels_outlive_the_runs_that_follow(tmp_path: Path) -> None:
-    """Rule 1: what was decoded is not written over while somebody still looks at it."""
+    """Rule 1: nothing overwrites decoded frames while a reader uses them."""
     config, metrics = city(tmp_path), Metrics()
     sites = [load_site(camera.site) for camera in config.cameras]
-    with (
-        closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
-        open_stages(config, sites, ledger, metrics) as stages,
-    ):
+    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger, open_stages(config, sites, ledger, metrics) as stages:
         kept = [stages.decoder.decode(segments).pixels for segments in batches()]
         copies = [pixels.clone() for pixels in kept]
         for segments in batches():

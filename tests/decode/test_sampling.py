@@ -1,4 +1,4 @@
-"""Which frames are looked at."""
+"""Selection of the sampled frames."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decode.sampling import Schedule
+from engine.decode.sampling import SamplingSchedule
 
 
 def chosen(fps: float, captured_s: np.ndarray, pieces: int = 1) -> np.ndarray:
-    """Capture times that the schedule takes, fed in pieces as segments are."""
-    schedule = Schedule(fps)
+    """Capture times that the schedule selects, given in pieces like segments."""
+    schedule = SamplingSchedule(fps)
     return np.concatenate([part[schedule.choose(part)] for part in np.array_split(captured_s, pieces)])
 
 
-def test_a_camera_of_25_gives_8_a_second_evenly() -> None:
+def test_a_camera_with_25_fps_is_sampled_evenly_at_8() -> None:
     taken = chosen(8, np.arange(500) / 25)
     assert len(taken) == 160
     assert np.diff(taken).max() <= 0.16 + 1e-9
     assert np.diff(taken).min() >= 0.12 - 1e-9
 
 
-def test_where_a_segment_ends_changes_nothing() -> None:
+def test_the_borders_of_segments_have_no_influence() -> None:
     captured_s = np.sort(np.random.default_rng(0).uniform(0, 20, 500))
     np.testing.assert_array_equal(chosen(8, captured_s), chosen(8, captured_s, pieces=17))
 
 
 @given(st.floats(1, 8), st.integers(0, 1000))
 @settings(deadline=None)
-def test_a_slower_camera_gives_all_its_frames_however_it_jitters(fps: float, seed: int) -> None:
+def test_all_frames_of_a_slower_camera_are_sampled_despite_jitter(fps: float, seed: int) -> None:
     jitter_s = np.random.default_rng(seed).uniform(-0.12, 0.12, 100) / 8
     captured_s = np.arange(100) / fps + jitter_s
     assert len(chosen(8, captured_s)) == 100
@@ -37,26 +37,26 @@ def test_a_slower_camera_gives_all_its_frames_however_it_jitters(fps: float, see
 
 @given(st.integers(0, 1000), st.floats(1, 30))
 @settings(deadline=None)
-def test_never_more_than_asked_for_in_the_long_run(seed: int, fps: float) -> None:
+def test_the_average_rate_never_exceeds_the_configured_rate(seed: int, fps: float) -> None:
     captured_s = np.cumsum(np.random.default_rng(seed).exponential(0.02, 1000))
     assert len(chosen(fps, captured_s)) <= fps * (captured_s[-1] - captured_s[0]) + 2
 
 
-def test_frames_out_of_order_are_taken_in_the_order_of_capture() -> None:
+def test_frames_out_of_order_are_sampled_in_the_order_of_capture() -> None:
     captured_s = np.array([0.0, 0.16, 0.08, 0.04, 0.12])
-    assert Schedule(12.5).choose(captured_s).tolist() == [0, 2, 1]
+    assert SamplingSchedule(12.5).choose(captured_s).tolist() == [0, 2, 1]
 
 
-def test_after_a_gap_it_does_not_catch_up() -> None:
+def test_the_schedule_does_not_catch_up_after_a_gap() -> None:
     taken = chosen(8, np.concatenate([np.arange(25) / 25, 100 + np.arange(25) / 25]))
     assert (taken >= 100).sum() <= 9
 
 
 def test_a_clock_set_back_does_not_stop_the_camera() -> None:
-    schedule = Schedule(8)
+    schedule = SamplingSchedule(8)
     schedule.choose(1000 + np.arange(50) / 25)
     assert len(schedule.choose(np.arange(50) / 25)) == 16
 
 
-def test_no_frames_no_choice() -> None:
-    assert Schedule(8).choose(np.empty(0)).tolist() == []
+def test_no_frames_give_no_samples() -> None:
+    assert SamplingSchedule(8).choose(np.empty(0)).tolist() == []

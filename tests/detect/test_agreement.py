@@ -1,4 +1,4 @@
-"""The accuracy guard: what it lets pass and what it refuses."""
+"""The accuracy check of plans."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import dataclasses
 
 import numpy as np
 
-from engine.detect.agreement import BOUNDS, LEAST, Agreement, Bounds, compared
+from engine.detect.agreement import BOUNDS, MIN_BOXES, Agreement, AgreementBounds, compare_detections
 from engine.detect.cards import find_card
 from engine.types import Clock, Detections, Frames, VehicleClass
 
 CARD = find_card("ssd_mobilenet_v3_large")
-BOUNDS_HERE = Bounds(share=0.95, iou=0.9, score=0.05)
+BOUNDS_HERE = AgreementBounds(share=0.95, iou=0.9, score=0.05)
 SURE = CARD.score_threshold + 0.1
 
 
 def boxes(count: int, *, score: float = SURE, frames: int = 5) -> Detections:
-    """Cars that do not touch each other, spread over some frames."""
+    """Cars that do not overlap, spread over a few frames."""
     left = 100.0 * np.arange(count)[:, None]
     return Detections(
         Frames(
@@ -35,10 +35,10 @@ def first(count: int, of: Detections) -> Detections:
 
 
 def problems(reference: Detections, plan: Detections) -> list[str]:
-    return compared(reference, plan, CARD, BOUNDS_HERE).problems(BOUNDS_HERE)
+    return compare_detections(reference, plan, CARD, BOUNDS_HERE).problems(BOUNDS_HERE)
 
 
-def test_the_same_boxes_pass_and_small_differences_too() -> None:
+def test_equal_boxes_and_small_differences_pass() -> None:
     reference = boxes(40)
     assert problems(reference, reference) == []
     near = dataclasses.replace(reference, xyxy_px=reference.xyxy_px + 1, score=reference.score - np.float32(0.04))
@@ -49,8 +49,8 @@ def test_the_same_boxes_pass_and_small_differences_too() -> None:
 
 def test_lost_and_new_boxes_are_refused() -> None:
     all_of_them = boxes(40)
-    assert problems(all_of_them, first(37, all_of_them)) == ["3 of 40 boxes are lost, 5.0% may be"]
-    assert problems(first(37, all_of_them), all_of_them) == ["3 of 40 boxes are new, 5.0% may be"]
+    assert problems(all_of_them, first(37, all_of_them)) == ["3 of 40 boxes are lost, at most 5.0% are allowed"]
+    assert problems(first(37, all_of_them), all_of_them) == ["3 of 40 boxes are new, at most 5.0% are allowed"]
     assert problems(all_of_them, first(38, all_of_them)) == []
 
 
@@ -65,25 +65,27 @@ def test_another_place_score_kind_or_frame_is_another_box() -> None:
         assert problems(reference, dataclasses.replace(reference, **changes))
 
 
-def test_what_hovers_about_the_threshold_decides_nothing() -> None:
+def test_boxes_near_the_threshold_have_no_influence() -> None:
     reference, faint = boxes(60), boxes(60)
     faint.score[40:] = CARD.score_threshold + 0.01
     reference.score[40:] = CARD.score_threshold + 0.01
-    assert compared(reference, first(40, faint), CARD, BOUNDS_HERE) == Agreement(40, 40, 40, 40, 0.0)
+    assert compare_detections(reference, first(40, faint), CARD, BOUNDS_HERE) == Agreement(40, 40, 40, 40, 0.0)
 
 
-def test_frames_that_show_nothing_prove_nothing() -> None:
-    few = boxes(LEAST - 1)
-    assert problems(few, few) == [f"the reference frames show {LEAST - 1} vehicles, {LEAST} are wanted to judge by"]
-    assert Agreement.none().problems(BOUNDS_HERE)
+def test_too_few_boxes_are_not_accepted() -> None:
+    few = boxes(MIN_BOXES - 1)
+    assert problems(few, few) == [
+        f"the reference frames show {MIN_BOXES - 1} vehicles, at least {MIN_BOXES} are required"
+    ]
+    assert Agreement().problems(BOUNDS_HERE)
 
 
-def test_frames_are_added_up() -> None:
-    one = compared(boxes(20), first(19, boxes(20)), CARD, BOUNDS_HERE)
+def test_results_of_frames_are_added() -> None:
+    one = compare_detections(boxes(20), first(19, boxes(20)), CARD, BOUNDS_HERE)
     assert one + one == Agreement(40, 38, 38, 38, 0.0)
 
 
-def test_less_precision_may_differ_more() -> None:
+def test_lower_precision_has_wider_bounds() -> None:
     for finer, coarser in (("fp32", "fp16"), ("fp16", "int8")):
         assert all(a >= b for a, b in zip(BOUNDS[finer][:2], BOUNDS[coarser][:2], strict=True))
         assert BOUNDS[finer].score < BOUNDS[coarser].score

@@ -1,4 +1,5 @@
-"""The device's detector against the host's, on torch's CPU: heads, merging, and networks with memory of their own."""
+"""Compares the device's detector with the host's, on torch's CPU: heads, merging, and networks with their own
+memory."""
 
 from __future__ import annotations
 
@@ -11,19 +12,18 @@ import pytest
 import torch
 
 from engine.config import WHOLE_PICTURE, Region
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.detect import device_merge
-from engine.detect.bound import BoundNetwork
 from engine.detect.cards import ModelCard, find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.device_merge import DeviceMerge, rows_of_frames
-from engine.detect.heads import Candidates, reader_of
-from engine.detect.heads.device import MOST, NONE, DeviceReader, Found
-from engine.detect.merge import merged
-from engine.detect.network import batches, ladder
-from engine.detect.onnx import OnnxDetector, verified
+from engine.detect.heads import Candidates, make_reader
+from engine.detect.heads.device import MAX_BOXES, NO_BOX, DeviceCandidates, DeviceReader
+from engine.detect.merge import merge_candidates
+from engine.detect.network import batch_sizes, split_batches
+from engine.detect.onnx import OnnxDetector, read_model
+from engine.detect.onnx_network import OnnxNetwork
 from engine.errors import ConfigError, OutOfDeviceMemory
 from engine.metrics import Metrics
 from engine.types import Clock, Detections, FrameBatch, Frames
@@ -79,7 +79,7 @@ def card_of(head: str, folder: Path) -> ModelCard:
 
 
 def outputs_of(head: str, rows: int) -> dict[str, np.ndarray]:
-    """Random outputs of which some tenth is above the threshold, with a nan here and an empty box there."""
+    """Random outputs, about a tenth of them above the threshold, with some nan and some empty boxes."""
 
     def scores(anchors: int, classes: int = 10) -> np.ndarray:
         values = RANDOM.uniform(0, 1, (rows, anchors, classes)) ** 12
@@ -110,15 +110,15 @@ def tensors(outputs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("head", ["ssd", "yolox", "picodet", "detr", "detr decoded"])
-def test_a_head_says_the_same_on_the_device(head: str, tmp_path: Path) -> None:
+def test_a_head_gives_the_same_on_the_device(head: str, tmp_path: Path) -> None:
     card, batch = card_of(head.split()[0], tmp_path), make_regions(8, WHOLE, LEFT, MIDDLE)
     outputs = outputs_of(head, len(batch.frame))
-    on_host = reader_of(card).read(outputs)
+    on_host = make_reader(card).read(outputs)
     found = DeviceReader(card, CPU).read(tensors(outputs))
-    assert int((found.score > NONE).sum()) == len(on_host.row) > 50
-    host = merged(on_host, batch, card)
-    assert 10 < len(host) < len(on_host.row), "something was kept and something struck out"
-    same(DeviceMerge(card, CPU, pytest.fail).merged(found, batch), host)
+    assert int((found.score > NO_BOX).sum()) == len(on_host.row) > 50
+    host = merge_candidates(on_host, batch, card)
+    assert 10 < len(host) < len(on_host.row), "some boxes are kept and some are suppressed"
+    same(DeviceMerge(card, CPU, pytest.fail).merge(found, batch), host)
 
 
 def test_half_precision_outputs_are_read_in_single_precision(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_half_precision_outputs_are_read_in_single_precision(tmp_path: Path) -> 
 # -- merging
 
 
-def candidates(rows: int, each: int) -> tuple[Candidates, Found]:
+def candidates(rows: int, each: int) -> tuple[Candidates, DeviceCandidates]:
     """The same crowded boxes for host and device; whole numbers, so that equal scores and exact overlaps occur."""
     corner = RANDOM.integers(0, 40, (rows, each, 2))
     boxes = np.concatenate([corner, corner + RANDOM.integers(1, 20, (rows, each, 2))], axis=2).astype(np.float32)
@@ -143,7 +143,7 @@ def candidates(rows: int, each: int) -> tuple[Candidates, Found]:
         np.repeat(np.arange(rows, dtype=np.int32), each), boxes.reshape(-1, 4), score.ravel(),
         kind.ravel().astype(np.int32),
     )  # fmt: skip
-    device = Found(*map(torch.from_numpy, (boxes, score, kind, np.zeros(rows, np.int64))))
+    device = DeviceCandidates(*map(torch.from_numpy, (boxes, score, kind, np.zeros(rows, np.int64))))
     return host, device
 
 
@@ -151,7 +151,7 @@ def candidates(rows: int, each: int) -> tuple[Candidates, Found]:
 def test_crowded_boxes_are_merged_as_on_the_host(regions: tuple[Region, ...], tmp_path: Path) -> None:
     card, batch = card_of("detr", tmp_path), make_regions(20, *regions)
     host, device = candidates(len(batch.frame), 60)
-    same(DeviceMerge(card, CPU, pytest.fail).merged(device, batch), merged(host, batch, card), px=0)
+    same(DeviceMerge(card, CPU, pytest.fail).merge(device, batch), merge_candidates(host, batch, card), px=0)
 
 
 def test_frames_with_different_numbers_of_regions(tmp_path: Path) -> None:
@@ -162,30 +162,28 @@ def test_frames_with_different_numbers_of_regions(tmp_path: Path) -> None:
     )
     assert rows_of_frames(batch).tolist() == [[0, -1], [1, 2], [3, -1]]
     host, device = candidates(4, 30)
-    same(DeviceMerge(card, CPU, pytest.fail).merged(device, batch), merged(host, batch, card), px=0)
+    same(DeviceMerge(card, CPU, pytest.fail).merge(device, batch), merge_candidates(host, batch, card), px=0)
 
 
-def test_a_chain_that_the_rounds_do_not_reach_is_finished_by_the_host(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_host_finishes_a_chain_longer_than_the_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card, batch = card_of("detr", tmp_path), make_regions(4, WHOLE, MIDDLE)
     host, device = candidates(len(batch.frame), 60)
     finished: list[int] = []
     suppress = device_merge.suppress
     monkeypatch.setattr(device_merge, "suppress", lambda *given: (finished.append(1), suppress(*given)))
     monkeypatch.setattr(device_merge, "_ROUNDS", 1)
-    same(DeviceMerge(card, CPU, pytest.fail).merged(device, batch), merged(host, batch, card), px=0)
+    same(DeviceMerge(card, CPU, pytest.fail).merge(device, batch), merge_candidates(host, batch, card), px=0)
     assert finished == [1]
 
 
-def test_candidates_without_room_are_counted_and_the_best_are_kept(tmp_path: Path) -> None:
+def test_overflowing_candidates_are_counted_and_the_best_are_kept(tmp_path: Path) -> None:
     card, batch = card_of("detr", tmp_path), make_regions(1, WHOLE)
-    boxes = np.full((1, MOST + 88, 4), 0.5, np.float32)
-    logits = np.full((1, MOST + 88, 10), -9, np.float32)
-    logits[..., 2] = np.linspace(0, 5, MOST + 88)
+    boxes = np.full((1, MAX_BOXES + 88, 4), 0.5, np.float32)
+    logits = np.full((1, MAX_BOXES + 88, 10), -9, np.float32)
+    logits[..., 2] = np.linspace(0, 5, MAX_BOXES + 88)
     left_out: list[int] = []
     found = DeviceReader(card, CPU).read({"b": torch.from_numpy(boxes), "l": torch.from_numpy(logits)})
-    best = DeviceMerge(card, CPU, left_out.append).merged(found, batch)
+    best = DeviceMerge(card, CPU, left_out.append).merge(found, batch)
     assert left_out == [88]
     assert best.score.tolist() == pytest.approx([1 / (1 + np.exp(-5.0))])
 
@@ -194,22 +192,22 @@ def test_candidates_without_room_are_counted_and_the_best_are_kept(tmp_path: Pat
 
 
 def test_a_batch_runs_on_the_smallest_size_that_holds_it() -> None:
-    assert ladder(48) == [1, 2, 4, 8, 16, 32, 48]
-    assert ladder(1) == [1]
-    assert list(batches(5, ladder(8))) == [(slice(0, 5), 8)]
-    assert list(batches(19, ladder(8))) == [(slice(0, 8), 8), (slice(8, 16), 8), (slice(16, 19), 4)]
-    assert list(batches(0, ladder(8))) == []
+    assert batch_sizes(48) == [1, 2, 4, 8, 16, 32, 48]
+    assert batch_sizes(1) == [1]
+    assert list(split_batches(5, batch_sizes(8))) == [(slice(0, 5), 8)]
+    assert list(split_batches(19, batch_sizes(8))) == [(slice(0, 8), 8), (slice(8, 16), 8), (slice(16, 19), 4)]
+    assert list(split_batches(0, batch_sizes(8))) == []
 
 
 # -- whole
 
 
 def bound(card: ModelCard, most: int = 8) -> DeviceDetector:
-    return DeviceDetector(card, BoundNetwork(card, verified(card), "fp32", CPU, most), pytest.fail)
+    return DeviceDetector(card, OnnxNetwork(card, read_model(card), "fp32", CPU, most), pytest.fail)
 
 
 class Exported:
-    """Pixels of a library that speaks DLPack and nothing else."""
+    """Pixels of a library that supports only DLPack."""
 
     def __init__(self, pixels: torch.Tensor) -> None:
         self._pixels = pixels
@@ -235,7 +233,7 @@ def test_the_shipped_detector_finds_the_same_on_the_device() -> None:
     assert device.model.sha256 == card.sha256
 
 
-def test_a_network_for_one_picture_runs_them_one_by_one(tmp_path: Path) -> None:
+def test_a_network_for_one_picture_runs_pictures_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "rt.onnx"
     outputs = {
         "labels": np.array([[2]]),
@@ -254,41 +252,41 @@ def test_an_empty_batch_gives_no_detection() -> None:
     assert len(detector.detect(make_regions(0, WHOLE, width=320, height=320))) == 0
 
 
-def test_a_batch_that_does_not_fit_the_device_is_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_too_large_for_the_device_is_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     card = msgspec.structs.replace(find_card("ssd_mobilenet_v3_large"), low_score_threshold=0.02)
     batch = make_regions(6, WHOLE, width=320, height=320)
     batch.pixels[:] = RANDOM.uniform(-1, 1, (6, 3, 10, 10)).repeat(32, 2).repeat(32, 3)
-    expected, room, strikes = bound(card).detect(batch), 2, device_merge._strikes
+    expected, room, duplicates = bound(card).detect(batch), 2, device_merge._duplicates
 
-    def small(boxes: device_merge.Boxes, *rest: object) -> torch.Tensor:
+    def small(boxes: device_merge.FrameBoxes, *rest: object) -> torch.Tensor:
         if len(boxes.score) > room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return strikes(boxes, *rest)  # type: ignore[arg-type]
+        return duplicates(boxes, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(device_merge, "_strikes", small)
+    monkeypatch.setattr(device_merge, "_duplicates", small)
     same(bound(card).detect(batch), expected, px=0)
     room = 0
     with pytest.raises(OutOfDeviceMemory, match="out of memory"):
         bound(card).detect(batch)
 
 
-def test_what_is_wrong_but_not_with_the_device_stays_what_it_is() -> None:
+def test_errors_of_other_causes_are_not_translated() -> None:
     batch = make_regions(1, WHOLE, width=64, height=64)
     with pytest.raises(RuntimeError, match="size of tensor"):
         bound(find_card("ssd_mobilenet_v3_large"), most=1).detect(batch)
 
 
-def test_an_onnx_runtime_without_cuda_says_what_to_install() -> None:
+def test_the_error_for_onnx_runtime_without_cuda_names_what_to_install() -> None:
     card = find_card("ssd_mobilenet_v3_large")
     with pytest.raises(ConfigError, match="pip install onnxruntime-gpu"):
-        BoundNetwork(card, verified(card), "fp32", torch.device("cuda", 0), 1)
+        OnnxNetwork(card, read_model(card), "fp32", torch.device("cuda", 0), 1)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("model", ["ssd", "yolox", "picodet"])
 def test_public_detectors_find_the_same_on_the_device(data: Path, model: str) -> None:
     card = data_card(data, model)
-    decoder = CpuDecoder({0: CameraView("x", 8.0, (WHOLE_PICTURE, (0.2, 0.0, 0.8, 0.6)))}, card.input, Metrics(), 1)
+    decoder = CpuDecoder({0: DecodeSettings("x", 8.0, (WHOLE_PICTURE, (0.2, 0.0, 0.8, 0.6)))}, card.input, Metrics(), 1)
     batch = decoder.decode([still(data, "session2_center.jpg")])
     decoder.close()
     expected = OnnxDetector(card, threads=1).detect(batch)

@@ -1,4 +1,4 @@
-"""The detector on a real card: plans, CUDA graphs, and boxes that are the CPU's. `pytest -m gpu`."""
+"""The detector on a real GPU: plans, CUDA graphs, and the same boxes as on the CPU. `pytest -m gpu`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 import torch
 
 from engine.config import DetectorConfig
-from engine.detect.agreement import BOUNDS
+from engine.detect.agreement import BOUNDS, measure_agreement
 from engine.detect.cards import find_card
 from engine.detect.device import DeviceDetector
 from engine.detect.device_merge import DeviceMerge
-from engine.detect.heads import reader_of
+from engine.detect.heads import make_reader
 from engine.detect.heads.device import DeviceReader
-from engine.detect.merge import merged
+from engine.detect.merge import merge_candidates
 from engine.detect.onnx import OnnxDetector
-from engine.detect.opening import make_plan, open_detector, plan_folder, plan_key, this_gpu
+from engine.detect.opening import find_gpu, make_plan, open_detector, plan_folder, plan_key
 from engine.detect.plan_network import PlanNetwork
 from engine.detect.plans import Plan
-from engine.detect.reference import DEMO, agreement, reference_frames
+from engine.detect.reference import DEMO, load_reference_frames
 from engine.metrics import Metrics
 from engine.types import FrameBatch
 from tests.detect.test_device import LEFT, MIDDLE, WHOLE, card_of, make_regions, outputs_of, same
@@ -39,7 +39,7 @@ MOST = 16
 def device() -> torch.device:
     if not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device")
-    return this_gpu().device
+    return find_gpu().device
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> DetectorConfig:
 
 @pytest.fixture(scope="module")
 def plan(config: DetectorConfig, device: torch.device) -> Plan:
-    gpu = this_gpu()
+    gpu = find_gpu()
     key = plan_key(CARD, config, gpu.sm, gpu.name)
     return make_plan(CARD, config, key, gpu.sm, lambda phase, done, steps: None)
 
@@ -65,8 +65,8 @@ def networks(plan: Plan, config: DetectorConfig, device: torch.device) -> Iterat
 
 
 def pictures(rows: int) -> FrameBatch:
-    """Footage in which there is something to see."""
-    batch = reference_frames(CARD, DEMO[:1])[0]
+    """Footage with vehicles."""
+    batch = load_reference_frames(CARD, DEMO[:1])[0]
     pick = np.arange(rows) % len(batch.frame)
     frames = dataclasses.replace(
         make_regions(rows, WHOLE, width=320, height=320), pixels=np.ascontiguousarray(batch.pixels[pick])
@@ -79,7 +79,7 @@ def pictures(rows: int) -> FrameBatch:
 # -- the plan
 
 
-def test_a_plan_built_here_proves_itself_and_is_not_asked_again(plan: Plan, config: DetectorConfig) -> None:
+def test_a_plan_built_here_is_checked_once(plan: Plan, config: DetectorConfig) -> None:
     metrics = Metrics()
     with closing(open_detector(CARD, config, metrics)) as detector:
         assert detector.model.runtime.startswith("tensorrt")
@@ -92,9 +92,9 @@ def test_a_plan_built_here_proves_itself_and_is_not_asked_again(plan: Plan, conf
 
 
 def test_the_plan_finds_what_onnx_runtime_finds(networks: dict[bool, PlanNetwork]) -> None:
-    detector, frames = DeviceDetector(CARD, networks[True]), reference_frames(CARD, ())
+    detector, frames = DeviceDetector(CARD, networks[True]), load_reference_frames(CARD, ())
     with closing(OnnxDetector(CARD, 0)) as reference:
-        found = agreement(reference, detector, CARD, frames, BOUNDS["fp16"])
+        found = measure_agreement(reference, detector, CARD, frames, BOUNDS["fp16"])
     assert found.problems(BOUNDS["fp16"]) == []
 
 
@@ -106,7 +106,7 @@ def test_cuda_graphs_change_no_bit(networks: dict[bool, PlanNetwork]) -> None:
         np.testing.assert_array_equal(with_graphs.score, without.score)
 
 
-def test_a_frames_result_hardly_depends_on_the_size_of_its_batch(networks: dict[bool, PlanNetwork]) -> None:
+def test_the_result_of_a_frame_hardly_depends_on_the_batch_size(networks: dict[bool, PlanNetwork]) -> None:
     detector, batch = DeviceDetector(CARD, networks[True]), pictures(MOST)
     together = detector.detect(batch)
     alone = detector.detect(pictures(1))
@@ -125,7 +125,7 @@ def test_running_allocates_nothing(networks: dict[bool, PlanNetwork]) -> None:
     assert torch.cuda.memory_stats()["allocation.all.allocated"] == before
 
 
-def test_pixels_on_the_device_are_taken_as_they_are(networks: dict[bool, PlanNetwork], device: torch.device) -> None:
+def test_pixels_on_the_device_are_used_without_a_copy(networks: dict[bool, PlanNetwork], device: torch.device) -> None:
     detector, batch = DeviceDetector(CARD, networks[True]), pictures(5)
     there = dataclasses.replace(batch, pixels=torch.from_numpy(batch.pixels).to(device))
     same(detector.detect(there), detector.detect(batch), px=0)
@@ -135,22 +135,22 @@ def test_pixels_on_the_device_are_taken_as_they_are(networks: dict[bool, PlanNet
 
 
 @pytest.mark.parametrize("head", ["ssd", "yolox", "picodet", "detr", "detr decoded"])
-def test_a_head_says_the_same_on_the_card(head: str, tmp_path: Path, device: torch.device) -> None:
+def test_a_head_gives_the_same_on_the_gpu(head: str, tmp_path: Path, device: torch.device) -> None:
     card, batch = card_of(head.split()[0], tmp_path), make_regions(8, WHOLE, LEFT, MIDDLE)
     outputs = outputs_of(head, len(batch.frame))
-    host = merged(reader_of(card).read(outputs), batch, card)
+    host = merge_candidates(make_reader(card).read(outputs), batch, card)
     there = {name: torch.from_numpy(value).to(device) for name, value in outputs.items()}
     found = DeviceReader(card, device).read(there)
-    same(DeviceMerge(card, device, pytest.fail).merged(found, batch), host)
+    same(DeviceMerge(card, device, pytest.fail).merge(found, batch), host)
 
 
 # -- the fallback
 
 
-def test_onnx_runtime_on_the_card_finds_what_it_finds_on_the_cpu(config: DetectorConfig) -> None:
+def test_onnx_runtime_finds_the_same_on_the_gpu(config: DetectorConfig) -> None:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime knows no CUDA: onnxruntime-gpu is not installed")
-    frames = reference_frames(CARD, DEMO[:1])
+    frames = load_reference_frames(CARD, DEMO[:1])
     wish = DetectorConfig(runtime="torch", batch=MOST)
     with closing(open_detector(CARD, wish, Metrics())) as detector, closing(OnnxDetector(CARD, 0)) as reference:
         for batch in frames:

@@ -1,4 +1,4 @@
-"""Every head on outputs whose boxes are known, and on outputs that do not fit."""
+"""All heads on outputs with known boxes, and on outputs that do not fit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import ModelInput
 from engine.detect.cards import ModelCard
-from engine.detect.heads import Candidates, reader_of
+from engine.detect.heads import Candidates, make_reader
 from engine.errors import ModelError
 from engine.types import VehicleClass
 from tests.support.networks import COCO
@@ -52,19 +52,19 @@ def test_ssd_moves_and_scales_its_anchors(ssd: ModelCard) -> None:
     scores[0, 0, 2] = 0.9
     scores[1, 1, [2, 7]] = [0.4, 0.6]
     encodings[1, 1] = [2.5, -1.0, 5 * np.log(0.5), 5 * np.log(0.25)]
-    found = reader_of(ssd).read({"boxes": encodings, "scores": scores})
+    found = make_reader(ssd).read({"boxes": encodings, "scores": scores})
     boxes = [[8, 8, 24, 24], [64 * (0.4 - 0.125), 32 * 0.5, 64 * (0.4 + 0.125), 32]]
     check(found, [0, 1], boxes, [0.9, 0.6], [VehicleClass.CAR, VehicleClass.TRUCK])
 
 
-def test_ssd_says_which_anchors_are_missing(ssd: ModelCard) -> None:
+def test_ssd_names_the_missing_file_of_anchors(ssd: ModelCard) -> None:
     with pytest.raises(ModelError, match=r"small: anchors .*none\.npy"):
-        reader_of(make_card("ssd", head_options={"anchors": "none.npy"}))
+        make_reader(make_card("ssd", head_options={"anchors": "none.npy"}))
 
 
-def test_ssd_says_that_the_anchors_are_not_the_networks(ssd: ModelCard) -> None:
+def test_ssd_refuses_anchors_of_another_network(ssd: ModelCard) -> None:
     with pytest.raises(ModelError, match=r"small: 0 outputs fit as box encodings \(None, 3, 4\)"):
-        reader_of(ssd).read({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 9, 10))})
+        make_reader(ssd).read({"boxes": np.zeros((1, 9, 4)), "scores": np.zeros((1, 9, 10))})
 
 
 # -- YOLOX
@@ -77,20 +77,20 @@ def test_yolox_reads_offsets_in_cells_and_logarithms_of_sizes() -> None:
     raw[0, 41, :5] = [0, 0, 0, 0, 1]  # second cell of stride 32
     raw[0, 41, 5 + 5] = 1
     raw[0, 40, [4, 5 + 60]] = 1  # a dining table
-    found = reader_of(make_card("yolox")).read({"output": raw})
+    found = make_reader(make_card("yolox")).read({"output": raw})
     check(found, [0, 0], [[20, 4, 36, 16], [16, -16, 48, 16]], [0.6, 1.0], [VehicleClass.CAR, VehicleClass.BUS])
 
 
 def test_yolox_refuses_another_number_of_cells() -> None:
     with pytest.raises(ModelError, match="small: 0 outputs fit as predictions"):
-        reader_of(make_card("yolox")).read({"output": np.zeros((1, 8400, 85))})
+        make_reader(make_card("yolox")).read({"output": np.zeros((1, 8400, 85))})
 
 
-def test_strides_that_are_none_are_refused() -> None:
+def test_invalid_strides_are_refused() -> None:
     with pytest.raises(ModelError, match="strides"):
-        reader_of(make_card("yolox", head_options={"strides": "8 sixteen"}))
+        make_reader(make_card("yolox", head_options={"strides": "8 sixteen"}))
     with pytest.raises(ModelError, match="strides"):
-        reader_of(make_card("yolox", head_options={"strides": "0"}))
+        make_reader(make_card("yolox", head_options={"strides": "0"}))
 
 
 # -- PicoDet
@@ -110,17 +110,17 @@ def test_picodet_takes_the_mean_of_every_edges_distribution() -> None:
     edges[2, [1, 2]] = 0  # right 1.5
     edges[3, 7] = 0  # bottom 7
     outputs["d8"][0, 9] = edges.ravel()
-    found = reader_of(make_card("picodet")).read(outputs)
+    found = make_reader(make_card("picodet")).read(outputs)
     check(found, [0], [[12 - 8, 12, 12 + 12, 12 + 56]], [0.7], [VehicleClass.MOTORCYCLE])
 
 
-def test_picodet_misses_a_stride() -> None:
+def test_picodet_refuses_outputs_without_a_stride() -> None:
     outputs = picodet_outputs()
     del outputs["d64"]
     with pytest.raises(ModelError, match=r"small: 0 outputs fit as distributions \(None, 1, 32\)"):
-        reader_of(make_card("picodet")).read(outputs)
+        make_reader(make_card("picodet")).read(outputs)
     with pytest.raises(ModelError, match="expected scores and distributions"):
-        reader_of(make_card("picodet")).read({"s8": np.zeros((1, 32, 80))})
+        make_reader(make_card("picodet")).read({"s8": np.zeros((1, 32, 80))})
 
 
 # -- DETR
@@ -131,55 +131,55 @@ def test_detr_logits_and_boxes_in_fractions() -> None:
     logits[1, 3, 7] = np.log(0.8 / 0.2)
     boxes = np.full((2, 5, 4), 0.5, np.float32)
     boxes[1, 3] = [0.5, 0.25, 0.25, 0.5]
-    found = reader_of(make_card("detr")).read({"dets": boxes, "labels": logits})
+    found = make_reader(make_card("detr")).read({"dets": boxes, "labels": logits})
     check(found, [1], [[24, 0, 40, 16]], [0.8], [VehicleClass.TRUCK])
 
 
 def test_detr_decoded_with_labels_and_scores() -> None:
     labels, scores = np.array([[2, 61, 0]]), np.array([[0.9, 0.9, 0.2]], np.float32)
     boxes = np.array([[[1, 2, 30, 20], [0, 0, 9, 9], [0, 0, 9, 9]]], np.float32)
-    found = reader_of(make_card("detr")).read({"labels": labels, "boxes": boxes, "scores": scores})
+    found = make_reader(make_card("detr")).read({"labels": labels, "boxes": boxes, "scores": scores})
     check(found, [0], [[1, 2, 30, 20]], [0.9], [VehicleClass.CAR])
 
 
-def test_detr_outputs_are_told_apart_by_name_where_shapes_do_not() -> None:
+def test_detr_outputs_are_identified_by_name_if_shapes_are_ambiguous() -> None:
     logits = np.full((1, 5, 4), NO_LOGIT, np.float32)  # four classes look like boxes
     logits[0, 1, 2] = 5
     boxes = np.full((1, 5, 4), 0.5, np.float32)
     named = make_card("detr", head_options={"boxes": "b", "logits": "l"}, classes={"2": "car"})
-    assert reader_of(named).read({"b": boxes, "l": logits}).class_id.tolist() == [VehicleClass.CAR]
+    assert make_reader(named).read({"b": boxes, "l": logits}).class_id.tolist() == [VehicleClass.CAR]
     with pytest.raises(ModelError, match="2 outputs fit as boxes"):
-        reader_of(make_card("detr", classes={"2": "car"})).read({"b": boxes, "l": logits})
-    with pytest.raises(ModelError, match="no output is called 'b'"):
-        reader_of(named).read({"x": boxes, "l": logits})
+        make_reader(make_card("detr", classes={"2": "car"})).read({"b": boxes, "l": logits})
+    with pytest.raises(ModelError, match="no output has the name 'b'"):
+        make_reader(named).read({"x": boxes, "l": logits})
 
 
 # -- all
 
 
-def test_a_class_that_the_network_does_not_have_is_an_error() -> None:
+def test_a_class_that_the_network_lacks_is_an_error() -> None:
     with pytest.raises(ModelError, match="lack the classes"):
-        reader_of(make_card("detr")).read({"b": np.zeros((1, 5, 4)), "l": np.zeros((1, 5, 3))})
+        make_reader(make_card("detr")).read({"b": np.zeros((1, 5, 4)), "l": np.zeros((1, 5, 3))})
     with pytest.raises(ModelError, match="class index"):
-        reader_of(make_card("detr", classes={"car": "car"}))
+        make_reader(make_card("detr", classes={"car": "car"}))
 
 
-def test_boxes_that_are_not_finite_or_empty_are_left_out() -> None:
+def test_infinite_and_empty_boxes_are_removed() -> None:
     logits = np.full((1, 4, 80), 9, np.float32)
     boxes = np.array([[[0.5, 0.5, np.nan, 0.2], [0.5, 0.5, 0, 0.1], [0.5, np.inf, 0.1, 0.1], [0.5, 0.5, 0.1, 0.1]]])
-    assert len(reader_of(make_card("detr")).read({"b": boxes, "l": logits}).row) == 1
+    assert len(make_reader(make_card("detr")).read({"b": boxes, "l": logits}).row) == 1
 
 
 def test_nan_scores_give_no_box() -> None:
     logits = np.full((1, 3, 80), np.nan, np.float32)
-    assert len(reader_of(make_card("detr")).read({"b": np.full((1, 3, 4), 0.5), "l": logits}).row) == 0
+    assert len(make_reader(make_card("detr")).read({"b": np.full((1, 3, 4), 0.5), "l": logits}).row) == 0
 
 
 @pytest.mark.parametrize("head", ["yolox", "picodet", "detr"])
-def test_nothing_seen_is_no_candidate(head: str) -> None:
+def test_low_scores_give_no_candidate(head: str) -> None:
     outputs = {
         "yolox": {"o": np.zeros((3, 42, 85), np.float32)},
         "picodet": {name: np.repeat(value, 3, axis=0) for name, value in picodet_outputs().items()},
         "detr": {"b": np.zeros((3, 7, 4)), "l": np.full((3, 7, 80), NO_LOGIT)},
     }[head]
-    check(reader_of(make_card(head)).read(outputs), [], [], [], [])
+    check(make_reader(make_card(head)).read(outputs), [], [], [], [])

@@ -1,4 +1,4 @@
-"""The ONNX Runtime detector: small networks made here, the shipped one, and public ones where the data is."""
+"""The ONNX Runtime detector with small networks, the shipped network, and public networks if the data exist."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
-from engine.detect.cards import ModelCard, find_card, shipped
+from engine.decode.settings import DecodeSettings, ModelInput
+from engine.detect.cards import ModelCard, find_card, shipped_cards
 from engine.detect.dynamic_batch import with_dynamic_batch
 from engine.detect.onnx import OnnxDetector
 from engine.errors import ConfigError, ModelError
@@ -29,7 +28,7 @@ BOXES = np.array([[[0.5, 0.5, 0.25, 0.5], [0.25, 0.5, 0.125, 0.125]]], np.float3
 
 
 def logits() -> np.ndarray:
-    """A car and a person, their logits as bright as the picture."""
+    """A car and a person; the logits follow the brightness of the picture."""
     values = np.full((1, 2, 80), -1, np.float32)
     values[0, 0, 2] = values[0, 1, 0] = 1
     return values
@@ -37,14 +36,14 @@ def logits() -> np.ndarray:
 
 @pytest.fixture
 def detr(tmp_path: Path) -> Path:
-    """Card of a DETR that sees better the brighter the picture's first pixel is."""
+    """Card of a DETR whose scores follow the brightness of the first pixel."""
     path = tmp_path / "detr.onnx"
     make_network(path, {"dets": BOXES, "labels": logits()}, lit=frozenset({"labels"}))
     return make_card(path, "detr", score_threshold=0.7, low_score_threshold=0.6)
 
 
 def make_batch(card: ModelCard, brightness: list[float]) -> FrameBatch:
-    """One frame a row; the picture has the model's own size."""
+    """One frame per row, with pictures of the model's size."""
     rows, width, height = len(brightness), card.input.width_px, card.input.height_px
     return FrameBatch(
         Frames(
@@ -60,7 +59,7 @@ def make_batch(card: ModelCard, brightness: list[float]) -> FrameBatch:
     )
 
 
-def test_boxes_of_every_frame_with_class_and_score(detr: Path) -> None:
+def test_all_frames_have_boxes_with_class_and_score(detr: Path) -> None:
     card = find_card(str(detr))
     detector = OnnxDetector(card, threads=2)
     found = detector.detect(make_batch(card, [4.0, 0.0, 2.0]))
@@ -71,7 +70,7 @@ def test_boxes_of_every_frame_with_class_and_score(detr: Path) -> None:
     np.testing.assert_allclose(found.score, np.repeat(1 / (1 + np.exp([-4.0, -2.0])), 2), rtol=1e-5)
 
 
-def test_a_frames_result_does_not_depend_on_its_neighbours(detr: Path) -> None:
+def test_the_result_of_a_frame_does_not_depend_on_its_neighbours(detr: Path) -> None:
     card = find_card(str(detr))
     detector = OnnxDetector(card, threads=4)
     brightness = np.random.default_rng(0).uniform(0.5, 5, 40).tolist()
@@ -87,14 +86,14 @@ def test_an_empty_batch_gives_no_detection(detr: Path) -> None:
     assert len(found) == len(found.frames) == 0
 
 
-def test_the_record_names_what_made_the_boxes(detr: Path) -> None:
+def test_the_record_names_model_and_runtime(detr: Path) -> None:
     card = find_card(str(detr))
     record = OnnxDetector(card, threads=1).model
     assert (record.name, record.sha256) == ("small", hashlib.sha256(card.file.read_bytes()).hexdigest())
     assert record.runtime == f"onnxruntime {onnxruntime.__version__} cpu"
 
 
-def test_a_network_that_scales_its_boxes_itself_is_told_the_models_size(tmp_path: Path) -> None:
+def test_a_network_that_scales_its_boxes_gets_the_size_of_the_model(tmp_path: Path) -> None:
     path = tmp_path / "rt.onnx"
     outputs = {
         "labels": np.array([[2]]),
@@ -109,20 +108,20 @@ def test_a_network_that_scales_its_boxes_itself_is_told_the_models_size(tmp_path
 # -- what does not fit
 
 
-def test_another_file_than_the_cards_is_refused(detr: Path) -> None:
+def test_a_file_with_another_hash_is_refused(detr: Path) -> None:
     model = detr.with_suffix(".onnx")
     model.write_bytes(model.read_bytes() + b"\0")
     with pytest.raises(ModelError, match=r"small: .*detr\.onnx has SHA-256 [0-9a-f]{64}, its card says"):
         OnnxDetector(find_card(str(detr)), threads=1)
 
 
-def test_a_file_that_is_missing_is_named(detr: Path) -> None:
+def test_the_error_names_a_missing_file(detr: Path) -> None:
     detr.with_suffix(".onnx").unlink()
     with pytest.raises(ModelError, match=r"detr\.onnx"):
         OnnxDetector(find_card(str(detr)), threads=1)
 
 
-def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "junk.onnx"
     path.write_bytes(b"not a network")
     with pytest.raises(ModelError, match=r"junk\.onnx"):
@@ -138,20 +137,20 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
         ({"dtype": "uint8"}, "small: .*[Tt]ype"),
     ],
 )
-def test_an_input_that_is_not_the_cards_is_refused(detr: Path, changes: dict[str, object], what: str) -> None:
+def test_an_input_other_than_in_the_card_is_refused(detr: Path, changes: dict[str, object], what: str) -> None:
     card = find_card(str(make_card(detr.with_suffix(".onnx"), "detr", input=changes)))
     with pytest.raises(ModelError, match=what):
         OnnxDetector(card, threads=1)
 
 
-def test_outputs_that_are_not_the_heads_are_refused_at_the_start(detr: Path) -> None:
+def test_outputs_that_do_not_fit_the_head_are_refused_at_the_start(detr: Path) -> None:
     card = find_card(str(make_card(detr.with_suffix(".onnx"), "yolox")))
     with pytest.raises(ModelError, match="small: 0 outputs fit as predictions"):
         OnnxDetector(card, threads=1)
 
 
-def test_cards_are_found_by_name_and_the_choice_is_named() -> None:
-    assert "ssd_mobilenet_v3_large" in shipped()
+def test_cards_are_found_by_name_and_the_error_lists_them() -> None:
+    assert "ssd_mobilenet_v3_large" in shipped_cards()
     with pytest.raises(ConfigError, match="no model card is called 'yolo99'; shipped: ssd_mobilenet_v3_large"):
         find_card("yolo99")
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
@@ -161,7 +160,7 @@ def test_cards_are_found_by_name_and_the_choice_is_named() -> None:
 # -- the batch dimension
 
 
-def test_a_network_made_for_one_picture_takes_many_and_says_the_same() -> None:
+def test_a_dynamic_batch_gives_the_same_outputs() -> None:
     card = find_card("ssd_mobilenet_v3_large")
     session = onnxruntime.InferenceSession(card.file, providers=["CPUExecutionProvider"])
     pictures = np.random.default_rng(0).uniform(-1, 1, (3, 320, 320, 3)).astype(np.float32)
@@ -175,7 +174,7 @@ def test_a_network_made_for_one_picture_takes_many_and_says_the_same() -> None:
 def test_a_reshape_that_mixes_pictures_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mixed.onnx"
     make_network(path, {"dets": BOXES})
-    with pytest.raises(ModelError, match="does not begin with the batch"):
+    with pytest.raises(ModelError, match="does not begin with a batch of 1"):
         with_dynamic_batch(onnx.load(path))
 
 
@@ -191,7 +190,10 @@ def still(data: Path, name: str) -> Segment:
 
 
 def detect(card: ModelCard, segment: Segment) -> list[tuple[VehicleClass, list[float]]]:
-    decoder, detector = CpuDecoder({0: CameraView("x", 8.0)}, card.input, Metrics(), 1), OnnxDetector(card, threads=1)
+    decoder, detector = (
+        CpuDecoder({0: DecodeSettings("x", 8.0)}, card.input, Metrics(), 1),
+        OnnxDetector(card, threads=1),
+    )
     found = detector.detect(decoder.decode([segment]))
     decoder.close()
     detector.close()
@@ -220,14 +222,14 @@ def data_card(data: Path, model: str) -> ModelCard:
     )  # fmt: skip
 
 
-def test_a_blank_picture_holds_nothing() -> None:
+def test_a_blank_picture_gives_no_box() -> None:
     card = find_card("ssd_mobilenet_v3_large")
     assert len(OnnxDetector(card, threads=1).detect(make_batch(card, [0.0, 1.0, -1.0]))) == 0
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("model", ["ssd", "yolox", "picodet"])
-def test_the_cars_of_a_motorway_are_found_where_they_are(data: Path, model: str) -> None:
+def test_the_cars_of_a_motorway_are_found(data: Path, model: str) -> None:
     vehicles = [
         box
         for kind, box in detect(data_card(data, model), still(data, "session2_center.jpg"))

@@ -1,4 +1,4 @@
-"""Which detector runs, and what is said where the one that is asked for cannot."""
+"""Selection of the detector, and the errors if it cannot run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.detect.cards import find_card
 from engine.detect.onnx import OnnxDetector
 from engine.detect.opening import make_plan, open_detector, plan_key
 from engine.detect.plans import PlanFolder
-from engine.detect.reference import reference_frames
+from engine.detect.reference import load_reference_frames
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
 from engine.tools.commands.build_engine import PlanRequest, build_plans, ordered
@@ -34,21 +34,21 @@ def running(metrics: Metrics) -> list[dict[str, str]]:
 # -- the choice
 
 
-def test_without_a_driver_the_cpu_detects_and_nothing_is_a_fallback() -> None:
+def test_the_cpu_is_not_a_fallback_without_a_driver() -> None:
     metrics = Metrics()
     with_cpu = open_detector(CARD, DetectorConfig(), metrics)
     assert isinstance(with_cpu, OnnxDetector)
     assert running(metrics) == [{"model": CARD.name, "runtime": with_cpu.model.runtime, "fallback": "no"}]
 
 
-def test_a_driver_without_a_device_falls_back_to_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_without_a_device_falls_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "has_driver", lambda: True)
     metrics = Metrics()
     assert isinstance(open_detector(CARD, DetectorConfig(), metrics), OnnxDetector)
     assert [labels["fallback"] for labels in running(metrics)] == ["yes"]
 
 
-def test_the_driver_is_looked_for_and_not_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_for_the_driver_does_not_import_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(ctypes, "CDLL", asked.append)
     assert opening.has_driver()
@@ -56,13 +56,13 @@ def test_the_driver_is_looked_for_and_not_torch(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("runtime", ["torch", "tensorrt"])
-def test_a_runtime_asked_for_by_name_is_not_replaced(runtime: str) -> None:
-    with pytest.raises(ConfigError, match=r"there is no GPU 0, torch sees 0; torch .* is built without CUDA"):
+def test_a_configured_runtime_is_not_replaced(runtime: str) -> None:
+    with pytest.raises(ConfigError, match=r"there is no GPU 0, torch finds 0; torch .* is built without CUDA"):
         open_detector(CARD, DetectorConfig(runtime=runtime), Metrics())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("missing", ["torch", "onnx"])
-def test_a_missing_library_is_named_with_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_library_names_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
     with pytest.raises(ConfigError, match=rf"detector: {missing} is not installed: pip install 'qyran\[gpu\]'"):
@@ -75,12 +75,12 @@ def test_a_missing_library_is_named_with_what_to_install(missing: str, monkeypat
 @cache
 def frames() -> list[FrameBatch]:
     """Half of the demo's reference frames, decoded once."""
-    return reference_frames(CARD, ())[::2]
+    return load_reference_frames(CARD, ())[::2]
 
 
 @pytest.fixture
 def decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: frames())
+    monkeypatch.setattr(opening, "load_reference_frames", lambda card, footage: frames())
 
 
 def quiet(phase: str, done: int, steps: int) -> None: ...
@@ -97,7 +97,7 @@ def damaged(content: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def test_a_plan_is_built_once_shown_and_found_again(tmp_path: Path, decoded_once: None) -> None:
+def test_a_plan_is_built_once_and_found_again(tmp_path: Path, decoded_once: None) -> None:
     order = PlanRequest(ordered(None, "", "fp16", 4, tmp_path, ()), (89,), False)
     first, second = (Console(record=True, width=500) for _ in range(2))
     build_plans(order, first)
@@ -106,38 +106,38 @@ def test_a_plan_is_built_once_shown_and_found_again(tmp_path: Path, decoded_once
     build_plans(order, second)
     assert plan.stat().st_mtime_ns == made
     for console in (first, second):
-        told = console.export_text()
-        assert f"{plan}: " in told
-        assert "98 HALF" in told
-        assert "not run yet" in told
+        printed = console.export_text()
+        assert f"{plan}: " in printed
+        assert "98 HALF" in printed
+        assert "not run yet" in printed
     found = PlanFolder(tmp_path).find(plan_key(CARD, order.detector, 89, "any"))
     assert found is not None
     assert found.record.converted["found"] == found.record.converted["reference"] >= 20
 
 
-def test_a_precision_that_costs_too_much_is_refused_and_nothing_is_kept(
+def test_a_precision_that_costs_accuracy_is_refused_and_not_stored(
     tmp_path: Path, decoded_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "prepared", lambda card, content, *rest: damaged(content))
+    monkeypatch.setattr(precision, "convert_network", lambda card, content, *rest: damaged(content))
     config = DetectorConfig(plans=tmp_path, batch=4)
     with pytest.raises(ModelError, match=r"refused in fp16 by onnxruntime .* \d+ of \d+ boxes are lost"):
         make_plan(CARD, config, plan_key(CARD, config, 89, ""), 89, quiet)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_eight_bits_want_footage_of_the_operators_own_cameras(tmp_path: Path) -> None:
+def test_int8_requires_footage_of_the_operator(tmp_path: Path) -> None:
     config = DetectorConfig(plans=tmp_path, precision="int8")
     with pytest.raises(ConfigError, match="int8 is calibrated with footage of your own cameras"):
         make_plan(CARD, config, plan_key(CARD, config, 89, ""), 89, quiet)
 
 
-def test_footage_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_the_error_names_unreadable_footage(tmp_path: Path) -> None:
     config = DetectorConfig(plans=tmp_path, footage=(tmp_path / "none.mp4",))
     with pytest.raises(ConfigError, match=r"footage .*none\.mp4"):
         make_plan(CARD, config, plan_key(CARD, config, 89, ""), 89, quiet)
 
 
-def test_what_is_said_on_the_command_line_wins_and_is_checked(tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_configuration_and_is_checked(tmp_path: Path) -> None:
     wish = ordered(None, "", "int8", 8, tmp_path, ())
     assert (wish.precision, wish.batch, wish.plans, wish.card) == ("int8", 8, tmp_path, DetectorConfig().card)
     with pytest.raises(ConfigError, match=r"build-engine: .*int9"):

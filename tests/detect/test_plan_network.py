@@ -1,4 +1,4 @@
-"""A plan at work: all of it but CUDA's streams and graphs, over a TensorRT that runs in the host's memory."""
+"""Running a plan, without CUDA streams and graphs, with a TensorRT that runs in host memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.config import DetectorConfig
 from engine.detect import opening, plan_network, tensorrt
 from engine.detect.cards import find_card
 from engine.detect.device import DeviceDetector
-from engine.detect.onnx import OnnxDetector, verified
+from engine.detect.onnx import OnnxDetector, read_model
 from engine.detect.opening import Gpu, open_detector, plan_folder, plan_key
 from engine.detect.plan_network import PlanNetwork
 from engine.errors import ModelError
@@ -30,12 +30,12 @@ MOST = 6
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = tensorrt_double(MOST)
-    monkeypatch.setattr(plan_network, "library", lambda: module)
+    monkeypatch.setattr(plan_network, "load_library", lambda: module)
     return module
 
 
 def opened(tmp_path: Path, plan: bytes | None = None) -> PlanNetwork:
-    return PlanNetwork(CARD, plan or verified(CARD), "fp32", CPU, tmp_path / "plan.jit")
+    return PlanNetwork(CARD, plan or read_model(CARD), "fp32", CPU, tmp_path / "plan.jit")
 
 
 def test_a_plan_finds_what_its_network_finds_at_every_size(double: ModuleType, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_every_size_writes_to_the_same_memory(double: ModuleType, tmp_path: Path
             np.testing.assert_allclose(value, whole[name][:size], atol=1e-4)
 
 
-def test_compiled_kernels_are_kept_for_the_next_start(double: ModuleType, tmp_path: Path) -> None:
+def test_compiled_kernels_are_stored_for_the_next_start(double: ModuleType, tmp_path: Path) -> None:
     opened(tmp_path)
     assert sorted((tmp_path / "plan.jit").read_bytes().split()) == [b"1", b"2", b"4", b"6"]
     opened(tmp_path).close()
@@ -71,7 +71,7 @@ def test_the_record_names_library_precision_and_device(double: ModuleType, tmp_p
     assert record.details == {"device": "cpu", "cuda_graphs": "no"}
 
 
-def test_a_plan_that_does_not_open_says_why(double: ModuleType, tmp_path: Path) -> None:
+def test_the_error_of_a_plan_that_does_not_open_has_the_reason(double: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="ssd_mobilenet_v3_large: the plan does not open: the plan is junk"):
         opened(tmp_path, b"junk")
 
@@ -79,24 +79,26 @@ def test_a_plan_that_does_not_open_says_why(double: ModuleType, tmp_path: Path) 
 def test_a_plan_that_does_not_run_is_an_error(double: ModuleType, tmp_path: Path) -> None:
     network = opened(tmp_path)
     double.engines[0].broken = True
-    with pytest.raises(ModelError, match="the plan does not run: it did not say why"):
+    with pytest.raises(ModelError, match="the plan does not run: no reason reported"):
         network.run(1)
 
 
-# -- from the configuration to a plan that has proved itself
+# -- from the configuration to a verified plan
 
 
 @pytest.fixture
 def config(double: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DetectorConfig:
-    """TensorRT with a card of capability 8.9, all in the host's memory."""
-    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: frames())
-    monkeypatch.setattr(opening, "this_gpu", lambda index: Gpu(CPU, 89, "double"))
-    monkeypatch.setattr(tensorrt, "library", lambda: double)
-    monkeypatch.setattr(tensorrt, "build", lambda card, network, *rest: tensorrt.Built(network, {"layers": {}}))
+    """TensorRT with a GPU of capability 8.9, in host memory."""
+    monkeypatch.setattr(opening, "load_reference_frames", lambda card, footage: frames())
+    monkeypatch.setattr(opening, "find_gpu", lambda index: Gpu(CPU, 89, "double"))
+    monkeypatch.setattr(tensorrt, "load_library", lambda: double)
+    monkeypatch.setattr(
+        tensorrt, "build_plan", lambda card, network, *rest: tensorrt.BuiltPlan(network, {"layers": {}})
+    )
     return DetectorConfig(runtime="tensorrt", precision="fp32", plans=tmp_path, batch=MOST)
 
 
-def test_a_plan_is_built_proved_and_from_then_on_only_opened(
+def test_a_plan_is_built_and_checked_once_and_then_only_opened(
     config: DetectorConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_detector(CARD, config, Metrics()).close()
@@ -104,13 +106,13 @@ def test_a_plan_is_built_proved_and_from_then_on_only_opened(
     assert kept is not None
     assert kept.record.on_device is not None
     assert kept.record.on_device["found"] == kept.record.on_device["reference"] >= 20
-    monkeypatch.setattr(opening, "reference_frames", lambda card, footage: pytest.fail("looked at again"))
+    monkeypatch.setattr(opening, "load_reference_frames", lambda card, footage: pytest.fail("looked at again"))
     assert open_detector(CARD, config, Metrics()).model.runtime == "tensorrt_double 1.0 fp32"
 
 
-def test_a_plan_that_finds_other_things_on_its_card_is_refused_every_time(config: DetectorConfig) -> None:
+def test_a_plan_with_other_results_on_its_gpu_is_refused_each_time(config: DetectorConfig) -> None:
     key = plan_key(CARD, config, 89, "double")
-    plan_folder(config).keep(key, damaged(verified(CARD)), {}, {})
+    plan_folder(config).keep(key, damaged(read_model(CARD)), {}, {})
     for _ in range(2):
         with pytest.raises(ModelError, match=r"refused in fp32 by tensorrt_double 1\.0 fp32: .* boxes are lost"):
             open_detector(CARD, config, Metrics())

@@ -1,4 +1,4 @@
-"""The folder of plans: found by everything that a plan depends on, whole or not at all."""
+"""The folder of plans: a plan is found by its whole key, and only if it is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEY = PlanKey("ssd", "a" * 64, "sm89 NVIDIA L4", "tensorrt 10.13.2", "fp16", 32)
 FACTS = {"layers": {"HALF": 98}}
 
 
-def test_a_plan_is_found_as_it_was_kept(tmp_path: Path) -> None:
+def test_a_stored_plan_is_found(tmp_path: Path) -> None:
     folder = PlanFolder(tmp_path / "plans")
     folder.keep(KEY, b"plan", FACTS, {"found": 9.0})
     found = folder.find(KEY)
@@ -23,7 +23,7 @@ def test_a_plan_is_found_as_it_was_kept(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in (tmp_path / "plans").iterdir()) == [".json", ".plan"]
 
 
-def test_what_the_plan_did_on_its_gpu_is_kept(tmp_path: Path) -> None:
+def test_the_agreement_on_the_gpu_is_stored(tmp_path: Path) -> None:
     folder = PlanFolder(tmp_path)
     folder.confirm(folder.keep(KEY, b"plan", FACTS, {}), {"found": 7.0})
     found = folder.find(KEY)
@@ -35,13 +35,13 @@ def test_what_the_plan_did_on_its_gpu_is_kept(tmp_path: Path) -> None:
     "changes",
     [{"sha256": "b" * 64}, {"gpu": "sm86"}, {"library": "tensorrt 11.0"}, {"precision": "int8"}, {"most": 16}],
 )
-def test_a_plan_of_anything_else_is_another_plan(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_a_plan_with_another_key_is_not_found(tmp_path: Path, changes: dict[str, object]) -> None:
     folder = PlanFolder(tmp_path)
     folder.keep(KEY, b"plan", FACTS, {})
     assert folder.find(msgspec.structs.replace(KEY, **changes)) is None
 
 
-def test_what_is_not_whole_is_no_plan(tmp_path: Path) -> None:
+def test_an_incomplete_plan_is_not_found(tmp_path: Path) -> None:
     folder = PlanFolder(tmp_path)
     assert folder.find(KEY) is None
     folder.keep(KEY, b"plan", FACTS, {})
@@ -54,5 +54,5 @@ def test_what_is_not_whole_is_no_plan(tmp_path: Path) -> None:
     assert folder.find(KEY) is None
 
 
-def test_names_of_cards_make_good_file_names() -> None:
+def test_keys_make_valid_file_names() -> None:
     assert KEY.stem == "ssd-aaaaaaaaaaaa-sm89_NVIDIA_L4-tensorrt_10.13.2-fp16-b32"

@@ -1,4 +1,4 @@
-"""Networks written in other precisions: what they compute stays the same as far as the precision allows."""
+"""Networks in other precisions: the results stay the same within the precision."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from engine.detect.cards import ModelCard, find_card
-from engine.detect.onnx import verified
-from engine.detect.precision import prepared
+from engine.detect.onnx import read_model
+from engine.detect.precision import convert_network
 from engine.errors import ConfigError, ModelError
 from tests.support.networks import make_card
 
@@ -48,9 +48,9 @@ def run(content: bytes, pictures: np.ndarray) -> np.ndarray:
     return np.asarray(network.run(None, {"images": pictures})[0])
 
 
-def test_half_precision_computes_the_same_for_a_batch_of_any_size(convolutions: ModelCard) -> None:
-    exact = verified(convolutions)
-    half = prepared(convolutions, exact, "fp16")
+def test_half_precision_gives_the_same_for_any_batch_size(convolutions: ModelCard) -> None:
+    exact = read_model(convolutions)
+    half = convert_network(convolutions, exact, "fp16")
     assert {tensor.data_type for tensor in onnx.load_from_string(half).graph.initializer} >= {TensorProto.FLOAT16}
     batch = np.concatenate([picture["images"] for picture in PICTURES])
     expected = np.concatenate([run(exact, picture["images"]) for picture in PICTURES])
@@ -58,9 +58,9 @@ def test_half_precision_computes_the_same_for_a_batch_of_any_size(convolutions: 
     assert run(half, batch).dtype == np.float32
 
 
-def test_eight_bits_are_calibrated_and_the_rest_is_single_precision(convolutions: ModelCard) -> None:
-    exact = verified(convolutions)
-    quantised = prepared(convolutions, exact, "int8", PICTURES)
+def test_int8_is_calibrated_and_the_rest_is_single_precision(convolutions: ModelCard) -> None:
+    exact = read_model(convolutions)
+    quantised = convert_network(convolutions, exact, "int8", PICTURES)
     model = onnx.load_from_string(quantised)
     assert {node.op_type for node in model.graph.node} >= {"QuantizeLinear", "DequantizeLinear", "Conv"}
     kinds = {tensor.data_type for tensor in model.graph.initializer}
@@ -70,24 +70,24 @@ def test_eight_bits_are_calibrated_and_the_rest_is_single_precision(convolutions
     assert 0 < np.abs(off).max() < 0.1
 
 
-def test_a_network_that_is_quantised_already_is_asked_for_no_pictures(convolutions: ModelCard) -> None:
-    quantised = prepared(convolutions, verified(convolutions), "int8", PICTURES)
-    again = prepared(convolutions, quantised, "int8")
+def test_a_quantized_network_needs_no_calibration(convolutions: ModelCard) -> None:
+    quantised = convert_network(convolutions, read_model(convolutions), "int8", PICTURES)
+    again = convert_network(convolutions, quantised, "int8")
     np.testing.assert_allclose(run(again, PICTURES[0]["images"]), run(quantised, PICTURES[0]["images"]), atol=1e-3)
 
 
-def test_eight_bits_without_pictures_are_refused(convolutions: ModelCard) -> None:
-    with pytest.raises(ConfigError, match="int8 wants pictures to calibrate with"):
-        prepared(convolutions, verified(convolutions), "int8")
+def test_int8_without_calibration_is_refused(convolutions: ModelCard) -> None:
+    with pytest.raises(ConfigError, match="int8 needs pictures for the calibration"):
+        convert_network(convolutions, read_model(convolutions), "int8")
 
 
-def test_the_shipped_network_keeps_its_answers_in_half_precision() -> None:
+def test_the_shipped_network_keeps_its_results_in_half_precision() -> None:
     card = find_card("ssd_mobilenet_v3_large")
-    half = prepared(card, verified(card), "fp16")
-    assert len(half) < 0.6 * len(verified(card))
+    half = convert_network(card, read_model(card), "fp16")
+    assert len(half) < 0.6 * len(read_model(card))
 
 
-def test_what_is_no_network_is_refused_by_name(convolutions: ModelCard) -> None:
-    for broken in (b"junk", b"", verified(convolutions)[:200]):
-        with pytest.raises(ModelError, match=r"small: .*convolutions\.onnx is no sound ONNX network"):
-            prepared(convolutions, broken, "fp16")
+def test_the_error_names_a_file_that_is_not_a_network(convolutions: ModelCard) -> None:
+    for broken in (b"junk", b"", read_model(convolutions)[:200]):
+        with pytest.raises(ModelError, match=r"small: .*convolutions\.onnx is not a valid ONNX network"):
+            convert_network(convolutions, broken, "fp16")

@@ -1,4 +1,4 @@
-"""Real plans, built on this machine for GPUs that it does not have, and what refuses to become one."""
+"""Real plans, built for GPUs that this machine does not have, and networks that cannot be built."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from engine.detect import tensorrt
-from engine.detect.cards import ModelCard, find_card, shipped
-from engine.detect.onnx import verified
-from engine.detect.precision import prepared
+from engine.detect.cards import ModelCard, find_card, shipped_cards
+from engine.detect.onnx import read_model
+from engine.detect.precision import convert_network
 from engine.errors import ConfigError, ModelError
 from tests.detect.test_onnx import data_card
 from tests.support.networks import make_card, make_network
@@ -24,19 +24,19 @@ MOST = 16
 def quiet(phase: str, done: int, steps: int) -> None: ...
 
 
-@pytest.fixture(scope="module", params=shipped())
+@pytest.fixture(scope="module", params=shipped_cards())
 def card(request: pytest.FixtureRequest) -> ModelCard:
     return find_card(request.param)
 
 
 @pytest.fixture(scope="module")
 def half(card: ModelCard) -> bytes:
-    return prepared(card, verified(card), "fp16")
+    return convert_network(card, read_model(card), "fp16")
 
 
 @pytest.mark.parametrize("sm", [80, 86, 89, 120])
-def test_every_shipped_model_becomes_a_plan_for_every_card(card: ModelCard, half: bytes, sm: int) -> None:
-    built = tensorrt.build(card, half, sm, MOST, quiet)
+def test_each_shipped_model_builds_for_each_gpu(card: ModelCard, half: bytes, sm: int) -> None:
+    built = tensorrt.build_plan(card, half, sm, MOST, quiet)
     assert len(built.content) > 1_000_000
     name, picture = card.input.name, [card.input.height_px, card.input.width_px, 3]
     assert built.facts["inputs"] == {name: {"shape": [-1, *picture], "type": "FLOAT"}}
@@ -45,24 +45,24 @@ def test_every_shipped_model_becomes_a_plan_for_every_card(card: ModelCard, half
     assert set(built.facts["layers"]) - {"QUANTIZED"} == {"HALF"}
 
 
-def test_single_precision_is_kept_where_it_is_asked_for_and_a_plan_twice_as_large(card: ModelCard, half: bytes) -> None:
-    whole = tensorrt.build(card, prepared(card, verified(card), "fp32"), 89, MOST, quiet)
+def test_single_precision_is_kept_and_doubles_the_size_of_a_plan(card: ModelCard, half: bytes) -> None:
+    whole = tensorrt.build_plan(card, convert_network(card, read_model(card), "fp32"), 89, MOST, quiet)
     assert set(whole.facts["layers"]) - {"QUANTIZED"} == {"FLOAT"}
-    assert len(whole.content) > 1.4 * len(tensorrt.build(card, half, 89, MOST, quiet).content)
+    assert len(whole.content) > 1.4 * len(tensorrt.build_plan(card, half, 89, MOST, quiet).content)
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("model", ["yolox", "picodet"])
-def test_public_models_become_plans(data: Path, model: str) -> None:
+def test_public_models_build(data: Path, model: str) -> None:
     card = data_card(data, model)
-    built = tensorrt.build(card, prepared(card, verified(card), "fp16"), 86, MOST, quiet)
+    built = tensorrt.build_plan(card, convert_network(card, read_model(card), "fp16"), 86, MOST, quiet)
     assert built.facts["profile"] == {card.input.name: [[1, 3, 416, 416], [MOST, 3, 416, 416], [MOST, 3, 416, 416]]}
     assert built.facts["layers"]["HALF"] > 100
 
 
-def test_what_running_a_plan_calls_is_there() -> None:
-    """Opening a plan wants a GPU; that the library still has what `plan_network` calls does not."""
-    trt = tensorrt.library()
+def test_the_functions_that_run_a_plan_exist() -> None:
+    """Opening a plan needs a GPU. This only checks that the functions in `plan_network` exist."""
+    trt = tensorrt.load_library()
     engine = (
         "create_execution_context create_runtime_config device_memory_size_v2 get_tensor_dtype get_tensor_mode "
         "get_tensor_name get_tensor_profile_shape get_tensor_shape num_io_tensors"
@@ -110,35 +110,35 @@ def quantised(tmp_path: Path) -> tuple[ModelCard, bytes]:
     path = tmp_path / "quantised.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), path)
     card = find_card(str(make_card(path, "detr")))
-    return card, verified(card)
+    return card, read_model(card)
 
 
-def test_q_dq_nodes_make_an_eight_bit_plan(quantised: tuple[ModelCard, bytes]) -> None:
+def test_q_dq_nodes_make_an_int8_plan(quantised: tuple[ModelCard, bytes]) -> None:
     card, content = quantised
-    built = tensorrt.build(card, prepared(card, content, "int8"), 89, MOST, quiet)
+    built = tensorrt.build_plan(card, convert_network(card, content, "int8"), 89, MOST, quiet)
     assert built.facts["layers"] == {"QUANTIZED": 1, "FLOAT": 1}
 
 
-def test_progress_is_told_to_the_end_of_every_phase(quantised: tuple[ModelCard, bytes]) -> None:
+def test_progress_reaches_the_end_of_each_phase(quantised: tuple[ModelCard, bytes]) -> None:
     card, content = quantised
-    told: dict[str, tuple[int, int]] = {}
-    tensorrt.build(card, content, 89, MOST, lambda phase, done, steps: told.update({phase: (done, steps)}))
-    assert "Building engine" in told
-    assert all(done == steps for done, steps in told.values())
+    progress: dict[str, tuple[int, int]] = {}
+    tensorrt.build_plan(card, content, 89, MOST, lambda phase, done, steps: progress.update({phase: (done, steps)}))
+    assert "Building engine" in progress
+    assert all(done == steps for done, steps in progress.values())
 
 
-def test_a_network_for_one_picture_becomes_a_plan_for_one(tmp_path: Path) -> None:
+def test_a_network_for_one_picture_builds_a_plan_for_one(tmp_path: Path) -> None:
     path = tmp_path / "single.onnx"
     make_network(path, {"dets": BOXES, "labels": np.zeros((1, 1, 8), np.float32)}, lit=frozenset({"labels"}))
     card = find_card(str(make_card(path, "detr")))
-    built = tensorrt.build(card, prepared(card, verified(card), "fp32"), 89, MOST, quiet)
+    built = tensorrt.build_plan(card, convert_network(card, read_model(card), "fp32"), 89, MOST, quiet)
     assert built.facts["profile"] == {"images": [[1, 3, 64, 64]] * 3}
 
 
-# -- what is refused
+# -- refusals
 
 
-def test_a_network_that_cannot_be_built_is_refused_with_the_node(tmp_path: Path) -> None:
+def test_the_error_names_the_node_that_cannot_be_built(tmp_path: Path) -> None:
     inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 64, 64))]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 3, 64, 64))]
     node = helper.make_node("Conjure", ["images"], ["y"], name="spell", domain="wizards")
@@ -148,32 +148,32 @@ def test_a_network_that_cannot_be_built_is_refused_with_the_node(tmp_path: Path)
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
     card = find_card(str(make_card(path, "detr")))
     with pytest.raises(ModelError, match=r"small: tensorrt_rtx .* cannot read the network: spell \(Conjure\): "):
-        tensorrt.build(card, verified(card), 89, MOST, quiet)
+        tensorrt.build_plan(card, read_model(card), 89, MOST, quiet)
 
 
-def test_what_is_no_network_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
+def test_content_that_is_not_a_network_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
     card, content = quantised
     for broken in (b"junk", content[: len(content) // 2]):
         with pytest.raises(ModelError, match=r"small: tensorrt_rtx .* cannot read the network: "):
-            tensorrt.build(card, broken, 89, MOST, quiet)
+            tensorrt.build_plan(card, broken, 89, MOST, quiet)
 
 
-def test_an_input_that_is_not_the_cards_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
+def test_an_input_other_than_in_the_card_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
     card, content = quantised
     other = find_card(str(make_card(card.file, "detr", input={"width_px": 96})))
     with pytest.raises(
         ModelError, match=r"the input is 'images' \(-1, 3, 64, 64\), its card says 'images' \(3, 64, 96\)"
     ):
-        tensorrt.build(other, content, 89, MOST, quiet)
+        tensorrt.build_plan(other, content, 89, MOST, quiet)
 
 
-def test_a_card_that_the_library_does_not_know_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
-    with pytest.raises(ConfigError, match=r"tensorrt_rtx .* knows no sm90: pip install"):
-        tensorrt.build(*quantised, 90, MOST, quiet)
+def test_an_unsupported_gpu_is_refused(quantised: tuple[ModelCard, bytes]) -> None:
+    with pytest.raises(ConfigError, match=r"tensorrt_rtx .* does not support sm90: pip install"):
+        tensorrt.build_plan(*quantised, 90, MOST, quiet)
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_the_library_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
     with pytest.raises(ConfigError, match="TensorRT is not installed: pip install tensorrt-rtx-cu13"):
-        tensorrt.library()
+        tensorrt.load_library()

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine.config import EvidenceConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools, verify_case
 from engine.types import Outcome, Plate, PlateSighting, Reason, Segment, document
 from rig.evidence_bench import VIOLATION, Bench, broken_look, build_case, find_nothing, shown
@@ -26,7 +26,7 @@ def footage() -> list[Segment]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing))
+    return Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing))
 
 
 def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: Bench, footage: list[Segment]):
@@ -80,7 +80,7 @@ def test_every_instant_has_the_still_of_its_own_frame(bench: Bench, footage: lis
         document.moment(EPOCH_S + at_s) for at_s in (6, 5, 7)
     ]
     still = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.float32)
-    (truth,) = look(footage, [EPOCH_S + 6])
+    (truth,) = fetch_frames(footage, [EPOCH_S + 6])
     assert np.abs(still - truth.rgb).mean() < 6
 
 
@@ -183,7 +183,7 @@ def test_a_violation_that_cannot_become_a_case_is_counted_as_lost_and_delays_no_
 
 
 def test_claimed_segments_outlive_the_ring(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(look, find_nothing), EvidenceConfig(keep_s=4.5))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing), EvidenceConfig(keep_s=4.5))
     bench.keep(footage[:8])
     bench.evidence_builder.build([VIOLATION])
     bench.keep(footage[8:])
@@ -195,7 +195,7 @@ def test_claimed_segments_outlive_the_ring(tmp_path: Path, footage: list[Segment
 
 def test_the_ring_is_bounded_by_bytes_and_an_older_case_states_what_is_missing(tmp_path: Path, footage: list[Segment]):
     size = max(len(segment.payload) for segment in footage)
-    bench = Bench(tmp_path, EvidenceTools(look, find_nothing), EvidenceConfig(keep_bytes=2 * size))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing), EvidenceConfig(keep_bytes=2 * size))
     case, record = build_case(bench, footage)
     assert record.clip is None
     assert record.incomplete[0] == Reason("recording_gone")
@@ -224,7 +224,7 @@ def test_an_instant_without_a_still_leaves_the_others(tmp_path: Path, footage: l
     def look_but_last(segments: Sequence[Segment], instants_s: Sequence[float]) -> list[object]:
         if EPOCH_S + 7 in instants_s:
             raise ValueError("corrupt")
-        return list(look(segments, instants_s))
+        return list(fetch_frames(segments, instants_s))
 
     _, record = build_case(Bench(tmp_path, EvidenceTools(look_but_last, find_nothing)), footage)
     assert [instant.still for instant in record.instants] == ["overview.jpg", "still-first.jpg", None]
@@ -260,7 +260,7 @@ def test_a_gap_in_the_recording_shortens_the_clip_and_is_stated(bench: Bench, fo
 def test_the_same_offence_has_the_same_id_and_content_in_every_process(tmp_path: Path, footage):
     cases = []
     for number, track in enumerate((17, 99)):
-        bench = Bench(tmp_path / str(number), EvidenceTools(look, find_nothing))
+        bench = Bench(tmp_path / str(number), EvidenceTools(fetch_frames, find_nothing))
         bench.keep(footage)
         cases += bench.evidence_builder.build([replace(VIOLATION, track=track)])
     assert cases[0] == cases[1]
@@ -282,7 +282,7 @@ def test_another_offence_has_another_id(bench: Bench, footage: list[Segment], ot
 
 
 def test_a_case_that_is_on_the_disk_already_is_returned_unchanged(tmp_path: Path, footage: list[Segment]):
-    first, _ = build_case(Bench(tmp_path, EvidenceTools(look, find_nothing)), footage)
+    first, _ = build_case(Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing)), footage)
     restarted = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
     again, record = build_case(restarted, footage[4:])
     assert again == first
@@ -290,7 +290,7 @@ def test_a_case_that_is_on_the_disk_already_is_returned_unchanged(tmp_path: Path
 
 
 def test_a_damaged_folder_is_put_aside_and_the_case_is_built_again(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(look, find_nothing))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
     case, _ = build_case(bench, footage)
     (tmp_path / case.folder / "clip.mp4").write_bytes(b"")
     (again,) = bench.evidence_builder.build([VIOLATION])

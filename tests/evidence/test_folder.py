@@ -14,7 +14,7 @@ import pytest
 
 from engine.app.housekeeping import Housekeeper
 from engine.config import RetentionConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import EvidenceError
 from engine.evidence import EvidenceTools, audit, folder, stored_cases, verify_case
 from engine.evidence import builder as evidence_builder
@@ -36,7 +36,7 @@ def footage() -> list[Segment]:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing))
+    return Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing))
 
 
 def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench, footage: list[Segment]):
@@ -68,7 +68,7 @@ def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Pat
     half = tmp_path / folder.INCOMING / "gate-1"
     half.mkdir(parents=True)
     (half / "clip.mp4").write_bytes(b"half")
-    Bench(tmp_path, EvidenceTools(look, find_nothing))
+    Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
 
 
@@ -114,7 +114,7 @@ def test_a_second_engine_below_the_same_root_is_refused_until_the_first_has_ende
 def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="file"):
-        Bench(tmp_path / "file", EvidenceTools(look, find_nothing))
+        Bench(tmp_path / "file", EvidenceTools(fetch_frames, find_nothing))
 
 
 def test_a_refusing_disk_leaves_no_folder_and_the_case_comes_later(bench: Bench, footage, monkeypatch):
@@ -197,10 +197,10 @@ KILLED = """
 import itertools, sys
 from pathlib import Path
 from rig.examples import EPOCH_S, make_document, make_footage, make_violation
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools
 from rig.evidence_bench import Bench, find_nothing
-bench = Bench(Path(sys.argv[1]), EvidenceTools(look, find_nothing))
+bench = Bench(Path(sys.argv[1]), EvidenceTools(fetch_frames, find_nothing))
 bench.keep(make_footage(12))
 for number in itertools.count(int(sys.argv[2])):
     violation = make_violation(EPOCH_S + 6 + number % 100 / 1000, x_px=number // 100 * 20)

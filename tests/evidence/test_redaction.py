@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools
 from engine.evidence.stills import SeenObject, redact
 from engine.types import Detections, Segment, VehicleClass
@@ -40,7 +40,7 @@ def test_persons_and_other_plates_are_redacted_and_the_vehicles_own_is_not(tmp_p
             *((still, VehicleClass.CAR, own) for still in each),
         )
 
-    bench = Bench(tmp_path, EvidenceTools(look, find))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find))
     case, record = build_case(bench, footage)
     assert record.incomplete == ()
     for name in ("overview.jpg", "still-first.jpg", "still-last.jpg"):
@@ -63,7 +63,7 @@ def test_the_vehicles_own_plate_stays_clear_under_a_person_and_another_vehicle(
             *((still, VehicleClass.TRUCK, box) for still in range(len(stills))),
         )
 
-    bench = Bench(tmp_path, EvidenceTools(look, find))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find))
     case, _ = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 86, 194, 118)) > 40
@@ -75,7 +75,7 @@ def test_a_person_in_front_of_the_vehicle_is_redacted(tmp_path: Path, footage: l
     def find(stills: Sequence[object]) -> Detections:
         return found_boxes(len(stills), *((i, VehicleClass.PERSON, (116, 50, 196, 120)) for i in range(len(stills))))
 
-    bench = Bench(tmp_path, EvidenceTools(look, find))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find))
     case, _ = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 52, 194, 80)) < 25
@@ -86,7 +86,7 @@ def test_everything_but_the_vehicle_is_redacted_if_detection_fails(tmp_path: Pat
     def find(stills: Sequence[object]) -> Detections:
         raise RuntimeError("no model")
 
-    bench = Bench(tmp_path, EvidenceTools(look, find))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find))
     case, record = build_case(bench, footage)
     pixels = shown(bench, case)
     assert contrast(pixels, (118, 62, 194, 118)) > 40

@@ -16,13 +16,13 @@ from PIL import Image
 
 from engine.detect.cards import ModelCard, find_card
 from engine.detect.onnx import OnnxDetector
-from engine.detect.stills import StillDetector, sensitive
+from engine.detect.stills import StillDetector, sensitive_card
 from engine.evidence.stills import BoxPx, SeenObject, redact
 from engine.tools.demo.city import FOOTAGE
 from engine.types import Bytes8, VehicleClass
 from tests.detect.test_onnx import data_card
 
-SHIPPED = sensitive(find_card("ssd_mobilenet_v3_large"))
+SHIPPED = sensitive_card(find_card("ssd_mobilenet_v3_large"))
 LEGIBLE_PX = 18.0
 """A plate of fewer pixels cannot be read by anybody."""
 GONE = 0.25

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import EvidenceError
 from engine.evidence import EvidenceTools, embed_pictures, verify_case, write_report
 from engine.language import english
@@ -98,7 +98,7 @@ def test_the_report_says_if_a_case_is_not_signed_or_names_the_key():
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bench = Bench(tmp_path_factory.mktemp("evidence"), EvidenceTools(look, find_nothing))
+    bench = Bench(tmp_path_factory.mktemp("evidence"), EvidenceTools(fetch_frames, find_nothing))
     proved, _ = build_case(bench, make_footage(12))
     return bench.root / proved.folder
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools, SigningKey, load_signing_key, manifest, new_key, verify_case
 from engine.evidence.chain import NO_SEAL, Seal
 from engine.types import Segment
@@ -34,13 +34,13 @@ def key(tmp_path: Path) -> SigningKey:
 
 @pytest.fixture
 def signed(tmp_path: Path, footage: list[Segment], key: SigningKey) -> Path:
-    bench = Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing), key=key)
+    bench = Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing), key=key)
     return bench.root / build_case(bench, footage)[0].folder
 
 
 @pytest.fixture
 def unsigned(tmp_path: Path, footage: list[Segment]) -> Path:
-    bench = Bench(tmp_path / "unsigned", EvidenceTools(look, find_nothing))
+    bench = Bench(tmp_path / "unsigned", EvidenceTools(fetch_frames, find_nothing))
     return bench.root / build_case(bench, footage)[0].folder
 
 
@@ -145,7 +145,7 @@ def test_a_signature_that_was_taken_away_is_found(signed: Path, key: SigningKey)
 
 
 def test_without_a_key_the_case_says_that_it_is_not_signed(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(look, find_nothing))
+    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
     case, record = build_case(bench, footage)
     assert record.device.signing_key is None
     assert seal_of(tmp_path / case.folder).public_key is None
@@ -154,7 +154,7 @@ def test_without_a_key_the_case_says_that_it_is_not_signed(tmp_path: Path, foota
 
 
 def test_with_a_key_the_case_says_which(tmp_path: Path, footage: list[Segment], key: SigningKey):
-    bench = Bench(tmp_path / "evidence", EvidenceTools(look, find_nothing), key=key)
+    bench = Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing), key=key)
     case, record = build_case(bench, footage)
     assert record.device.signing_key == key.public.id
     assert "seal.sig" in [file.name for file in case.files]

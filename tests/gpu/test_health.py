@@ -1,4 +1,4 @@
-"""A GPU's health in the metrics, and what happens when it is lost."""
+"""Health of a GPU in the metrics, and the loss of a GPU."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 
 from engine.errors import DeviceLost
 from engine.gpu import health
-from engine.gpu.health import open_card, watching_card
+from engine.gpu.health import open_monitor, watch_monitor
 from engine.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 
 
 class RecordedCard:
-    """A card with these numbers, that reports what is put into its queue."""
+    """A GPU with fixed numbers that reports the Xids in its queue."""
 
     def __init__(self) -> None:
         self.xids: queue.Queue[int] = queue.Queue()
@@ -60,9 +60,9 @@ def until(true: object, seconds: float = 5.0) -> bool:
     return bool(true())  # type: ignore[operator]
 
 
-def test_the_cards_numbers_are_read_when_the_metrics_are() -> None:
+def test_numbers_of_the_gpu_are_read_with_the_metrics() -> None:
     metrics, card = Metrics(), RecordedCard()
-    with watching_card(card, "0", metrics):
+    with watch_monitor(card, "0", metrics):
         assert value(metrics, "qyran_gpu_memory_bytes", state="used") == 3e9
         card.used_bytes = 4e9
         assert value(metrics, "qyran_gpu_memory_bytes", state="used") == 4e9
@@ -72,9 +72,9 @@ def test_the_cards_numbers_are_read_when_the_metrics_are() -> None:
     assert card.closed
 
 
-def test_an_xid_of_some_program_is_counted_and_costs_nothing() -> None:
+def test_a_harmless_xid_is_only_counted() -> None:
     metrics, card = Metrics(), RecordedCard()
-    with watching_card(card, "0", metrics) as lost:
+    with watch_monitor(card, "0", metrics) as lost:
         card.xids.put(31)
         assert until(lambda: value(metrics, "qyran_gpu_xids_total", xid="31") == 1)
         card.xids.put(31)
@@ -82,40 +82,40 @@ def test_an_xid_of_some_program_is_counted_and_costs_nothing() -> None:
         assert lost() is None
 
 
-def test_a_card_that_fell_off_the_bus_is_lost() -> None:
+def test_a_gpu_that_fell_off_the_bus_is_lost() -> None:
     card = RecordedCard()
-    with watching_card(card, "0", Metrics()) as lost:
+    with watch_monitor(card, "0", Metrics()) as lost:
         card.xids.put(79)
         assert until(lost)
         assert "Xid 79, the GPU has fallen off the bus" in str(lost())
     assert card.closed
 
 
-def test_a_process_that_hangs_in_its_lost_card_is_ended_with_the_status_of_one() -> None:
+def test_a_process_that_hangs_after_the_loss_ends_with_its_status() -> None:
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
-        "from engine.gpu import health; health.FUSE_S = 0.2\n"
+        "from engine.gpu import health; health.EXIT_LIMIT_S = 0.2\n"
         "from engine.metrics import Metrics\n"
         "from tests.gpu.test_health import RecordedCard\n"
         "card = RecordedCard(); card.xids.put(79)\n"
-        "with health.watching_card(card, '0', Metrics()): time.sleep(60)\n"
+        "with health.watch_monitor(card, '0', Metrics()): time.sleep(60)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=50)
     assert done.returncode == DeviceLost.exit_status == 75, done.stderr
-    assert "does not end by itself" in done.stdout + done.stderr
+    assert "process does not end after the loss" in done.stdout + done.stderr
 
 
-def test_without_a_gpu_there_is_nothing_to_watch() -> None:
-    assert open_card(99) is None
+def test_no_gpu_is_never_lost() -> None:
+    assert open_monitor(99) is None
 
 
-def test_a_card_that_nvml_does_not_show_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_uuid", lambda index: "00000000-0000-0000-0000-000000000000")
-    assert open_card(0) is None
+def test_a_gpu_that_nvml_does_not_show_is_not_monitored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_find_uuid", lambda index: "00000000-0000-0000-0000-000000000000")
+    assert open_monitor(0) is None
 
 
-def test_what_is_asked_of_nvml_is_there() -> None:
-    """Without a driver nothing of it can be called; a name that is wrong would show only on a card."""
+def test_the_used_functions_of_nvml_exist() -> None:
+    """NVML cannot be called without a driver, so a wrong name would show only on a GPU."""
     pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed: its names are not checked")
     names = set(re.findall(r"nvml\.(\w+)", Path(health.__file__).read_text(encoding="utf-8")))
     assert len(names) > 10

@@ -10,7 +10,7 @@ import pytest
 
 from engine.app.identification import open_classifier, require_confirmable
 from engine.config import CameraConfig, ClassifierConfig, EngineConfig, RegistryConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import ConfigError, ModelError
 from engine.identify import Identification, Looks, VehicleIdentifier
 from engine.identify.classifier import OnnxClassifier
@@ -154,7 +154,7 @@ def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
 def inquire(
     rule: Rule, confirm: dict[str, Confirmation], *suspicions: Violation, metrics: Metrics | None = None
 ) -> Sequence[Violation]:
-    looks = Looks(keep_all(FOOTAGE), look, ScriptedPlates(PLATE))
+    looks = Looks(keep_all(FOOTAGE), fetch_frames, ScriptedPlates(PLATE))
     return VehicleIdentifier(
         lambda camera: site(rule), {0: "cam"}, looks, RULES, metrics or Metrics(), confirm
     ).identify(Findings(tuple(map(Suspicion, suspicions))))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import ConfigError, DecodeError
 from engine.identify import Identification, Looks, StolenList, VehicleIdentifier
 from engine.identify.views import largest, views
@@ -46,7 +46,7 @@ def identifier(
     where = site(replace_rule(exempt))
     rules = Identification("KZ", 0.9, is_stolen=lambda text: text == stolen)
     return VehicleIdentifier(
-        lambda camera: where, {0: "cam"}, Looks(RECORDINGS, look, reader), rules, metrics or Metrics()
+        lambda camera: where, {0: "cam"}, Looks(RECORDINGS, fetch_frames, reader), rules, metrics or Metrics()
     )
 
 
@@ -157,21 +157,21 @@ def test_the_reader_gets_whole_frames_in_which_the_vehicle_is_largest():
 
 
 def test_without_a_recording_no_plate_is_read():
-    assert views(make_violation(AT_S), [], look, 4) == []
+    assert views(make_violation(AT_S), [], fetch_frames, 4) == []
 
 
 def test_a_frame_that_is_not_kept_is_left_out():
     """The box of one moment does not fit the frame of another."""
     violation = make_violation(AT_S)
-    assert len(views(violation, FOOTAGE, look, 9)) == len(violation.sightings)
+    assert len(views(violation, FOOTAGE, fetch_frames, 9)) == len(violation.sightings)
     late = [segment for segment in FOOTAGE if segment.began_s >= AT_S]
-    assert {view.captured_s >= AT_S for view in views(violation, late, look, 9)} == {True}
+    assert {view.captured_s >= AT_S for view in views(violation, late, fetch_frames, 9)} == {True}
 
 
 def test_a_recording_that_does_not_decode_is_an_error_of_the_look():
     broken = [replace(segment, payload=bytes(len(segment.payload))) for segment in FOOTAGE]
     with pytest.raises(DecodeError):
-        views(make_violation(AT_S), broken, look, 2)
+        views(make_violation(AT_S), broken, fetch_frames, 2)
 
 
 def sighting(at_s: float, width: float, left: float = 50.0) -> Sighting:

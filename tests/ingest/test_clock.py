@@ -1,4 +1,4 @@
-"""The clock against simulated cameras whose true capture times are known."""
+"""Compares the clock with simulated cameras whose true capture times are known."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ DELAY_S = 0.08
 
 @dataclass
 class Camera:
-    """A simulated camera at 25 fps, a segment a second."""
+    """A simulated camera with 25 fps and one segment per second."""
 
     drift: float = 0.0
-    """How fast its clock runs too fast, s/s."""
+    """Error of its clock rate, s/s."""
     jitter_s: float = 0.02
     reports: bool = False
     off_by_s: float = 0.0
@@ -33,7 +33,7 @@ class Camera:
     clock: CaptureClock = field(default_factory=CaptureClock)
 
     def segment(self, late_s: float = 0.0) -> tuple[Floats, Floats, Clock]:
-        """Film a second; true UTC, capture times by the clock under test, its state."""
+        """Film one second. Returns true UTC, capture times by the tested clock, and its state."""
         taken_s = self.now_s + np.arange(25) / 25
         self.now_s += 1.0
         pts_s = taken_s * (1 + self.drift) + self.pts_offset_s
@@ -53,7 +53,7 @@ def ascending(film: list[tuple[Floats, Floats, Clock]]) -> bool:
     return bool((np.diff(np.concatenate([captured for _, captured, _ in film])) > 0).all())
 
 
-def test_without_reports_times_are_those_of_arrival_less_the_jitter() -> None:
+def test_times_without_reports_are_arrival_times_without_jitter() -> None:
     film = Camera(jitter_s=0.1).film(40)
     assert [state for _, _, state in film[:4]] == [Clock.UNSTABLE] * 4
     assert {state for _, _, state in film[6:]} == {Clock.ARRIVAL}
@@ -61,7 +61,7 @@ def test_without_reports_times_are_those_of_arrival_less_the_jitter() -> None:
     assert ((errors_s > DELAY_S - 1e-3) & (errors_s < DELAY_S + 0.03)).all()
 
 
-def test_with_reports_times_are_the_cameras_own() -> None:
+def test_times_with_reports_are_those_of_the_camera() -> None:
     film = Camera(reports=True, off_by_s=-1.5, jitter_s=0.1).film(20)
     assert film[-1][2] is Clock.SYNCHRONISED
     assert np.allclose(film[-1][1] - film[-1][0], -1.5, atol=1e-6)
@@ -93,10 +93,7 @@ def test_intervals_of_a_stable_clock_are_the_cameras_own(
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    step_s=st.floats(-8.0, 8.0).filter(lambda step_s: abs(step_s) > STEP_S + 0.05),
-    jitter_s=st.floats(0.0, 0.02),
-)
+@given(step_s=st.floats(-8.0, 8.0).filter(lambda step_s: abs(step_s) > STEP_S + 0.05), jitter_s=st.floats(0.0, 0.02))
 def test_a_step_of_the_cameras_clock_is_one_jump_and_unstable_for_a_while(step_s: float, jitter_s: float) -> None:
     camera = Camera(reports=True, jitter_s=jitter_s)
     film = camera.film(10)
@@ -111,7 +108,7 @@ def test_a_step_of_the_cameras_clock_is_one_jump_and_unstable_for_a_while(step_s
 
 
 @pytest.mark.parametrize("step_s", [-3.0, 2.0])
-def test_a_step_of_this_hosts_clock_is_seen_where_arrival_is_all_there_is(step_s: float) -> None:
+def test_a_step_of_this_hosts_clock_is_detected_without_reports(step_s: float) -> None:
     camera = Camera()
     film = camera.film(20)
     camera.host_step_s = step_s
@@ -122,7 +119,7 @@ def test_a_step_of_this_hosts_clock_is_seen_where_arrival_is_all_there_is(step_s
     assert np.allclose(film[-1][1] - film[-1][0], step_s + DELAY_S, atol=0.03)
 
 
-def test_a_step_of_this_hosts_clock_changes_nothing_where_the_camera_reports() -> None:
+def test_a_step_of_this_hosts_clock_changes_nothing_with_reports() -> None:
     camera = Camera(reports=True)
     camera.film(10)
     camera.host_step_s = -2.0
@@ -140,7 +137,7 @@ def test_a_camera_clock_that_is_far_off_is_not_used(off_by_s: float) -> None:
     assert camera.clock.camera_error_s == pytest.approx(off_by_s - DELAY_S, abs=0.05)
 
 
-def test_a_stall_of_the_network_is_no_jump() -> None:
+def test_a_stall_of_the_network_is_not_a_jump() -> None:
     camera = Camera()
     camera.film(20)
     late = [camera.segment(late_s=4.0 - number) for number in range(4)]
@@ -153,7 +150,7 @@ def test_a_stall_of_the_network_is_no_jump() -> None:
 @pytest.mark.parametrize("jump_s", [-1000.0, -5.0, 5.0, 1000.0])
 @pytest.mark.parametrize("reports", [False, True])
 def test_a_jump_of_the_timestamps_begins_a_new_timeline(jump_s: float, reports: bool) -> None:
-    """The reports that follow still speak of the old timeline until a new one comes, as libavformat hands them over."""
+    """Until a new report arrives, libavformat repeats the report of the old timeline."""
     camera = Camera(reports=reports)
     film = camera.film(20)
     camera.pts_offset_s = jump_s
@@ -168,15 +165,15 @@ def test_a_jump_of_the_timestamps_begins_a_new_timeline(jump_s: float, reports: 
     assert np.allclose(film[-1][1] - film[-1][0], 0.0 if reports else DELAY_S, atol=0.03)
 
 
-def test_a_report_that_says_the_same_long_after_a_jump_is_believed() -> None:
-    """The jump was none: the network had stalled and pictures were lost."""
+def test_an_equal_report_long_after_a_jump_is_used() -> None:
+    """There was no jump: the network stalled and pictures were lost."""
     camera = Camera(reports=True)
     camera.film(20)
     camera.clock.jump()
     assert [state for _, _, state in camera.film(30)][-1] is Clock.SYNCHRONISED
 
 
-def test_time_goes_on_across_a_new_connection() -> None:
+def test_time_continues_across_a_new_connection() -> None:
     camera = Camera()
     film = camera.film(10)
     camera.clock.restart()

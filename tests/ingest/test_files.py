@@ -47,14 +47,14 @@ def test_a_file_of_every_codec_plays_to_its_end(codec: str, tmp_path: Path) -> N
     assert metrics.registry.get_sample_value("qyran_packets_total", {"camera": "file"}) == 50
 
 
-def test_a_film_with_b_frames_and_a_variable_rate_is_shown_at_its_own_times(tmp_path: Path) -> None:
+def test_b_frames_and_a_variable_rate_keep_their_capture_times(tmp_path: Path) -> None:
     times_s = np.cumsum(np.random.default_rng(3).uniform(0.02, 0.2, 60)).tolist()
     segments = play(make_video(tmp_path / "a.mp4", times_s=times_s, gop=12, b_frames=2), segment_s=0.5)
     captured_s = np.sort(np.concatenate([segment.captured_s for segment in segments]))
     assert np.allclose(captured_s - START_S, np.array(times_s) - times_s[0], atol=1e-4)
 
 
-def test_in_real_time_a_file_takes_as_long_as_it_is(tmp_path: Path) -> None:
+def test_a_file_in_real_time_plays_for_its_duration(tmp_path: Path) -> None:
     began_s = time.monotonic()
     path = make_video(tmp_path / "a.mp4", times_s=[n / 25 for n in range(20)], gop=5)
     began_s = time.monotonic()
@@ -70,12 +70,12 @@ def test_close_stops_a_file_that_plays_in_real_time(tmp_path: Path) -> None:
     assert time.monotonic() - began_s < 1.0
 
 
-def test_a_file_may_go_without_key_frames_for_longer_than_a_camera(tmp_path: Path) -> None:
+def test_a_file_may_have_longer_gops_than_a_camera(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", times_s=[n / 5 for n in range(60)], gop=60)
     assert [len(segment.pts) for segment in play(path, longest_gop_s=2.0)] == [60]
 
 
-def test_probe_tells_the_length_of_a_file(tmp_path: Path) -> None:
+def test_probe_returns_the_length_of_a_file(tmp_path: Path) -> None:
     seen = probe(config(make_video(tmp_path / "a.mp4", gop=10, b_frames=2)))
     assert seen.duration_s == pytest.approx(2.0, abs=0.1)
     assert (seen.codec, seen.b_frames, seen.clock) == ("h264", True, Clock.DECLARED)
@@ -119,13 +119,15 @@ def _untimed(folder: Path) -> Path:
         (_untimed, BadStream, "key frame"),
     ],
 )
-def test_what_is_no_film_is_refused_and_named(file, error: type[SourceError], text: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_without_playable_video_is_refused_with_the_reason(
+    file, error: type[SourceError], text: str, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(error, match=text) as raised:
         play(file(tmp_path))
     assert "camera file" in str(raised.value)
 
 
-def test_a_truncated_file_plays_up_to_the_break(tmp_path: Path) -> None:
+def test_a_truncated_file_plays_up_to_its_end(tmp_path: Path) -> None:
     whole = make_video(tmp_path / "a.mkv", gop=10)
     broken = tmp_path / "b.mkv"
     broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
@@ -136,7 +138,7 @@ def test_a_truncated_file_plays_up_to_the_break(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize(("name", "seconds"), [("street", 38), ("highway_side", 20), ("junction_cyclist", 3)])
-def test_real_films_play(data: Path, name: str, seconds: float) -> None:
+def test_real_videos_play(data: Path, name: str, seconds: float) -> None:
     segments = play(data / "videos" / f"{name}.mp4")
     assert segments[-1].ended_s - START_S == pytest.approx(seconds, abs=1)
     assert all(segment.continues for segment in segments[1:])

@@ -29,7 +29,7 @@ CODECS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg", "vp9": "libvpx
 
 
 def film(path: Path, codec: str = "libx264", b_frames: int = 0, **settings: object) -> list[Segment]:
-    """Segments of 0.4 s of a freshly encoded file."""
+    """Segments of 0.4 s of a newly encoded file."""
     make_video(path, codec, gop=10, b_frames=b_frames, **settings)  # type: ignore[arg-type]
     config = CameraConfig(name="a", url=str(path), site=Path("a.toml"), segment_s=0.4)
     return list(FileSource(0, config, Metrics(), start_s=START_S, realtime=False).read())
@@ -101,7 +101,7 @@ def test_uneven_intervals_are_kept(tmp_path: Path) -> None:
     assert np.allclose(shown_s, times_s - times_s[0], atol=1e-4)
 
 
-def test_the_clip_says_when_it_began(tmp_path: Path) -> None:
+def test_the_clip_states_its_start_time(tmp_path: Path) -> None:
     segments = film(tmp_path / "a.mp4")
     with av.open(io.BytesIO(to_mp4(segments[1:3]))) as container:
         began = datetime.fromisoformat(container.metadata["date"])
@@ -110,7 +110,7 @@ def test_the_clip_says_when_it_began(tmp_path: Path) -> None:
     assert began.timestamp() == pytest.approx(START_S + 0.4, abs=1e-5)
 
 
-def test_what_does_not_belong_together_is_refused_and_split(tmp_path: Path) -> None:
+def test_segments_of_different_runs_are_refused_and_split(tmp_path: Path) -> None:
     one, two, three, four, _ = film(tmp_path / "a.mp4")
     lost = dataclasses.replace(two, continues=False)
     other = dataclasses.replace(two, camera=4)
@@ -129,7 +129,7 @@ def test_what_does_not_belong_together_is_refused_and_split(tmp_path: Path) -> N
     assert runs([one, small, three]) == [[one], [small], [three]]
 
 
-def test_a_codec_that_mp4_does_not_hold_is_refused(tmp_path: Path) -> None:
+def test_a_codec_that_mp4_does_not_support_is_refused(tmp_path: Path) -> None:
     one = dataclasses.replace(film(tmp_path / "a.mp4")[0], codec="vp8")
     with pytest.raises(EvidenceError, match="vp8"):
         to_mp4([one])
@@ -143,6 +143,6 @@ def test_decoding_times_ascend_and_precede_any_pts(pts: np.ndarray) -> None:  # 
     assert (dts == pts).any()
 
 
-def test_pictures_in_order_are_decoded_when_they_are_shown() -> None:
+def test_pictures_in_order_have_equal_dts_and_pts() -> None:
     pts = np.array([0, 40, 90, 500], np.int64)
     assert decoding_times(pts).tolist() == pts.tolist()

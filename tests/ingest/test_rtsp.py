@@ -1,4 +1,4 @@
-"""Real RTSP: three servers, one of them not ours."""
+"""Real RTSP with three servers, one of them independent."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def camera(url: str, **settings: object) -> CameraConfig:
 
 
 def receive(config: CameraConfig, metrics: Metrics, enough: Callable[[list[Segment]], bool]) -> list[Segment]:
-    """Read until there is enough, at most 25 s."""
+    """Read until `enough` is True, for at most 25 s."""
     source, segments = RtspSource(3, config, metrics), list[Segment]()
     alarm = threading.Timer(25, source.close)
     alarm.start()
@@ -99,7 +99,7 @@ def files(clips: Path) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "mjpeg"])
-def test_every_segment_of_the_independent_server_decodes_by_itself(gst: Server, codec: str) -> None:
+def test_each_segment_of_an_independent_server_decodes_by_itself(gst: Server, codec: str) -> None:
     metrics = Metrics()
     segments = receive(camera(gst.url(codec)), metrics, lambda got: len(got) >= 3)[:3]
     assert [segment.sequence for segment in segments] == [0, 1, 2]
@@ -115,13 +115,13 @@ def test_every_segment_of_the_independent_server_decodes_by_itself(gst: Server, 
 
 
 @pytest.mark.parametrize("codec", ["hevc"])
-def test_every_segment_of_a_served_file_decodes_by_itself(files: Server, codec: str) -> None:
+def test_each_segment_of_a_served_file_decodes_by_itself(files: Server, codec: str) -> None:
     segments = receive(camera(files.url(f"{codec}.mp4?play_count=0")), Metrics(), lambda got: len(got) >= 3)[:3]
     assert [frames_of(segment) for segment in segments] == [10, 10, 10]
     assert {segment.codec for segment in segments} == {codec}
 
 
-def test_pictures_that_are_sent_out_of_order_get_the_times_at_which_they_are_shown(gst: Server) -> None:
+def test_reordered_pictures_get_their_presentation_times(gst: Server) -> None:
     segments = receive(camera(gst.url("reordered")), Metrics(), lambda got: len(got) >= 3)[:3]
     pts, captured_s = (np.concatenate([getattr(s, column) for s in segments]) for column in ("pts", "captured_s"))
     assert (np.diff(pts) < 0).any()
@@ -131,7 +131,7 @@ def test_pictures_that_are_sent_out_of_order_get_the_times_at_which_they_are_sho
 
 
 def test_rtp_timestamps_may_wrap_around(gst: Server) -> None:
-    """2^32 ticks come round every 13 hours; here after about a third of a second."""
+    """2^32 ticks wrap around every 13 hours; here after about a third of a second."""
     metrics = Metrics()
     segments = receive(camera(gst.url("wrapping")), metrics, lambda got: len(got) >= 4)
     assert np.allclose(np.diff(np.concatenate([segment.pts for segment in segments])), 3600, atol=90)
@@ -140,7 +140,7 @@ def test_rtp_timestamps_may_wrap_around(gst: Server) -> None:
 
 
 def test_sender_reports_synchronise_the_clock_to_within_a_frame(gst: Server) -> None:
-    """The independent server stamps its reports with this host's clock: the truth is known."""
+    """The independent server uses this host's clock in its reports, so the true times are known."""
     segments = receive(camera(gst.url("mjpeg")), Metrics(), lambda got: got[-1].clock is Clock.SYNCHRONISED)
     latency_s = time.time() - segments[-1].ended_s
     assert 0.0 < latency_s < 0.3
@@ -148,7 +148,7 @@ def test_sender_reports_synchronise_the_clock_to_within_a_frame(gst: Server) -> 
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_probe_says_what_a_camera_sends(gst: Server, transport: str) -> None:
+def test_probe_describes_the_stream_of_a_camera(gst: Server, transport: str) -> None:
     seen = probe(camera(gst.url("h264"), transport=transport), timeout_s=1.2)
     assert (seen.codec, seen.width_px, seen.height_px) == ("h264", 320, 240)
     assert seen.fps == pytest.approx(25, abs=0.5)
@@ -158,7 +158,7 @@ def test_probe_says_what_a_camera_sends(gst: Server, transport: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["basic", "digest"])
-def test_passwords_are_used_and_never_told(method: str) -> None:
+def test_passwords_are_used_and_never_shown(method: str) -> None:
     with running(gst_server({"h264": MOUNTS["h264"]}, user="eagle:s3cret", method=method)) as server:
         assert probe(camera(server.url("h264", "eagle:s3cret")), timeout_s=0.5).codec == "h264"
         with pytest.raises(Unauthorised) as refused:
@@ -168,7 +168,7 @@ def test_passwords_are_used_and_never_told(method: str) -> None:
             probe(camera(server.url("h264")), timeout_s=2)
 
 
-def test_what_is_not_there_is_not_found(files: Server) -> None:
+def test_a_missing_stream_is_not_found(files: Server) -> None:
     with pytest.raises(NotFound, match="gate"):
         probe(camera(files.url("nothing.mp4")))
 
@@ -197,7 +197,7 @@ def test_a_killed_camera_comes_back(clips: Path) -> None:
     assert len(runs(segments)) == 2
 
 
-def test_close_ends_the_wait_for_a_camera_that_is_away() -> None:
+def test_close_ends_the_pause_before_a_retry() -> None:
     metrics = Metrics()
     source = RtspSource(0, camera(f"rtsp://127.0.0.1:{free_port()}/x"), metrics)
     reader = threading.Thread(target=lambda: list(source.read()))
@@ -210,7 +210,7 @@ def test_close_ends_the_wait_for_a_camera_that_is_away() -> None:
 
 
 def serve(answer: Callable[[socket.socket], None]) -> str:
-    """A port that is no camera: `answer` is given every connection, which stays open after it."""
+    """A port without a camera. `answer` gets each connection, which stays open after it."""
     listener, kept = socket.create_server(("127.0.0.1", 0)), []
 
     def accept() -> None:
@@ -240,7 +240,7 @@ def garbage(connection: socket.socket) -> None:
     ],
     ids=["refused", "unknown host", "garbage", "silence", "no TLS"],
 )
-def test_what_is_no_camera_is_named_for_what_it_is(url: Callable[[], str], error: type[SourceError]) -> None:
+def test_a_failing_address_raises_the_specific_error(url: Callable[[], str], error: type[SourceError]) -> None:
     address = url().replace("://", "://eagle:s3cret@")
     began_s = time.monotonic()
     with pytest.raises(error) as raised:
@@ -249,7 +249,7 @@ def test_what_is_no_camera_is_named_for_what_it_is(url: Callable[[], str], error
     assert time.monotonic() - began_s < 2.5
 
 
-def test_no_log_line_tells_a_password(capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_contains_a_password(capfd: pytest.CaptureFixture[str]) -> None:
     source = RtspSource(0, camera(f"rtsp://eagle:s3cret@127.0.0.1:{free_port()}/x"), Metrics())
     threading.Timer(0.3, source.close).start()
     with capture_logs() as lines:
@@ -278,7 +278,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     return Film(tmp_path_factory.mktemp("film"), 12)
 
 
-def test_a_camera_that_falls_silent_is_timed_out_and_connected_to_again(film: Film) -> None:
+def test_a_silent_camera_times_out_and_is_connected_again(film: Film) -> None:
     metrics = Metrics()
     with ScriptedCamera(lambda line: film.play(line, pace=0.2, gops=slice(0, 6)), linger_s=10) as scripted:
         config = camera(scripted.url, read_timeout_s=0.6)
@@ -287,7 +287,7 @@ def test_a_camera_that_falls_silent_is_timed_out_and_connected_to_again(film: Fi
     assert value(metrics, "qyran_connects_total") == 2
 
 
-def test_a_truncated_run_is_kept_up_to_the_break(film: Film) -> None:
+def test_a_truncated_run_is_kept_up_to_its_end(film: Film) -> None:
     def script(line: Line) -> None:
         film.play(line, gops=slice(0, 8), pace=0.2)
         for units, pts, _ in film.units[80:85]:
@@ -299,7 +299,7 @@ def test_a_truncated_run_is_kept_up_to_the_break(film: Film) -> None:
     assert frames_of(broken) == len(broken.pts) == 5
 
 
-def test_pictures_ahead_of_the_first_key_frame_are_left_out_and_counted(film: Film) -> None:
+def test_pictures_before_the_first_key_frame_are_discarded_and_counted(film: Film) -> None:
     metrics = Metrics()
 
     def script(line: Line) -> None:
@@ -314,7 +314,7 @@ def test_pictures_ahead_of_the_first_key_frame_are_left_out_and_counted(film: Fi
     assert value(metrics, "qyran_packets_discarded_total") == 7
 
 
-def test_the_picture_may_change_its_size_in_mid_stream(film: Film, tmp_path: Path) -> None:
+def test_the_picture_size_may_change_in_mid_stream(film: Film, tmp_path: Path) -> None:
     small = Film(tmp_path, 4, size=(160, 128))
 
     def script(line: Line) -> None:
@@ -331,7 +331,7 @@ def test_the_picture_may_change_its_size_in_mid_stream(film: Film, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("off_by_s", "clock"), [(-4.0, Clock.SYNCHRONISED), (-40.0, Clock.ARRIVAL)])
-def test_probe_tells_how_far_the_cameras_clock_is_off(film: Film, off_by_s: float, clock: Clock) -> None:
+def test_probe_returns_the_error_of_the_cameras_clock(film: Film, off_by_s: float, clock: Clock) -> None:
     def script(line: Line) -> None:
         line.report(time.time() + off_by_s, 0)
         film.play(line)
@@ -359,8 +359,8 @@ def test_a_jump_of_the_cameras_clock_is_counted_and_the_times_are_not_trusted(fi
     assert all(np.diff(began_s) > 0) and began_s[-1] - began_s[-2] > 2.5
 
 
-def test_the_picture_ahead_of_the_first_report_is_not_given_the_time_of_the_next(film: Film) -> None:
-    """libavformat hands the time of the picture after the report to the one that it was still putting together."""
+def test_the_picture_before_the_first_report_does_not_get_the_time_of_the_next(film: Film) -> None:
+    """libavformat gives the time of the picture after the report to the unfinished picture before it."""
     metrics = Metrics()
     pause = TICKS
 

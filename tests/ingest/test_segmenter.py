@@ -1,4 +1,4 @@
-"""Cutting packets into segments: real coded pictures, and wild sequences of them."""
+"""Segments from real coded pictures and from random sequences of packets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ H264_FORMAT = StreamFormat("h264", b"", 320, 240, Fraction(1, TICKS))
 def segmenter(format_: StreamFormat, discarded: list[str] | None = None, **settings: float) -> Segmenter:
     left_out = discarded if discarded is not None else []
     limits = {"segment_s": 1.0, "longest_gop_s": 10.0, **settings}
-    return Segmenter(1, format_, DeclaredClock(100.0), discarded=lambda reason, _: left_out.append(reason), **limits)
+    return Segmenter(1, format_, DeclaredClock(100.0), on_discard=lambda reason, _: left_out.append(reason), **limits)
 
 
 def cut(cutter: Segmenter, packets: list[Packet]) -> list[Segment]:
@@ -51,7 +51,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> list[Packet]:
 
 
 def decoded(segment: Segment) -> list[tuple[int, int]]:
-    """Sizes of the pictures that a fresh decoder makes of a segment."""
+    """Sizes of the pictures that a new decoder returns for a segment."""
     decoder = av.CodecContext.create(segment.codec, "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.extradata = segment.extradata or None
@@ -71,10 +71,10 @@ def decoded(segment: Segment) -> list[tuple[int, int]]:
     st.floats(0.01, 1.0),
     st.floats(0.01, 1.0),
 )
-def test_whatever_comes_every_packet_is_in_one_segment_or_left_out(
+def test_each_packet_of_any_stream_is_in_one_segment_or_discarded(
     wild: list[tuple[int | None, bool, bytes]], segment_s: float, longest_gop_s: float
 ) -> None:
-    """pts that repeat, go back, or are missing: nothing is lost unseen, nothing comes twice, nothing is reordered."""
+    """pts may repeat, go back or be missing: no packet is lost without a count, repeated or reordered."""
     clock = CaptureClock()
     discarded: list[str] = []
     cutter = Segmenter(
@@ -83,7 +83,7 @@ def test_whatever_comes_every_packet_is_in_one_segment_or_left_out(
         clock,
         segment_s=segment_s,
         longest_gop_s=longest_gop_s,
-        discarded=lambda reason, _: discarded.append(reason),
+        on_discard=lambda reason, _: discarded.append(reason),
     )
     packets = [Packet(data, pts, key, 1e9 + number / 10) for number, (pts, key, data) in enumerate(wild)]
     segments = cut(cutter, packets)
@@ -104,7 +104,7 @@ def _is_subsequence(part: bytes, whole: bytes) -> bool:
     return all(byte in rest for byte in part)
 
 
-def test_a_segment_is_whole_gops_of_about_the_length_asked_for(film: list[Packet]) -> None:
+def test_a_segment_has_whole_gops_of_about_the_configured_length(film: list[Packet]) -> None:
     segments = cut(segmenter(H264_FORMAT, segment_s=0.8), film)
     assert [len(segment.pts) for segment in segments] == [20, 20, 10]
     assert [segment.key.nonzero()[0].tolist() for segment in segments] == [[0, 10], [0, 10], [0]]
@@ -114,20 +114,20 @@ def test_a_segment_is_whole_gops_of_about_the_length_asked_for(film: list[Packet
 
 
 @pytest.mark.parametrize("early", [0, 1, -1, 40])
-def test_a_gop_as_long_as_the_segment_is_one_segment_though_the_timestamps_wobble(early: int) -> None:
+def test_a_gop_of_the_segment_length_is_one_segment_despite_jitter(early: int) -> None:
     pts = [n * 3600 + (early if n % 10 == 0 and n else 0) for n in range(60)]
     segments = cut(segmenter(H264_FORMAT, segment_s=0.4), [plain(t, n % 10 == 0) for n, t in enumerate(pts)])
     assert [len(segment.pts) for segment in segments] == [10] * 6
 
 
-def test_what_comes_ahead_of_the_first_key_frame_is_left_out(film: list[Packet]) -> None:
+def test_packets_before_the_first_key_frame_are_discarded(film: list[Packet]) -> None:
     discarded: list[str] = []
     segments = cut(segmenter(H264_FORMAT, discarded), film[3:])
     assert discarded == ["no_key_frame"] * 7
     assert len(decoded(segments[0])) == len(segments[0].pts)
 
 
-def test_a_picture_without_a_time_ends_the_run_up_to_the_next_key_frame(film: list[Packet]) -> None:
+def test_a_packet_without_pts_discards_up_to_the_next_key_frame(film: list[Packet]) -> None:
     discarded: list[str] = []
     film = [packet._replace(pts=None) if number == 14 else packet for number, packet in enumerate(film)]
     segments = cut(segmenter(H264_FORMAT, discarded, segment_s=0.4), film)
@@ -136,7 +136,7 @@ def test_a_picture_without_a_time_ends_the_run_up_to_the_next_key_frame(film: li
     assert discarded == ["untimed"] * 6
 
 
-def test_a_gop_beyond_the_limit_is_cut_off_there(film: list[Packet]) -> None:
+def test_a_gop_is_cut_off_at_the_limit(film: list[Packet]) -> None:
     discarded: list[str] = []
     segments = cut(segmenter(H264_FORMAT, discarded, longest_gop_s=0.22), film)
     assert [len(segment.pts) for segment in segments] == [6] * 5
@@ -165,7 +165,7 @@ def test_a_variable_frame_rate_keeps_its_own_times(tmp_path: Path) -> None:
     assert {segment.clock for segment in segments} == {Clock.DECLARED}
 
 
-def test_b_frames_carry_the_time_at_which_they_are_shown(tmp_path: Path) -> None:
+def test_b_frames_have_their_presentation_times(tmp_path: Path) -> None:
     packets = annex_b(make_video(tmp_path / "b.mp4", gop=10, b_frames=2))
     segments = cut(segmenter(H264_FORMAT, segment_s=0.4), packets)
     assert len(segments) > 3
@@ -189,7 +189,7 @@ def test_a_new_size_begins_a_new_segment_with_its_own_parameter_sets(film: list[
     ("codec", "encoder", "suffix"),
     [("mjpeg", "mjpeg", "mkv"), ("vp9", "libvpx-vp9", "ivf"), ("av1", "libsvtav1", "ivf")],
 )
-def test_a_new_size_is_seen_in_codecs_without_parameter_sets(
+def test_a_new_size_is_detected_in_codecs_without_parameter_sets(
     codec: str, encoder: str, suffix: str, tmp_path: Path
 ) -> None:
     streams = []
@@ -203,7 +203,7 @@ def test_a_new_size_is_seen_in_codecs_without_parameter_sets(
     assert (changed.width_px, changed.height_px) == (192, 128)
 
 
-def test_parameter_sets_of_the_session_description_serve_key_frames_that_carry_none(film: list[Packet]) -> None:
+def test_parameter_sets_of_the_session_description_apply_to_key_frames_without_them(film: list[Packet]) -> None:
     """RFC 6184, 8.2.1: a camera may send them out of band only."""
     sets = configuration("h264", b"", film[0].data)
     bare = [packet._replace(data=packet.data[len(sets) :] if packet.key else packet.data) for packet in film]
@@ -212,7 +212,7 @@ def test_parameter_sets_of_the_session_description_serve_key_frames_that_carry_n
     assert [len(decoded(segment)) for segment in segments] == [10] * 5
 
 
-def test_parameter_sets_of_a_key_frame_replace_those_before(film: list[Packet], tmp_path: Path) -> None:
+def test_parameter_sets_of_a_key_frame_replace_earlier_ones(film: list[Packet], tmp_path: Path) -> None:
     small = annex_b(make_video(tmp_path / "small.mp4", size=(160, 128)))
     old, new = (configuration("h264", b"", packets[0].data) for packets in (film, small))
     assert old != new
@@ -227,11 +227,11 @@ def test_length_prefixed_packets_are_not_searched_for_start_codes() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(CODECS))
-def test_no_garbage_upsets_the_look_at_a_key_frame(garbage: bytes, codec: str) -> None:
+def test_the_parser_of_key_frames_accepts_any_garbage(garbage: bytes, codec: str) -> None:
     for packet in (garbage, START + garbage, b"\xff\xd8\xff" + garbage):
         assert isinstance(configuration(codec, b"", packet), bytes)
         assert isinstance(size_mark(codec, packet), bytes)
 
 
-def test_the_size_of_what_does_not_decode_is_unknown() -> None:
+def test_the_size_of_a_corrupt_key_frame_is_unknown() -> None:
     assert picture_size("h264", b"", b"\x00\x00\x01\x65garbage") is None

@@ -1,4 +1,4 @@
-"""Cameras that are knocked, turned and straightened again; and traffic, weather and night that only look like it."""
+"""Cameras that are knocked, turned and moved back, and traffic, weather and night that may look like drift."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from engine.config import CameraConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import BadStream, ConfigError, NotFound
 from engine.measure.drift import (
     DRIFT_SHARE,
@@ -27,7 +27,7 @@ from engine.measure.drift import (
     ReferenceStill,
     ViewDriftMonitor,
     key_frame,
-    references,
+    load_references,
 )
 from engine.metrics import Metrics
 from engine.site import Calibration, Place, Site
@@ -43,7 +43,7 @@ Spoil = Callable[[Bytes8, np.random.Generator], np.ndarray]
 
 
 def frames(video: Path, every_s: float) -> Iterator[Bytes8]:
-    """A picture of a video every so many seconds."""
+    """Pictures of a video at a fixed interval."""
     due_s = 0.0
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
@@ -53,12 +53,12 @@ def frames(video: Path, every_s: float) -> Iterator[Bytes8]:
 
 
 def median(pictures: Sequence[Bytes8]) -> Bytes8:
-    """What most pictures show."""
+    """The median of the pictures."""
     return np.sort(np.stack(pictures), axis=0)[len(pictures) // 2]
 
 
 def area_of(rgb: Bytes8) -> Floats:
-    """A road that runs away from the camera, as a calibrated area."""
+    """A calibrated area: a road that leads away from the camera."""
     height, width = rgb.shape[:2]
     return np.array([[0.1, 0.85], [0.9, 0.85], [0.62, 0.27], [0.4, 0.27]]) * [width, height]
 
@@ -70,7 +70,7 @@ def reference(rgb: Bytes8) -> ReferenceStill:
 def warped(
     rgb: Bytes8, shift_px: tuple[float, float] = (0.0, 0.0), turn_deg: float = 0.0, zoom: float = 1.0
 ) -> tuple[Bytes8, float]:
-    """The picture as a camera that moved so sees it, and the true drift of its area's corners."""
+    """The picture of a camera that moved in this way, and the true drift of the area's corners."""
     turn = zoom * np.exp(1j * np.deg2rad(turn_deg))
     middle = (rgb.shape[1] + 1j * rgb.shape[0]) / 2
     corners = area_of(rgb) @ [1, 1j]
@@ -89,22 +89,22 @@ def avenue() -> list[Bytes8]:
 
 @pytest.fixture(scope="module")
 def still() -> Bytes8:
-    """Taken by the engine itself."""
+    """The still that the engine takes."""
     return take_still(CameraConfig(name="avenue", url=str(FOOTAGE / "avenue.mp4"), site=Path(), segment_s=1.0), 12.0)
 
 
 @pytest.fixture
 def watch(still: Bytes8) -> DriftState:
-    return DriftState(reference(still), kept=4)
+    return DriftState(reference(still), window=4)
 
 
-# -- one look
+# -- one check
 
 
 @pytest.mark.parametrize("clip", ["avenue.mp4", "kerbside.mp4"])
-def test_a_camera_that_hangs_still_does_not_drift_whatever_drives_through(clip: str) -> None:
+def test_traffic_causes_no_drift(clip: str) -> None:
     pictures = list(frames(FOOTAGE / clip, 1.0))
-    unmoved = DriftState(reference(median(pictures[::3])), kept=4)
+    unmoved = DriftState(reference(median(pictures[::3])), window=4)
     drifts_px = [unmoved.drift_px(picture) for picture in pictures]
     assert len(drifts_px) >= 12
     assert all(drift_px is not None and drift_px < 0.3 for drift_px in drifts_px)
@@ -128,7 +128,7 @@ def test_a_camera_that_hangs_still_does_not_drift_whatever_drives_through(clip: 
         {"zoom": 0.99, "turn_deg": 0.4, "shift_px": (3.0, 5.0)},
     ],
 )
-def test_the_drift_is_told_in_pixels_of_the_picture(
+def test_the_drift_is_in_pixels_of_the_picture(
     watch: DriftState, avenue: list[Bytes8], motion: dict[str, object]
 ) -> None:
     picture, true_px = warped(avenue[7], **motion)  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ def rain(rgb: Bytes8, rng: np.random.Generator) -> np.ndarray:
 
 
 def jam(rgb: Bytes8, rng: np.random.Generator) -> np.ndarray:
-    """Boxes over half of the picture."""
+    """Boxes that cover half of the picture."""
     busy = rgb.copy()
     for y, x in zip(rng.integers(100, 640, 60), rng.integers(0, 1180, 60), strict=True):
         busy[y : y + 70, x : x + 110] = rng.integers(0, 256, 3)
@@ -158,7 +158,7 @@ def jam(rgb: Bytes8, rng: np.random.Generator) -> np.ndarray:
 
 
 def shadows(rgb: Bytes8, rng: np.random.Generator) -> np.ndarray:
-    """Hard shadows of clouds and houses that were not there."""
+    """New hard shadows of clouds and houses."""
     shade = ndimage.zoom(rng.uniform(0, 1, (6, 10)), (120, 128), order=0) > 0.5
     return rgb * np.where(shade, 0.5, 1.0)[..., None]
 
@@ -178,7 +178,7 @@ SPOILS: dict[str, Spoil] = {
 
 
 @pytest.mark.parametrize("what", SPOILS)
-def test_weather_light_and_traffic_are_no_drift(watch: DriftState, avenue: list[Bytes8], what: str) -> None:
+def test_weather_light_and_traffic_cause_no_drift(watch: DriftState, avenue: list[Bytes8], what: str) -> None:
     for number in range(2):
         spoilt = SPOILS[what](avenue[number], np.random.default_rng(number))
         drift_px = watch.drift_px(spoilt.clip(0, 255).astype(np.uint8))
@@ -186,39 +186,39 @@ def test_weather_light_and_traffic_are_no_drift(watch: DriftState, avenue: list[
 
 
 @pytest.mark.parametrize("what", ["dusk", "night and gain", "noise", "rain", "traffic jam", "shadows"])
-def test_a_knock_is_told_in_weather_and_traffic_too(watch: DriftState, avenue: list[Bytes8], what: str) -> None:
+def test_a_knock_is_detected_in_weather_and_traffic(watch: DriftState, avenue: list[Bytes8], what: str) -> None:
     picture, true_px = warped(avenue[7], shift_px=(5.0, 3.0))
     spoilt = SPOILS[what](picture, np.random.default_rng(1)).clip(0, 255).astype(np.uint8)
     assert watch.drift_px(spoilt) == pytest.approx(true_px, abs=0.6)
 
 
 @pytest.mark.parametrize("grey", [0, 255])
-def test_a_picture_without_anything_in_it_cannot_tell(watch: DriftState, still: Bytes8, grey: int) -> None:
+def test_an_empty_picture_is_not_conclusive(watch: DriftState, still: Bytes8, grey: int) -> None:
     assert watch.drift_px(np.full_like(still, grey)) is None
 
 
-def test_noise_cannot_tell_however_often_it_is_looked_at(watch: DriftState, still: Bytes8) -> None:
+def test_noise_is_never_conclusive(watch: DriftState, still: Bytes8) -> None:
     rng = np.random.default_rng(5)
     assert [watch.drift_px(rng.integers(0, 256, still.shape, np.uint8)) for _ in range(4)] == [None] * 4
 
 
-def test_a_picture_of_another_size_cannot_tell(watch: DriftState, still: Bytes8) -> None:
+def test_a_picture_of_another_size_is_not_conclusive(watch: DriftState, still: Bytes8) -> None:
     assert watch.drift_px(still[:360, :640]) is None
 
 
-def test_another_scene_is_infinitely_far_once_it_stands_still(watch: DriftState, avenue: list[Bytes8]) -> None:
+def test_another_static_scene_is_an_infinite_drift(watch: DriftState, avenue: list[Bytes8]) -> None:
     elsewhere = frames(FOOTAGE / "kerbside.mp4", 2.0)
     assert [watch.drift_px(next(elsewhere)) for _ in range(3)] == [None, math.inf, math.inf]
     assert watch.drift_px(avenue[0]) == pytest.approx(0.0, abs=0.3)
     assert watch.drift_px(next(elsewhere)) is None
 
 
-def test_a_large_turn_is_elsewhere(watch: DriftState, avenue: list[Bytes8]) -> None:
+def test_a_large_turn_is_an_infinite_drift(watch: DriftState, avenue: list[Bytes8]) -> None:
     turned = [warped(picture, turn_deg=12.0, zoom=1.1)[0] for picture in avenue[:2]]
     assert [watch.drift_px(picture) for picture in turned] == [None, math.inf]
 
 
-def test_a_caption_that_stays_where_it_is_hides_no_drift(still: Bytes8, avenue: list[Bytes8]) -> None:
+def test_a_static_caption_does_not_hide_drift(still: Bytes8, avenue: list[Bytes8]) -> None:
     text = np.random.default_rng(2).integers(0, 2, (8, 128)).repeat(6, axis=0).repeat(10, axis=1) * 255
 
     def captioned(rgb: Bytes8) -> Bytes8:
@@ -227,10 +227,12 @@ def test_a_caption_that_stays_where_it_is_hides_no_drift(still: Bytes8, avenue: 
         return written
 
     moved, true_px = warped(avenue[7], shift_px=(6.0, 4.0))
-    assert DriftState(reference(captioned(still)), kept=4).drift_px(captioned(moved)) == pytest.approx(true_px, abs=0.4)
+    assert DriftState(reference(captioned(still)), window=4).drift_px(captioned(moved)) == pytest.approx(
+        true_px, abs=0.4
+    )
 
 
-# -- the guard
+# -- the monitor
 
 
 def segment_of(rgb: Bytes8, at_s: float, camera: int = 0) -> Segment:
@@ -247,34 +249,34 @@ def segment_of(rgb: Bytes8, at_s: float, camera: int = 0) -> Segment:
     return dataclasses.replace(segment, captured_s=np.array([EPOCH_S + at_s]))
 
 
-class CountedLook:
-    """The real second look, counted."""
+class CountingFetcher:
+    """Fetches real frames and counts the calls."""
 
     def __init__(self) -> None:
         self.cameras: list[int] = []
 
     def __call__(self, segments: Sequence[Segment], instants_s: Sequence[float]) -> Sequence[object]:
         self.cameras.append(segments[0].camera)
-        return look(segments, instants_s)
+        return fetch_frames(segments, instants_s)
 
 
 class Stand:
-    """A guard over cameras that all have the avenue's still, its metrics, and what it looked at."""
+    """A monitor of cameras with the avenue's still, its metrics, and the checked cameras."""
 
     def __init__(self, still: Bytes8, cameras: int = 1, **pace: int) -> None:
-        self.metrics, self.look = Metrics(), CountedLook()
+        self.metrics, self.fetcher = Metrics(), CountingFetcher()
         names = {camera: f"c{camera}" for camera in range(cameras + 1)}
         for name in names.values():
             self.metrics.add_camera(name)
         known = {camera: reference(still) for camera in range(cameras)}
-        self.guard = ViewDriftMonitor(known, self.look, self.metrics, names, CheckSchedule(**pace))  # type: ignore[arg-type]
+        self.monitor = ViewDriftMonitor(known, self.fetcher, self.metrics, names, CheckSchedule(**pace))  # type: ignore[arg-type]
         self.at_s = 0.0
 
     def see(self, *pictures: Bytes8) -> list[bool]:
-        """The answer for camera 0 after each picture, 20 s apart."""
+        """The states of camera 0 after each picture, 20 s apart."""
         answers = []
         for picture in pictures:
-            answers.append(0 in self.guard.check([segment_of(picture, self.at_s)]))
+            answers.append(0 in self.monitor.check([segment_of(picture, self.at_s)]))
             self.at_s += 20.0
         return answers
 
@@ -292,7 +294,7 @@ def knocked(avenue: list[Bytes8]) -> Bytes8:
     return warped(avenue[3], shift_px=(3.0, -2.0))[0]
 
 
-def test_a_knocked_camera_is_suspended_and_comes_back_by_itself(
+def test_a_knocked_camera_is_suspended_and_resumes_by_itself(
     stand: Stand, avenue: list[Bytes8], knocked: Bytes8
 ) -> None:
     assert stand.see(avenue[0], avenue[1], knocked, knocked) == [False] * 4
@@ -304,57 +306,55 @@ def test_a_knocked_camera_is_suspended_and_comes_back_by_itself(
     assert stand.value("qyran_view_drift_pixels") == pytest.approx(0, abs=0.4)
 
 
-def test_now_and_then_a_look_beyond_the_bound_suspends_nothing(
-    stand: Stand, avenue: list[Bytes8], knocked: Bytes8
-) -> None:
+def test_a_single_check_beyond_the_limit_suspends_nothing(stand: Stand, avenue: list[Bytes8], knocked: Bytes8) -> None:
     assert stand.see(*[knocked, avenue[0]] * 4) == [False] * 8
 
 
-def test_what_cannot_tell_keeps_the_answer_and_is_counted(stand: Stand, knocked: Bytes8) -> None:
+def test_an_inconclusive_check_keeps_the_state_and_is_counted(stand: Stand, knocked: Bytes8) -> None:
     night = np.zeros_like(knocked)
     assert stand.see(night, knocked, night, knocked, knocked, night, night, night) == [False] * 4 + [True] * 4
     assert stand.value("qyran_view_unclear_total") == 5
 
 
-def test_a_key_frame_that_does_not_decode_cannot_tell(stand: Stand, avenue: list[Bytes8]) -> None:
+def test_a_corrupt_key_frame_is_not_conclusive(stand: Stand, avenue: list[Bytes8]) -> None:
     segment = segment_of(avenue[0], 0.0)
     spoilt = dataclasses.replace(segment, payload=bytes(len(segment.payload)))
-    assert stand.guard.check([spoilt]) == frozenset()
+    assert stand.monitor.check([spoilt]) == frozenset()
     assert stand.value("qyran_view_unclear_total") == 1
 
 
-def test_a_camera_is_looked_at_once_in_twenty_seconds_of_capture_time(stand: Stand, avenue: list[Bytes8]) -> None:
+def test_a_camera_is_checked_every_twenty_seconds_of_capture_time(stand: Stand, avenue: list[Bytes8]) -> None:
     segments = [segment_of(avenue[0], at_s) for at_s in (0.0, 2.0, 19.9, 20.0, 21.0, 5.0, 6.0)]
-    stand.guard.check(segments[:2])
+    stand.monitor.check(segments[:2])
     for segment in segments[2:5]:
-        stand.guard.check([segment])
-    assert len(stand.look.cameras) == 2
-    stand.guard.check(segments[5:6])
-    assert len(stand.look.cameras) == 3, "a clock that was set back is no reason to look away"
-    stand.guard.check(segments[6:])
-    assert len(stand.look.cameras) == 3
+        stand.monitor.check([segment])
+    assert len(stand.fetcher.cameras) == 2
+    stand.monitor.check(segments[5:6])
+    assert len(stand.fetcher.cameras) == 3, "a clock that was set back makes the camera due"
+    stand.monitor.check(segments[6:])
+    assert len(stand.fetcher.cameras) == 3
 
 
 def test_many_cameras_take_turns(still: Bytes8, avenue: list[Bytes8]) -> None:
-    stand = Stand(still, cameras=5, looks_a_batch=2)
+    stand = Stand(still, cameras=5, checks_per_batch=2)
     segments = [segment_of(avenue[0], 0.0, camera) for camera in range(6)]
-    looks = []
+    checks = []
     for _ in range(4):
-        stand.guard.check(segments)
-        looks.append(len(stand.look.cameras))
-    assert looks == [2, 4, 5, 5]
-    assert sorted(stand.look.cameras) == [0, 1, 2, 3, 4]
+        stand.monitor.check(segments)
+        checks.append(len(stand.fetcher.cameras))
+    assert checks == [2, 4, 5, 5]
+    assert sorted(stand.fetcher.cameras) == [0, 1, 2, 3, 4]
 
 
 def test_a_camera_without_a_still_is_never_suspended(still: Bytes8, knocked: Bytes8) -> None:
     stand = Stand(still, cameras=0)
     assert stand.see(*[knocked] * 5) == [False] * 5
-    assert stand.look.cameras == []
+    assert stand.fetcher.cameras == []
 
 
 def test_no_segment_changes_nothing(stand: Stand, knocked: Bytes8) -> None:
     stand.see(knocked, knocked, knocked)
-    assert stand.guard.check([]) == frozenset({0})
+    assert stand.monitor.check([]) == frozenset({0})
 
 
 def test_only_the_key_frame_of_a_segment_is_decoded(avenue: list[Bytes8]) -> None:
@@ -369,7 +369,7 @@ def test_only_the_key_frame_of_a_segment_is_decoded(avenue: list[Bytes8]) -> Non
         captured_s=EPOCH_S + np.array([0.0, 0.04]),
     )
     assert key_frame(twice).payload == whole.payload
-    assert look([key_frame(twice)], [EPOCH_S])[0].rgb.shape == avenue[0].shape
+    assert fetch_frames([key_frame(twice)], [EPOCH_S])[0].rgb.shape == avenue[0].shape
 
 
 # -- the still
@@ -392,11 +392,11 @@ def site_with(still: Path, most_drift_px: float | None = None) -> Site:
 
 def test_references_are_the_stills_of_the_sites(tmp_path: Path, still: Bytes8) -> None:
     Image.fromarray(still).save(tmp_path / "still.png")
-    known = references({2: site_with(tmp_path / "still.png"), 3: site_with(tmp_path / "still.png", 1.5)})
+    known = load_references({2: site_with(tmp_path / "still.png"), 3: site_with(tmp_path / "still.png", 1.5)})
     np.testing.assert_array_equal(known[2].rgb, still)
     assert [known[2].most_drift_px, known[3].most_drift_px] == [pytest.approx(2.56), 1.5]
     bare = site_with(tmp_path / "still.png")
-    assert references({0: uncalibrated(bare)}) == {}
+    assert load_references({0: uncalibrated(bare)}) == {}
 
 
 def uncalibrated(site: Site) -> Site:
@@ -404,15 +404,15 @@ def uncalibrated(site: Site) -> Site:
     return Site(name=site.name, image_size_px=site.image_size_px, place=site.place, valid_from=site.valid_from)
 
 
-def test_a_still_that_is_cut_off_is_refused_by_name(tmp_path: Path, still: Bytes8) -> None:
+def test_the_error_names_a_truncated_still(tmp_path: Path, still: Bytes8) -> None:
     Image.fromarray(still).save(tmp_path / "still.png")
     content = (tmp_path / "still.png").read_bytes()
     (tmp_path / "still.png").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ConfigError, match=r"still\.png: still of calibration c1"):
-        references({0: site_with(tmp_path / "still.png")})
+    with pytest.raises(ConfigError, match=r"still\.png: the still of calibration c1"):
+        load_references({0: site_with(tmp_path / "still.png")})
 
 
-def test_vehicles_vanish_from_the_still(still: Bytes8, avenue: list[Bytes8]) -> None:
+def test_the_still_contains_no_vehicles(still: Bytes8, avenue: list[Bytes8]) -> None:
     def share_unlike(picture: Bytes8) -> float:
         return float((np.abs(still.astype(np.int16) - picture).max(axis=2) > 40).mean())
 
@@ -424,7 +424,7 @@ def test_too_few_key_frames_make_no_still() -> None:
         take_still(CameraConfig(name="avenue", url=str(FOOTAGE / "avenue.mp4"), site=Path(), segment_s=1.0), 1.0)
 
 
-def test_a_still_of_a_file_that_is_not_there_is_refused() -> None:
+def test_a_still_of_a_missing_file_is_refused() -> None:
     with pytest.raises(NotFound):
         take_still(CameraConfig(name="gone", url="/nowhere/gone.mp4", site=Path()), 10.0)
 
@@ -443,7 +443,7 @@ def videos() -> Path:
 @pytest.mark.parametrize("video", ["street.mp4", "highway_side.mp4"])
 def test_real_streets_raise_no_alarm_and_a_real_drift_is_found(videos: Path, video: str) -> None:
     pictures = list(frames(videos / video, 1.0))
-    street = DriftState(reference(median(pictures[:15])), kept=4)
+    street = DriftState(reference(median(pictures[:15])), window=4)
     bound_px = street.most_drift_px
     drifts_px = [street.drift_px(picture) for picture in pictures]
     assert all(drift_px is not None and drift_px < bound_px / 2 for drift_px in drifts_px)

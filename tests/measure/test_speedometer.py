@@ -39,7 +39,7 @@ def image_of(ground_m: np.ndarray) -> np.ndarray:
 
 
 def boxes(ground_m: np.ndarray) -> np.ndarray:
-    """(T, 4) boxes whose lower edge's middle is the image of the ground point, 1.8 m wide and high."""
+    """(T, 4) boxes 1.8 m wide and high; the middle of the lower edge is the image of the ground point."""
     foot = image_of(ground_m)
     half = np.abs(image_of(ground_m + np.array([0.9, 0.0]))[:, 0] - foot[:, 0])
     return np.column_stack([foot[:, 0] - half, foot[:, 1] - 2 * half, foot[:, 0] + half, foot[:, 1]]).astype(np.float32)
@@ -53,7 +53,7 @@ def batch(
     clock: Clock = Clock.SYNCHRONISED,
     ended: tuple[int, ...] = (),
 ) -> Tracks:
-    """Tracks of one camera; `ways` gives every identity its (F, 2) ground positions, nan where it is not seen."""
+    """Tracks of one camera; `ways` has the (F, 2) ground positions of each identity, nan if it is not seen."""
     frames = Frames(
         np.full(len(times_s), camera, np.int32),
         times_s,
@@ -108,18 +108,18 @@ def test_batches_add_up_to_the_same_measurement() -> None:
     assert len(last.velocity_mps) == 6
 
 
-def test_a_vehicles_result_does_not_depend_on_its_company() -> None:
+def test_the_result_of_a_vehicle_does_not_depend_on_others() -> None:
     rng = np.random.default_rng(1)
     ways = {
         k: straight(TIMES, (rng.uniform(-8, 8), rng.uniform(45, 65)), (rng.normal(0, 0.3), -rng.uniform(8, 25)))
         for k in range(1, 700)
     }
-    bounds = SpeedBounds(most_hidden=2.0)
+    bounds = SpeedBounds(max_hidden=2.0)
     company = GroundSpeedometer({0: geometry()}, bounds).measure(batch(TIMES, ways)).speeds
     assert (company.measurable == Measurable.YES).sum() > 600
     for k in (1, 350, 699):
         alone = (
-            GroundSpeedometer({0: geometry()}, SpeedBounds(most_hidden=2.0)).measure(batch(TIMES, {k: ways[k]})).speeds
+            GroundSpeedometer({0: geometry()}, SpeedBounds(max_hidden=2.0)).measure(batch(TIMES, {k: ways[k]})).speeds
         )
         for name in ("speed_mps", "began_s", "ended_s", "length_m", "heading_rad"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(company, name)[k - 1], err_msg=name)
@@ -142,7 +142,7 @@ def test_the_stated_uncertainty_covers_the_scatter_of_a_noisy_detector() -> None
     assert abs(np.mean(errors)) < 0.1
 
 
-def test_a_short_stretch_is_less_certain_than_a_long_one_by_what_the_outline_may_shift() -> None:
+def test_the_outline_makes_a_short_stretch_less_certain() -> None:
     far, near = straight(TIMES, (1.0, 60.0), (0.0, -16.0)), straight(TIMES[:10], (1.0, 60.0), (0.0, -16.0))
     _, _, long_sigma = only(batch(TIMES, {1: far}))
     _, _, short_sigma = only(batch(TIMES[:10], {1: near}))
@@ -177,7 +177,7 @@ def test_a_vehicle_behind_another_is_occluded_and_the_other_is_not() -> None:
 
 
 def with_boxes_widened(tracks: Tracks, rows: slice, by: float) -> Tracks:
-    """The same foot points, the boxes of some sightings so many times as wide."""
+    """The same foot points, with the boxes of some sightings widened by a factor."""
     left, top, right, bottom = tracks.xyxy_px.T
     half = (right - left) / 2 * np.where(np.isin(np.arange(len(left)), np.arange(len(left))[rows]), by, 1.0)
     middle = (left + right) / 2
@@ -185,7 +185,7 @@ def with_boxes_widened(tracks: Tracks, rows: slice, by: float) -> Tracks:
     return dataclasses.replace(tracks, xyxy_px=boxes_px)
 
 
-def test_a_box_that_takes_in_a_neighbour_for_a_while_could_be_anothers() -> None:
+def test_a_box_that_includes_a_neighbour_is_occluded() -> None:
     foot, tracks = FootModel((0.0, 0.0, HEIGHT_M)), batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
     assert only(tracks, foot=foot)[0] == Measurable.YES
     assert only(with_boxes_widened(tracks, slice(5, 15), 1.5), foot=foot)[0] == Measurable.OCCLUDED
@@ -193,7 +193,7 @@ def test_a_box_that_takes_in_a_neighbour_for_a_while_could_be_anothers() -> None
     assert only(with_boxes_widened(tracks, slice(5, 15), 1.2), foot=foot)[0] == Measurable.YES
 
 
-def test_a_vehicle_whose_side_comes_into_view_is_one_vehicle() -> None:
+def test_a_vehicle_whose_side_becomes_visible_is_measured() -> None:
     way = straight(TIMES, (5.0, 44.0), (0.0, -16.0))
     angle = np.arctan2(way[:, 0], way[:, 1])
     tracks = batch(TIMES, {1: way})
@@ -207,7 +207,7 @@ def test_a_vehicle_whose_side_comes_into_view_is_one_vehicle() -> None:
     assert only(whole, foot=FootModel((0.0, 0.0, HEIGHT_M)))[0] == Measurable.YES
 
 
-def test_a_vehicle_that_was_lost_for_long_could_be_another() -> None:
+def test_a_vehicle_after_a_long_gap_is_occluded() -> None:
     times = np.concatenate([TIMES[:12], TIMES[12:] + 1.5])
     way = np.array([1.0, 60.0]) + np.outer(times - times[0], [0.0, -10.0])
     assert only(batch(times, {1: way}))[0] == Measurable.OCCLUDED
@@ -227,7 +227,7 @@ def test_outside_the_area_nothing_is_measured() -> None:
 @pytest.mark.parametrize(
     "changes", [{"valid_to_s": TIMES[0]}, {"valid_from_s": TIMES[-1] + 1}, {"image_size_px": (1920, 1080)}]
 )
-def test_without_a_calibration_that_holds_nothing_is_measured(changes: dict[str, object]) -> None:
+def test_nothing_is_measured_without_a_valid_calibration(changes: dict[str, object]) -> None:
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     motion = GroundSpeedometer({0: geometry(**changes)}).measure(batch(TIMES, {1: way}))
     assert motion.speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
@@ -271,7 +271,7 @@ def test_a_wild_box_does_not_move_the_speed() -> None:
     assert speed == pytest.approx(16.0, rel=5e-3)
 
 
-def test_the_readout_of_a_rolling_shutter_is_taken_out() -> None:
+def test_the_readout_of_a_rolling_shutter_is_corrected() -> None:
     readout_s, way = 0.02, straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     for _ in range(5):
         depth = image_of(way)[:, 1] / SIZE[1]
@@ -281,7 +281,7 @@ def test_the_readout_of_a_rolling_shutter_is_taken_out() -> None:
     assert only(tracks)[1] > 16.02
 
 
-def test_the_clearance_of_a_bumper_is_taken_out() -> None:
+def test_the_clearance_of_a_bumper_is_corrected() -> None:
     clearance = 0.25
     seen = straight(TIMES, (0.0, 40.0), (0.0, -10.0)) * HEIGHT_M / (HEIGHT_M - clearance)
     foot = FootModel((0.0, 0.0, HEIGHT_M), clearance, overhang_m=9.0)
@@ -291,7 +291,7 @@ def test_the_clearance_of_a_bumper_is_taken_out() -> None:
     assert only(tracks, foot=foot)[2] > only(tracks)[2]
 
 
-def test_the_distortion_of_the_lens_is_taken_out() -> None:
+def test_the_distortion_of_the_lens_is_corrected() -> None:
     tracks = batch(TIMES, {1: straight(TIMES, (6.0, 55.0), (0.0, -14.0))})
     foot = tracks.foot_px.astype(float)
     straight_ray = (foot - np.array([640, 360])) / 1100.0
@@ -309,8 +309,8 @@ def test_a_standing_vehicle_has_a_momentary_velocity_near_zero() -> None:
     assert np.abs(motion.velocity_mps[2:]).max() < 0.05
 
 
-def test_ended_tracks_are_forgotten_and_live_ones_are_bounded() -> None:
-    meter = GroundSpeedometer({0: geometry()}, SpeedBounds(most_sightings=10))
+def test_ended_tracks_are_dropped_and_live_ones_are_bounded() -> None:
+    meter = GroundSpeedometer({0: geometry()}, SpeedBounds(max_sightings=10))
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     meter.measure(batch(TIMES[:20], {1: way[:20]}))
     assert meter.remembered() == {1: 10}
@@ -323,7 +323,7 @@ def test_an_empty_batch_is_an_empty_motion() -> None:
     assert len(motion.speeds.track) == len(motion.position_m) == 0
 
 
-def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_again() -> None:
+def test_a_moved_camera_measures_nothing_until_it_is_back() -> None:
     meter = GroundSpeedometer({0: geometry()})
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     assert meter.measure(batch(TIMES[:20], {1: way[:20]})).speeds.measurable.tolist() == [Measurable.YES]
@@ -333,7 +333,7 @@ def test_what_a_moved_camera_saw_is_no_measurement_and_the_next_vehicle_is_one_a
     assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
 
 
-def test_while_nothing_can_be_recorded_no_speed_is_stated_and_afterwards_it_is_again() -> None:
+def test_a_paused_speedometer_states_no_speed() -> None:
     meter = GroundSpeedometer({0: geometry()})
     way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
     paused = meter.measure(batch(TIMES, {1: way}), can_record=False).speeds
@@ -350,6 +350,6 @@ def test_while_nothing_can_be_recorded_no_speed_is_stated_and_afterwards_it_is_a
         ({"covariance": np.zeros((8, 8))}, "9 x 9"),
     ],
 )
-def test_geometry_that_cannot_be_is_refused(changes: dict[str, object], message: str) -> None:
+def test_an_invalid_geometry_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(CalibrationError, match=message):
         geometry(**changes)

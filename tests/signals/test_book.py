@@ -1,4 +1,4 @@
-"""The phase store: what controllers report, what lamps show, and what is known when both speak."""
+"""The phases from controllers, from lamps, and from both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SITE = Site(
     valid_from=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
     signals=(
         Signal(name="seen", lamps=LENSES),
-        Signal(name="told", controller="c-17", group="K1"),
+        Signal(name="reported", controller="c-17", group="K1"),
         Signal(name="both", lamps=LENSES, controller="c-17", group="K2"),
     ),
 )
@@ -39,7 +39,7 @@ def open_book(metrics: Metrics | None = None) -> SignalBook:
 
 
 def frames_showing(lamp: str, began_s: float, ended_s: float, *, clock: Clock = Clock.SYNCHRONISED) -> FrameBatch:
-    """Frames at 8 a second in which every head shows one lamp; `hidden` shows none."""
+    """Frames at 8 per second in which each head shows one lamp; `hidden` shows none."""
     at_s = np.arange(began_s, ended_s, 0.125)
     frames = Frames(
         np.zeros(len(at_s), np.int32),
@@ -57,11 +57,11 @@ def frames_showing(lamp: str, began_s: float, ended_s: float, *, clock: Clock = 
     return FrameBatch(frames, np.zeros((0, 3, 1, 1)), np.zeros(0, np.int32), nothing, nothing, lamps)
 
 
-def told(*phases: tuple[Phase, float], until_s: float, group: str = "K1", sequence: int = 1) -> Report:
+def report_of(*phases: tuple[Phase, float], until_s: float, group: str = "K1", sequence: int = 1) -> Report:
     return Report("c-17", sequence, until_s, tuple(Change(group, phase, at_s) for phase, at_s in phases))
 
 
-def test_lamps_in_the_frames_are_known_between_the_frames() -> None:
+def test_a_phase_is_known_between_its_frames() -> None:
     book = open_book()
     book.observe(frames_showing("green", 100, 110), frozenset())
     book.observe(frames_showing("red", 110, 120), frozenset())
@@ -71,13 +71,13 @@ def test_lamps_in_the_frames_are_known_between_the_frames() -> None:
     assert book.since_s(0, ("seen",), PROHIBITS, 111, 115) == pytest.approx(110.05)
 
 
-def test_the_lamps_of_a_camera_that_has_moved_are_not_believed() -> None:
+def test_lamps_of_a_moved_camera_are_ignored() -> None:
     book = open_book()
     book.observe(frames_showing("red", 100, 110), frozenset({0}))
     assert book.at(0, "seen", 105) is Phase.UNKNOWN
 
 
-def test_a_clock_that_is_not_trusted_forgets_what_was_seen() -> None:
+def test_an_unstable_clock_drops_all_sightings() -> None:
     book = open_book()
     book.observe(frames_showing("red", 100, 110), frozenset())
     book.observe(frames_showing("red", 110, 111, clock=Clock.UNSTABLE), frozenset())
@@ -86,33 +86,33 @@ def test_a_clock_that_is_not_trusted_forgets_what_was_seen() -> None:
     assert book.at(0, "seen", 112) is Phase.RED
 
 
-def test_a_report_is_known_up_to_its_own_time_and_no_farther() -> None:
+def test_a_report_is_valid_up_to_its_own_time() -> None:
     book = open_book()
     book.observe(frames_showing("hidden", 100, 101), frozenset())
-    assert book.report(told((Phase.GREEN, 100), (Phase.RED, 120), until_s=130))
-    assert book.at(0, "told", 110) is Phase.GREEN
-    assert book.at(0, "told", 125) is Phase.RED
-    assert book.at(0, "told", 120.1) is Phase.UNKNOWN
-    assert book.at(0, "told", 129.9) is Phase.UNKNOWN
-    assert book.report(told(until_s=150, sequence=2))
-    assert book.at(0, "told", 145) is Phase.RED
+    assert book.report(report_of((Phase.GREEN, 100), (Phase.RED, 120), until_s=130))
+    assert book.at(0, "reported", 110) is Phase.GREEN
+    assert book.at(0, "reported", 125) is Phase.RED
+    assert book.at(0, "reported", 120.1) is Phase.UNKNOWN
+    assert book.at(0, "reported", 129.9) is Phase.UNKNOWN
+    assert book.report(report_of(until_s=150, sequence=2))
+    assert book.at(0, "reported", 145) is Phase.RED
 
 
-def test_a_camera_with_the_time_of_arrival_knows_less_of_a_controller() -> None:
+def test_arrival_times_need_a_wider_margin() -> None:
     book = open_book()
-    book.report(told((Phase.RED, 100), until_s=130))
-    assert book.at(0, "told", 129) is Phase.UNKNOWN
+    book.report(report_of((Phase.RED, 100), until_s=130))
+    assert book.at(0, "reported", 129) is Phase.UNKNOWN
     book.observe(frames_showing("hidden", 100, 101, clock=Clock.ARRIVAL), frozenset())
-    assert book.at(0, "told", 101) is Phase.UNKNOWN
-    assert book.at(0, "told", 110) is Phase.RED
+    assert book.at(0, "reported", 101) is Phase.UNKNOWN
+    assert book.at(0, "reported", 110) is Phase.RED
     book.observe(frames_showing("hidden", 101, 102), frozenset())
-    assert book.at(0, "told", 101) is Phase.RED
+    assert book.at(0, "reported", 101) is Phase.RED
 
 
-def test_two_sources_that_agree_are_one_and_that_disagree_are_none() -> None:
+def test_two_sources_must_agree() -> None:
     metrics = Metrics()
     book = open_book(metrics)
-    book.report(told((Phase.RED, 90), (Phase.GREEN, 110.5), until_s=130, group="K2"))
+    book.report(report_of((Phase.RED, 90), (Phase.GREEN, 110.5), until_s=130, group="K2"))
     book.observe(frames_showing("red", 100, 110), frozenset())
     assert book.at(0, "both", 105) is Phase.RED
     assert book.since_s(0, ("both",), PROHIBITS, 101, 105) == pytest.approx(100.05)
@@ -122,20 +122,20 @@ def test_two_sources_that_agree_are_one_and_that_disagree_are_none() -> None:
     assert metrics.registry.get_sample_value("qyran_signal_contradictions_total", {"camera": "cam", "signal": "both"})
 
 
-def test_where_the_lamps_are_hidden_the_controller_is_believed_alone() -> None:
+def test_the_controller_decides_if_the_lamps_are_hidden() -> None:
     book = open_book()
-    book.report(told((Phase.RED, 90), until_s=130, group="K2"))
+    book.report(report_of((Phase.RED, 90), until_s=130, group="K2"))
     book.observe(frames_showing("hidden", 100, 110), frozenset())
     assert book.at(0, "both", 105) is Phase.RED
     assert book.at(0, "seen", 105) is Phase.DARK
 
 
-def test_of_several_signals_one_must_say_so_and_none_otherwise() -> None:
+def test_one_of_several_signals_must_show_it_and_no_other_deny_it() -> None:
     book = open_book()
     book.observe(frames_showing("red", 100, 110), frozenset())
-    assert book.since_s(0, ("seen", "told"), PROHIBITS, 101, 105) is not None
-    book.report(told((Phase.GREEN, 90), until_s=130))
-    assert book.since_s(0, ("seen", "told"), PROHIBITS, 101, 105) is None
+    assert book.since_s(0, ("seen", "reported"), PROHIBITS, 101, 105) is not None
+    book.report(report_of((Phase.GREEN, 90), until_s=130))
+    assert book.since_s(0, ("seen", "reported"), PROHIBITS, 101, 105) is None
 
 
 def test_phase_and_share_of_the_unknown_are_metrics() -> None:
@@ -164,36 +164,36 @@ def phase_at(controller: Controller, at_s: float, group: str = "K1") -> Phase:
 
 
 def test_a_repeated_report_changes_nothing() -> None:
-    controller, report = controller_of("K1"), told((Phase.RED, 100), until_s=110)
+    controller, report = controller_of("K1"), report_of((Phase.RED, 100), until_s=110)
     assert controller.accept(report)
     assert not controller.accept(report)
-    assert not controller.accept(told((Phase.GREEN, 100), until_s=110))
+    assert not controller.accept(report_of((Phase.GREEN, 100), until_s=110))
     assert (controller.last_sequence, phase_at(controller, 105)) == (1, Phase.RED)
 
 
-def test_a_missing_report_makes_everything_unknown_until_it_is_said_again() -> None:
+def test_a_missing_report_makes_all_phases_unknown_until_they_are_named() -> None:
     controller = controller_of("K1")
-    controller.accept(told((Phase.RED, 100), until_s=110))
-    controller.accept(told(until_s=130, sequence=3))
+    controller.accept(report_of((Phase.RED, 100), until_s=110))
+    controller.accept(report_of(until_s=130, sequence=3))
     assert phase_at(controller, 105) is Phase.RED
     assert phase_at(controller, 120) is Phase.UNKNOWN
-    controller.accept(told((Phase.GREEN, 125), until_s=140, sequence=4))
+    controller.accept(report_of((Phase.GREEN, 125), until_s=140, sequence=4))
     assert phase_at(controller, 118) is Phase.UNKNOWN
     assert phase_at(controller, 135) is Phase.GREEN
 
 
-def test_a_phase_that_went_on_over_a_missing_report_is_known_all_the_time() -> None:
+def test_a_phase_that_continues_over_a_missing_report_is_known() -> None:
     controller = controller_of("K1")
-    controller.accept(told((Phase.RED, 100), until_s=110))
-    controller.accept(told((Phase.RED, 100), until_s=130, sequence=5))
+    controller.accept(report_of((Phase.RED, 100), until_s=110))
+    controller.accept(report_of((Phase.RED, 100), until_s=130, sequence=5))
     assert phase_at(controller, 120) is Phase.RED
 
 
 def test_a_controller_that_was_restarted_counts_from_one() -> None:
     controller = controller_of("K1")
     for sequence in (1, 2, 3):
-        controller.accept(told((Phase.RED, 100), until_s=110 + sequence, sequence=sequence))
-    assert controller.accept(told((Phase.GREEN, 150), until_s=160))
+        controller.accept(report_of((Phase.RED, 100), until_s=110 + sequence, sequence=sequence))
+    assert controller.accept(report_of((Phase.GREEN, 150), until_s=160))
     assert phase_at(controller, 155) is Phase.GREEN
     assert phase_at(controller, 130) is Phase.UNKNOWN
 
@@ -201,17 +201,17 @@ def test_a_controller_that_was_restarted_counts_from_one() -> None:
 @pytest.mark.parametrize(
     ("report", "complaint"),
     [
-        (lambda: told(until_s=105, sequence=2), "before the last one"),
-        (lambda: told((Phase.GREEN, 105), until_s=120, sequence=2), "something else until later"),
-        (lambda: told((Phase.GREEN, 130), until_s=120, sequence=2), "after the report's own time"),
-        (lambda: told(until_s=float("nan"), sequence=2), "not a number"),
-        (lambda: told(until_s=120, sequence=0), "sequence: must be 1 or more"),
+        (lambda: report_of(until_s=105, sequence=2), "s before the last"),
+        (lambda: report_of((Phase.GREEN, 105), until_s=120, sequence=2), "contradicts an earlier report"),
+        (lambda: report_of((Phase.GREEN, 130), until_s=120, sequence=2), "after the report's own time"),
+        (lambda: report_of(until_s=float("nan"), sequence=2), "not finite"),
+        (lambda: report_of(until_s=120, sequence=0), "sequence: must be 1 or more"),
     ],
     ids=["back in time", "takes back", "future", "nan", "zero"],
 )
-def test_a_report_that_cannot_be_believed_is_refused_and_changes_nothing(report, complaint: str) -> None:
+def test_an_incredible_report_is_refused_and_changes_nothing(report, complaint: str) -> None:
     controller = controller_of("K1")
-    controller.accept(told((Phase.RED, 100), until_s=110))
+    controller.accept(report_of((Phase.RED, 100), until_s=110))
     with pytest.raises(SignalError, match=complaint):
         controller.accept(report())
     assert (controller.last_sequence, controller.reported_s, phase_at(controller, 108)) == (1, 110, Phase.RED)
@@ -222,22 +222,22 @@ def test_a_controller_that_no_site_names_is_refused() -> None:
         open_book().report(Report("c-18", 1, 100.0))
 
 
-def test_what_is_said_of_a_group_that_nobody_asks_for_is_not_kept() -> None:
+def test_reports_about_unused_groups_are_not_stored() -> None:
     controller = controller_of("K1")
-    assert controller.accept(told((Phase.RED, 100), until_s=110, group="K9"))
+    assert controller.accept(report_of((Phase.RED, 100), until_s=110, group="K9"))
     controller.watch("K9")
     assert phase_at(controller, 105, "K9") is Phase.UNKNOWN
-    controller.accept(told((Phase.RED, 100), until_s=120, group="K9", sequence=2))
+    controller.accept(report_of((Phase.RED, 100), until_s=120, group="K9", sequence=2))
     assert phase_at(controller, 105, "K9") is Phase.RED
 
 
-def test_a_camera_that_comes_hears_the_controller_that_is_there_and_one_that_goes_is_forgotten() -> None:
+def test_cameras_are_added_to_existing_controllers_and_removed() -> None:
     book = open_book()
-    book.report(told((Phase.RED, 100), until_s=130))
+    book.report(report_of((Phase.RED, 100), until_s=130))
     book.add_camera(1, WatchedCamera(CameraConfig(name="other", url="", site=Path()), SITE))
     book.observe(frames_showing("hidden", 100, 101), frozenset())
-    assert book.at(1, "told", 110) is Phase.UNKNOWN, "its clock is not known yet"
+    assert book.at(1, "reported", 110) is Phase.UNKNOWN, "its clock is not known yet"
     book.remove_camera(0)
     with pytest.raises(KeyError):
-        book.at(0, "told", 110)
+        book.at(0, "reported", 110)
     assert list(book.controllers) == ["c-17"]

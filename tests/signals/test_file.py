@@ -1,4 +1,4 @@
-"""Phases out of files: JSON lines and CSV say the same, and what is wrong is named with its line."""
+"""Phases from files: JSON lines and CSV give the same, and errors name the line."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_csv_rows_are_reports_counted_by_controller(tmp_path: Path) -> None:
         ("p.jsonl", LINES.replace('"sequence": 2', '"number": 2'), r"p.jsonl: line 3: .*number"),
         ("p.jsonl", "nonsense", r"p.jsonl: line 1: "),
         ("p.csv", CSV.replace("red_amber", "pink"), r"p.csv: line 2: .*phase"),
-        ("p.csv", CSV.replace("K1,red_amber", ",red_amber"), r"p.csv: line 2: group and phase go together"),
+        ("p.csv", CSV.replace("K1,red_amber", ",red_amber"), r"p.csv: line 2: group and phase must be set together"),
         ("p.csv", CSV.replace(",phase", ",colour"), r"p.csv: line 2: .*colour"),
         ("p.csv", CSV + "c,2026-06-01T12:00:31+05:00,K1,red,more\n", r"p.csv: line 5: "),
-        ("p.txt", CSV, r"p.txt: phases come as .jsonl or .csv"),
+        ("p.txt", CSV, r"p.txt: the file of phases must be .jsonl or .csv"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+def test_the_error_names_the_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         read(tmp_path, name, text)

@@ -1,4 +1,4 @@
-"""The lamps of the rendered junction, frame by frame through the decoder: right, or unknown, never wrong."""
+"""The lamps of the rendered junction, frame by frame through the decoder: correct or unknown, never wrong."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from engine.config import CameraConfig
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
-from engine.decode.model_input import ModelInput
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.rules import load_site
@@ -29,9 +28,9 @@ SEEN = ("main", "main-far")
 
 
 def batches(size_px: tuple[int, int]) -> Iterator[FrameBatch]:
-    """Every frame of the clip, as if its lamps had been drawn on a picture of a size."""
+    """All frames of the clip, with lamps defined for a picture of this size."""
     site = load_site(SITES / "junction.toml")
-    view = CameraView("junction", 25.0, ((0.0, 0.0, 0.1, 0.1),), site.lamps, size_px)
+    view = DecodeSettings("junction", 25.0, ((0.0, 0.0, 0.1, 0.1),), site.lamps, size_px)
     model = ModelInput(name="x", width_px=8, height_px=8, resize="stretch")
     camera = CameraConfig(name="junction", url=str(CLIP), site=SITES / "junction.toml")
     with closing(CpuDecoder({0: view}, model, Metrics(), 2)) as decoder:
@@ -53,7 +52,7 @@ def watched(junction: Site) -> SignalBook:
 
 
 @pytest.mark.parametrize("signal", SEEN)
-def test_every_frame_is_told_rightly_or_not_at_all(watched: SignalBook, signal: str) -> None:
+def test_no_frame_gives_a_wrong_phase(watched: SignalBook, signal: str) -> None:
     found: Counter[bool] = Counter()
     for number, frame in enumerate(TRUTH["frames"]):
         phase = watched.at(0, signal, START_S + number / TRUTH["fps"])
@@ -62,7 +61,7 @@ def test_every_frame_is_told_rightly_or_not_at_all(watched: SignalBook, signal: 
     assert found[True] <= 10, "two ends of the clip and three changes, two frames each"
 
 
-def test_a_change_is_placed_between_its_two_frames(watched: SignalBook) -> None:
+def test_a_change_lies_between_its_two_frames(watched: SignalBook) -> None:
     red_s = watched.since_s(0, ("main",), {Phase.RED}, START_S + 11.3, START_S + 15)
     assert red_s == pytest.approx(START_S + 11.0, abs=0.08 + 0.06)
 
@@ -70,4 +69,4 @@ def test_a_change_is_placed_between_its_two_frames(watched: SignalBook) -> None:
 def test_lamps_in_a_picture_of_another_size_are_not_read() -> None:
     batch = next(batches((1920, 1080)))
     assert len(batch.lamps) == len(batch.frames) * 6
-    assert np.isnan(batch.lamps.look).all()
+    assert np.isnan(batch.lamps.appearance).all()

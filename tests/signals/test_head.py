@@ -1,11 +1,11 @@
-"""Lamps to phases: by colour and contrast, over time, and nothing where nobody can tell."""
+"""Phases from lamps by colour and contrast, over time; UNKNOWN if the lamps are unclear."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from engine.signals.head import DARK, LIT, UNCLEAR, SignalHead, lit, shown
+from engine.signals.head import DARK, LIT, UNCLEAR, SignalHead, classify_lamps, phase_of_lamps
 from engine.types import Lamps, Phase
 from kernels.lamp import COLUMNS, Layout, measure_lamps
 from kernels.letterbox import Picture, Plane
@@ -21,7 +21,7 @@ INSIDE_LAYOUT = np.hstack([np.eye(3), np.zeros((3, 1))])
 
 
 def head_picture(*lenses: tuple[int, int, int], housing: int = 25, around: int = 120) -> np.ndarray:
-    """(88, 48, 3) f8: three lenses in a dark housing before a grey street."""
+    """(88, 48, 3) f8: three lenses in a dark housing in front of a grey street."""
     rgb = np.full((88, 48, 3), float(around))
     rgb[4:84, 6:42] = housing
     y, x = np.mgrid[:88, :48] + 0.5
@@ -31,7 +31,7 @@ def head_picture(*lenses: tuple[int, int, int], housing: int = 25, around: int =
 
 
 def states(rgb: np.ndarray) -> list[int]:
-    """What the kernel and the classification make of a picture."""
+    """The phase of a picture by the kernel and the classification."""
     height, width, _ = rgb.shape
     samples = np.ascontiguousarray(rgb.round().clip(0, 255).astype(np.uint8).reshape(height, 3 * width))
     picture = Picture(*(Plane(samples, 3, channel) for channel in range(3)))
@@ -39,11 +39,11 @@ def states(rgb: np.ndarray) -> list[int]:
     circles = np.array([(*centre, RADIUS_PX * 0.85) for centre in CENTRES])
     measure_lamps(picture, Layout(width, height, 1, 1, INSIDE_LAYOUT), circles, look)
     seen = Lamps(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), look)
-    return lit(seen, COLOURS).tolist()
+    return classify_lamps(seen, COLOURS).tolist()
 
 
 def phase_of(rgb: np.ndarray) -> Phase:
-    return shown(states(rgb), COLOURS)
+    return phase_of_lamps(states(rgb), COLOURS)
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_noise_makes_no_wrong_phase(sigma: float) -> None:
     assert right >= 76
 
 
-def test_at_night_a_lamp_shines_out_of_the_dark() -> None:
+def test_a_lamp_is_lit_at_night() -> None:
     night = head_picture((230, 50, 30), (6, 5, 5), (5, 6, 5), housing=4, around=6)
     assert phase_of(night) is Phase.RED
 
 
-def test_a_lens_that_is_burnt_white_has_no_colour() -> None:
+def test_a_saturated_lens_has_no_colour() -> None:
     assert states(head_picture((255, 255, 255), OFF, OFF))[0] == UNCLEAR
     assert phase_of(head_picture((255, 255, 255), OFF, OFF)) is Phase.UNKNOWN
 
@@ -96,7 +96,7 @@ def test_a_low_sun_that_makes_every_lens_shine_shows_no_phase() -> None:
     assert phase_of(head_picture((190, 80, 60), (190, 140, 60), (60, 180, 120), housing=60)) is Phase.UNKNOWN
 
 
-def test_a_white_reflection_is_no_lamp() -> None:
+def test_a_white_reflection_is_not_a_lamp() -> None:
     assert states(head_picture(OFF, OFF, (200, 200, 198)))[2] == UNCLEAR
     assert states(head_picture(OFF, OFF, (196, 200, 197)))[2] == UNCLEAR
 
@@ -119,11 +119,11 @@ def test_a_lens_that_is_mostly_hidden_is_not_lit() -> None:
 
 
 def seen(*runs: tuple[Phase, float], fps: float = 8.0, start_s: float = 100.0) -> SignalHead:
-    """A head that showed phases for so many seconds each."""
+    """A head that showed each phase for a number of seconds."""
     head, at_s = SignalHead(), start_s
     for phase, lasts_s in runs:
         for _ in range(round(lasts_s * fps)):
-            head.see(phase, at_s)
+            head.add(phase, at_s)
             at_s += 1 / fps
     return head
 
@@ -136,7 +136,7 @@ def flashes(phase: Phase, count: int, half_s: float = 0.5) -> list[tuple[Phase, 
     return [(phase, half_s), (Phase.DARK, half_s)] * count
 
 
-def test_a_phase_is_sure_from_its_first_sighting_to_its_last() -> None:
+def test_a_phase_is_certain_from_its_first_to_its_last_sighting() -> None:
     head = seen((Phase.GREEN, 2.0), (Phase.AMBER, 1.0), (Phase.RED, 2.0))
     assert spans(head) == [(Phase.GREEN, 0, 1.875), (Phase.AMBER, 2, 2.875), (Phase.RED, 3, 4.875)]
     timeline = head.timeline
@@ -146,7 +146,7 @@ def test_a_phase_is_sure_from_its_first_sighting_to_its_last() -> None:
     assert timeline.at(99.0, 0.0) is timeline.at(106.0, 0.0) is Phase.UNKNOWN
 
 
-def test_a_moment_in_which_nobody_can_tell_is_bridged_and_a_longer_one_is_not() -> None:
+def test_a_short_gap_is_bridged_and_a_long_one_is_not() -> None:
     short = seen((Phase.RED, 1.0), (Phase.UNKNOWN, 0.375), (Phase.RED, 1.0))
     assert short.timeline.at(101.2, 0.0) is Phase.RED
     long = seen((Phase.RED, 1.0), (Phase.UNKNOWN, 1.0), (Phase.RED, 1.0))
@@ -156,13 +156,9 @@ def test_a_moment_in_which_nobody_can_tell_is_bridged_and_a_longer_one_is_not() 
 
 @pytest.mark.parametrize(
     ("lamp", "flashing"),
-    [
-        (Phase.GREEN, Phase.GREEN_FLASHING),
-        (Phase.AMBER, Phase.AMBER_FLASHING),
-        (Phase.RED, Phase.RED_FLASHING),
-    ],
+    [(Phase.GREEN, Phase.GREEN_FLASHING), (Phase.AMBER, Phase.AMBER_FLASHING), (Phase.RED, Phase.RED_FLASHING)],
 )
-def test_a_lamp_that_goes_on_and_off_flashes(lamp: Phase, flashing: Phase) -> None:
+def test_a_lamp_that_turns_on_and_off_flashes(lamp: Phase, flashing: Phase) -> None:
     head = seen((lamp, 3.0), *flashes(lamp, 4), (Phase.RED, 2.0) if lamp is not Phase.RED else (Phase.GREEN, 2.0))
     assert spans(head)[0][0] is lamp
     assert flashing in [phase for phase, *_ in spans(head)]
@@ -170,13 +166,13 @@ def test_a_lamp_that_goes_on_and_off_flashes(lamp: Phase, flashing: Phase) -> No
     assert head.timeline.at(101.0, 0.0) is lamp
 
 
-def test_flashing_ends_where_the_lamp_stays() -> None:
+def test_flashing_ends_when_the_lamp_stays() -> None:
     head = seen(*flashes(Phase.AMBER, 4), (Phase.AMBER, 3.0))
     assert head.timeline.at(102.2, 0.0) is Phase.AMBER_FLASHING
     assert head.timeline.at(106.0, 0.0) is Phase.AMBER
 
 
-def test_one_flicker_is_no_flashing() -> None:
+def test_one_flicker_is_not_flashing() -> None:
     head = seen((Phase.RED, 2.0), (Phase.DARK, 0.125), (Phase.RED, 3.0))
     assert Phase.RED_FLASHING not in [phase for phase, *_ in spans(head)]
 
@@ -200,15 +196,15 @@ def test_red_then_red_and_amber_is_one_prohibition() -> None:
     assert head.timeline.since_s(both, 100.5, 103.5, 0.05) is None
 
 
-def test_another_phase_within_the_time_denies_and_darkness_does_not() -> None:
+def test_another_phase_denies_and_dark_does_not() -> None:
     timeline = seen((Phase.GREEN, 2.0), (Phase.RED, 2.0), (Phase.DARK, 1.0)).timeline
     assert timeline.denies({Phase.RED}, 101.0, 103.0, 0.05)
     assert not timeline.denies({Phase.RED}, 102.1, 104.5, 0.05)
 
 
-def test_a_clock_that_goes_back_forgets_what_was_before() -> None:
+def test_a_clock_that_goes_back_drops_all_sightings() -> None:
     head = seen((Phase.RED, 2.0))
     for at_s in np.arange(50.0, 52.0, 0.125):
-        head.see(Phase.RED, float(at_s))
+        head.add(Phase.RED, float(at_s))
     assert head.timeline.at(101.0, 0.0) is Phase.UNKNOWN
     assert head.timeline.at(51.0, 0.0) is Phase.RED

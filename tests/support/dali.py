@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from engine.config import CameraConfig
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.dali import DaliGraph
 from engine.decode.device import DeviceDecoder
-from engine.decode.formats import ON_DALI_CPU, ON_GPU, PictureFormats
-from engine.decode.model_input import ModelInput
+from engine.decode.formats import DALI_CPU_CODECS, GPU_CODECS, PictureFormats
+from engine.decode.settings import DecodeSettings, ModelInput
 from engine.ingest import FileSource
 from engine.metrics import Metrics
 from engine.site.signals import Lamp
@@ -28,12 +27,12 @@ FAR = (0.25, 0.25, 0.75, 0.75)
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 LAMPS = tuple(Lamp(colour="red", centre_px=at, radius_px=4) for at in ((2.0, 90.0), (60.5, 80.0), (75.0, 100.25)))
 CAMERAS = {
-    0: CameraView("north", 8.0),
-    1: CameraView("south", 100.0),
-    2: CameraView("east", 5.0, (WHOLE, FAR, (0.5, 0.0, 1.0, 0.5))),
-    3: CameraView("lamps", 8.0, lamps=LAMPS, lamps_size_px=SIZE_PX),
-    4: CameraView("moved lamps", 8.0, lamps=LAMPS, lamps_size_px=(640, 480)),
-    5: CameraView("over UDP", 8.0, lossy=True),
+    0: DecodeSettings("north", 8.0),
+    1: DecodeSettings("south", 100.0),
+    2: DecodeSettings("east", 5.0, (WHOLE, FAR, (0.5, 0.0, 1.0, 0.5))),
+    3: DecodeSettings("lamps", 8.0, lamps=LAMPS, lamps_size_px=SIZE_PX),
+    4: DecodeSettings("moved lamps", 8.0, lamps=LAMPS, lamps_size_px=(640, 480)),
+    5: DecodeSettings("over UDP", 8.0, lossy=True),
 }
 
 Open = Callable[[int], Any]
@@ -54,7 +53,7 @@ def decoders(
     model: ModelInput = MODEL,
     *,
     device: int | None = None,
-    cameras: Mapping[int, CameraView] = CAMERAS,
+    cameras: Mapping[int, DecodeSettings] = CAMERAS,
     wrap: Callable[[Open], Open] = lambda open_graph: open_graph,
     most: int = 8,
     budget_bytes: int = 1 << 30,
@@ -75,7 +74,7 @@ def decoders(
             model,
             metrics,
             cpu=fallback,
-            formats=PictureFormats(ON_DALI_CPU if device is None else ON_GPU),
+            formats=PictureFormats(DALI_CPU_CODECS if device is None else GPU_CODECS),
             open_graph=wrap(open_graph),
             budget_bytes=budget_bytes,
             most=most,

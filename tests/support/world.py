@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.app.identification import open_classifier
 from engine.config import ClassifierConfig, EvidenceConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin
 from engine.identify import Identification, Looks, VehicleIdentifier
 from engine.identify.confirmation import Confirmation, RegistryConfirmation
@@ -128,7 +128,7 @@ def cases(
     with closing(SqlLedger(root / "ledger.db")) as ledger:
         recordings = Recordings(lasts_s + 10, EvidenceConfig().keep_bytes)
         recordings.add_camera(0)
-        cameras, tools = {0: CameraSite("cam", where)}, EvidenceTools(look, find_nothing)
+        cameras, tools = {0: CameraSite("cam", where)}, EvidenceTools(fetch_frames, find_nothing)
         origin = Origin("QY-0001", detector.model)
         evidence_builder = FileEvidenceBuilder(
             EvidenceConfig(), root / "evidence", cameras, origin, tools, recordings, metrics
@@ -145,7 +145,7 @@ def cases(
             identifier=VehicleIdentifier(
                 lambda camera: where,
                 {0: "cam"},
-                Looks(recordings, look, ScriptedPlates(sees.plate)),
+                Looks(recordings, fetch_frames, ScriptedPlates(sees.plate)),
                 RULES,
                 metrics,
                 _confirm(sees, root),

@@ -1,7 +1,7 @@
-"""Heads: what the numbers that a network puts out mean, one module a family of networks.
+"""Heads: interpret the outputs of networks, one module per family of networks.
 
-A head is written once for NumPy and for torch (`Arrays`): on the CPU it reads the outputs of ONNX Runtime, on a GPU
-those of a plan, where they lie.
+A head works with NumPy and with torch (`Arrays`): with the outputs of ONNX Runtime on the CPU, and with those of a plan
+in device memory.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _HEADS: dict[str, Callable[[ModelCard, Arrays], DetectorHead]] = {
 }
 
 
-def head_of(card: ModelCard, arrays: Arrays) -> DetectorHead:
-    """The head that the card names. Raises ModelError where its options do not fit."""
+def make_head(card: ModelCard, arrays: Arrays) -> DetectorHead:
+    """The head in the card. Raises ModelError if its options do not fit."""
     return _HEADS[card.head](card, arrays)
 
 
-def reader_of(card: ModelCard) -> HostReader:
-    """Reads the card's outputs in the host's memory. Raises ModelError where card and head do not fit."""
-    return HostReader(head_of(card, NUMPY), ClassScores(card))
+def make_reader(card: ModelCard) -> HostReader:
+    """A reader of the card's outputs in host memory. Raises ModelError if card and head do not fit together."""
+    return HostReader(make_head(card, NUMPY), ClassScores(card))

@@ -1,4 +1,4 @@
-"""What every head gives: the boxes above the low threshold, still with their duplicates."""
+"""Common part of the heads: boxes above the low threshold, with duplicates."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from engine.errors import ModelError
 from engine.types import Floats32, Ints, Ints32, VehicleClass
 
 Outputs = Mapping[str, Any]
-"""The network's outputs by name, NumPy arrays or torch tensors, the first dimension the rows of the batch."""
+"""Outputs of a network by name: NumPy arrays or torch tensors. The first dimension is the row of the batch."""
 
 
 class Arrays(NamedTuple):
-    """The library that a head computes with; heads keep to what NumPy and torch spell alike."""
+    """The array library of a head. Heads use only functions with the same name in NumPy and torch."""
 
     xp: Any
     """The module: numpy or torch."""
     constant: Callable[[NDArray[Any]], Any]
-    """Takes a table of the head to where the outputs will be."""
+    """Copies a table of the head to the memory of the outputs."""
 
 
 NUMPY = Arrays(np, np.asarray)
@@ -34,47 +34,47 @@ class Candidates(NamedTuple):
     row: Ints32
     """(K,) i4: row of the batch, ascending."""
     xyxy_model_px: Floats32
-    """(K, 4) f4: left, top, right, bottom in pixels of the model's input; may reach beyond it."""
+    """(K, 4) f4: left, top, right, bottom in model pixels; may exceed the model's input."""
     score: Floats32
     """(K,) f4: 0 to 1."""
     class_id: Ints32
     """(K,) i4: `VehicleClass`."""
 
     def taken(self, rows: Ints) -> Candidates:
-        """Those rows, in that order."""
+        """The candidates at these indices, in this order."""
         return Candidates(self.row[rows], self.xyxy_model_px[rows], self.score[rows], self.class_id[rows])
 
 
 class DetectorHead(Protocol):
-    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
-        """Class scores (B, A, C), and (B, A, R) what `boxes` must know of every anchor.
+    """Reads the outputs of one family of networks."""
 
-        Raises ModelError where the outputs do not fit.
-        """
+    def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
+        """Class scores (B, A, C) and encoded boxes (B, A, R) of all anchors. Raises ModelError if outputs do not
+        fit."""
 
     def boxes(self, found: Any, anchor: Any) -> Any:
-        """(..., 4): left, top, right, bottom in pixels of the model's input, from (..., R) at those anchors (...)."""
+        """(..., 4): left, top, right, bottom in model pixels, from the encoded boxes (..., R) of the anchors (...)."""
 
 
 class HostReader:
-    """Reads outputs in the host's memory with a head that computes with NumPy."""
+    """Reads outputs in host memory, with a head that uses NumPy."""
 
     def __init__(self, head: DetectorHead, classes: ClassScores) -> None:
         self._head = head
         self._classes = classes
 
     def read(self, outputs: Outputs) -> Candidates:
-        """The boxes of at least the card's low threshold. Raises ModelError where the outputs do not fit."""
+        """The boxes with at least the card's low threshold. Raises ModelError if the outputs do not fit."""
         scores, found = self._head.anchors(outputs)
         row, anchor, score, class_id = self._classes.best(scores)
-        return candidates_of(row, self._head.boxes(found[row, anchor], anchor), score, class_id)
+        return valid_candidates(row, self._head.boxes(found[row, anchor], anchor), score, class_id)
 
 
 class ClassScores:
-    """Picks the best of the classes that the card names, and the anchors where it reaches the low threshold.
+    """Selects the best class of each anchor among the card's classes, and the anchors above the low threshold.
 
-    index      (C',) i8: the network's indices of the classes that the card names
-    class_id   (C',) i4: their `VehicleClass`es
+    index      (C',) i8: the network's indices of the card's classes
+    class_id   (C',) i4: their `VehicleClass`
     threshold  the low threshold
     """
 
@@ -83,19 +83,17 @@ class ClassScores:
         try:
             self.index = np.array([int(index) for index in card.classes], np.int64)
         except ValueError as error:
-            raise ModelError(f"{card.name}: classes are keyed by the network's class index: {error}") from error
+            raise ModelError(f"{card.name}: a key of classes is not a class index of the network: {error}") from error
         self.class_id = np.array([VehicleClass[key.upper()] for key in card.classes.values()], np.int32)
         self.threshold = card.low_score_threshold
 
     def check(self, scores: Any) -> None:
-        """Raises ModelError where scores (B, A, C) lack a class that the card names."""
+        """Raises ModelError if scores (B, A, C) lack one of the card's classes."""
         if scores.ndim != 3 or scores.shape[2] <= self.index.max(initial=-1):
-            raise ModelError(
-                f"{self._name}: scores of shape {tuple(scores.shape)} lack the classes that the card names"
-            )
+            raise ModelError(f"{self._name}: scores of shape {tuple(scores.shape)} lack the classes of the card")
 
     def best(self, scores: NDArray[Any]) -> tuple[Ints, Ints, Floats32, Ints32]:
-        """Of scores (B, A, C): the rows, anchors, scores and `VehicleClass`es of the candidates, rows ascending."""
+        """Rows, anchors, scores and `VehicleClass` of the candidates in scores (B, A, C), rows ascending."""
         self.check(scores)
         named = scores[:, :, self.index]
         row, anchor = np.nonzero(named.max(axis=2, initial=0.0) >= self.threshold)
@@ -105,8 +103,8 @@ class ClassScores:
         return row, anchor, score, self.class_id[which]
 
 
-def candidates_of(row: Ints, xyxy_model_px: NDArray[Any], score: Floats32, class_id: Ints32) -> Candidates:
-    """Put together, without the boxes that are not finite or empty."""
+def valid_candidates(row: Ints, xyxy_model_px: NDArray[Any], score: Floats32, class_id: Ints32) -> Candidates:
+    """The candidates without those whose box is empty or not finite."""
     left, top, right, bottom = xyxy_model_px.T
     sound = np.isfinite(xyxy_model_px).all(axis=1) & (right > left) & (bottom > top)
     return Candidates(
@@ -114,20 +112,20 @@ def candidates_of(row: Ints, xyxy_model_px: NDArray[Any], score: Floats32, class
     )
 
 
-def centred(xp: Any, centre_x: Any, centre_y: Any, width: Any, height: Any) -> Any:
-    """(..., 4): centre boxes as left, top, right, bottom."""
+def from_centre(xp: Any, centre_x: Any, centre_y: Any, width: Any, height: Any) -> Any:
+    """(..., 4): left, top, right, bottom of boxes that are given by centre and size."""
     edges = (centre_x - width / 2, centre_y - height / 2, centre_x + width / 2, centre_y + height / 2)
     return xp.stack(edges, -1)
 
 
-def cells(width_px: int, height_px: int, stride: int) -> NDArray[np.float32]:
-    """(A, 3): column, row and stride of every cell of one feature map, row by row."""
+def cell_table(width_px: int, height_px: int, stride: int) -> NDArray[np.float32]:
+    """(A, 3) f4: column, row and stride of all cells of one feature map, row by row."""
     row, column = np.mgrid[: -(-height_px // stride), : -(-width_px // stride)]
     return np.stack([column.ravel(), row.ravel(), np.full(row.size, stride)], axis=1).astype(np.float32)
 
 
-def strides_of(card: ModelCard, usual: str) -> list[int]:
-    """The card's `strides` option, e.g. "8 16 32"."""
+def read_strides(card: ModelCard, usual: str) -> list[int]:
+    """Parse the card's option `strides`, for example "8 16 32". Raises ModelError."""
     try:
         strides = [int(word) for word in str(card.head_options.get("strides", usual)).split()]
     except ValueError as error:
@@ -137,8 +135,8 @@ def strides_of(card: ModelCard, usual: str) -> list[int]:
     return strides
 
 
-def output(outputs: Outputs, shape: tuple[int | None, ...], card: ModelCard, what: str) -> Any:
-    """The one output of this shape (None: any). Raises ModelError where there is none or several."""
+def find_output(outputs: Outputs, shape: tuple[int | None, ...], card: ModelCard, what: str) -> Any:
+    """The only output of this shape; None is any size. Raises ModelError if there is not exactly one."""
     fitting = [
         value
         for value in outputs.values()

@@ -1,6 +1,6 @@
 """End-to-end detectors of the DETR family: RT-DETR (arXiv:2304.08069), D-FINE (arXiv:2410.13842), RF-DETR.
 
-A fixed number of queries, no anchors, no duplicates by design. Two exports are in use:
+They have a fixed number of queries, no anchors, and by design no duplicates. There are two kinds of exports:
 
 logits    boxes (B, Q, 4) as centre x, centre y, width, height in fractions of the input, and logits (B, Q, C)
 decoded   boxes (B, Q, 4) as left, top, right, bottom in pixels, labels (B, Q) and scores (B, Q); such a network has a
@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from engine.detect.cards import ModelCard
-from engine.detect.heads.candidates import Arrays, Outputs, centred, output
+from engine.detect.heads.candidates import Arrays, Outputs, find_output, from_centre
 from engine.errors import ModelError
 
 
 class DetrHead:
-    """Options: `boxes`, `logits`, `labels`, `scores`, the outputs' names where they cannot be told by their shape."""
+    """Options `boxes`, `logits`, `labels`, `scores`: names of the outputs, needed if shapes do not identify them."""
 
     def __init__(self, card: ModelCard, arrays: Arrays) -> None:
         self._card = card
@@ -29,6 +29,7 @@ class DetrHead:
         self._label = arrays.constant(np.arange(highest + 1))
 
     def anchors(self, outputs: Outputs) -> tuple[Any, Any]:
+        """As `DetectorHead.anchors`."""
         boxes = self._named(outputs, "boxes", (None, None, 4))
         rest = {name: value for name, value in outputs.items() if value is not boxes}
         decoded = any(value.ndim == 2 for value in rest.values())
@@ -42,18 +43,18 @@ class DetrHead:
         return found
 
     def _corners(self, boxes: Any) -> Any:
-        return centred(self._xp, *(boxes[..., column] for column in range(4))) * self._size
+        return from_centre(self._xp, *(boxes[..., column] for column in range(4))) * self._size
 
     def _named(self, outputs: Outputs, what: str, shape: tuple[int | None, ...]) -> Any:
         name = self._card.head_options.get(what)
         if name is None:
-            return output(outputs, shape, self._card, what)
+            return find_output(outputs, shape, self._card, what)
         if name not in outputs:
-            raise ModelError(f"{self._card.name}: no output is called {name!r}: {sorted(outputs)}")
+            raise ModelError(f"{self._card.name}: no output has the name {name!r}: {sorted(outputs)}")
         return outputs[str(name)]
 
     def _one_hot(self, outputs: Outputs) -> Any:
-        """(B, Q, C) scores of an export that has chosen one label a query."""
+        """(B, Q, C) scores from an export with one label per query."""
         whole = {name: value for name, value in outputs.items() if "int" in str(value.dtype)}
         labels = self._named(whole, "labels", (None, None))
         rest = {name: value for name, value in outputs.items() if name not in whole}

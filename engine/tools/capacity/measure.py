@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.config import CameraConfig, DecoderConfig, DetectorConfig, PipelineConfig
-from engine.decode.camera import CameraView
 from engine.decode.cpu import CpuDecoder
 from engine.decode.opening import open_decoding
+from engine.decode.settings import DecodeSettings
 from engine.detect.cards import ModelCard, find_card
-from engine.detect.network import ladder
+from engine.detect.network import batch_sizes
 from engine.detect.onnx import OnnxDetector
 from engine.detect.opening import open_detector
 from engine.ingest import FileSource
@@ -112,7 +112,7 @@ def _rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
 
 def _detected(detector: Detector, card: ModelCard, wish: CapacityRequest) -> dict[int, MeasuredRate]:
     """Pictures a second, by the size of the batch."""
-    sizes = ladder(wish.detector.batch)
+    sizes = batch_sizes(wish.detector.batch)
     return {size: _rate(_looking(detector, _noise(card, size)), wish.seconds / len(sizes)) for size in sizes}
 
 
@@ -178,7 +178,7 @@ def _one_pass(
     clip: _Clip, fps: float, card: ModelCard, wish: CapacityRequest, metrics: Metrics
 ) -> tuple[Part, float, int]:
     """Where it is decoded; seconds and pictures of one pass over the clip by as many cameras as a batch holds."""
-    views = {camera: CameraView("capacity", fps) for camera in range(wish.pipeline.batch_segments)}
+    views = {camera: DecodeSettings("capacity", fps) for camera in range(wish.pipeline.batch_segments)}
     batches, pictures = _batches(clip, len(views)), 0
     with open_decoding(wish.decoder, wish.pipeline, views, card.input, metrics) as decoding:
 

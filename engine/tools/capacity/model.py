@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from engine.config import EngineConfig
-from engine.detect.plans import written
+from engine.detect.plans import write_atomically
 from engine.errors import ConfigError
 from engine.site import Site
 
@@ -132,7 +132,7 @@ def kinds_of(config: EngineConfig, sites: Sequence[Site]) -> list[CameraKind]:
 def store_capacity(state: Path, capacity: Capacity) -> Path:
     """Keep it where `qyran run` looks for it."""
     path = state / _FILE
-    written(path, msgspec.json.format(msgspec.json.encode(capacity)))
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(capacity)))
     return path
 
 

@@ -11,7 +11,7 @@ from rich.progress import Progress, TaskID
 
 from engine.config import DetectorConfig, load_config
 from engine.detect.cards import ModelCard, find_card
-from engine.detect.opening import make_plan, need_modules, open_detector, plan_folder, plan_key, this_gpu
+from engine.detect.opening import find_gpu, make_plan, open_detector, plan_folder, plan_key, require_modules
 from engine.detect.plans import Plan
 from engine.errors import ConfigError
 from engine.metrics import Metrics
@@ -40,7 +40,7 @@ def ordered(
 
 def build_plans(order: PlanRequest, console: Console) -> None:
     """Build what is not there yet and print what there is. Raises ConfigError or ModelError."""
-    need_modules("torch", "onnx")
+    require_modules("torch", "onnx")
     card = find_card(order.detector.card)
     if order.sm:
         for sm in order.sm:
@@ -51,16 +51,16 @@ def build_plans(order: PlanRequest, console: Console) -> None:
 
 def _ahead(card: ModelCard, order: PlanRequest, sm: int, console: Console) -> None:
     """For a GPU that need not be here."""
-    from engine.detect.tensorrt import builds_ahead, library, version
+    from engine.detect.tensorrt import builds_ahead, load_library, version_of
 
-    if not builds_ahead(trt := library()):
-        raise ConfigError(f"{version(trt)} builds for the GPU of this machine only; tensorrt-rtx-cu13 builds ahead")
+    if not builds_ahead(trt := load_library()):
+        raise ConfigError(f"{version_of(trt)} builds for the GPU of this machine only; tensorrt-rtx-cu13 builds ahead")
     _tell(_plan(card, order, sm, f"sm{sm}", console), order, console)
 
 
 def _here(card: ModelCard, order: PlanRequest, console: Console) -> None:
     """For the GPU of this machine, where the plan also has to prove itself."""
-    gpu = this_gpu()
+    gpu = find_gpu()
     plan = _plan(card, order, gpu.sm, gpu.name, console)
     wish = msgspec.structs.replace(order.detector, runtime="tensorrt")
     open_detector(card, wish, Metrics()).close()

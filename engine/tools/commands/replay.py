@@ -19,7 +19,7 @@ from rich.table import Table
 
 from engine.app.stage_set import open_stages
 from engine.config import WHOLE_PICTURE, CameraConfig, DetectorConfig, EngineConfig, Region
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import ConfigError, NotFound
 from engine.ingest import FileSource
 from engine.ledger import SqlLedger
@@ -136,7 +136,7 @@ def draw_segment(
     """Write every frame of the segment that was looked at as a JPEG with boxes, identities, speeds and lamps."""
     folder.mkdir(parents=True, exist_ok=True)
     frames = motion.tracks.frames
-    for row, still in enumerate(look([segment], frames.captured_s.tolist())):
+    for row, still in enumerate(fetch_frames([segment], frames.captured_s.tolist())):
         picture = draw_boxes(still.rgb, [*_labels(motion, row), *lamps_at(still.captured_s)])
         stamp = datetime.fromtimestamp(still.captured_s, UTC).strftime("%H%M%S.%f")[:-3]
         picture.save(folder / f"{stamp}.jpg", quality=88)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from engine.config import CameraConfig, EngineConfig
-from engine.decode.second_look import look
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import BadStream, ConfigError, DecodeError
 from engine.ingest import FileSource, RtspSource, probe
 from engine.measure.drift import key_frame
@@ -48,7 +48,7 @@ def _pictures(camera: CameraConfig, seconds: float) -> Iterator[Bytes8]:
             continue
         due_s = segment.began_s + seconds / MOST_PICTURES
         try:
-            [still] = look([key_frame(segment)], [float(segment.captured_s[0])])
+            [still] = fetch_frames([key_frame(segment)], [float(segment.captured_s[0])])
         except DecodeError:
             continue
         size = size or still.rgb.shape
