@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.tools.calibrate import Calibrated, Direction, Distance, Mark, calibrate
+from engine.tools.calibrate.marks import Direction, Distance, Mark
+from engine.tools.calibrate.solve import Calibrated, calibrate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

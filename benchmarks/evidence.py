@@ -39,7 +39,7 @@ from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
-from engine.tools.demo.city import recorded
+from engine.tools.demo.city import file_camera
 from engine.types import Segment, Violation
 
 CLIP = "avenue"
@@ -89,7 +89,7 @@ def measure(rounds: int) -> dict[str, Any]:
 def make_config(scratch: Path, state: Path) -> EngineConfig:
     """Configuration with the clip as the only camera, and the signing key in `scratch`."""
     return EngineConfig(
-        cameras=(recorded(CLIP),), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem")
+        cameras=(file_camera(CLIP),), state=state, evidence=EvidenceConfig(signing_key=scratch / "key.pem")
     )
 
 

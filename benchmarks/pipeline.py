@@ -39,7 +39,7 @@ from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Stages
 from engine.rules import load_site
-from engine.tools.demo.city import recorded
+from engine.tools.demo.city import file_camera
 from engine.types import FrameBatch, Segment
 
 Made = TypeVar("Made")
@@ -82,7 +82,7 @@ def main(argv: list[str]) -> int:
 def measure(rounds: int, detect_fps: float) -> dict[str, object]:
     """Play the clip `rounds` times as one recording, after one round in which the kernels compile."""
     costs = Costs()
-    camera = msgspec.structs.replace(recorded(CLIP), detect_fps=detect_fps)
+    camera = msgspec.structs.replace(file_camera(CLIP), detect_fps=detect_fps)
     with tempfile.TemporaryDirectory() as state, closing(SqlLedger(Path(state) / "ledger.db")) as ledger:
         config, metrics = EngineConfig(cameras=(camera,), state=Path(state)), Metrics()
         with open_stages(config, [load_site(camera.site)], ledger, metrics) as stages:

@@ -43,7 +43,7 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
 from engine.signals import SignalBook
-from engine.tools.demo.city import FOOTAGE, city_config, recorded
+from engine.tools.demo.city import FOOTAGE, city_config, file_camera
 from engine.types import KMH, Entry, Measurable, Motion
 
 CARDS = Path(__file__).parent / "cards"
@@ -183,7 +183,7 @@ def public_cards(models: Path) -> Iterator[tuple[str, str]]:
 
 def filmed_cameras() -> list[CameraConfig]:
     """The cameras of the demo with a truth file."""
-    return [recorded(camera.name) for camera in city_config("", Path()).cameras if truth_file(camera.name).exists()]
+    return [file_camera(camera.name) for camera in city_config("", Path()).cameras if truth_file(camera.name).exists()]
 
 
 def plates_of(clip: str) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Every metric of the engine on one page (Prometheus naming: base units, `_total` for counters).
+"""Every metric of the engine (Prometheus naming: base units, `_total` for counters).
 
 The registry is passed in, so that two engines in one process, or a test, do not share numbers. A metric with the label
 `camera` belongs to the cameras: `add_camera` creates its series and `remove_camera` removes them, so that a camera that
@@ -32,13 +32,12 @@ _LATENCY_S = (0.5, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128)
 _STAGE_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
-
 Metric = Counter | Gauge | Histogram
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 
 class Metrics:
-    """The engine's metrics in `registry`."""
+    """The engine's metrics in `registry`, or in a new one."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -59,22 +58,24 @@ class Metrics:
     def _add_ingest(self) -> None:
         self.segments = self._counter("qyran_segments_total", "Segments received", "camera")
         self.packets = self._counter("qyran_packets_total", "Packets received", "camera")
-        self.received_bytes = self._counter("qyran_received_bytes_total", "Payload received", "camera")
-        self.connects = self._counter("qyran_connects_total", "Times a stream was opened", "camera")
+        self.received_bytes = self._counter("qyran_received_bytes_total", "Bytes of payload received", "camera")
+        self.connects = self._counter("qyran_connects_total", "Connections to a camera", "camera")
         self.reconnects = self._counter(
-            "qyran_reconnects_total", "Times a stream was lost and retried", "camera", "reason"
+            "qyran_reconnects_total", "Reconnections after a lost stream", "camera", "reason"
         )
         self.connected = self._gauge("qyran_camera_connected", "1 while packets arrive", "camera")
         self.last_frame_s = self._gauge(
             "qyran_last_frame_timestamp_seconds", "Capture time of the newest frame", "camera"
         )
         self.clock_state = self._gauge(
-            "qyran_clock_state", "1 sender reports, 2 arrival, 3 declared, 4 unstable", "camera"
+            "qyran_clock_state", "Source of time: 1 sender reports, 2 arrival, 3 declared, 4 unstable", "camera"
         )
         self.clock_jumps = self._counter(
-            "qyran_clock_jumps_total", "Jumps of a camera's clock against arrival", "camera"
+            "qyran_clock_jumps_total", "Jumps of a camera's clock against arrival time", "camera"
         )
-        self.long_gops = self._counter("qyran_long_gops_total", "Runs without a key frame that were cut off", "camera")
+        self.long_gops = self._counter(
+            "qyran_long_gops_total", "GOPs that were cut because they were too long", "camera"
+        )
         self.discarded = self._counter("qyran_packets_discarded_total", "Packets that belong to no segment", "camera")
         self.dropped = self._counter(
             "qyran_segments_dropped_total", "Segments dropped before decoding", "camera", "reason"
@@ -100,9 +101,9 @@ class Metrics:
     def _add_gpu(self) -> None:
         self.gpu_memory = self._gauge("qyran_gpu_memory_bytes", "Memory of a GPU", "gpu", "state")
         self.gpu_busy = self._gauge(
-            "qyran_gpu_busy_ratio", "Share of time that a part of a GPU was busy", "gpu", "part"
+            "qyran_gpu_busy_ratio", "Share of time for which a part of a GPU was busy", "gpu", "part"
         )
-        self.gpu_xids = self._counter("qyran_gpu_xids_total", "Errors that a GPU reported", "gpu", "xid")
+        self.gpu_xids = self._counter("qyran_gpu_xids_total", "Xid errors that a GPU reported", "gpu", "xid")
 
     def _add_stages(self) -> None:
         """The time of every stage, and the counts from frames to tracks."""
@@ -130,7 +131,7 @@ class Metrics:
 
     def _add_signals(self) -> None:
         self.signal_phase = self._gauge(
-            "qyran_signal_phase", "Phase shown (types.Phase), 0 unknown", "camera", "signal"
+            "qyran_signal_phase", "Phase that a signal shows (types.Phase); 0 is unknown", "camera", "signal"
         )
         self.signal_looks = self._counter(
             "qyran_signal_looks_total", "Readings of a signal, by phase known or unknown", "camera", "signal", "phase"
@@ -148,7 +149,7 @@ class Metrics:
     def _add_judging(self) -> None:
         """Rules and identification."""
         self.unjudged = self._counter(
-            "qyran_frames_unjudged_total", "Frames that no rule was applied to", "camera", "reason"
+            "qyran_frames_unjudged_total", "Frames to which no rule was applied", "camera", "reason"
         )
         self.violations = self._counter("qyran_violations_total", "Violations judged", "camera", "kind", "outcome")
         self.plates = self._counter(
@@ -179,12 +180,12 @@ class Metrics:
         self.latency_s = self._histogram(
             _LATENCY_S, "qyran_capture_to_ledger_seconds", "From the decisive instant to the ledger", "camera"
         )
-        self.unrecorded = self._gauge("qyran_unrecorded_cases", "Cases that wait in memory")
+        self.unrecorded = self._gauge("qyran_unrecorded_cases", "Cases waiting in memory")
         self.retention_paused = self._gauge(
             "qyran_retention_paused", "1 while cases are due for removal and the clock is in doubt"
         )
         self.storage_refuses = self._gauge(
-            "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds pause"
+            "qyran_storage_refuses", "1 while nothing can be recorded and measured kinds are suspended"
         )
 
     def _add_delivery(self) -> None:
@@ -193,7 +194,7 @@ class Metrics:
             "qyran_deliveries_pending", "Cases that a recipient has not accepted yet", "recipient"
         )
         self.deliveries_refused = self._gauge(
-            "qyran_deliveries_refused", "Cases that a recipient refused for good", "recipient"
+            "qyran_deliveries_refused", "Cases that a recipient refused permanently", "recipient"
         )
         self.delivery_oldest_s = self._gauge(
             "qyran_delivery_oldest_pending_timestamp_seconds",
@@ -201,17 +202,21 @@ class Metrics:
             "recipient",
         )
         self.delivery_breaker = self._gauge(
-            "qyran_delivery_breaker", "0 closed, 1 open: the recipient is down, 2 trying", "recipient"
+            "qyran_delivery_breaker",
+            "Circuit breaker: 0 closed, 1 open (the recipient is down), 2 half-open",
+            "recipient",
         )
 
     def _add_service(self) -> None:
         self.watchers = self._gauge("qyran_watchers", "Open watch streams")
-        self.sent = self._counter("qyran_entries_sent_total", "Entries sent to watchers")
-        self.consumer_lag = self._gauge("qyran_consumer_lag_entries", "Entries not acknowledged yet", "consumer")
+        self.sent = self._counter("qyran_entries_sent_total", "Entries sent on watch streams")
+        self.consumer_lag = self._gauge(
+            "qyran_consumer_lag_entries", "Entries that a consumer has not acknowledged", "consumer"
+        )
         self.auth_failures = self._counter("qyran_auth_failures_total", "Calls without a valid credential or role")
         self.rate_limited = self._counter("qyran_rate_limited_total", "Calls refused by the rate limit")
         self.certificate_ends_s = self._gauge(
-            "qyran_certificate_expiry_timestamp_seconds", "End of the service's certificate"
+            "qyran_certificate_expiry_timestamp_seconds", "Time at which the service's certificate expires"
         )
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:

@@ -1,5 +1,5 @@
-"""The generator of the demo's and the tests' footage: a street rendered by script, with everything about it known.
+"""The generator of the footage for demo and tests: a rendered street whose complete truth is known.
 
-Scenes are data (scenes/*.toml). Rendering needs Blender as a Python package (requirements.txt, CPython 3.11); scenes,
-projection, truth, encoding and verification do not. Nothing of the engine is used here, and nothing here by the engine.
+Scenes are data (scenes/*.toml). Only rendering needs Blender as a Python package (requirements.txt, CPython 3.11).
+This package does not import the engine, and the engine does not import this package.
 """

@@ -1,4 +1,4 @@
-"""python -m footage render | bodies | truth | site | encode | ship | verify | sheet: see `--help` of each."""
+"""python -m footage render | bodies | truth | site | encode | ship | verify | sheet: see `--help` of each command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m footage", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_render(commands)
-    known = commands.add_parser("bodies", help="write the geometry that the truth is computed from (needs bpy)")
+    known = commands.add_parser("bodies", help="write the vehicle geometry for the truth (needs bpy)")
     known.set_defaults(run=_bodies)
     what = commands.add_parser("truth", help="write the truth of a scene")
     what.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
@@ -41,20 +41,20 @@ def _parser() -> argparse.ArgumentParser:
     site = commands.add_parser("site", help="write the site file of a scene")
     site.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
     site.add_argument("--out", type=Path, required=True, help="the TOML file to write")
-    site.add_argument("--variant", choices=sites.VARIANTS, help="with another calibration than the exact one")
+    site.add_argument("--variant", choices=sites.VARIANTS, help="make a calibration that differs from the exact one")
     site.set_defaults(run=_site)
     _add_encode(commands)
-    ship = commands.add_parser("ship", help="encode, truth, site and verify, into the demo's folders")
+    ship = commands.add_parser("ship", help="write clip, truth and site into the demo's folders, and verify them")
     ship.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
-    ship.add_argument("--frames-in", type=Path, required=True, help="working folder of the scene's frames")
+    ship.add_argument("--frames-in", type=Path, required=True, help="folder of the scene's rendered frames")
     ship.set_defaults(run=_ship)
     check = commands.add_parser("verify", help="check a clip against the truth beside it")
     check.add_argument("clip", type=Path)
     check.set_defaults(run=_verify)
-    sheet = commands.add_parser("sheet", help="draw a contact sheet of a clip with the truth over it")
+    sheet = commands.add_parser("sheet", help="draw a contact sheet of a clip with its truth")
     sheet.add_argument("clip", type=Path)
     sheet.add_argument("--out", type=Path, required=True, help="the picture to write")
-    sheet.add_argument("--count", type=int, default=12, help="how many frames")
+    sheet.add_argument("--count", type=int, default=12, help="number of frames")
     sheet.set_defaults(run=_sheet)
     return parser
 
@@ -62,19 +62,19 @@ def _parser() -> argparse.ArgumentParser:
 def _add_render(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     render = commands.add_parser("render", help="render the missing frames of a scene (needs bpy)")
     render.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
-    render.add_argument("--out", type=Path, required=True, help="working folder of the scene's frames")
-    render.add_argument("--frames", type=_span, help="first:end, all by default")
-    render.add_argument("--samples", type=int, help="for a draft: instead of the scene's number")
+    render.add_argument("--out", type=Path, required=True, help="folder of the scene's rendered frames")
+    render.add_argument("--frames", type=_span, help="FIRST:END; default: all")
+    render.add_argument("--samples", type=int, help="samples per pixel, for a draft; default: as in the scene")
     render.add_argument("--threads", type=int, default=2)
     render.set_defaults(run=_render)
 
 
 def _add_encode(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    video = commands.add_parser("encode", help="make the video of a scene's rendered frames")
+    video = commands.add_parser("encode", help="encode the rendered frames of a scene")
     video.add_argument("scene", type=_scene_path, help="name of a scene, or path of its file")
-    video.add_argument("--frames-in", type=Path, required=True, help="working folder of the scene's frames")
+    video.add_argument("--frames-in", type=Path, required=True, help="folder of the scene's rendered frames")
     video.add_argument("--out", type=Path, required=True, help="the video to write")
-    video.add_argument("--frames", type=_span, help="first:end, all by default")
+    video.add_argument("--frames", type=_span, help="FIRST:END; default: all")
     video.add_argument("--codec", default="h264", help="h264, hevc, vp9 or mjpeg")
     video.set_defaults(run=_encode)
 
@@ -145,7 +145,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _report(clip: Path) -> int:
     problems = verify.verify(clip)
-    _say("\n".join(problems) or f"{clip} shows what its truth says")
+    _say("\n".join(problems) or f"{clip} agrees with its truth")
     return 1 if problems else 0
 
 

@@ -1,4 +1,4 @@
-"""The geometry of the vehicles that the truth is computed from: written by the renderer, read without it."""
+"""The vehicle geometry from which the truth is computed. The renderer writes it; reading needs no renderer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Body:
-    """One body in its own axes: x forward, y left, z up, origin on the road under the middle; metres."""
+    """One body in its own axes, metres: x forward, y left, z up; the origin is on the road below its middle."""
 
     vertices_m: Floats
-    """(N, 3): every vertex of the rendered mesh that may bound its outline (its convex hull)."""
+    """(N, 3): vertices of the rendered mesh on its convex hull; only they can bound its outline."""
     outline_m: Floats
     """(K, 3): vertices of the simplified surface."""
     triangles: Ints
     """(M, 3): rows of `outline_m`."""
     plates_m: dict[str, Floats]
-    """(4, 3) by end, `front` and `rear`: top left, top right, bottom right, bottom left as one reads it."""
+    """(4, 3) for `front` and `rear`: top left, top right, bottom right, bottom left in reading direction."""
 
     @property
     def front_m(self) -> float:

@@ -1,4 +1,4 @@
-"""The pinhole camera of a scene: its exact projection and the homography of the road plane.
+"""The pinhole camera of a scene: its exact projection, and the homography of the road plane.
 
 Image coordinates are pixels, x right, y down, (0, 0) the outer corner of the first pixel; the ground is z = 0, metres.
 """
@@ -61,7 +61,7 @@ class Camera:
         return homography
 
     def project(self, world_m: ArrayLike) -> tuple[Floats, Floats]:
-        """Project (N, 3) world points; give (N, 2) pixels and (N,) depth in metres, nan pixels behind the camera."""
+        """Project (N, 3) world points; returns (N, 2) pixels, nan behind the camera, and (N,) depth in metres."""
         points = np.asarray(world_m, float)
         camera = points @ self.world_to_camera[:, :3].T + self.world_to_camera[:, 3]
         depth = camera[:, 2]

@@ -1,4 +1,4 @@
-"""Which parts of the picture differ from the still background, and how rendered crops are blended into it."""
+"""Crops: the parts of the picture that differ from the static background, and how they are blended into it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Floats32 = NDArray[np.float32]
 
 _SMALLEST_PX = 3
 _CALL_PX = 5000
-"""Pixels that could be rendered in the time that it takes to begin a crop."""
+"""Overhead of one crop, as the number of pixels that render in the same time."""
 _FEATHER_PX = 8
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A rectangle of the picture in whole pixels, and the names of what is seen or shaded in it."""
+    """A rectangle in whole pixels, and the names of the things that are visible or cast a shadow in it."""
 
     left: int
     top: int
@@ -51,10 +51,10 @@ class Crop:
 def affected(
     camera: Camera, name: str, points_m: Floats, shadow_per_m: Floats, mirrored: float, margin_px: int
 ) -> Crop | None:
-    """The crop that holds a thing, its shadow on the ground and its mirror image in the road; None when outside.
+    """The crop that contains a thing, its shadow and its reflection in the road; None if outside the picture.
 
-    `points_m`: (N, 3) world points of its surface; `shadow_per_m`: (2,) how far a shadow falls per metre of height;
-    `mirrored`: share of its height that the road mirrors.
+    `points_m`: (N, 3) world points of its surface; `shadow_per_m`: (2,) length of the shadow per metre of height;
+    `mirrored`: share of its height that the road reflects.
     """
     shadow, mirror = points_m.copy(), points_m * [1, 1, -mirrored]
     shadow[:, :2] += points_m[:, 2:] * shadow_per_m
@@ -71,9 +71,9 @@ def affected(
 
 
 def merged(crops: Sequence[Crop]) -> list[Crop]:
-    """Join crops wherever one is cheaper than two; from top to bottom, each naming all that reaches into it.
+    """Join crops where one is cheaper than two. Returns them from top to bottom, each with all names that touch it.
 
-    What still overlaps may: every crop is rendered with the whole scene in it.
+    Crops may still overlap: every crop is rendered with the whole scene.
     """
     pending = list(crops)
     done: list[Crop] = []
@@ -94,7 +94,7 @@ def _worth_joining(one: Crop, other: Crop) -> bool:
 
 
 def blend(picture: Floats32, rendered: Floats32, crop: Crop) -> None:
-    """Lay a rendered crop over the picture in place, its edges faded except along the border of the picture."""
+    """Blend a rendered crop into the picture in place; its edges fade, except at the border of the picture."""
     height, width = picture.shape[:2]
     rows = _fade(crop.top, crop.bottom, height)
     columns = _fade(crop.left, crop.right, width)
@@ -104,7 +104,7 @@ def blend(picture: Floats32, rendered: Floats32, crop: Crop) -> None:
 
 
 def _fade(start: int, end: int, limit: int) -> Floats32:
-    """Weights of the pixels start to end of an axis."""
+    """Weights of the pixels from `start` to `end` along an axis."""
     steps = np.arange(end - start, dtype=np.float32)
     rising = steps + 1 if start > 0 else np.full_like(steps, _FEATHER_PX)
     falling = steps[::-1] + 1 if end < limit else np.full_like(steps, _FEATHER_PX)

@@ -1,4 +1,4 @@
-"""Frames to a video file."""
+"""Encoding of frames to a video file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _OPTIONS: dict[str, tuple[str, str, dict[str, str]]] = {
     "vp9": ("libvpx-vp9", "yuv420p", {"b": "0", "deadline": "good", "cpu-used": "3", "lag-in-frames": "0"}),
     "mjpeg": ("mjpeg", "yuvj420p", {"qmin": "4", "qmax": "4", "color_range": "pc"}),
 }
-"""Encoder, pixel format, options by codec; without B-frames, as traffic cameras send it."""
+"""Encoder, pixel format and options of each codec; without B-frames, like most traffic cameras."""
 
 
 def encode(frames: Sequence[Path], target: Path, fps: float, crf: int, codec: str = "h264") -> None:
-    """Write the pictures as a video whose every second begins with a key frame. Raises ValueError for other codecs."""
+    """Write the pictures as a video with a key frame every second. Raises ValueError for an unknown codec."""
     if codec not in _OPTIONS:
-        raise ValueError(f"codec {codec!r} is none of {', '.join(_OPTIONS)}")
+        raise ValueError(f"codec {codec!r} must be one of {', '.join(_OPTIONS)}")
     encoder, pixel_format, options = _OPTIONS[codec]
     muxer = {"movflags": "+faststart"} if target.suffix == ".mp4" else {}
     with av.open(target, "w", options=muxer) as container:
@@ -39,7 +39,7 @@ def encode(frames: Sequence[Path], target: Path, fps: float, crf: int, codec: st
 
 
 def frame_paths(folder: Path, count: int) -> list[Path]:
-    """The rendered frames of a scene. Raises FileNotFoundError that says how many are missing."""
+    """Paths of a scene's rendered frames. Raises FileNotFoundError with the number of missing frames."""
     paths = [folder / f"{k:05d}.png" for k in range(count)]
     missing = [path for path in paths if not path.exists()]
     if missing:

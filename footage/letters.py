@@ -1,4 +1,4 @@
-"""A bold font of capitals and digits, cut out of a variable one."""
+"""Makes a bold font of capitals and digits from a variable font."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ _AXES = {"wght": 650.0, "opsz": 14.0}
 
 
 def write_bold(variable: Path, target: Path) -> None:
-    """Write the font with outlines that are bold of themselves and do not overlap, so that any renderer fills them.
+    """Write a static bold font with outlines that do not overlap, so that every renderer fills them correctly.
 
-    A variable font draws some letters (A, K, R ...) as strokes that lie over one another. Needs fontTools, brotli and
-    skia-pathops.
+    A variable font draws some letters (A, K, R ...) as overlapping strokes. Needs fontTools, brotli and skia-pathops.
     """
     from fontTools.subset import Options, Subsetter
     from fontTools.ttLib import TTFont

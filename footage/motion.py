@@ -1,4 +1,4 @@
-"""Where a mover is at an instant: a route on the ground, run through with a speed profile."""
+"""The position of a mover at an instant: a route on the ground and a speed profile along it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 _STEP_M = 0.1
-"""Spacing at which a route is sampled."""
+"""Spacing of the samples of a route."""
 
 
 @dataclass(frozen=True)
 class Pose:
-    """A mover's footprint centre on the ground at one instant."""
+    """Centre of a mover's footprint on the ground at one instant."""
 
     x_m: float
     y_m: float
@@ -26,10 +26,10 @@ class Pose:
 
 
 class Route:
-    """A polyline whose corners are rounded by arcs, by arc length."""
+    """A polyline with corners rounded by arcs, as a function of arc length."""
 
     def __init__(self, points_m: Sequence[tuple[float, float]], corner_radius_m: float) -> None:
-        """Raises ValueError where two corners are too close for their arcs."""
+        """Raises ValueError if two corners are too close for their arcs."""
         corners = _rounded(np.asarray(points_m, float), corner_radius_m)
         steps = np.linalg.norm(np.diff(corners, axis=0), axis=1)
         at = np.r_[0.0, np.cumsum(steps)]
@@ -49,7 +49,7 @@ class Route:
 
 
 def _rounded(points: Floats, radius: float) -> Floats:
-    """Replace every inner corner by an arc of the radius, tangent to both its legs."""
+    """Replace every inner corner by an arc that is tangent to both legs."""
     parts = [points[:1]]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         parts.append(_arc(before, corner, after, radius))
@@ -101,10 +101,10 @@ class SpeedProfile:
 
 
 class Mover:
-    """A route run through with a profile; it exists while it is on the route."""
+    """A route with a speed profile. The mover exists only while it is on the route."""
 
     def __init__(self, route: Route, profile: SpeedProfile, at_s: float, at_m: float) -> None:
-        """`at_m` along the route at the instant `at_s`."""
+        """The mover is `at_m` metres along the route at the instant `at_s`."""
         self.route = route
         self.profile = profile
         self._offset_m = at_m - profile.distance_m(at_s)
@@ -113,7 +113,7 @@ class Mover:
         return self._offset_m + self.profile.distance_m(time_s)
 
     def pose(self, time_s: float) -> Pose | None:
-        """None before the start and after the end of the route."""
+        """The pose at an instant; None before the start and after the end of the route."""
         along = self.along_m(time_s)
         if not 0.0 <= along <= self.route.length_m:
             return None

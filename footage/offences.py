@@ -1,7 +1,7 @@
-"""The offences that a scene contains, found in its exact kinematics: an oracle, independent of any engine.
+"""The offences of a scene, found in its exact kinematics, independently of the engine.
 
-Every judge looks at one vehicle's whole way, sampled finely, and tells when it broke the rule. Instants are in seconds
-of the clip; they may lie outside of 0 to its duration for a vehicle that is on its way when the clip begins or ends.
+Every judge examines the whole finely sampled path of one vehicle and returns its offences. Instants are in seconds of
+the clip; they may be below 0 or beyond its duration if the vehicle is on its route when the clip starts or ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LEAST_OVER_KMH = 10.0
 
 
 def offences(scene: Scene, movers: dict[str, Mover], bodies: dict[str, Body]) -> list[Offence]:
-    """All offences of the scene, by decisive instant. Raises ValueError unless they are those the scene expects."""
+    """All offences, by decisive instant. Raises ValueError unless they are those that the scene expects."""
     ways = [way(vehicle, movers[vehicle.name], bodies[vehicle.body]) for vehicle in scene.vehicle]
     found = [offence for one in ways for judge in _JUDGES for offence in judge(scene, one)]
     meant, really = ({(x.kind, x.vehicle) for x in group} for group in (scene.expected, found))
@@ -42,7 +42,7 @@ def _zones(scene: Scene, kind: str) -> Iterator[Zone]:
 
 
 def speeding(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 592: mean speed over the measured zone, 10 km/h or more over the limit of the class."""
+    """CAO 592: the mean speed in the measured zone is at least 10 km/h above the limit of the class."""
     limit = scene.limits_kmh.get(way.vehicle.class_name)
     for zone in _zones(scene, "measured"):
         within = inside(zone.polygon_m, way.xy_m)
@@ -65,12 +65,12 @@ def speeding(scene: Scene, way: Way) -> Iterator[Offence]:
 
 
 def _in_tier(over_kmh: float, above_kmh: float) -> bool:
-    """Exactly 20 or 40 over belongs to the lower tier, exactly 60 to the highest."""
+    """Exactly 20 or 40 km/h above the limit belongs to the lower tier, exactly 60 to the highest."""
     return over_kmh >= above_kmh if above_kmh == _SPEEDING_TIERS[0][0] else over_kmh > above_kmh
 
 
 def wrong_way(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 596 p.3: for a second against the lane's legal direction."""
+    """CAO 596 p.3: drives against the lane's legal direction for at least a second."""
     for zone in _zones(scene, "lane"):
         if zone.heading_deg is not None:
             against = np.cos(way.heading_rad - np.radians(zone.heading_deg)) < -0.5
@@ -80,7 +80,7 @@ def wrong_way(scene: Scene, way: Way) -> Iterator[Offence]:
 
 
 def illegal_stop(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 597 p.1: stands in a no-stopping zone for its dwell."""
+    """CAO 597 p.1: stands in a no-stopping zone for at least its dwell."""
     for zone in _zones(scene, "no_stopping"):
         standing = inside(zone.polygon_m, way.xy_m) & (way.speed_mps < _STILL_MPS)
         for run in runs(standing, _steps(zone.dwell_s)):
@@ -93,12 +93,12 @@ def _lasted(run: Flags) -> float:
 
 
 def bus_lane(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 601 p.1: drives in the bus lane for two seconds and is no bus."""
+    """CAO 601 p.1: drives in the bus lane for at least two seconds and is not a bus."""
     return _driving_in(scene, way, "bus_lane", "bus_lane", "601 p.1")
 
 
 def shoulder(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 596 p.1: drives on the shoulder for two seconds."""
+    """CAO 596 p.1: drives on the shoulder for at least two seconds."""
     return _driving_in(scene, way, "shoulder", "shoulder_or_sidewalk", "596 p.1")
 
 
@@ -111,7 +111,7 @@ def _driving_in(scene: Scene, way: Way, zone_kind: str, kind: str, article: str)
 
 
 def signals(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 599 p.1 and 601 p.1: the nose crosses the stop line on red, and goes on through or stops beyond it."""
+    """CAO 599 p.1 and 601 p.1: the nose crosses the stop line on red; the vehicle drives on or stops beyond it."""
     for line in scene.line:
         at = _crossing(way, line)
         if at is None or not line.signal or _lamp(scene, line.signal, way.time_s[at]) != "red":
@@ -136,12 +136,12 @@ def signals(scene: Scene, way: Way) -> Iterator[Offence]:
 
 
 def _gone_on(halts: Flags) -> Flags:
-    """Every sample later than a second after the halt: until then the offence is complete."""
+    """True for samples later than a second after the halt: the offence is complete by then."""
     return np.asarray(np.arange(len(halts)) > np.argmax(halts) + _steps(1.0))
 
 
 _OVERRUN_M = 7.0
-"""Who stops within this distance after crossing the line on red has overrun it; who does not has run the light."""
+"""A vehicle that stops within this distance after the line has overrun it; otherwise it has run the red light."""
 
 
 def _while_red(scene: Scene, signal: str, way: Way) -> Flags:
@@ -154,7 +154,7 @@ def _lamp(scene: Scene, name: str, time_s: float) -> str:
 
 
 def _crossing(way: Way, line: Line) -> int | None:
-    """First sample at which the nose has crossed the line, whichever way."""
+    """Index of the first sample at which the nose has crossed the line, in either direction; None if never."""
     a, b = np.array(line.from_m), np.array(line.to_m)
     along = (b - a) / np.linalg.norm(b - a)
     offset = way.nose_m - a
@@ -165,7 +165,7 @@ def _crossing(way: Way, line: Line) -> int | None:
 
 
 def prohibited_turn(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 595: through one zone and then another that must not be reached from it."""
+    """CAO 595: drives from one zone to another to which the turn is prohibited."""
     zones = {zone.name: zone for zone in scene.zone}
     for turn in scene.prohibited_turn:
         first, last = (inside(zones[name].polygon_m, way.xy_m) for name in (turn.from_zone, turn.to_zone))
@@ -176,7 +176,7 @@ def prohibited_turn(scene: Scene, way: Way) -> Iterator[Offence]:
 
 
 def junction_blocking(scene: Scene, way: Way) -> Iterator[Offence]:
-    """CAO 594 p.1: stands in the junction for three seconds while the cross traffic has green."""
+    """CAO 594 p.1: stands in the junction for at least three seconds while the cross traffic has green."""
     for zone in _zones(scene, "junction_box"):
         if zone.cross_signal:
             name = zone.cross_signal

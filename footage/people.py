@@ -1,4 +1,4 @@
-"""A pedestrian as a simple figure: head, coat, legs that stride with the distance walked."""
+"""A pedestrian as a simple figure: head, coat, and limbs that move with the distance walked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HIP_M, _LEG_M = 0.86, 0.82
 
 @dataclass(frozen=True)
 class Part:
-    """A rounded box: where, how large, how far it leans forward, of what material."""
+    """A rounded box: centre, size, forward lean and material."""
 
     centre: Triple
     size: Triple
@@ -27,7 +27,7 @@ class Part:
 
 
 def figure(walked_m: float) -> list[Part]:
-    """The parts of a figure 1.76 m tall in its own axes, x forward, after that many metres."""
+    """The parts of a figure 1.76 m tall in its own axes, x forward, after `walked_m` metres."""
     swing = _SWING_RAD * math.sin(2 * math.pi * walked_m / _STRIDE_M)
     limbs = [_limb(side * 0.10, _HIP_M, _LEG_M, side * swing, 0.16, "ink") for side in (1, -1)]
     limbs += [_limb(side * 0.27, 1.40, 0.62, -side * swing, 0.11, "cloth") for side in (1, -1)]
@@ -43,7 +43,7 @@ def _limb(y: float, top: float, length: float, swing: float, thickness: float, m
 
 
 def body(walked_m: float) -> Body:
-    """The surface of the figure at that step, for boxes and occlusion."""
+    """The surface of the figure after `walked_m` metres, for boxes and occlusion."""
     blocks = [_corners(part) for part in figure(walked_m)]
     triangles = np.concatenate([_TRIANGLES + 8 * k for k in range(len(blocks))])
     corners = np.concatenate(blocks)
@@ -61,4 +61,4 @@ _SIDES = ((0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), 
 _TRIANGLES = np.array([corner for a, b, c, d in _SIDES for corner in ((a, b, c), (a, c, d))])
 
 REACH_M: Floats = np.array([(x, y, z) for x in (-0.45, 0.45) for y in (-0.36, 0.36) for z in (0.0, 1.80)])
-"""Corners of the block that the figure never leaves."""
+"""Corners of a block that always contains the figure."""

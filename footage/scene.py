@@ -1,7 +1,7 @@
-"""A scene as data: what a TOML file under scenes/ may say. Unknown keys are errors that name their place.
+"""A scene as data: the structure of the TOML files in scenes/. An unknown key is an error that names its place.
 
-Ground coordinates are metres, x right and y away from the camera as a rule; headings and azimuths are degrees, headings
-from the x axis towards the y axis.
+Ground coordinates are metres, usually x right and y away from the camera. Headings and azimuths are degrees; headings
+count from the x axis towards the y axis.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CLASS_OF_BODY = {
 
 
 class SceneError(ValueError):
-    """A scene file is wrong; the message names the file and the place."""
+    """A scene file is invalid; the message names the file and the place."""
 
 
 class CameraTable(Table, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Quality(Table, frozen=True, kw_only=True):
     background_samples: int = 64
     samples: int = 8
     noise: float = 0.008
-    """Standard deviation of the sensor noise, of full scale."""
+    """Standard deviation of the sensor noise, relative to full scale."""
     crf: int = 20
 
 
@@ -70,15 +70,15 @@ class Zone(Table, frozen=True, kw_only=True):
     ]
     polygon_m: list[Point]
     heading_deg: float | None = None
-    """Legal direction of travel, of a lane."""
+    """Legal direction of travel of a lane."""
     dwell_s: float = 3.0
-    """Standing this long is an offence, in a no-stopping zone."""
+    """Time after which standing in a no-stopping zone is an offence."""
     cross_signal: str | None = None
-    """Whose green must not find anyone standing here, of a junction box."""
+    """For a junction box: the signal during whose green no vehicle may stand here."""
 
 
 class Turn(Table, frozen=True, kw_only=True):
-    """A turn that is forbidden: from one zone to another."""
+    """A prohibited turn from one zone to another."""
 
     name: str
     from_zone: str
@@ -99,7 +99,7 @@ class Phase(Table, frozen=True, kw_only=True):
 
 
 class Signal(Table, frozen=True, kw_only=True):
-    """A signal head on its post; the phases repeat for ever from t = 0."""
+    """A signal head on its post; the phases repeat from t = 0 without end."""
 
     name: str
     position_m: Point
@@ -119,11 +119,11 @@ class _MoverTable(Table, frozen=True, kw_only=True):
     route: str
     at_s: float = 0.0
     at_m: float = 0.0
-    """How far along the route it is at the instant `at_s`."""
+    """Position along the route at the instant `at_s`."""
     speed_kmh: float | None = None
-    """A constant speed; or else `profile`."""
+    """Constant speed; give either this or `profile`."""
     profile: tuple[tuple[float, float], ...] = ()
-    """(instant in s, speed in km/h), linear between, constant outside."""
+    """(instant in s, speed in km/h); linear between the instants, constant outside."""
 
 
 class Vehicle(_MoverTable, frozen=True, kw_only=True):
@@ -141,14 +141,14 @@ class Person(_MoverTable, frozen=True, kw_only=True):
 
 
 class Expected(Table, frozen=True, kw_only=True):
-    """An offence that the scene is meant to contain; the truth is refused if it does not, or if it contains another."""
+    """An offence of the scene. Writing the truth fails if it is missing, or if there is an offence not listed here."""
 
     kind: str
     vehicle: str
 
 
 class Place(Table, frozen=True, kw_only=True):
-    """Where the camera is said to be; an invented place."""
+    """The (invented) place of the camera."""
 
     address: dict[str, str]
     direction: str
@@ -162,7 +162,7 @@ class Scene(Table, frozen=True, kw_only=True):
     fps: float
     duration_s: float
     seed: int = 1
-    """Of what is scattered beside the road."""
+    """Seed of the random scenery beside the road."""
     place: Place | None = None
     camera: CameraTable
     light: Light = Light()
@@ -200,7 +200,7 @@ class Scene(Table, frozen=True, kw_only=True):
         )
 
     def movers(self) -> dict[str, Mover]:
-        """Every vehicle and person by name."""
+        """Movers of all vehicles and persons, by name."""
         routes = {table.name: Route(table.points_m, table.corner_radius_m) for table in self.route}
         return {table.name: _mover(table, routes[table.route]) for table in (*self.vehicle, *self.person)}
 
@@ -212,14 +212,14 @@ def _mover(table: _MoverTable, route: Route) -> Mover:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The file's tables; with `like = "other"` those of other.toml beside it, replaced one by one."""
+    """The file's tables; with `like = "other"` they replace those of other.toml one by one."""
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     like = tables.pop("like", None)
     return _read(path.with_name(f"{like}.toml")) | tables if like else tables
 
 
 def load(path: Path) -> Scene:
-    """Read and check a scene file; raises SceneError."""
+    """Read and check a scene file. Raises SceneError."""
     try:
         scene = msgspec.convert(_read(path), Scene)
         _check(scene)
@@ -234,7 +234,7 @@ def _check(scene: Scene) -> None:
     named = (scene.zone, scene.line, scene.signal, scene.route, [*scene.vehicle, *scene.person])
     for tables in named:
         names = [table.name for table in tables]
-        _require(len(set(names)) == len(names), f"a name is given twice among {names}")
+        _require(len(set(names)) == len(names), f"a name occurs twice in {names}")
     routes = {table.name for table in scene.route}
     for table in (*scene.vehicle, *scene.person):
         _require(table.route in routes, f"{table.name}: there is no route {table.route!r}")

@@ -1,4 +1,4 @@
-"""What stands and is painted in a scene, as its file may say it."""
+"""Surfaces, markings and objects of a scene, as its file describes them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Surface(Table, frozen=True, kw_only=True):
 
 
 class Marking(Table, frozen=True, kw_only=True):
-    """A painted line; a zebra crossing is a wide one with short dashes."""
+    """A painted line; a zebra crossing is a wide line with short dashes."""
 
     from_m: Point
     to_m: Point
     width_m: float = 0.12
     dash_m: float = 0.0
-    """Length of the strokes; 0 for a solid line."""
+    """Length of the dashes; 0 for a solid line."""
     gap_m: float = 0.0
     colour: Literal["white", "yellow"] = "white"
 
@@ -38,7 +38,7 @@ class Kerb(Table, frozen=True, kw_only=True):
 
 
 class Row(Table, frozen=True, kw_only=True):
-    """Scenery along a line: one thing every `spacing_m`, moved and turned at random by up to `jitter_m`."""
+    """Objects along a line: one every `spacing_m`, shifted and turned at random by up to `jitter_m`."""
 
     of: Literal["tree", "street_lamp", "building"]
     from_m: Point
@@ -62,6 +62,6 @@ class Label(Table, frozen=True, kw_only=True):
     position_m: Point
     height_m: float
     heading_deg: float
-    """Upright for who drives this way."""
+    """The letters are upright for a driver with this heading."""
     width: float = 0.5
-    """Times the width of the letters' ordinary shape: letters on roads are drawn out."""
+    """Width relative to the normal shape: letters on roads are elongated."""

@@ -1,4 +1,4 @@
-"""How much of every vehicle is seen: outlines drawn over one another, the nearest last."""
+"""Visibility of every vehicle, from outlines that are drawn in the order of their distance."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Solid:
-    """A thing's surface in the world."""
+    """The surface of a thing in the world."""
 
     vertices_m: Floats
     """(N, 3)."""
     triangles: Ints
-    """(M, 3) rows of `vertices_m`: a simplified hull will do, it is only drawn as a shadow."""
+    """(M, 3) rows of `vertices_m`; a simplified surface is enough, because only its outline is drawn."""
     distance_m: float
-    """From the camera."""
+    """Distance from the camera."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of one thing in the picture."""
+    """The visible part of one thing in the picture."""
 
     xyxy_px: Box
-    """Of all its surface, whatever hides it, clipped to the picture."""
+    """Box of its whole surface, also of hidden parts, clipped to the picture."""
     truncated: float
-    """Share of its outline that lies outside the picture."""
+    """Share of its outline outside the picture."""
     occluded: float
-    """Share of its outline within the picture that nearer things hide."""
+    """Share of its outline inside the picture that nearer things hide."""
 
 
 def seen(camera: Camera, solids: Sequence[Solid]) -> list[Seen | None]:
-    """None for what is outside the picture or behind the camera."""
+    """The visible part of each solid; None if it is outside the picture or behind the camera."""
     masks = [outline(camera, solid) for solid in solids]
     order = sorted(range(len(solids)), key=lambda k: solids[k].distance_m)
     hidden = np.zeros((camera.height_px, camera.width_px), bool)
@@ -72,7 +72,7 @@ def _measure(camera: Camera, solid: Solid, mask: Flags, hidden: Flags) -> Seen |
 
 
 def outline(camera: Camera, solid: Solid) -> Flags | None:
-    """(H, W) where it stands in the picture; None where some of it is behind the camera."""
+    """(H, W) mask of its outline; None if a part of it is behind the camera."""
     pixels, depth = camera.project(solid.vertices_m)
     if depth.min() <= 0.05:
         return None
@@ -80,7 +80,7 @@ def outline(camera: Camera, solid: Solid) -> Flags | None:
 
 
 def _area(pixels: Floats, triangles: Ints) -> int:
-    """Pixels of the whole outline, outside the picture too."""
+    """Number of pixels of the whole outline, including those outside the picture."""
     low = pixels.min(axis=0)
     width, height = (int(v) + 2 for v in pixels.max(axis=0) - low)
     return int(_drawn((pixels - low)[triangles], width, height).sum())

@@ -1,4 +1,4 @@
-"""The site file of a scene: its zones and lines as the camera sees them, its exact calibration, its rules."""
+"""The site file of a scene: zones and lines in image pixels, exact calibration, rules."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _WATCHED = {
 }
 _ARROW_M = 6.0
 _WITHIN_LENS = 0.85
-"""Share of a lens's radius that a site draws: the codec smears its edge."""
+"""Radius of a lamp in the site, relative to the lens: the codec blurs the edge of the lens."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How a site's calibration differs from the exact one, for tests of what must then happen."""
+    """How a site's calibration differs from the exact one, for tests of the consequences."""
 
     length_scale: float = 1.0
-    """Lengths on the ground come out this many times too long."""
+    """Factor by which lengths on the ground are too long."""
     expires: str = "2099-01-01T00:00:00+05:00"
     note: str = "exact, from the scene's geometry"
 
@@ -44,7 +44,7 @@ VARIANTS = {
 
 
 def site(scene: Scene, variant: Variant = EXACT) -> str:
-    """The TOML text of the site. Raises ValueError where the scene has no place or no measured zone."""
+    """The TOML text of the site. Raises ValueError if the scene has no place or no measured zone."""
     if scene.place is None:
         raise ValueError(f"{scene.name}: the scene has no [place]")
     camera = scene.camera
@@ -107,7 +107,7 @@ def _lines(scene: Scene) -> Iterator[str]:
 
 
 def _signals(scene: Scene) -> Iterator[str]:
-    """Heads that face the camera by their lamps, all others by the scene's controller."""
+    """Signals whose heads face the camera have lamps; the others use the scene's controller."""
     for signal in scene.signal:
         if faces(signal, scene.camera.position_m):
             lamps = ("[[signals.lamps]]\n" + _lamp(scene, signal, lamp) for lamp in LAMPS)
@@ -137,7 +137,7 @@ def _signal_rules(scene: Scene) -> Iterator[str]:
 
 
 def _repeated(scene: Scene, line: Line) -> list[str]:
-    """The line's signal and those that repeat it farther on, which are called after it."""
+    """The line's signal and its repeaters, whose names start with its name and a hyphen."""
     return [s.name for s in scene.signal if s.name == line.signal or s.name.startswith(f"{line.signal}-")]
 
 

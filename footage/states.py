@@ -1,4 +1,4 @@
-"""What is in the scene at an instant. Footage loops: whoever is still on the road at the end is there at the start."""
+"""The movers of a scene at an instant. The clip loops: a mover that is on the road at its end is there at its start."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class State:
 
     name: str
     lap: int
-    """0: on its way in this playing; k: it set out k playings ago (or, negative, sets out in a later one)."""
+    """0: it started in this repetition of the clip; k: it started k repetitions ago; negative: in a later one."""
     pose: Pose
     along_m: float
-    """How far along its route."""
+    """Position along its route."""
 
 
 def states(scene: Scene, movers: dict[str, Mover], time_s: float) -> list[State]:
@@ -42,7 +42,7 @@ def laps(mover: Mover, time_s: float, duration_s: float) -> Iterator[tuple[int, 
 
 
 def lamp_at(signal: Signal, time_s: float) -> Lamp:
-    """Which lamp is lit."""
+    """The lamp that is lit."""
     cycle = sum(phase.lasts_s for phase in signal.phases)
     left = math.fmod(time_s, cycle)
     for phase in signal.phases:

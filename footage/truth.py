@@ -1,8 +1,8 @@
-"""Everything that is known of a clip, frame by frame, as a JSON document.
+"""The complete truth of a clip, frame by frame, as a JSON document.
 
-Keys carry their units; image coordinates are pixels with (0, 0) the outer corner of the first pixel, ground coordinates
-metres on the plane z = 0. Frame k shows the instant k / fps. What stands beside the road hides nothing of it and is not
-counted as occluding.
+Keys contain their units. Image coordinates are pixels, with (0, 0) at the outer corner of the first pixel; ground
+coordinates are metres on the plane z = 0. Frame k shows the instant k / fps. Objects beside the road do not hide it and
+do not count as occluding.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Json = dict[str, Any]
 FORMAT = 1
 _SMALLEST_PX = 3.0
 _PLATE_FACING = 0.25
-"""Least cosine between a plate's normal and the view for its quad to be given."""
+"""Smallest cosine between a plate's normal and the line of sight for which its corners are given."""
 
 
 def truth(scene: Scene, bodies: dict[str, Body]) -> Json:
-    """The document. Raises ValueError where the scene does not contain the offences it says."""
+    """The document. Raises ValueError if the scene's offences are not those that it expects."""
     movers = scene.movers()
     return {
         "format": FORMAT,
@@ -55,7 +55,7 @@ def truth(scene: Scene, bodies: dict[str, Body]) -> Json:
 
 
 def vehicles(scene: Scene, bodies: dict[str, Body]) -> list[Json]:
-    """Who drives in the scene."""
+    """All vehicles of the scene."""
     return [_vehicle(vehicle, bodies[vehicle.body]) for vehicle in scene.vehicle]
 
 
@@ -145,7 +145,7 @@ def _shown(view: Seen) -> bool:
 
 
 def solid(lens: Camera, body: Body, pose: Pose) -> Solid:
-    """A body that stands there."""
+    """The surface of a body at a pose."""
     away = float(np.hypot(pose.x_m - lens.position_m[0], pose.y_m - lens.position_m[1]))
     outline, hull = placed(body.outline_m, pose), placed(body.vertices_m, pose)
     return Solid(np.concatenate([outline, hull]), body.triangles, away)
@@ -171,7 +171,7 @@ def _vehicle_row(lens: Camera, state: State, view: Seen, body: Body) -> Json:
 
 
 def _plate(lens: Camera, pose: Pose, body: Body) -> Json | None:
-    """The plate that faces the camera, where all of it is in the picture."""
+    """The plate that faces the camera; None unless all of it is in the picture."""
     for end, corners_m in body.plates_m.items():
         corners = placed(corners_m, pose)
         pixels, _ = lens.project(corners)
@@ -183,14 +183,14 @@ def _plate(lens: Camera, pose: Pose, body: Body) -> Json | None:
 
 
 def _facing(lens: Camera, corners: Floats) -> float:
-    """Cosine between the plate's normal and the way to the camera."""
+    """Cosine between the plate's normal and the direction to the camera."""
     normal = np.cross(corners[3] - corners[0], corners[1] - corners[0])
     view = np.asarray(lens.position_m) - corners.mean(axis=0)
     return float(normal @ view / np.linalg.norm(normal) / np.linalg.norm(view))
 
 
 def placed(points_m: Floats, pose: Pose) -> Floats:
-    """(N, 3) world points of points in a mover's axes."""
+    """(N, 3) world coordinates of points in a mover's axes."""
     cos, sin = np.cos(pose.heading_rad), np.sin(pose.heading_rad)
     x = points_m[:, 0] * cos - points_m[:, 1] * sin + pose.x_m
     y = points_m[:, 0] * sin + points_m[:, 1] * cos + pose.y_m

@@ -1,4 +1,4 @@
-"""Does a clip show what its truth says? Checked in numbers, and drawn for the eye."""
+"""Checks that a clip agrees with its truth, and draws the truth on it for inspection."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ Json = dict[str, Any]
 _BACKGROUND_FRAMES = 24
 _LATE_S = 0.002
 _CHANGED = 26
-"""Difference to the still background, of 255, that counts as something there."""
+"""Smallest difference from the static background, of 255, that counts as an object."""
 _SHADE_BELOW, _SHADE_SPREAD = 0.85, 0.22
 _LEAST_SIDE_PX = 24
 _BAND_PX, _ASIDE_PX = 3, 8
-"""Width of the two bands along an outline, and how far to the four sides it is tried besides."""
+"""Width of the two bands along an outline, and the shift to each of the four sides for comparison."""
 _SHARE_THAT_FITS = 0.75
-"""Every vehicle counts once, however long it stands there. Where the truth is right 0.77 and more fits, where it is ten
-pixels off a twentieth at the most."""
+"""Smallest share of fitting outlines, as the mean over vehicles. It is at least 0.77 if the truth is right, and at most
+0.05 if the truth is ten pixels off."""
 _BODIES = Path(__file__).with_name("bodies.npz")
 
 
 def read_truth(clip: Path) -> Json:
-    """The truth beside a clip: avenue.mp4 and avenue.truth.json."""
+    """The truth of a clip, from the file beside it (avenue.truth.json for avenue.mp4)."""
     return msgspec.json.decode(clip.with_suffix(".truth.json").read_bytes(), type=Json)
 
 
@@ -52,7 +52,7 @@ def read_clip(clip: Path) -> Iterator[tuple[float, Bytes8]]:
 
 
 def verify(clip: Path) -> list[str]:
-    """What is wrong with the clip, in sentences; nothing when it fits its truth."""
+    """The problems of the clip as sentences; empty if it agrees with its truth."""
     truth = read_truth(clip)
     step = max(1, len(truth["frames"]) // _BACKGROUND_FRAMES)
     times, some = [], []
@@ -65,7 +65,7 @@ def verify(clip: Path) -> list[str]:
 
 
 def _background(some: list[tuple[Bytes8, Json]]) -> Floats32:
-    """(H, W, 3): median of every pixel over the frames in which no vehicle's box holds it."""
+    """(H, W, 3): median of every pixel over the frames in which no box of a mover contains it."""
     free = [picture.astype(np.float32) for picture, _ in some]
     for picture, (_, frame) in zip(free, some, strict=True):
         for row in frame["vehicles"] + frame["persons"]:
@@ -111,7 +111,7 @@ def _lens(camera: Json) -> Camera:
 
 
 def _free_vehicles(frame: Json, area_m: list[Any]) -> Iterator[Json]:
-    """What is large and whole and stands free on the road."""
+    """Vehicles that are large, completely visible, and separate from others."""
     for row in frame["vehicles"]:
         left, top, right, bottom = row["xyxy_px"]
         large = row["visible"] > 0.99 and min(right - left, bottom - top) > _LEAST_SIDE_PX
@@ -120,10 +120,10 @@ def _free_vehicles(frame: Json, area_m: list[Any]) -> Iterator[Json]:
 
 
 def fits(changed: Flags, shade: Flags, drawn: Flags, xyxy_px: list[float]) -> bool:
-    """Does something end along the outline, more so than along the same line a little to any side?
+    """True if an object ends along the outline more clearly than along the outline shifted to any side.
 
-    (H, W) all: `changed` what is not as in the background, `shade` where nobody can say whether it is a shadow or
-    something dark, `drawn` the outline filled; `xyxy_px`: the box around it.
+    All (H, W): `changed` differs from the background, `shade` may be either a shadow or a dark object, `drawn` is the
+    filled outline. `xyxy_px` is the box around it.
     """
     left, top, right, bottom = (round(v) for v in xyxy_px)
     cut = np.pad(drawn, _BAND_PX)[top : bottom + 2 * _BAND_PX, left : right + 2 * _BAND_PX]
@@ -144,7 +144,7 @@ def _share(flags: Flags, of: Flags) -> float:
 
 
 def _bands(drawn: Flags) -> tuple[Flags, Flags]:
-    """The pixels along an outline, within it and beyond."""
+    """Bands of pixels along an outline: inside it, and outside it."""
     image, size = Image.fromarray(drawn.astype(np.uint8)), 2 * _BAND_PX + 1
     grown = np.asarray(image.filter(ImageFilter.MaxFilter(size)), bool)
     shrunk = np.asarray(image.filter(ImageFilter.MinFilter(size)), bool)
@@ -152,14 +152,14 @@ def _bands(drawn: Flags) -> tuple[Flags, Flags]:
 
 
 def _differing(picture: Bytes8, background: Floats32) -> tuple[Flags, Flags]:
-    """What is not as in the background, and where it is only darker by about the same share in every colour."""
+    """Masks: pixels that differ from the background; pixels darker by about the same share in every colour."""
     share = (picture + 1.0) / (background + 1.0)
     darker = (share.max(axis=2) < _SHADE_BELOW) & (np.ptp(share, axis=2) < _SHADE_SPREAD)
     return np.abs(picture - background).max(axis=2) > _CHANGED, np.asarray(darker)
 
 
 def _free(row: Json, rows: list[Json]) -> bool:
-    """Nobody else's box comes near."""
+    """True if no other box is within 20 pixels."""
     left, top, right, bottom = row["xyxy_px"]
     return not any(
         a < right + 20 and c > left - 20 and b < bottom + 20 and d > top - 20
@@ -168,7 +168,7 @@ def _free(row: Json, rows: list[Json]) -> bool:
 
 
 def drawn(picture: Bytes8, frame: Json, truth: Json) -> Image.Image:
-    """The picture with the truth over it."""
+    """The picture with the truth drawn on it."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     for zone in truth["zones"]:
@@ -185,7 +185,7 @@ def drawn(picture: Bytes8, frame: Json, truth: Json) -> Image.Image:
 
 
 def sheet(clip: Path, target: Path, count: int, width_px: int = 480) -> None:
-    """A contact sheet: so many frames, evenly spaced, with the truth drawn over them."""
+    """Write a contact sheet: `count` evenly spaced frames with the truth drawn on them."""
     truth = read_truth(clip)
     camera, columns = truth["camera"], 3
     height_px = round(width_px * camera["height_px"] / camera["width_px"])

@@ -1,4 +1,4 @@
-"""A vehicle's whole way, sampled finely, and what can be asked of it."""
+"""The whole path of a vehicle, finely sampled, with functions on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 STEP_S = 0.01
-"""Between the samples of a way."""
+"""Time between the samples of a way."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Offence:
 
 @dataclass(frozen=True)
 class Way:
-    """A vehicle's whole way, sampled at `time_s`."""
+    """The whole path of a vehicle, sampled at `time_s`."""
 
     vehicle: Vehicle
     body: Body
@@ -48,7 +48,7 @@ class Way:
 
     @property
     def nose_m(self) -> Floats:
-        """(N, 2): its foremost point on the ground."""
+        """(N, 2): the foremost point of the vehicle on the ground."""
         ahead = np.stack([np.cos(self.heading_rad), np.sin(self.heading_rad)], axis=1)
         return self.xy_m + ahead * self.body.front_m
 
@@ -67,7 +67,7 @@ class Way:
 
 
 def way(vehicle: Vehicle, mover: Mover, body: Body) -> Way:
-    """Sample a mover from its start to its end, or for ten minutes."""
+    """Sample a mover from the start to the end of its route, within ten minutes."""
     began, ended = _stay(mover)
     times = np.arange(began, ended, STEP_S)
     poses = [pose for pose in map(mover.pose, times.tolist()) if pose is not None]
@@ -76,7 +76,7 @@ def way(vehicle: Vehicle, mover: Mover, body: Body) -> Way:
 
 
 def _stay(mover: Mover) -> tuple[float, float]:
-    """The instants between which it is on its route."""
+    """The instants between which the mover is on its route."""
     times = np.arange(-300.0, 300.0, 0.1)
     along = np.array([mover.along_m(t) for t in times.tolist()])
     on = times[(along >= 0.0) & (along <= mover.route.length_m)]
@@ -84,7 +84,7 @@ def _stay(mover: Mover) -> tuple[float, float]:
 
 
 def inside(polygon_m: list[tuple[float, float]], points_m: Floats) -> Flags:
-    """(N,) is each of the (N, 2) points in the polygon? Even-odd rule."""
+    """(N,) flags of the (N, 2) points inside the polygon, by the even-odd rule."""
     x, y = points_m[:, 0], points_m[:, 1]
     result = np.zeros(len(points_m), bool)
     for (x0, y0), (x1, y1) in zip(polygon_m, polygon_m[1:] + polygon_m[:1], strict=True):
@@ -94,7 +94,7 @@ def inside(polygon_m: list[tuple[float, float]], points_m: Floats) -> Flags:
 
 
 def runs(flags: Flags, least: int) -> Iterator[Flags]:
-    """Every run of at least so many true flags, as flags of its own."""
+    """Every run of at least `least` true flags, as a mask of its own."""
     edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
     for start, end in edges.reshape(-1, 2):
         if end - start >= least:

@@ -1,1 +1,1 @@
-"""What an operator runs: the command line and what stands behind it."""
+"""The command line of the operator and what it needs."""

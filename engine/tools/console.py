@@ -1,4 +1,4 @@
-"""What a person sees while the engine runs: a table of the cameras and the newest cases."""
+"""The demo's view of a running engine: a table of the cameras and a table of the newest cases."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from engine.types import Clock, Entry
 
 _REFRESH_S = 1.0
 _PLAIN_S = 10.0
-"""Without a terminal the table is printed anew this often."""
+"""Interval at which the tables are printed if the output is not a terminal."""
 _NEWEST = 8
 
 
 class ConsoleTable:
-    """Reads the engine's metrics and draws them. `update` is cheap; call it after every batch."""
+    """Draws the engine's metrics and newest cases. `add` is cheap: call it after every batch."""
 
     def __init__(self, metrics: Metrics, cameras: Sequence[str]) -> None:
         self._metrics = metrics
@@ -34,17 +34,19 @@ class ConsoleTable:
         self._rated_s = time.monotonic()
 
     def add(self, entries: Iterable[Entry]) -> None:
+        """Remember the newest entries."""
         self._newest.extend(entries)
 
     def draw(self) -> Group:
-        self._rate()
+        """Both tables, with the current values."""
+        self._update_rates()
         return Group(self._camera_table(), self._case_table())
 
     def _value(self, name: str, camera: str, **labels: str) -> float:
         return self._metrics.registry.get_sample_value(name, {"camera": camera, **labels}) or 0.0
 
     def _sum(self, name: str, camera: str) -> float:
-        """Over every other label of the metric."""
+        """Sum over all values of the metric's other labels."""
         return sum(
             sample.value
             for family in self._metrics.registry.collect()
@@ -52,7 +54,7 @@ class ConsoleTable:
             if sample.name == name and sample.labels.get("camera") == camera
         )
 
-    def _rate(self) -> None:
+    def _update_rates(self) -> None:
         now_s = time.monotonic()
         if now_s - self._rated_s < _REFRESH_S:
             return
@@ -64,10 +66,9 @@ class ConsoleTable:
 
     def _camera_table(self) -> Table:
         table = Table(title="Cameras", title_justify="left", expand=False)
-        table.add_column("camera")
-        for column in ("state", "clock"):
+        for column in ("camera", "state", "clock"):
             table.add_column(column)
-        for column in ("fps seen", "frame age s", "queued", "dropped", "reconnects", "violations", "latency s"):
+        for column in ("analysed fps", "frame age s", "queued", "dropped", "reconnects", "violations", "latency s"):
             table.add_column(column, justify="right")
         for camera in self._cameras:
             table.add_row(camera, *self._camera_row(camera))
@@ -76,7 +77,7 @@ class ConsoleTable:
     def _camera_row(self, camera: str) -> tuple[str, ...]:
         newest_s = self._value("qyran_last_frame_timestamp_seconds", camera)
         clock = int(self._value("qyran_clock_state", camera))
-        settled = self._value("qyran_capture_to_ledger_seconds_count", camera)
+        recorded = self._value("qyran_capture_to_ledger_seconds_count", camera)
         return (
             "[green]up[/]" if self._value("qyran_camera_connected", camera) else "[red]down[/]",
             Clock(clock).name.lower() if clock else "-",
@@ -86,7 +87,7 @@ class ConsoleTable:
             f"{self._sum('qyran_segments_dropped_total', camera):.0f}",
             f"{self._sum('qyran_reconnects_total', camera):.0f}",
             f"{self._sum('qyran_violations_total', camera):.0f}",
-            f"{self._value('qyran_capture_to_ledger_seconds_sum', camera) / settled:.1f}" if settled else "-",
+            f"{self._value('qyran_capture_to_ledger_seconds_sum', camera) / recorded:.1f}" if recorded else "-",
         )
 
     def _case_table(self) -> Table:
@@ -104,7 +105,7 @@ class ConsoleTable:
 
 
 def describe(document: dict[str, Any]) -> str:
-    """A case in a few words: `car 908ZKA01 (99 %), 92 km/h, limit 60`; without a plate where none was read."""
+    """A case in a few words, without what it lacks: `car 908ZKA01 (99 %), 92 km/h, limit 60`."""
     plate, measurement = document.get("plate"), document.get("measurement")
     words = [str(document["vehicle_class"])]
     if plate:
@@ -114,24 +115,24 @@ def describe(document: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def show(console: Console, board: ConsoleTable, steps: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
-    """Pass `steps` through and keep the board drawn: live on a terminal, now and then where there is none."""
+def show(console: Console, table: ConsoleTable, steps: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+    """Pass `steps` through and draw the table: continuously on a terminal, otherwise every 10 s."""
     if not console.is_terminal:
-        yield from _show_plain(console, board, steps)
+        yield from _show_plain(console, table, steps)
         return
-    with Live(board.draw(), console=console, refresh_per_second=4, transient=False) as live:
+    with Live(table.draw(), console=console, refresh_per_second=4, transient=False) as live:
         for entries in steps:
-            board.add(entries)
-            live.update(board.draw())
+            table.add(entries)
+            live.update(table.draw())
             yield entries
 
 
-def _show_plain(console: Console, board: ConsoleTable, steps: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
+def _show_plain(console: Console, table: ConsoleTable, steps: Iterable[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
     shown_s = time.monotonic()
     for entries in steps:
-        board.add(entries)
+        table.add(entries)
         if time.monotonic() - shown_s >= _PLAIN_S:
-            console.print(board.draw())
+            console.print(table.draw())
             shown_s = time.monotonic()
         yield entries
-    console.print(board.draw())
+    console.print(table.draw())

@@ -1,4 +1,4 @@
-"""Cars and vans: a lofted body with lamps, grille, seams and mirrors laid on its skin."""
+"""Cars and vans: a lofted body with lamps, grille, seams and mirrors on its surface."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FAR_M = 9.0
 
 @dataclass(frozen=True)
 class BodyShape:
-    """A vehicle's mesh and where its plates are fixed."""
+    """A vehicle's mesh and the positions of its plates."""
 
     mesh: Any
     front_plate_xz: Span | None
@@ -44,7 +44,7 @@ def _half_width(style: Style) -> float:
 
 
 class _Skin:
-    """The body's surface, to lay things on."""
+    """The surface of a body, on which details are placed."""
 
     def __init__(self, mesh: Any) -> None:
         self.builder = MeshBuilder(mesh)
@@ -54,7 +54,7 @@ class _Skin:
         surface.free()
 
     def x_at(self, y: float, z: float, end: int) -> float:
-        """Where the front (end = 1) or rear (-1) surface is."""
+        """Position of the front (end = 1) or rear (-1) surface."""
         hit = self._tree.ray_cast(Vector((end * _FAR_M, y, z)), Vector((-end, 0, 0)))[0]
         return hit.x if hit else end * 2.2
 
@@ -63,13 +63,13 @@ class _Skin:
         return hit.y if hit else side * 0.9
 
     def patch(self, end: int, across: Span, upright: Span, surface: str, off_m: float = 0.012) -> None:
-        """A rectangle, seen along x, laid on the front or rear."""
+        """A rectangle, as seen along x, on the front or rear."""
         ys = [across[0] + (across[1] - across[0]) * j / 10 for j in range(11)]
         zs = [upright[0] + (upright[1] - upright[0]) * i / 5 for i in range(6)]
         self.builder.sheet([[(self.x_at(y, z, end) + end * off_m, y, z) for y in ys] for z in zs], surface)
 
     def stripe(self, x: float, upright: Span, side: int, width_m: float, surface: str) -> None:
-        """An upright stripe on the flank."""
+        """A vertical stripe on the side."""
         zs = [upright[0] + (upright[1] - upright[0]) * i / 8 for i in range(9)]
         edges = (x - width_m / 2, x + width_m / 2)
         grid = [[(e, self.y_at(e, z, side) + side * 0.004, z) for e in edges] for z in zs]

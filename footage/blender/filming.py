@@ -1,4 +1,4 @@
-"""Frames of a scene: a still background, and over it crops of what moves, rendered only when they have changed."""
+"""Frames of a scene: a static background, and crops of the moving things, rendered only if they have changed."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Floats32 = NDArray[np.float32]
 _KEPT_CROPS = 64
 _SIGNAL_MARGIN_PX = 4
 _MIRRORED = {"dry": 0.0, "wet": 0.35}
-"""Share of a thing's height that is seen in the road."""
+"""Share of a thing's height that the road reflects."""
 _RELATIVE_MARGIN = 0.011
-"""Margin of a crop, of the width of the picture: soft shade reaches that far."""
+"""Margin of a crop for soft shadows, relative to the width of the picture."""
 
 
 class Thing(Protocol):
-    """What can be put somewhere."""
+    """A thing that can be placed in the scene."""
 
     @property
     def vertices_m(self) -> NDArray[np.float64]: ...
@@ -48,12 +48,12 @@ class _Present:
     """One thing in one frame."""
 
     key: Hashable
-    """Everything that its look depends on."""
+    """All values that determine its appearance."""
     crop: Crop
 
 
 class Film:
-    """Renders the frames of one scene into a folder; frames that are there already are left alone."""
+    """Renders the frames of one scene into a folder; it keeps frames that exist."""
 
     def __init__(self, scene: Scene, folder: Path, threads: int) -> None:
         self._scene, self._folder = scene, folder
@@ -72,7 +72,7 @@ class Film:
         self._crops: OrderedDict[Hashable, Floats32] = OrderedDict()
 
     def shoot(self, frames: Iterator[int]) -> Iterator[int]:
-        """Render the frames that are missing; yields each as it is written."""
+        """Render the missing frames; yields the number of each frame when it is written."""
         background = self._background()
         for frame in frames:
             path = self._folder / f"{frame:05d}.png"
@@ -106,7 +106,7 @@ class Film:
         return self._crops[key]
 
     def _place(self, time_s: float) -> dict[str, _Present]:
-        """Put everything where it is at the instant; what is in the picture, by name."""
+        """Place everything for an instant; returns the things in the picture, by name."""
         self._clear_road()
         present = self._light(time_s)
         for state in states(self._scene, self._movers, time_s):
@@ -123,7 +123,7 @@ class Film:
         return present
 
     def _light(self, time_s: float) -> dict[str, _Present]:
-        """Switch the signals; every head is a thing in the picture whose look is its lit lamp."""
+        """Switch the signals. Each head is a thing in the picture; its appearance is its lit lamp."""
         present = {}
         for table in self._scene.signal:
             head, lit = self._signals[table.name], lamp_at(table, time_s)
@@ -151,7 +151,7 @@ class Film:
 
 
 def _save(picture: Floats32, path: Path, noise: float, seed: int) -> None:
-    """Write a frame with sensor noise, at once or not at all."""
+    """Write a frame with sensor noise, atomically."""
     grain = np.random.default_rng(seed).normal(0.0, noise, picture.shape)
     pixels = (np.clip(picture + grain, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
     scratch = path.with_suffix(".part")

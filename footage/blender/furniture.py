@@ -30,7 +30,7 @@ class SignalObject:
         self.vertices_m: Floats = np.array([head.matrix_world @ Vector(corner) for corner in head.bound_box])
 
     def light(self, lit: Lamp) -> None:
-        """Light one lamp: the others are put out of sight, and dark glass is seen behind them."""
+        """Light one lamp; the others are moved out of sight, so that the dark glass behind them is visible."""
         for lamp, made in self._lamps.items():
             made.location.z = made["height_m"] if lamp == lit else -50.0
 
@@ -46,7 +46,7 @@ def _lens(table: Signal, lamp: Lamp) -> Any:
 
 
 def _signal_post(table: Signal) -> Any:
-    """Post and housing, +x towards whom it faces."""
+    """Post and housing; it faces +x."""
     builder = MeshBuilder()
     height = table.height_m
     builder.box((-0.14, 0, height / 2), (0.12, 0.12, height), "grey", 0.04)
@@ -105,7 +105,7 @@ def sign(table: Sign) -> None:
 
 
 def label(table: Label) -> None:
-    """Letters painted on the road, upright for who drives towards their top."""
+    """Letters painted on the road, upright for a driver who drives towards their top."""
     made = link("label", letters(table.text, table.height_m, "line_white"))
     made.location = (*table.position_m, _ROAD_PAINT_M)
     made.rotation_euler.z = math.radians(table.heading_deg) - math.pi / 2

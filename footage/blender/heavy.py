@@ -1,4 +1,4 @@
-"""Trucks and buses, out of boxes."""
+"""Trucks and buses, made of boxes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIDES = (1, -1)
 
 
 def bus(name: str) -> BodyShape:
-    """A 11.4 m city bus."""
+    """An 11.4 m city bus."""
     builder, nose, half = MeshBuilder(), 5.7, 1.26
     builder.box((0, 0, 1.695), (11.4, 2.52, 2.75), "paint", 0.16)
     builder.box((0, 0, 0.42), (10.9, 2.42, 0.35), "black", 0.05)

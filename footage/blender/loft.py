@@ -1,4 +1,4 @@
-"""A car body lofted through cross-sections, with its windows sunk in, smoothed by subdivision."""
+"""A car body lofted through cross-sections, with recessed windows, smoothed by subdivision."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Windows:
     """Sections (between station i and i + 1) that hold a window."""
 
     screens: tuple[int, ...]
-    """Across the top: wind-screen and rear window."""
+    """Windows across the top: windscreen and rear window."""
     sides: tuple[int, ...]
 
 
 def lofted(stations: list[Station], windows: Windows) -> Any:
-    """An object whose mesh has the slots paint, glass, dark."""
+    """An object whose mesh has the material slots paint, glass and dark."""
     loft = _Loft(stations)
     loft.crease(windows)
     loft.sink(windows)
@@ -124,7 +124,7 @@ def _section(station: Station) -> list[tuple[float, float, float]]:
 
 
 def with_wheel_arches(body: Any, arches: list[tuple[float, float]], radius: float) -> Any:
-    """The body's mesh with a cylinder cut out round every (x, y); removes the object."""
+    """The body's mesh with a cylinder cut out around every (x, y); removes the object."""
     cutters = [_cutter(x, y, radius) for x, y in arches]
     for cutter in cutters:
         cut = body.modifiers.new("arch", "BOOLEAN")

@@ -1,4 +1,4 @@
-"""Materials by name: plain ones from a table, textured ones from a recipe of noise."""
+"""Materials by name: plain ones from a table, textured ones from noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLOURS: dict[str, Colour] = {
     "navy": (0.012, 0.025, 0.08),
     "brown": (0.09, 0.045, 0.025),
 }
-"""Linear RGB of what can be painted: vehicles and coats."""
+"""Linear RGB of the colours of vehicles and coats."""
 
 _PLAIN: dict[str, dict[str, Any]] = {
     "paint": {"Roughness": 0.35, "Metallic": 0.25, "Coat Weight": 1.0, "Coat Roughness": 0.03},
@@ -62,7 +62,7 @@ _PLAIN: dict[str, dict[str, Any]] = {
 }
 
 _PAINTED = {"paint", "cloth"}
-"""These take the colour of the object that wears them."""
+"""Materials that take the colour of their object."""
 
 _NOISY: dict[str, tuple[Colour, Colour, float, float, float]] = {
     "grass": ((0.035, 0.06, 0.012), (0.11, 0.12, 0.04), 3.2, 0.95, 0.9),
@@ -77,7 +77,7 @@ _NOISY: dict[str, tuple[Colour, Colour, float, float, float]] = {
 
 
 def material(name: str) -> Any:
-    """The material of that name, made at its first use."""
+    """The material with this name, made at its first use."""
     found = bpy.data.materials.get(name)
     return found or _make(name)
 
@@ -104,7 +104,7 @@ def _plain(made: Any, inputs: dict[str, Any], painted: bool) -> None:
 
 
 class _Graph:
-    """A material's nodes, with a word for each thing that the recipes do."""
+    """The nodes of a material, with a method for each operation of the recipes."""
 
     def __init__(self, made: Any) -> None:
         self.nodes, self._links = made.node_tree.nodes, made.node_tree.links
@@ -150,7 +150,7 @@ def _noisy(made: Any, dark: Colour, light: Colour, scale: float, roughness: floa
 
 
 def _asphalt(made: Any) -> Any:
-    """Grey patches drawn out along the road, times fine grain."""
+    """Grey patches, elongated along the road, multiplied by fine grain."""
     graph = _Graph(made)
     patches = graph.noise(1.2, 5.0, graph.stretched((0.9, 0.05, 1.0)))
     grain = graph.noise(60.0, 6.0)
@@ -197,7 +197,7 @@ def _facade(colour: Colour, window_m: float) -> Callable[[Any], None]:
 
 
 def _unrolled(graph: _Graph) -> Any:
-    """(x + y, z): coordinates that run round a building's walls."""
+    """(x + y, z): coordinates that run around the walls of a building."""
     parts, total = graph.nodes.new("ShaderNodeSeparateXYZ"), graph.nodes.new("ShaderNodeMath")
     graph.link(graph.coordinates, parts.inputs[0])
     for k in (0, 1):

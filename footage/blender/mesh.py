@@ -1,4 +1,4 @@
-"""Meshes put together from simple parts. Vehicle axes: +x forward, +y left, +z up, origin under the middle, metres."""
+"""Meshes made of simple parts. Vehicle axes: +x forward, +y left, +z up, origin under the middle, metres."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def evaluated_mesh(made: Any) -> Any:
 
 
 class MeshBuilder:
-    """Collects parts into one mesh, a material slot for every material named."""
+    """Collects parts into one mesh, with a slot for every material."""
 
     def __init__(self, base: Any = None) -> None:
-        """`base`: a mesh to start from, with its materials."""
+        """`base` is a mesh to start from, with its materials."""
         self._mesh = bmesh.new()
         self._slots: list[str] = []
         if base is not None:
@@ -54,7 +54,7 @@ class MeshBuilder:
         return self._slots.index(name)
 
     def merge(self, part: Any, placed: Any = None) -> None:
-        """Take over a bmesh and free it."""
+        """Add a bmesh and free it."""
         scratch = bpy.data.meshes.new("part")
         part.to_mesh(scratch)
         part.free()
@@ -72,7 +72,7 @@ class MeshBuilder:
         turn: Any = None,
         shape: Callable[[Any], None] | None = None,
     ) -> None:
-        """A box with rounded edges; `turn` a 3x3 rotation, `shape` moves a corner of the unturned box."""
+        """A box with rounded edges; `turn` is a 3x3 rotation, `shape` moves a corner of the box before the rotation."""
         part = bmesh.new()
         bmesh.ops.create_cube(part, size=1)
         for corner in part.verts:
@@ -89,7 +89,7 @@ class MeshBuilder:
     def lathe(
         self, profile: Sequence[tuple[float, float]], centre: Triple, surface: str, side: int = 1, segments: int = 32
     ) -> None:
-        """Turn a profile of (radius, y) round the y axis; `side` -1 mirrors it."""
+        """Rotate a profile of (radius, y) around the y axis; `side` -1 mirrors it."""
         part = bmesh.new()
         rings = []
         for k in range(segments):

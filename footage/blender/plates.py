@@ -17,7 +17,7 @@ WIDTH_M, HEIGHT_M = 0.520, 0.112
 _LETTERS_M = 0.076
 _LETTERS_WIDTH_M = 0.47
 _INTER = Path(bpy.utils.resource_path("LOCAL"), "datafiles", "fonts", "Inter.woff2")
-"""Inter, SIL Open Font License 1.1, as Blender carries it: a variable font, of which Blender draws the thin default."""
+"""Inter, SIL Open Font License 1.1, shipped with Blender: a variable font; Blender draws its thin default."""
 
 
 def plate(text: str, vehicle: Any, at_xz: tuple[float, float], end: int) -> Any:
@@ -34,7 +34,7 @@ def plate(text: str, vehicle: Any, at_xz: tuple[float, float], end: int) -> Any:
 
 
 def quad(at_xz: tuple[float, float], end: int) -> list[tuple[float, float, float]]:
-    """Corners in vehicle axes: top left, top right, bottom right, bottom left, as one reads the plate."""
+    """Corners in vehicle axes: top left, top right, bottom right, bottom left, in reading direction."""
     x, z, half = at_xz[0] + end * 0.010, at_xz[1], end * WIDTH_M / 2
     left, right, up, down = -half, half, z + HEIGHT_M / 2, z - HEIGHT_M / 2
     return [(x, left, up), (x, right, up), (x, right, down), (x, left, down)]
@@ -50,7 +50,7 @@ def _board() -> Any:
 
 
 def letters(text: str, height_m: float, surface: str) -> Any:
-    """A flat mesh of the text in the x-y plane, centred, with capitals of that height."""
+    """A flat, centred mesh of the text in the x-y plane, with capitals of the given height."""
     mesh = _text(text, size=height_m / _capital())
     mesh.materials.clear()
     mesh.materials.append(material(surface))
@@ -59,7 +59,7 @@ def letters(text: str, height_m: float, surface: str) -> Any:
 
 @cache
 def _capital() -> float:
-    """Height of a capital whose text has the size of 1: Blender sizes a font by what else is in it."""
+    """Height of a capital at text size 1; Blender derives a font's size from all its glyphs."""
     heights = [vertex.co.y for vertex in _text("H", size=1.0).vertices]
     return max(heights) - min(heights)
 
@@ -76,7 +76,7 @@ def _text(text: str, size: float) -> Any:
 
 
 def _font() -> Any:
-    """The letters' font; its file lies in the folder that Blender removes when it ends."""
+    """The font of the letters; its file is in the temporary folder that Blender removes at its end."""
     path = Path(bpy.app.tempdir, "letters.ttf")
     if not path.exists():
         write_bold(_INTER, path)

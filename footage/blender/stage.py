@@ -41,13 +41,13 @@ def set_light(light: Light) -> None:
 
 
 def set_vehicle_lamps(strength: float) -> None:
-    """How brightly the head lamps of all vehicles shine."""
+    """Set the brightness of all head lamps."""
     shader = material("head_lamp").node_tree.nodes["Principled BSDF"]
     shader.inputs["Emission Strength"].default_value = strength
 
 
 def shadow_per_m(light: Light) -> Floats:
-    """(2,): how far on the ground the shadow of a point falls, per metre of its height."""
+    """(2,): length of the shadow on the ground, per metre of height."""
     if light.weather == "overcast":
         return np.zeros(2)
     azimuth, slope = math.radians(light.sun_azimuth_deg), math.tan(math.radians(light.sun_elevation_deg))
@@ -106,12 +106,12 @@ def _set_border(settings: Any, crop: Crop | None) -> None:
 
 
 def _border(pixel: int, size_px: int) -> float:
-    """The share of an axis that Blender, which truncates, takes as that pixel."""
+    """The share of an axis that Blender converts to this pixel; it truncates."""
     return min(1.0, (pixel + 0.25) / size_px)
 
 
 def read_picture(path: Path) -> Floats32:
-    """(H, W, 3) f4 of a PNG, its values as they are in the file, 0 to 1."""
+    """(H, W, 3) f4 of a PNG, with the values of the file, 0 to 1."""
     image = bpy.data.images.load(str(path), check_existing=False)
     image.colorspace_settings.name = "Non-Color"
     width, height = image.size

@@ -1,4 +1,4 @@
-"""The street: surfaces, painted lines, kerbs, and what stands beside it."""
+"""The street: surfaces, painted lines, kerbs, and objects beside it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _tree_mesh(dice: random.Random) -> Any:
 
 
 def _crown(dice: random.Random, slot: int) -> Any:
-    """A ball of leaves, ruffled by fractal noise."""
+    """A ball of leaves, displaced by fractal noise."""
     centre = Vector((dice.gauss(0, 0.9), dice.gauss(0, 0.9), 4.2 + dice.uniform(-1.2, 1.8)))
     radius = dice.uniform(0.9, 1.6)
     ball = bmesh.new()
@@ -128,7 +128,7 @@ def _crown(dice: random.Random, slot: int) -> Any:
 
 
 def _street_lamp(x: float, y: float, facing_rad: float) -> None:
-    """A post whose arm reaches 2.4 m to where it faces."""
+    """A post with an arm of 2.4 m in its facing direction."""
     builder = MeshBuilder()
     builder.box((0, 0, 4.2), (0.14, 0.14, 8.4), "grey", 0.05)
     builder.box((1.1, 0, 8.4), (2.4, 0.1, 0.08), "grey", 0.03)

@@ -11,7 +11,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Style:
-    """One body: its cross-sections from front to rear, and where its details sit."""
+    """One body: its cross-sections from front to rear, and the positions of its details."""
 
     stations: list[Station]
     windows: Windows
@@ -27,7 +27,7 @@ class Style:
     seams_x: tuple[float, ...]
     """The door gaps; the first is the front of the front door."""
     pillars_x: tuple[float, ...]
-    """Black uprights between the side windows."""
+    """Black pillars between the side windows."""
     trim: str = "paint"
     """Material of mirrors and handles."""
     tailgate_windows: bool = False

@@ -1,4 +1,4 @@
-"""Vehicles in the scene: a body shared by all of its kind, in a colour, with two plates."""
+"""Vehicles in the scene: a body shared by all vehicles of its kind, a colour, and two plates."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def shape(body: str) -> BodyShape:
 
 @dataclass(frozen=True)
 class VehicleObject:
-    """A vehicle that can be put somewhere."""
+    """A vehicle that can be placed in the scene."""
 
     root: Any
     vertices_m: NDArray[np.float64]
-    """(N, 3) in vehicle axes, of the convex hull."""
+    """(N, 3) points of the convex hull, in vehicle axes."""
 
     def place(self, pose: Pose, _along_m: float) -> None:
         self.root.location = (pose.x_m, pose.y_m, 0.0)
@@ -65,7 +65,7 @@ def vehicle(body: str, colour: str, text: str) -> VehicleObject:
 
 @cache
 def hull(body: str) -> NDArray[np.float64]:
-    """(N, 3) vertices of the body's convex hull: they alone bound any view of it."""
+    """(N, 3) vertices of the body's convex hull; only they bound its outline in any view."""
     solid = bmesh.new()
     solid.from_mesh(shape(body).mesh)
     parts = bmesh.ops.convex_hull(solid, input=solid.verts)["geom"]
@@ -82,7 +82,7 @@ def vertices(mesh: Any) -> NDArray[np.float64]:
 
 
 def plate_quads(body: str) -> dict[str, list[tuple[float, float, float]]]:
-    """Corners of the plates in vehicle axes, by end."""
+    """Corners of the plates in vehicle axes, for each end."""
     found = shape(body)
     quads = {"rear": quad(found.rear_plate_xz, -1)}
     if found.front_plate_xz:

@@ -28,7 +28,7 @@ from engine.metrics import Metrics
 from engine.pipeline.mailbox import Mailbox
 from engine.pipeline.runner import Runner, RunnerState
 from engine.tools.demo.city import FOOTAGE, SITES
-from engine.tools.demo.rtsp import serving
+from engine.tools.demo.rtsp import serve_folder
 from engine.types import Entry, Segment
 from rig.serving import eventually
 
@@ -87,7 +87,7 @@ def is_watched(engine: Engine, camera: str) -> bool:
 
 
 def test_a_camera_is_added_paused_changed_and_removed_while_another_is_watched(tmp_path: Path) -> None:
-    with serving(FOOTAGE) as address:
+    with serve_folder(FOOTAGE) as address:
         with build(config(tmp_path)) as engine, running(engine) as stub:
             url = f"{address}crossing.mp4"
             added = stub.AddCamera(pb.AddCameraRequest(name="second", url=url, site=SITE, detect_fps=0.5), timeout=60)

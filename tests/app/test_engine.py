@@ -20,8 +20,8 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
 from engine.site import WatchedCamera
-from engine.tools.commands.check import check_files
-from engine.tools.demo.city import SITES, city_config, recorded
+from engine.tools.check import check_files
+from engine.tools.demo.city import SITES, city_config, file_camera
 from engine.types import Entry
 from rig.examples import make_case
 from rig.serving import eventually
@@ -30,7 +30,7 @@ from tests.support.recipients import grpc_register
 
 
 def avenue(state: Path) -> EngineConfig:
-    return msgspec.structs.replace(city_config("", state), cameras=(recorded("avenue"),))
+    return msgspec.structs.replace(city_config("", state), cameras=(file_camera("avenue"),))
 
 
 def record(config: EngineConfig) -> list[Entry]:

@@ -17,7 +17,7 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
 from engine.rules import load_site
 from engine.site import Site
-from engine.tools.demo.city import SITES, recorded
+from engine.tools.demo.city import SITES, file_camera
 from engine.types import Detections, Frames
 from tests.support.scripted_stages import ScriptedDetector
 
@@ -74,7 +74,7 @@ def with_controller(site: Site, name: str) -> Site:
 
 
 def test_fifty_cameras_that_come_and_go_leave_no_table_larger(tmp_path: Path) -> None:
-    metrics, camera = Metrics(), msgspec.structs.replace(recorded("avenue"), detect_fps=1.0)
+    metrics, camera = Metrics(), msgspec.structs.replace(file_camera("avenue"), detect_fps=1.0)
     config = EngineConfig(cameras=(camera,), state=tmp_path, plates=PlatesConfig(reader="off"))
     avenue, junction = (load_site(SITES / f"{name}.toml") for name in ("avenue", "junction"))
     segment = next(iter(FileSource(0, camera, Metrics(), start_s=START_S, realtime=False).read()))

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import brnocompspeed, speed
 from benchmarks.__main__ import main, names
-from engine.tools.calibrate import RoadCamera
+from engine.tools.calibrate.camera import RoadCamera
 
 pytestmark = pytest.mark.numeric
 

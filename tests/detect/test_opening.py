@@ -21,7 +21,7 @@ from engine.detect.plans import PlanFolder
 from engine.detect.reference import load_reference_frames
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
-from engine.tools.commands.build_engine import PlanRequest, build_plans, ordered
+from engine.tools.plans import PlanRequest, build_plans, detector_config
 from engine.types import FrameBatch
 
 CARD = find_card("ssd_mobilenet_v3_large")
@@ -98,7 +98,7 @@ def damaged(content: bytes) -> bytes:
 
 
 def test_a_plan_is_built_once_and_found_again(tmp_path: Path, decoded_once: None) -> None:
-    order = PlanRequest(ordered(None, "", "fp16", 4, tmp_path, ()), (89,), False)
+    order = PlanRequest(detector_config(None, "", "fp16", 4, tmp_path, ()), (89,), False)
     first, second = (Console(record=True, width=500) for _ in range(2))
     build_plans(order, first)
     (plan,) = tmp_path.glob("*.plan")
@@ -138,7 +138,7 @@ def test_the_error_names_unreadable_footage(tmp_path: Path) -> None:
 
 
 def test_the_command_line_overrides_the_configuration_and_is_checked(tmp_path: Path) -> None:
-    wish = ordered(None, "", "int8", 8, tmp_path, ())
+    wish = detector_config(None, "", "int8", 8, tmp_path, ())
     assert (wish.precision, wish.batch, wish.plans, wish.card) == ("int8", 8, tmp_path, DetectorConfig().card)
     with pytest.raises(ConfigError, match=r"build-engine: .*int9"):
-        ordered(None, "", "int9", 0, None, ())
+        detector_config(None, "", "int9", 0, None, ())

@@ -22,7 +22,7 @@ from engine.ledger import Decisions, Filter, Outbox, Retention, Selection, SqlLe
 from engine.ledger.tables import cases
 from engine.metrics import Metrics
 from engine.tools.cli import app
-from engine.tools.commands.verify import verify
+from engine.tools.verify import verify_evidence
 from engine.types import Case
 from engine.types.decision import Disposition, Ruling
 from rig.evidence_bench import store_example
@@ -216,9 +216,9 @@ def test_the_chain_of_seals_accepts_a_removed_case_but_not_a_deleted_one(tmp_pat
         stolen = office.ledger.get(office.store(2)).case
         office.store(3)
         office.remove(office.keeper(days=30))
-        assert verify([], office.root, [], tmp_path / "ledger.db", Console(quiet=True))
+        assert verify_evidence([], office.root, [], tmp_path / "ledger.db", Console(quiet=True))
         remove_folder(office.root, stolen.folder)
-        assert not verify([], office.root, [], tmp_path / "ledger.db", Console(quiet=True))
+        assert not verify_evidence([], office.root, [], tmp_path / "ledger.db", Console(quiet=True))
 
 
 def test_each_node_of_a_shared_ledger_removes_only_its_own_evidence(postgres: Server, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_the_operator_sees_the_due_cases_before_a_removal(tmp_path: Path) -> Non
         done = CliRunner().invoke(app, ["retention", str(config), *arguments], catch_exceptions=False)
         return " ".join(done.output.split())
 
-    assert "2 of speeding: over by the rule: 30 days 2 case(s) are due: --apply removes them" in said()
+    assert "2 of speeding: no longer kept by the rule: 30 days 2 case(s) are due: --apply removes them" in said()
     assert f"{held}: appeal" in said("--hold", held, "--why", "appeal")
     assert "1 case(s) removed" in said("--apply")
     assert f"{held}: 1 hold(s) ended" in said("--release", held)

@@ -31,7 +31,7 @@ from engine.measure.drift import (
 )
 from engine.metrics import Metrics
 from engine.site import Calibration, Place, Site
-from engine.tools.commands.still import take_still
+from engine.tools.still import take_still
 from engine.types import Bytes8, Floats, Segment
 from rig.videos import cut
 

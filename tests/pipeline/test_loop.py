@@ -24,7 +24,7 @@ from engine.pipeline.mailbox import Mailbox
 from engine.pipeline.runner import Runner
 from engine.rules import load_site
 from engine.stages import Decoder
-from engine.tools.demo.city import recorded
+from engine.tools.demo.city import file_camera
 from engine.types import Case, Entry, FrameBatch, Segment
 
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
@@ -33,7 +33,7 @@ CAMERAS = 2
 
 def city(state: Path) -> EngineConfig:
     """The demo's avenue, seen by two cameras at once."""
-    cameras = tuple(msgspec.structs.replace(recorded("avenue"), name=f"avenue-{index}") for index in range(CAMERAS))
+    cameras = tuple(msgspec.structs.replace(file_camera("avenue"), name=f"avenue-{index}") for index in range(CAMERAS))
     return EngineConfig(cameras=cameras, state=state, plates=PlatesConfig(reader="off"))
 
 

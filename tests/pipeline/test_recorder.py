@@ -26,7 +26,7 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.recorder import LASTS_S, StorageHealth
 from engine.rules import load_site
-from engine.tools.demo.city import recorded
+from engine.tools.demo.city import file_camera
 from engine.types import Case, Entry, Findings, Segment
 from rig.evidence_bench import store_example
 
@@ -71,7 +71,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def avenue(state: Path) -> EngineConfig:
-    return EngineConfig(cameras=(recorded("avenue"),), state=state, plates=PlatesConfig(reader="off"))
+    return EngineConfig(cameras=(file_camera("avenue"),), state=state, plates=PlatesConfig(reader="off"))
 
 
 class Run:

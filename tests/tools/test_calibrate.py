@@ -1,4 +1,4 @@
-"""Calibration of a known camera from what a surveyor could have measured."""
+"""Calibration of a known camera from simulated surveys."""
 
 from __future__ import annotations
 
@@ -9,22 +9,11 @@ import pytest
 from PIL import Image
 
 from engine.errors import CalibrationError
-from engine.tools.calibrate import (
-    Calibrated,
-    CameraHeight,
-    Direction,
-    Distance,
-    GroundPoint,
-    Mark,
-    RoadCamera,
-    VanishingPoint,
-    area_px,
-    calibrate,
-    describe,
-    grid_picture,
-    length_sigma,
-    metres_from_degrees,
-)
+from engine.tools.calibrate.camera import RoadCamera
+from engine.tools.calibrate.files import metres_from_degrees
+from engine.tools.calibrate.marks import CameraHeight, Direction, Distance, GroundPoint, Mark, VanishingPoint
+from engine.tools.calibrate.report import area_px, describe, grid_picture, length_sigma
+from engine.tools.calibrate.solve import Calibrated, calibrate
 from kernels.ground import to_ground
 
 pytestmark = pytest.mark.numeric
@@ -50,7 +39,7 @@ def distance(camera: RoadCamera, one: Place, other: Place, **noise: object) -> D
 
 
 def distances(camera: RoadCamera, rng: np.random.Generator | None = None) -> list[Mark]:
-    """Both edges in three pieces each, and the width at four places; lines along and across."""
+    """Both edges in three pieces each, and the width at four places; directions of both edges."""
     left, right = [(-2.0, 22.0 + 9.0 * k) for k in range(4)], [(6.0, 22.0 + 9.0 * k) for k in range(4)]
     marks: list[Mark] = [distance(camera, a, b, rng=rng) for side in (left, right) for a, b in pairwise(side)]
     marks += [distance(camera, a, b, rng=rng) for a, b in zip(left, right, strict=True)]
@@ -86,7 +75,7 @@ def mixture(camera: RoadCamera) -> list[Mark]:
 
 
 @pytest.mark.parametrize("survey", [distances, with_scale, mixture])
-def test_exact_marks_give_the_camera_back(survey: object) -> None:
+def test_exact_marks_reproduce_the_camera(survey: object) -> None:
     camera = truth()
     found = calibrate(survey(camera), SIZE)  # type: ignore[operator]
     assert found.camera.focal_px == pytest.approx(2100.0, rel=2e-3)
@@ -96,7 +85,7 @@ def test_exact_marks_give_the_camera_back(survey: object) -> None:
 
 
 @pytest.mark.parametrize("yaw_deg", [0.0, 100.0, -170.0])
-def test_surveyed_points_give_place_and_direction_too(yaw_deg: float) -> None:
+def test_surveyed_points_determine_position_and_direction(yaw_deg: float) -> None:
     turn = np.deg2rad(yaw_deg)
     ahead, right = np.array([-np.sin(turn), np.cos(turn)]), np.array([np.cos(turn), np.sin(turn)])
     camera = truth(yaw_deg=yaw_deg, place=(500.0, -300.0))
@@ -107,7 +96,7 @@ def test_surveyed_points_give_place_and_direction_too(yaw_deg: float) -> None:
     assert found.residual_m < 1e-3
 
 
-def test_distortion_is_found_when_asked_for() -> None:
+def test_distortion_is_fitted_if_requested() -> None:
     camera = truth(k1=-0.12, place=(100.0, 200.0))
     places = [(x + 100.0, y + 200.0) for x in np.linspace(-9, 9, 6) for y in np.linspace(19, 60, 6)]
     marks = [GroundPoint(f"{k}", pixel(camera, place), place) for k, place in enumerate(places)]
@@ -116,7 +105,7 @@ def test_distortion_is_found_when_asked_for() -> None:
     assert found.camera.focal_px == pytest.approx(2100.0, rel=3e-3)
 
 
-def test_the_stated_uncertainty_is_that_of_noisy_marks() -> None:
+def test_the_stated_uncertainty_matches_the_errors_of_noisy_marks() -> None:
     camera, ratios = truth(), []
     for seed in range(10):
         found = calibrate(distances(camera, np.random.default_rng(seed)), SIZE)
@@ -125,7 +114,7 @@ def test_the_stated_uncertainty_is_that_of_noisy_marks() -> None:
     assert 0.3 < np.sqrt(np.mean(np.square(ratios))) < 1.7
 
 
-def test_the_homography_is_the_camera_and_its_covariance_follows() -> None:
+def test_the_homography_agrees_with_the_camera_and_its_covariance_is_valid() -> None:
     camera = truth()
     found = calibrate(distances(camera), SIZE)
     point_px = np.array([[900.0, 700.0], [1200.0, 500.0]])
@@ -153,10 +142,10 @@ def test_a_wrong_mark_is_named_and_left_out(survey: object) -> None:
     assert "WRONG" in describe(found)
 
 
-def test_contradictions_that_cannot_be_told_apart_are_refused() -> None:
+def test_contradictions_without_a_single_wrong_mark_are_refused() -> None:
     camera = truth()
     heights = [CameraHeight(8.5, name="one height"), CameraHeight(12.0, name="other height")]
-    with pytest.raises(CalibrationError, match="too few to say which is wrong"):
+    with pytest.raises(CalibrationError, match="there are too few to say which is wrong"):
         calibrate([*vanishing(camera), *heights], SIZE)
     lines = [Direction(f"line {x}", (pixel(camera, (x, 20.0)), pixel(camera, (x, 50.0)))) for x in (-2.0, 5.0)]
     with pytest.raises(CalibrationError, match=r"one of these is wrong: (one|other) height, (one|other) height"):
@@ -184,7 +173,7 @@ def test_degenerate_marks_are_refused_with_the_reason(marks: list[Mark], message
         calibrate(marks, SIZE)
 
 
-def test_the_area_of_stated_error_is_near_the_marks_and_below_the_horizon() -> None:
+def test_the_area_is_below_the_horizon_and_grows_with_the_bound() -> None:
     camera = truth()
     found = calibrate(distances(camera, np.random.default_rng(1)), SIZE)
     wide, narrow = (area_px(found, SIZE, widest_sigma=bound) for bound in (0.03, 0.012))
@@ -199,7 +188,7 @@ def _area(corners: np.ndarray) -> float:
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
 
 
-def test_the_grid_is_drawn_where_the_ground_is() -> None:
+def test_the_grid_is_drawn_on_the_ground() -> None:
     camera = truth(yaw_deg=0.0)
     found = calibrate(distances(camera), SIZE)
     drawn = np.asarray(grid_picture(found, Image.new("RGB", SIZE), area=area_px(found, SIZE, widest_sigma=0.05)))

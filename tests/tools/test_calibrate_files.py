@@ -1,4 +1,4 @@
-"""From a survey file to the calibration section of a site file, and what the operator is told on the way."""
+"""From a survey file to the calibration section of a site file, and the errors of a wrong survey file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from engine.config import Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site import Calibration
-from engine.tools.calibrate import RoadCamera
+from engine.tools.calibrate.camera import RoadCamera
 from engine.tools.calibrate.files import Survey, load_survey, site_calibration, site_section
 
 pytestmark = pytest.mark.numeric
@@ -75,10 +75,10 @@ def test_points_may_be_given_in_degrees() -> None:
         ('[[points]]\nname = "a"\npx = [1.0, 2.0]\n', "either metres or degrees"),
         ('[[distances]]\nname = "a"\nfrom_px = [1.0, 2.0]\nto_px = [3.0, 4.0]\nmetres = -1.0\n', "metres"),
         ("camera_hight_m = 7.0\n", "camera_hight_m"),
-        ('[[vanishing_points]]\nname = "a"\npx = [1.0, 2.0]\n' * 2, "two marks are called 'a'"),
+        ('[[vanishing_points]]\nname = "a"\npx = [1.0, 2.0]\n' * 2, "two marks have the name 'a'"),
     ],
 )
-def test_a_wrong_survey_file_is_refused_with_the_place(text: str, message: str) -> None:
+def test_an_invalid_survey_file_is_refused_with_the_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _parse("image_size_px = [1280, 720]\n" + text)
 

@@ -1,4 +1,4 @@
-"""How many cameras fit: the arithmetic, the measurement on this machine, and the warning past it."""
+"""Capacity: the arithmetic, the measurement of this machine, and the warning of `qyran run`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from engine.tools.capacity.model import (
     CameraKind,
     Capacity,
     Ceiling,
+    compute_fit,
     kinds_of,
-    load_of,
     read_capacity,
     store_capacity,
 )
-from engine.tools.capacity.report import Question, answer, kind_of, warn_past
+from engine.tools.capacity.report import answer, parse_camera_kind, warn_past_capacity
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "example" / "engine.toml"
 KIND = CameraKind(2000, 1000, 25.0, "h264", 10.0, 2)
@@ -46,63 +46,65 @@ ON_GPU = capacity(decode=("nvdec", 500.0), scale=("gpu", 2000.0), detect=("gpu",
 # -- the arithmetic
 
 
-def test_a_camera_asks_for_pixels_pictures_and_frames() -> None:
+def test_a_camera_demands_pixels_pictures_and_frames() -> None:
     assert KIND.demand() == {"decode h264": 50.0, "scale": 20.0, "detect": 20.0, "track": 10.0}
     slow = CameraKind(2000, 1000, 5.0, "h264", 10.0, 2)
     assert slow.demand() == {"decode h264": 10.0, "scale": 10.0, "detect": 10.0, "track": 5.0}
 
 
 def test_stages_on_the_same_cores_add_up() -> None:
-    taken = load_of([KIND], ON_CPU)
+    taken = compute_fit([KIND], ON_CPU)
     assert taken.parts == {"cpu": pytest.approx(0.1 + 0.1 + 0.2 + 0.01)}
     assert taken.load == pytest.approx(0.41 / HEADROOM)
     assert (taken.cameras, taken.limit) == (1, "detect")
 
 
-def test_stages_on_parts_of_their_own_run_side_by_side() -> None:
-    taken = load_of([KIND], ON_GPU)
+def test_stages_on_different_parts_work_at_the_same_time() -> None:
+    taken = compute_fit([KIND], ON_GPU)
     assert taken.parts == {"nvdec": pytest.approx(0.1), "gpu": pytest.approx(0.03), "cpu": pytest.approx(0.01)}
     assert (taken.cameras, taken.limit) == (8, "decode h264")
-    assert load_of([KIND] * 8, ON_GPU).load == pytest.approx(1.0)
+    assert compute_fit([KIND] * 8, ON_GPU).load == pytest.approx(1.0)
 
 
-def test_a_codec_that_was_not_measured_is_named_with_those_that_were() -> None:
-    with pytest.raises(ConfigError, match="decode av1 was not measured; codecs that were: h264"):
-        load_of([CameraKind(2000, 1000, 25.0, "av1", 8.0, 1)], ON_CPU)
+def test_an_unmeasured_codec_is_an_error_that_names_the_measured_ones() -> None:
+    with pytest.raises(ConfigError, match="decode av1 was not measured; the measured codecs are: h264"):
+        compute_fit([CameraKind(2000, 1000, 25.0, "av1", 8.0, 1)], ON_CPU)
 
 
-def test_sizes_that_are_none_are_refused() -> None:
-    assert kind_of("640x480", 25.0, "h264", 8.0, 1) == CameraKind(640, 480, 25.0, "h264", 8.0, 1)
+def test_invalid_sizes_are_refused() -> None:
+    assert parse_camera_kind("640x480", 25.0, "h264", 8.0, 1) == CameraKind(640, 480, 25.0, "h264", 8.0, 1)
     for size in ("640", "640x", "0x480", "axb"):
         with pytest.raises(ConfigError, match="is not WIDTHxHEIGHT"):
-            kind_of(size, 25.0, "h264", 8.0, 1)
+            parse_camera_kind(size, 25.0, "h264", 8.0, 1)
 
 
 # -- the measurement
 
 
-def test_this_machine_is_measured_and_the_answer_names_the_limit() -> None:
-    wish = CapacityRequest(
+def test_every_stage_of_this_machine_is_measured() -> None:
+    request = CapacityRequest(
         DecoderConfig(backend="cpu"), PipelineConfig(), DetectorConfig(runtime="onnx", batch=2), ("h264",), 0.02
     )
-    told: list[str] = []
-    found = measure(wish, told.append)
-    assert told == ["detect", "decode h264", "track"]
+    steps: list[str] = []
+    found = measure(request, steps.append)
+    assert steps == ["detect", "decode h264", "track"]
     assert {c.stage for c in found.ceilings} == {"detect", "decode h264", "scale", "track"}
     assert all(c.part == "cpu" and c.per_s > 0 for c in found.ceilings)
     assert list(found.batches) == ["1", "2"]
-    assert load_of([CameraKind(64, 64, 1.0, "h264", 1.0, 1)], found).cameras > 0
+    assert compute_fit([CameraKind(64, 64, 1.0, "h264", 1.0, 1)], found).cameras > 0
 
 
-def test_the_answer_is_kept_beside_the_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "measure", lambda wish, say: ON_CPU)
+def test_the_answer_names_the_limit_and_is_stored_beside_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "measure", lambda request, report: ON_CPU)
     config = example(tmp_path)
     monkeypatch.setattr(report, "load_config", lambda path: config)
     console = Console(record=True, width=300)
-    answer(Question(EXAMPLE, KIND, 0.1), console)
-    told = console.export_text()
-    assert "1 fit, with 20% kept free; the limit is detect" in told
-    assert f"the {len(config.cameras)} camera(s) of the configuration take" in told
+    answer(EXAMPLE, KIND, 0.1, console)
+    text = console.export_text()
+    assert "1 fit, with 20% kept free; the limit is detect" in text
+    assert f"the {len(config.cameras)} camera(s) of the configuration take" in text
     assert read_capacity(tmp_path) == ON_CPU
 
 
@@ -116,38 +118,38 @@ def example(state: Path, **changes: object) -> EngineConfig:
 
 
 def too_small(config: EngineConfig) -> Capacity:
-    """A machine on which the cameras take twice of what fits."""
-    taken = load_of(kinds_of(config, [load_site(camera.site) for camera in config.cameras]), ON_CPU).load
+    """A machine on which the cameras need twice the usable capacity."""
+    taken = compute_fit(kinds_of(config, [load_site(camera.site) for camera in config.cameras]), ON_CPU).load
     ceilings = tuple(msgspec.structs.replace(c, per_s=c.per_s * taken / 2) for c in ON_CPU.ceilings)
     return msgspec.structs.replace(ON_CPU, ceilings=ceilings)
 
 
-def test_past_the_measurement_run_warns_and_names_the_limit(tmp_path: Path) -> None:
+def test_run_warns_if_the_cameras_exceed_the_capacity(tmp_path: Path) -> None:
     config = example(tmp_path)
     store_capacity(tmp_path, too_small(config))
     with capture_logs() as logs:
-        warn_past(config)
+        warn_past_capacity(config)
     assert [(line["log_level"], line["load"]) for line in logs] == [("warning", 2.0)]
 
 
-def test_past_the_measurement_run_refuses_where_it_shall(tmp_path: Path) -> None:
+def test_run_refuses_to_exceed_the_capacity_if_configured(tmp_path: Path) -> None:
     config = example(tmp_path, past_capacity="refuse")
     store_capacity(tmp_path, too_small(config))
     with pytest.raises(ConfigError, match=r"pipeline\.past_capacity: .* take 200% of what fits; the limit is"):
-        warn_past(config)
+        warn_past_capacity(config)
 
 
-def test_within_the_measurement_or_without_one_nothing_is_said(tmp_path: Path) -> None:
+def test_run_does_not_warn_within_the_capacity_or_without_a_measurement(tmp_path: Path) -> None:
     config = example(tmp_path, past_capacity="refuse")
-    warn_past(config)
+    warn_past_capacity(config)
     roomy = tuple(msgspec.structs.replace(c, per_s=1e9) for c in ON_CPU.ceilings)
     store_capacity(tmp_path, msgspec.structs.replace(ON_CPU, ceilings=roomy))
     with capture_logs() as logs:
-        warn_past(config)
+        warn_past_capacity(config)
     assert logs == []
 
 
-def test_a_measurement_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_measurement_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "capacity.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"capacity\.json: .*; measure again: qyran capacity CONFIG"):
         read_capacity(tmp_path)

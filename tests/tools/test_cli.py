@@ -1,4 +1,4 @@
-"""The command line, as a person meets it."""
+"""The command line: what an operator sees."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from engine.config import CameraConfig, EngineConfig
+from engine.config import CameraConfig, EngineConfig, EvidenceConfig
 from engine.errors import ConfigError, DeviceLost, QyranError
 from engine.rules import load_site
 from engine.tools import cli
-from engine.tools.commands.check import check_files
+from engine.tools.check import check_files
 from engine.tools.demo.city import FOOTAGE, SITES
+from tests.support.road import NO_PARKING, NO_STOPPING, site
 
 AVENUE = FOOTAGE / "avenue.mp4"
 
@@ -23,27 +25,27 @@ def qyran(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=200, env={"COLUMNS": "160", "PATH": ""})
 
 
-def config_of(folder: Path, url: str, site: Path = SITES / "avenue.toml") -> Path:
-    path = folder / "engine.toml"
-    path.write_text(f'[[cameras]]\nname = "gate"\nurl = "{url}"\nsite = "{site}"\nopen_timeout_s = 3\n')
+def config_of(folder: Path, url: str) -> Path:
+    path, site_file = folder / "engine.toml", SITES / "avenue.toml"
+    path.write_text(f'[[cameras]]\nname = "gate"\nurl = "{url}"\nsite = "{site_file}"\nopen_timeout_s = 3\n')
     return path
 
 
-def test_check_says_what_a_camera_sends(tmp_path: Path) -> None:
+def test_check_prints_codec_and_size_of_a_camera(tmp_path: Path) -> None:
     done = qyran("check", config_of(tmp_path, str(AVENUE)))
     assert done.returncode == 0, done.stderr
     assert "h264" in done.stdout
     assert "1280x720" in done.stdout
 
 
-def test_check_fails_for_a_camera_that_is_not_there_and_keeps_its_password(tmp_path: Path) -> None:
+def test_check_fails_for_an_unreachable_camera_and_hides_its_password(tmp_path: Path) -> None:
     done = qyran("check", config_of(tmp_path, "rtsp://viewer:s3cret@127.0.0.1:9/none"))
     assert done.returncode == 1
     assert "unreachable" in done.stdout
     assert "s3cret" not in done.stdout + done.stderr
 
 
-def test_check_offline_tries_no_camera(tmp_path: Path) -> None:
+def test_check_offline_connects_to_no_camera(tmp_path: Path) -> None:
     assert qyran("check", "--offline", config_of(tmp_path, "rtsp://127.0.0.1:9/none")).returncode == 0
 
 
@@ -51,7 +53,7 @@ def test_check_offline_tries_no_camera(tmp_path: Path) -> None:
     ("text", "complaint"),
     [("cameras = 3", "$.cameras"), ('[[cameras]]\nname = "a"\nurl = "x"\nsite = "none.toml"\n', "none.toml")],
 )
-def test_a_wrong_file_is_one_line_that_names_the_place(tmp_path: Path, text: str, complaint: str) -> None:
+def test_an_invalid_file_is_reported_in_one_line_with_the_place(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "engine.toml"
     path.write_text(text)
     done = qyran("run", path)
@@ -79,32 +81,32 @@ def test_replay_without_a_site_measures_nothing(tmp_path: Path) -> None:
     assert "No case." in done.stdout
 
 
-def test_replay_of_a_missing_video_says_so(tmp_path: Path) -> None:
+def test_replay_of_a_missing_video_is_an_error(tmp_path: Path) -> None:
     done = qyran("replay", tmp_path / "none.mp4")
     assert done.returncode == 2
     assert "none.mp4: no such file" in done.stderr
 
 
-def test_still_takes_the_empty_road(tmp_path: Path) -> None:
+def test_still_writes_a_picture_of_the_empty_road(tmp_path: Path) -> None:
     done = qyran("still", config_of(tmp_path, str(AVENUE)), "gate", "--out", tmp_path / "still.png", "--seconds", "12")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "still.png").stat().st_size > 100_000
 
 
-def test_still_of_an_unknown_camera_names_those_there_are(tmp_path: Path) -> None:
+def test_still_of_an_unknown_camera_names_the_known_cameras(tmp_path: Path) -> None:
     done = qyran("still", config_of(tmp_path, str(AVENUE)), "gat", "--out", tmp_path / "still.png")
     assert done.returncode == 2
-    assert "no camera is called 'gat'; there are: gate" in done.stderr
+    assert "there is no camera 'gat'; the cameras are: gate" in done.stderr
 
 
-def test_verify_finds_a_case_that_is_none(tmp_path: Path) -> None:
+def test_verify_reports_a_folder_that_is_not_a_case(tmp_path: Path) -> None:
     done = qyran("verify", tmp_path)
     assert done.returncode == 1
     assert "manifest.json: cannot be read" in done.stdout
 
 
 @pytest.mark.parametrize(("error", "status"), [(ConfigError("no such key"), 2), (DeviceLost("Xid 79"), 75)])
-def test_a_supervisor_can_tell_a_lost_gpu_from_a_wrong_file(
+def test_the_exit_status_distinguishes_a_lost_gpu_from_an_invalid_file(
     error: QyranError, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
@@ -117,20 +119,29 @@ def test_a_supervisor_can_tell_a_lost_gpu_from_a_wrong_file(
     assert capsys.readouterr().err == f"qyran: {error}\n"
 
 
-def test_a_share_that_is_none_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+def test_run_reports_an_invalid_gpu_share_before_it_opens_anything(tmp_path: Path) -> None:
     done = qyran("run", "--gpu", "2/2", config_of(tmp_path, str(AVENUE)))
     assert done.returncode == 2
     assert "--gpu 2/2" in done.stderr
 
 
-def test_check_says_that_lamps_are_looked_at_too_seldom(tmp_path: Path) -> None:
+def test_check_warns_when_the_rate_is_too_low_for_signal_lamps(tmp_path: Path) -> None:
     for fps, warned in ((2.0, True), (8.0, False)):
         camera = CameraConfig(name="j", url="rtsp://127.0.0.1:9/none", site=SITES / "junction.toml", detect_fps=fps)
-        said = check_files(EngineConfig(cameras=(camera,)), [load_site(camera.site)])
-        assert any("too few to tell what its signal lamps do" in line for line in said) is warned
+        warnings = check_files(EngineConfig(cameras=(camera,)), [load_site(camera.site)])
+        assert any("too low to read its signal lamps" in line for line in warnings) is warned
 
 
-def test_an_error_is_printed_as_it_is_brackets_too(
+@pytest.mark.parametrize(("keep_s", "warned"), [(45.0, ["nopark"]), (10.0, ["nostop", "nopark"]), (400.0, [])])
+def test_check_warns_when_the_recording_is_kept_for_less_than_the_dwell(keep_s: float, warned: list[str]) -> None:
+    camera = CameraConfig(name="gate", url="rtsp://127.0.0.1/gate", site=Path("gate.toml"))
+    config = EngineConfig(cameras=(camera,), evidence=EvidenceConfig(keep_s=keep_s))
+    found = [line for line in check_files(config, [site(NO_STOPPING, NO_PARKING)]) if "recording of the halt" in line]
+    assert [line.split()[3].rstrip(":") for line in found] == warned
+    assert check_files(config, [msgspec.structs.replace(site(), rules=())]) == []
+
+
+def test_an_error_is_printed_unchanged_with_its_brackets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
@@ -143,6 +154,6 @@ def test_an_error_is_printed_as_it_is_brackets_too(
     assert capsys.readouterr().err == "qyran: torch is not installed: pip install 'qyran[gpu]'\n"
 
 
-def test_a_kind_of_camera_that_is_none_is_refused_before_anything_is_measured() -> None:
+def test_capacity_refuses_an_invalid_size_before_it_measures() -> None:
     done = qyran("capacity", "--size", "wide")
     assert (done.returncode, done.stderr) == (2, "qyran: capacity: size 'wide' is not WIDTHxHEIGHT\n")

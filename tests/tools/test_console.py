@@ -1,4 +1,4 @@
-"""What a person is told of a case in the console."""
+"""The text of a case in the console."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEASURED = {"enforced_kmh": 92, "limit_kmh": 60.0}
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("fields", "text"),
     [
         ({"plate": PLATE, "measurement": MEASURED}, "car 908ZKA01 (99 %), 92 km/h, limit 60"),
         ({"measurement": MEASURED}, "car, 92 km/h, limit 60"),
@@ -21,5 +21,5 @@ MEASURED = {"enforced_kmh": 92, "limit_kmh": 60.0}
         ({"plate": None}, "car"),
     ],
 )
-def test_a_case_is_told_with_its_plate_and_speed_as_far_as_there_are_any(more: dict[str, Any], said: str) -> None:
-    assert describe({"vehicle_class": "car", **more}) == said
+def test_a_case_is_described_with_its_plate_and_speed_if_it_has_them(fields: dict[str, Any], text: str) -> None:
+    assert describe({"vehicle_class": "car", **fields}) == text

@@ -1,10 +1,10 @@
-"""A camera over a plane road: the few physical numbers that an image-to-ground homography is made of.
+"""A camera above a plane road: the few physical numbers that determine the image-to-ground homography.
 
-A pinhole with square pixels and a known principal point (the middle of the picture unless told otherwise) hangs over a
-plane; its place and attitude, its focal length and two radial coefficients are all there is. Fewer numbers than a free
-homography, so fewer marks determine them, and every one can be checked against what hangs on the pole.
+The model is a pinhole with square pixels and a known principal point (by default the middle of the picture): position,
+attitude, focal length and two radial distortion coefficients. Fewer marks determine it than a free homography, and each
+number can be compared with the real camera.
 
-The ground's z points up. At yaw 0 the camera looks along +y; pitch is how far it looks down; roll turns the picture.
+The ground's z points up. At yaw 0 the camera looks along +y; pitch is positive downwards; roll turns the picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from engine.types import Floats
 
 PARAMETERS = ("log_focal", "pitch_rad", "roll_rad", "yaw_rad", "log_height", "x_m", "y_m", "k1", "k2")
-"""What a parameter vector holds, in this order."""
+"""The elements of a parameter vector, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,16 @@ class RoadCamera:
     centre_px: tuple[float, float]
     """Principal point."""
     parameters: Floats
-    """(9,) f8: as `PARAMETERS` says."""
+    """(9,) f8, in the order of `PARAMETERS`."""
 
     @property
     def focal_px(self) -> float:
+        """Focal length in pixels."""
         return float(np.exp(self.parameters[0]))
 
     @property
     def position_m(self) -> tuple[float, float, float]:
-        """The camera on the ground's axes: x, y and height above the road."""
+        """Position on the ground's axes: x, y and height above the road."""
         return float(self.parameters[5]), float(self.parameters[6]), float(np.exp(self.parameters[4]))
 
     @property
@@ -46,10 +47,10 @@ class RoadCamera:
         """(3, 3) rotation from the camera's axes (x right, y down, z ahead) to the ground's."""
         _, pitch, roll, yaw = self.parameters[:4]
         level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-        return np.asarray(_turn(2, yaw) @ _turn(0, -pitch) @ _turn(1, roll) @ level)
+        return np.asarray(_rotation(2, yaw) @ _rotation(0, -pitch) @ _rotation(1, roll) @ level)
 
     def undistort(self, point_px: Floats) -> Floats:
-        """(P, 2) image points as a lens without distortion would show them."""
+        """(P, 2) image points without lens distortion, by fixed-point iteration."""
         k1, k2 = self.distortion
         if k1 == 0.0 and k2 == 0.0:
             return np.asarray(point_px, np.float64)
@@ -61,22 +62,22 @@ class RoadCamera:
         return np.asarray(straight * self.focal_px + self.centre_px)
 
     def direction(self, point_px: Floats) -> Floats:
-        """(P, 3) unit vectors of the lines of sight on the ground's axes."""
+        """(P, 3) unit vectors of the lines of sight, on the ground's axes."""
         ray = np.column_stack([(self.undistort(point_px) - self.centre_px) / self.focal_px, np.ones(len(point_px))])
         ray /= np.linalg.norm(ray, axis=1, keepdims=True)
         return np.asarray(ray @ self.ground_from_camera().T)
 
     def to_ground(self, point_px: Floats) -> Floats:
-        """(P, 2) ground points in metres; nan at and above the horizon."""
+        """(P, 2) ground points in metres of image points; nan at and above the horizon."""
         ray = self.direction(point_px)
         x, y, height = self.position_m
         reach = np.where(ray[:, 2] < -1e-9, -height / np.minimum(ray[:, 2], -1e-9), np.nan)
         return np.array([x, y]) + ray[:, :2] * reach[:, None]
 
     def to_image(self, ground_m: Floats) -> Floats:
-        """(P, 2) image points of ground points, distortion included; nan behind the camera."""
-        place = np.column_stack([ground_m, np.zeros(len(ground_m))]) - self.position_m
-        ray = place @ self.ground_from_camera()
+        """(P, 2) image points of ground points, with distortion; nan behind the camera."""
+        offset = np.column_stack([ground_m, np.zeros(len(ground_m))]) - self.position_m
+        ray = offset @ self.ground_from_camera()
         with np.errstate(divide="ignore", invalid="ignore"):
             straight = np.where(ray[:, 2:] > 0.0, ray[:, :2] / ray[:, 2:], np.nan)
         square = (straight**2).sum(axis=1, keepdims=True)
@@ -84,7 +85,7 @@ class RoadCamera:
         return np.asarray(straight * (1.0 + square * (k1 + square * k2)) * self.focal_px + self.centre_px)
 
     def image_to_ground(self) -> Floats:
-        """(3, 3) homography of undistorted image points, of Frobenius norm 1 and positive weight on the road."""
+        """(3, 3) homography of undistorted image points; Frobenius norm 1, positive weight on the road."""
         x, y, height = self.position_m
         u, v = self.centre_px
         ray = self.ground_from_camera() @ np.array([[1.0, 0.0, -u], [0.0, 1.0, -v], [0.0, 0.0, self.focal_px]])
@@ -93,8 +94,8 @@ class RoadCamera:
         return np.asarray(h / np.linalg.norm(h))
 
 
-def _turn(axis: int, angle_rad: float) -> Floats:
-    """Rotation about one of the three axes."""
+def _rotation(axis: int, angle_rad: float) -> Floats:
+    """(3, 3) rotation about axis 0, 1 or 2."""
     cosine, sine = np.cos(angle_rad), np.sin(angle_rad)
     i, j = [(1, 2), (2, 0), (0, 1)][axis]
     rotation = np.eye(3)

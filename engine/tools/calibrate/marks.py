@@ -1,7 +1,7 @@
-"""What a surveyor can know of a road: each mark compares the camera's view of it with what was measured.
+"""Marks: the kinds of measurement on a road. Each compares the camera's view with the measured value.
 
-Every mark gives residuals in units of its own standard deviation: the noise of clicking on pixels, taken through the
-camera's geometry, and the noise of the tape, the lines or the instrument.
+The standard deviation of a mark combines the noise of the clicked pixels, propagated through the camera's geometry, and
+the noise of the measurement itself (tape, line or instrument).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Segment = tuple[Point, Point]
 
 
 class Mark(Protocol):
-    """One thing known of the road."""
+    """One measurement on the road."""
 
     @property
     def name(self) -> str:
-        """How the operator calls it."""
+        """The operator's name for it."""
 
     def residual(self, camera: RoadCamera) -> Floats:
-        """(R,) difference between the view and the measurement, in `unit`."""
+        """(R,) view minus measurement, in `unit`."""
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        """(R,) its standard deviation, in `unit`, for points clicked with a standard deviation of `click_px`."""
+        """(R,) standard deviation of the residual, in `unit`; `click_px` is that of a clicked pixel."""
 
     @property
     def unit(self) -> str: ...
@@ -38,7 +38,7 @@ class Mark(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GroundPoint:
-    """A pixel whose place on the ground was surveyed."""
+    """A pixel whose position on the ground was surveyed."""
 
     name: str
     point_px: Point
@@ -50,7 +50,7 @@ class GroundPoint:
         return np.asarray(camera.to_ground(np.array([self.point_px]))[0] - self.ground_m)
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _spread(lambda points: camera.to_ground(points)[0], np.array([self.point_px]), click_px)
+        seen = _propagate_clicks(lambda points: camera.to_ground(points)[0], np.array([self.point_px]), click_px)
         return np.hypot(seen, self.sigma_m)
 
 
@@ -68,7 +68,7 @@ class Distance:
         return self._length(camera, np.array(self.ends_px)) - self.length_m
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _spread(lambda ends: self._length(camera, ends), np.array(self.ends_px), click_px)
+        seen = _propagate_clicks(lambda ends: self._length(camera, ends), np.array(self.ends_px), click_px)
         return np.hypot(seen, self.sigma_m)
 
     @staticmethod
@@ -79,16 +79,16 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A straight line on the road whose direction is known against the ground's axes.
+    """A straight line on the road with a known direction.
 
-    Lines that are parallel to each other share the angle; the ground's y axis lies along the road, so a lane line has
-    angle 0 and a stop line a right angle. With surveyed ground points the axes are the survey's own: use none then.
+    The ground's y axis lies along the road: a lane line has the angle 0, a stop line a right angle. Do not combine it
+    with surveyed ground points, because then the axes are those of the survey.
     """
 
     name: str
     ends_px: Segment
     angle_rad: float = 0.0
-    """From the y axis, clockwise seen from above."""
+    """From the y axis, clockwise as seen from above."""
     sigma_rad: float = 0.001
     unit = "rad"
 
@@ -96,29 +96,29 @@ class Direction:
         return self._angle(camera, np.array(self.ends_px))
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _spread(lambda ends: self._angle(camera, ends), np.array(self.ends_px), click_px)
+        seen = _propagate_clicks(lambda ends: self._angle(camera, ends), np.array(self.ends_px), click_px)
         return np.hypot(seen, self.sigma_rad)
 
     def _angle(self, camera: RoadCamera, ends_px: Floats) -> Floats:
         one, other = camera.to_ground(ends_px)
-        return np.array([_half_turn(np.arctan2(*(other - one)) - self.angle_rad)])
+        return np.array([_wrap_half_turn(np.arctan2(*(other - one)) - self.angle_rad)])
 
 
 @dataclass(frozen=True, slots=True)
 class VanishingPoint:
-    """Where lines of one ground direction meet in the image; it fixes the horizon and the direction."""
+    """The image point in which lines of one ground direction meet; determines the horizon and the direction."""
 
     name: str
     point_px: Point
     angle_rad: float = 0.0
-    """Of that direction from the y axis, clockwise; the second vanishing point of a road has a right angle."""
+    """Angle of the direction from the y axis, clockwise; for lines across the road a right angle."""
     sigma_rad: float = 0.005
-    """Standard deviation of the line of sight to it."""
+    """Standard deviation of the line of sight to the point."""
     unit = "rad"
 
     def residual(self, camera: RoadCamera) -> Floats:
         ray = camera.direction(np.array([self.point_px]))[0]
-        return np.array([_half_turn(np.arctan2(ray[0], ray[1]) - self.angle_rad), np.arcsin(ray[2])])
+        return np.array([_wrap_half_turn(np.arctan2(ray[0], ray[1]) - self.angle_rad), np.arcsin(ray[2])])
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
         return np.full(2, np.hypot(self.sigma_rad, click_px / camera.focal_px))
@@ -126,7 +126,7 @@ class VanishingPoint:
 
 @dataclass(frozen=True, slots=True)
 class CameraHeight:
-    """The height of the camera above the road, with a tape from the pole: a scale."""
+    """The height of the camera above the road, for example by tape; determines the scale."""
 
     height_m: float
     sigma_m: float = 0.05
@@ -140,13 +140,13 @@ class CameraHeight:
         return np.array([self.sigma_m])
 
 
-def _half_turn(angle_rad: float) -> float:
-    """The angle between undirected lines: brought to -90 to 90 degrees."""
+def _wrap_half_turn(angle_rad: float) -> float:
+    """The angle between undirected lines, in -90 to 90 degrees."""
     return float((angle_rad + np.pi / 2) % np.pi - np.pi / 2)
 
 
-def _spread(measure: Callable[[Floats], Floats], points_px: Floats, click_px: float) -> Floats:
-    """Standard deviation of a measure of pixels that are each clicked with a standard deviation, by differences."""
+def _propagate_clicks(measure: Callable[[Floats], Floats], points_px: Floats, click_px: float) -> Floats:
+    """Standard deviation of a function of clicked pixels, by central differences over one pixel."""
     variance = np.zeros(1)
     for at in np.ndindex(points_px.shape):
         step = np.zeros_like(points_px)

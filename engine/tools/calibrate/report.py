@@ -1,28 +1,30 @@
-"""How far a calibration can be trusted, where, and what it looks like: area of stated error, grid picture, words."""
+"""Reports of a calibration: the area in which its error is within a bound, a picture with a grid, a text."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, UnidentifiedImageError
 from scipy.spatial import ConvexHull
 
-from engine.errors import CalibrationError
+from engine.errors import CalibrationError, ConfigError
 from engine.tools.calibrate.camera import RoadCamera
-from engine.tools.calibrate.result import Calibrated, gradient
+from engine.tools.calibrate.solve import Calibrated, gradient
 from engine.types import Floats
 
 STRETCH_M = 20.0
-"""The speed of a vehicle is measured over about this stretch of road."""
+"""Typical length of road over which a speed is measured."""
 SAMPLES = 48
-"""The picture is sampled at so many columns, and rows in proportion."""
+"""Number of columns at which the picture is sampled; rows in proportion."""
 FARTHEST_M = 400.0
 
 
 def length_sigma(calibrated: Calibrated, point_px: Floats, stretch_m: float = STRETCH_M) -> Floats:
-    """(P,) standard uncertainty, as a share, of a length along the road centred on what each image point shows.
+    """(P,) relative standard uncertainty of a length along the road, centred on the ground point of each image point.
 
-    It is that of a speed measured there, as far as the calibration makes it. Infinite at and above the horizon, beyond
-    400 m, and where the stretch leaves the camera's view.
+    It is also the calibration's part of the uncertainty of a speed measured there. Infinite at and above the horizon,
+    beyond 400 m, and where an end of the stretch has no image point.
     """
     camera = calibrated.camera
     middle = camera.to_ground(point_px)
@@ -45,9 +47,9 @@ def length_sigma(calibrated: Calibrated, point_px: Floats, stretch_m: float = ST
 def area_px(
     calibrated: Calibrated, image_size_px: tuple[int, int], *, widest_sigma: float, stretch_m: float = STRETCH_M
 ) -> Floats:
-    """(K, 2) corners of the part of the picture where `length_sigma` stays within a bound; convex.
+    """(K, 2) corners of the convex hull of the image points whose `length_sigma` is at most `widest_sigma`.
 
-    Raises CalibrationError where there is no such part.
+    Raises CalibrationError if there are none.
     """
     width, height = image_size_px
     columns, rows = np.linspace(0, width, SAMPLES), np.linspace(0, height, max(2, SAMPLES * height // width))
@@ -58,10 +60,24 @@ def area_px(
     return np.asarray(good[ConvexHull(good).vertices])
 
 
+def open_still(path: Path | None, size_px: tuple[int, int]) -> Image.Image:
+    """The picture at `path`, or a grey one if None. Raises ConfigError if it cannot be read or has another size."""
+    if path is None:
+        return Image.new("RGB", size_px, (128, 128, 128))
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if picture.size != tuple(size_px):
+        raise ConfigError(f"{path}: is {picture.width}x{picture.height}, the survey is of {size_px[0]}x{size_px[1]}")
+    return picture
+
+
 def grid_picture(
     calibrated: Calibrated, picture: Image.Image, *, spacing_m: float = 5.0, area: Floats | None = None
 ) -> Image.Image:
-    """The picture with the ground's grid laid over it: every tenth line bold, the area of stated error outlined."""
+    """Draw the ground's grid on a copy of the picture: every tenth line yellow, the area in red."""
     drawn = picture.convert("RGB")
     pen = ImageDraw.Draw(drawn)
     corners = np.array([[0, picture.height], [picture.width, picture.height], [picture.width / 2, picture.height / 2]])
@@ -79,7 +95,7 @@ def grid_picture(
 
 
 def _grid_line(middle: Floats, axis: int, line: int, spacing_m: float) -> Floats:
-    """(S, 2) points of one grid line, close enough together for a bent lens."""
+    """(S, 2) points of one grid line, dense enough to follow lens distortion."""
     along = (middle[1 - axis] + np.linspace(-20, 20, 161)) * spacing_m
     points = np.full((len(along), 2), line * spacing_m)
     points[:, 1 - axis] = along
@@ -87,7 +103,7 @@ def _grid_line(middle: Floats, axis: int, line: int, spacing_m: float) -> Floats
 
 
 def _draw(pen: ImageDraw.ImageDraw, camera: RoadCamera, ground_m: Floats, colour: tuple[int, int, int]) -> None:
-    """Draw a line of the ground, where it lies before the camera and near the picture."""
+    """Draw a line of the ground where it is in front of the camera and near the picture."""
     point_px = camera.to_image(ground_m)
     near = np.asarray((np.abs(np.nan_to_num(point_px, nan=np.inf)) < 1e4).all(axis=1))
     for k in np.flatnonzero(near[:-1] & near[1:]):
@@ -95,7 +111,7 @@ def _draw(pen: ImageDraw.ImageDraw, camera: RoadCamera, ground_m: Floats, colour
 
 
 def describe(calibrated: Calibrated) -> str:
-    """What was found, in lines of text: the camera, every mark's residual, and who was left out."""
+    """Lines of text: the camera, the residual of every mark, and the marks that were left out."""
     camera = calibrated.camera
     sigma = np.sqrt(np.diag(calibrated.covariance))
     x, y, height = camera.position_m
@@ -105,7 +121,7 @@ def describe(calibrated: Calibrated) -> str:
         f"tilt          {np.rad2deg(camera.parameters[1]):8.2f} deg +- {np.rad2deg(sigma[1]):.2f}",
         f"roll          {np.rad2deg(camera.parameters[2]):8.2f} deg +- {np.rad2deg(sigma[2]):.2f}",
         f"place         {x:.2f}, {y:.2f} m",
-        f"agreement     {calibrated.agreement:8.2f}     (1: as good as the marks' noise lets it be)",
+        f"agreement     {calibrated.agreement:8.2f}     (1: as the marks' noise predicts)",
     ]
     for mark in calibrated.residuals:
         share = "" if mark.share is None else f"  {100 * mark.share:+.2f} %"

@@ -1,14 +1,14 @@
-"""Fit the camera to the marks by weighted least squares, find the wrong mark, and refuse what is not determined.
+"""Fit the camera to the marks by weighted least squares, find a wrong mark, and refuse an undetermined camera.
 
-The sum of squares is over marks in units of their standard deviation plus weak priors that only say what a road camera
-is (nobody hangs one 500 m high). A parameter whose posterior is hardly narrower than its prior was not determined by
-the marks, and the calibration is refused. A sum of squares that its degrees of freedom cannot explain (chi-square test,
-one in a thousand) means a wrong mark; it is the one whose removal mends the rest, if there is exactly one such.
+The sum of squares contains the marks, in units of their standard deviation, and weak priors with the ordinary values of
+a road camera (its height is not 500 m). If a parameter's posterior is hardly narrower than its prior, the marks do not
+determine it and the calibration is refused. If the sum of squares is too large for its degrees of freedom (chi-square
+test, one in a thousand), a mark is wrong: the one without which the others agree, if there is exactly one such mark.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,19 +19,18 @@ from scipy.stats import chi2
 from engine.errors import CalibrationError
 from engine.tools.calibrate.camera import PARAMETERS, RoadCamera
 from engine.tools.calibrate.marks import Direction, GroundPoint, Mark, VanishingPoint
-from engine.tools.calibrate.result import Calibrated, MarkResidual
 from engine.types import Floats, Ints
 
 PRIOR_SIGMA = np.array([0.7, np.deg2rad(20.0), np.deg2rad(8.0), 2.0, 1.0, 500.0, 500.0, 0.15, 0.1])
 TYPICAL = np.array([0.0, np.deg2rad(25.0), 0.0, 0.0, np.log(8.0), 0.0, 0.0, 0.0, 0.0])
 NOT_DETERMINED = 0.5
-"""A posterior wider than this share of the prior's width is refused."""
+"""Largest ratio of posterior to prior standard deviation of a determined parameter."""
 WRONG = 1e-3
-"""Below this probability of the sum of squares a mark is wrong."""
+"""A mark is wrong if the sum of squares is less probable than this."""
 DESCENTS = 6
-"""So many of the starts are followed."""
+"""Number of start points from which the fit descends."""
 OFF = 1e3
-"""Stands for the residual of a mark at or above the horizon."""
+"""Residual, in standard deviations, of a mark at or above the horizon."""
 NAMES = {
     "log_focal": "focal length",
     "pitch_rad": "tilt",
@@ -43,6 +42,63 @@ NAMES = {
     "k1": "distortion k1",
     "k2": "distortion k2",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class MarkResidual:
+    """Difference between the fitted camera's view of a mark and the measurement."""
+
+    name: str
+    unit: str
+    residual: float
+    """Norm of the residual; signed if it is a single number."""
+    sigma: float
+    """Expected standard deviation of the residual."""
+    share: float | None
+    """Residual relative to the measured length; None unless the mark is a distance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibrated:
+    """A camera that was fitted to marks."""
+
+    camera: RoadCamera
+    covariance: Floats
+    """(9, 9) f8 of the parameters; zero for parameters that were not fitted."""
+    residuals: tuple[MarkResidual, ...]
+    """Residuals of the marks that were used."""
+    wrong: tuple[str, ...]
+    """Names of marks that contradicted all others and were left out."""
+    agreement: float
+    """Sum of squares over degrees of freedom; 1 is what the marks' noise predicts."""
+
+    @property
+    def image_to_ground(self) -> Floats:
+        """(3, 3) homography of undistorted image points; Frobenius norm 1, positive weight on the road."""
+        return self.camera.image_to_ground()
+
+    @property
+    def homography_covariance(self) -> Floats:
+        """(9, 9) covariance of the elements of `image_to_ground`, in row-major order."""
+        slope = gradient(self.camera, lambda camera: camera.image_to_ground().ravel())
+        return np.asarray(slope @ self.covariance @ slope.T)
+
+    @property
+    def residual_m(self) -> float:
+        """Root mean square of the residuals in metres; nan if no mark is in metres."""
+        metres = [mark.residual**2 for mark in self.residuals if mark.unit == "m"]
+        return float(np.sqrt(np.mean(metres))) if metres else float("nan")
+
+
+def gradient(camera: RoadCamera, measure: Callable[[RoadCamera], Floats]) -> Floats:
+    """(R, 9) derivative of `measure` with respect to the camera's parameters, by central differences."""
+    columns = []
+    for k in range(len(PARAMETERS)):
+        step = np.zeros(len(PARAMETERS))
+        step[k] = 1e-5
+        above = measure(RoadCamera(camera.centre_px, camera.parameters + step))
+        columns.append((above - measure(RoadCamera(camera.centre_px, camera.parameters - step))) / 2e-5)
+    return np.stack(columns, axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +118,14 @@ class _Problem:
         return [mark.sigma(camera, self.click_px) for mark in self.marks]
 
     def weighted(self, values: Floats, sigma: list[Floats]) -> Floats:
-        """(R,) residuals of the marks, then of the priors, each over its standard deviation."""
+        """(R,) residuals of the marks, then of the priors, each divided by its standard deviation."""
         camera = self.camera(values)
         parts = [np.nan_to_num(m.residual(camera) / s, nan=OFF) for m, s in zip(self.marks, sigma, strict=True)]
         prior = (values - self.typical[self.free]) / PRIOR_SIGMA[self.free]
         return np.concatenate([*parts, prior])
 
     def cost(self, values: Floats) -> float:
-        """Sum of squares at a point; infinite where it does not see the marks on the ground."""
+        """Sum of squares; infinite if the camera does not see all marks on the ground."""
         sigma = self.sigma(self.camera(values))
         if not all(np.isfinite(s).all() for s in sigma):
             return np.inf
@@ -77,7 +133,7 @@ class _Problem:
         return float(weighted @ weighted)
 
     def solve(self, start: Floats, *, tolerance: float = 1e-10) -> _Solution:
-        """The optimum near a start from which the marks are seen on the ground."""
+        """Descend from a start point at which all marks are seen on the ground."""
         sigma = self.sigma(self.camera(start))
         fit = least_squares(
             self.weighted,
@@ -105,17 +161,18 @@ class _Solution:
 
     @property
     def square(self) -> float:
-        """Sum of squares of the marks alone."""
+        """Sum of squares of the marks, without the priors."""
         marks = self.weighted[: len(self.weighted) - len(self.values)]
         return float(marks @ marks)
 
     @property
     def freedom(self) -> int:
+        """Degrees of freedom: values of marks minus fitted parameters."""
         return len(self.weighted) - 2 * len(self.values)
 
     @property
-    def credible(self) -> bool:
-        """Could the noise of the marks alone have done this?"""
+    def is_credible(self) -> bool:
+        """True if the noise of the marks explains the sum of squares."""
         return bool(chi2.sf(self.square, max(self.freedom, 1)) > WRONG)
 
 
@@ -127,16 +184,16 @@ def calibrate(
     radial_terms: int = 0,
     click_px: float = 1.0,
 ) -> Calibrated:
-    """Find the camera that sees the marks as they were measured.
+    """Fit a camera to marks.
 
-    marks          what was surveyed, each with a name of its own
-    image_size_px  width and height of the picture in which the marks lie
-    centre_px      principal point; the middle of the picture where None
-    radial_terms   0, 1 (k1) or 2 (k1, k2): distortion to be found from the marks too
-    click_px       standard deviation of a mark's pixels, each axis
+    marks          the measurements, with distinct names
+    image_size_px  width and height of the picture
+    centre_px      principal point; None means the middle of the picture
+    radial_terms   number of distortion coefficients to fit: 0, 1 (k1) or 2 (k1, k2)
+    click_px       standard deviation of a clicked pixel, per axis
 
-    Raises CalibrationError where the marks do not determine the camera, or contradict each other without one of them
-    being found out; the message names what is missing or which marks.
+    Raises CalibrationError if the marks do not determine the camera, or if they contradict each other and no single
+    mark explains it; the message names the undetermined parameters or the marks.
     """
     width, height = image_size_px
     typical = TYPICAL.copy()
@@ -144,7 +201,7 @@ def calibrate(
     problem = _Problem(
         tuple(marks), centre_px or (width / 2, height / 2), typical, _free(marks, radial_terms), click_px
     )
-    best, wrong = _without_wrong(_best(problem))
+    best, wrong = _drop_wrong(_best(problem))
     _require_determined(best)
     return _result(best, wrong)
 
@@ -157,7 +214,7 @@ def _free(marks: Sequence[Mark], radial_terms: int) -> Ints:
 
 
 def _best(problem: _Problem) -> _Solution:
-    """Descend from the most promising starts, then from the best of their ends, with the noise as seen from there."""
+    """Descend from the best start points, then once more from the best result, with the noise as computed there."""
     starts = sorted((problem.cost(start), k, start) for k, start in enumerate(_starts(problem)))
     seen = [start for cost, _, start in starts if np.isfinite(cost)]
     if not seen:
@@ -168,7 +225,7 @@ def _best(problem: _Problem) -> _Solution:
 
 
 def _starts(problem: _Problem) -> list[Floats]:
-    """Focal length, tilt and direction decide where a descent ends."""
+    """Start points: combinations of focal length, tilt and direction, which decide where a descent ends."""
     points = [mark.ground_m for mark in problem.marks if isinstance(mark, GroundPoint)]
     middle = np.mean(points, axis=0) if points else np.zeros(2)
     starts = []
@@ -187,19 +244,19 @@ def _yaws(problem: _Problem) -> list[float]:
     return [-0.4, 0.0, 0.4] if 3 in problem.free else [0.0]
 
 
-def _without_wrong(solution: _Solution) -> tuple[_Solution, tuple[str, ...]]:
-    """Leave out the marks that contradict the others, at most one in five."""
+def _drop_wrong(solution: _Solution) -> tuple[_Solution, tuple[str, ...]]:
+    """Leave out marks that contradict the others, at most one in five."""
     wrong: list[str] = []
-    while not solution.credible:
+    while not solution.is_credible:
         if len(wrong) + 1 > max(1, (len(solution.problem.marks) + len(wrong)) // 5):
             raise CalibrationError(f"the marks contradict each other; worst are {_worst(solution)}")
-        solution, name = _without_one(solution)
+        solution, name = _drop_one(solution)
         wrong.append(name)
     return solution, tuple(wrong)
 
 
-def _without_one(solution: _Solution) -> tuple[_Solution, str]:
-    """Leave out the one mark whose removal mends the rest best; refuse where two removals mend it equally."""
+def _drop_one(solution: _Solution) -> tuple[_Solution, str]:
+    """Leave out the mark without which the rest agrees best; refuse if two candidates are equally good."""
     problem, trials = solution.problem, []
     for k, mark in enumerate(problem.marks):
         rest = [*problem.marks[:k], *problem.marks[k + 1 :]]
@@ -210,23 +267,23 @@ def _without_one(solution: _Solution) -> tuple[_Solution, str]:
             trials.append((trial.square, k, mark.name, trial))
     if not trials:
         raise CalibrationError(
-            f"the marks contradict each other, and too few to say which is wrong: {_worst(solution)}"
+            f"the marks contradict each other, and there are too few to say which is wrong: {_worst(solution)}"
         )
     trials.sort(key=lambda trial: trial[0])
-    equals = [name for _, _, name, trial in trials if trial.credible]
+    equals = [name for _, _, name, trial in trials if trial.is_credible]
     if len(equals) > 1 and trials[1][0] < trials[0][0] + float(chi2.isf(WRONG, 1)):
         raise CalibrationError(f"the marks contradict each other; one of these is wrong: {', '.join(equals)}")
     return trials[0][3], trials[0][2]
 
 
 def _worst(solution: _Solution) -> str:
-    """The two marks farthest from the fit, in words."""
+    """The two marks with the largest residuals, as text."""
     residuals = sorted(_residuals(solution), key=lambda mark: -abs(mark.residual) / mark.sigma)
     return " and ".join(f"{m.name} ({abs(m.residual) / m.sigma:.0f} sigma)" for m in residuals[:2])
 
 
 def _require_determined(solution: _Solution) -> None:
-    """Every parameter must be known better than anybody knows it who never saw the camera."""
+    """Raise CalibrationError if a parameter is hardly better known than from its prior alone."""
     posterior = np.sqrt(np.diag(np.linalg.inv(solution.jacobian.T @ solution.jacobian)))
     share = posterior / PRIOR_SIGMA[solution.problem.free]
     loose = [NAMES[PARAMETERS[k]] for k, s in zip(solution.problem.free, share, strict=True) if s > NOT_DETERMINED]

@@ -1,1 +1,1 @@
-"""How many cameras this machine can watch: its ceilings measured, the cameras' demand held against them."""
+"""How many cameras this machine can watch: the measured ceilings of its stages against the demand of the cameras."""

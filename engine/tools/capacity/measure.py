@@ -1,7 +1,7 @@
-"""The ceilings of this machine: each stage does what it does in the engine, alone.
+"""Measurement of the ceilings of this machine: each stage runs alone, as it runs in the engine.
 
-On the processor a ceiling is what all cores would do, from the time that the cores spent: what else the machine was
-busy with meanwhile does not count. On a GPU it is what was done in the time that passed.
+A ceiling on the processor is the rate of all cores, computed from CPU time: other load on the machine does not change
+it. A ceiling on a GPU is computed from elapsed time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from engine.tools.capacity.model import Capacity, Ceiling, Part
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, FrameBatch, Frames, Segment, VehicleClass
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
+"""Receives the name of each measurement as it starts."""
 
 _FOOTAGE = Path(__file__).parent.parent / "demo" / "footage"
 CLIPS = {
@@ -43,41 +44,41 @@ CLIPS = {
     "mjpeg": _FOOTAGE / "codecs" / "avenue-mjpeg.avi",
 }
 _SEGMENTS = 3
-"""Of every clip."""
+"""Segments of each clip that are used."""
 _FEW_FPS, _MANY_FPS = 4.0, 25.0
-"""Decoding is measured with few and with many frames looked at; the difference is what scaling them costs."""
+"""Decoding is measured with few and with many analysed frames; the difference is the cost of scaling them."""
 _BOXES, _TRACKED_FRAMES = 12, 50
-"""Tracking is measured with so many vehicles in view."""
+"""Vehicles in view and frames per call when tracking is measured."""
 
 
 class CapacityRequest(NamedTuple):
-    """What is measured: the stages that a configuration asks for."""
+    """What to measure: the stages of a configuration."""
 
     decoder: DecoderConfig
     pipeline: PipelineConfig
     detector: DetectorConfig
     codecs: tuple[str, ...]
     seconds: float
-    """That one measurement takes, about."""
+    """Approximate duration of one measurement."""
 
 
-def measure(wish: CapacityRequest, say: Say) -> Capacity:
-    """Every ceiling of this machine. `say` is told what is being measured. Raises ConfigError or ModelError."""
-    card, metrics = find_card(wish.detector.card), Metrics()
-    say("detect")
-    gpu = 0 if wish.decoder.device == "cpu" else wish.decoder.device
-    with closing(open_detector(card, wish.detector, metrics, gpu)) as detector:
-        batches = _detected(detector, card, wish)
+def measure(request: CapacityRequest, report: Report) -> Capacity:
+    """Measure every ceiling of this machine. Raises ConfigError or ModelError."""
+    card, metrics = find_card(request.detector.card), Metrics()
+    report("detect")
+    gpu = 0 if request.decoder.device == "cpu" else request.decoder.device
+    with closing(open_detector(card, request.detector, metrics, gpu)) as detector:
+        batches = _measure_detector(detector, card, request)
         runtime, part = detector.model.runtime, _part(isinstance(detector, OnnxDetector), "gpu")
-    best = max(batches.values(), key=lambda rate: rate.passed)
+    best = max(batches.values(), key=lambda rate: rate.elapsed)
     ceilings = [Ceiling("detect", part, best.on(part), "pictures/s")]
-    for codec in wish.codecs:
-        say(f"decode {codec}")
-        found = _decoded(codec, card, wish, metrics)
-        ceilings += found if codec == wish.codecs[0] else found[:1]
-    say("track")
-    ceilings.append(Ceiling("track", "cpu", _tracked(wish.seconds).on("cpu"), "frames/s"))
-    sizes = {str(size): round(rate.passed, 2) for size, rate in batches.items()}
+    for codec in request.codecs:
+        report(f"decode {codec}")
+        found = _measure_decoder(codec, card, request, metrics)
+        ceilings += found if codec == request.codecs[0] else found[:1]
+    report("track")
+    ceilings.append(Ceiling("track", "cpu", _measure_tracker(request.seconds).on("cpu"), "frames/s"))
+    sizes = {str(size): round(rate.elapsed, 2) for size, rate in batches.items()}
     return Capacity(datetime.now(UTC).isoformat(timespec="seconds"), runtime, sizes, tuple(ceilings))
 
 
@@ -86,19 +87,20 @@ def _part(on_cpu: bool, other: Part) -> Part:
 
 
 class MeasuredRate(NamedTuple):
-    """How much is done in a second."""
+    """A measured rate per second."""
 
-    passed: float
-    """Of the time that passed."""
+    elapsed: float
+    """Per second of elapsed time."""
     cores: float
-    """If all cores did it for a second."""
+    """Per second in which all cores work on it."""
 
     def on(self, part: Part) -> float:
-        return self.cores if part == "cpu" else self.passed
+        """The rate that is a ceiling on the given part."""
+        return self.cores if part == "cpu" else self.elapsed
 
 
-def _rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
-    """Of what `work` returns. The first call, which warms up, does not count."""
+def _measure_rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
+    """Call `work` for `seconds` and sum what it returns. The first call only warms up."""
     work()
     began_s, began_cpu_s, done = perf_counter(), process_time(), 0.0
     while not done or perf_counter() - began_s < seconds:
@@ -110,13 +112,15 @@ def _rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
 # -- detect
 
 
-def _detected(detector: Detector, card: ModelCard, wish: CapacityRequest) -> dict[int, MeasuredRate]:
-    """Pictures a second, by the size of the batch."""
-    sizes = batch_sizes(wish.detector.batch)
-    return {size: _rate(_looking(detector, _noise(card, size)), wish.seconds / len(sizes)) for size in sizes}
+def _measure_detector(detector: Detector, card: ModelCard, request: CapacityRequest) -> dict[int, MeasuredRate]:
+    """Pictures per second, by batch size."""
+    sizes = batch_sizes(request.detector.batch)
+    return {
+        size: _measure_rate(_detect_once(detector, _noise(card, size)), request.seconds / len(sizes)) for size in sizes
+    }
 
 
-def _looking(detector: Detector, batch: FrameBatch) -> Callable[[], float]:
+def _detect_once(detector: Detector, batch: FrameBatch) -> Callable[[], float]:
     def look() -> float:
         detector.detect(batch)
         return len(batch.frame)
@@ -125,7 +129,7 @@ def _looking(detector: Detector, batch: FrameBatch) -> Callable[[], float]:
 
 
 def _noise(card: ModelCard, rows: int) -> FrameBatch:
-    """Pictures without a vehicle: the network's time does not depend on what it sees."""
+    """Pictures of noise: the time of the network does not depend on the content."""
     side = card.input
     size = np.array([side.width_px, side.height_px], np.float32)
     values = np.random.default_rng(0).uniform(0, 255, (rows, side.height_px, side.width_px, 3))
@@ -151,7 +155,7 @@ def _frames(camera: int, captured_s: np.ndarray) -> Frames:
 class _Clip(NamedTuple):
     segments: list[Segment]
     megapixels: float
-    """Of all frames of the segments."""
+    """Sum over all frames of the segments."""
 
     @classmethod
     def read(cls, path: Path, metrics: Metrics) -> _Clip:
@@ -161,13 +165,15 @@ class _Clip(NamedTuple):
         return cls(segments, sum(len(one.pts) * one.width_px * one.height_px for one in segments) / 1e6)
 
 
-def _decoded(codec: str, card: ModelCard, wish: CapacityRequest, metrics: Metrics) -> list[Ceiling]:
-    """The ceilings of decoding and of scaling."""
+def _measure_decoder(codec: str, card: ModelCard, request: CapacityRequest, metrics: Metrics) -> list[Ceiling]:
+    """The ceilings of decoding and of scaling, from one pass with few and one with many analysed frames."""
     clip = _Clip.read(CLIPS[codec], metrics)
-    (part, few_s, few), (_, many_s, many) = (_one_pass(clip, fps, card, wish, metrics) for fps in (_FEW_FPS, _MANY_FPS))
+    (part, few_s, few), (_, many_s, many) = (
+        _one_pass(clip, fps, card, request, metrics) for fps in (_FEW_FPS, _MANY_FPS)
+    )
     scale_s = max((many_s - few_s) / max(1, many - few), 1e-7)
     decode_s = max(few_s - few * scale_s, few_s / 10)
-    rate = clip.megapixels * wish.pipeline.batch_segments / decode_s
+    rate = clip.megapixels * request.pipeline.batch_segments / decode_s
     return [
         Ceiling(f"decode {codec}", part, rate, "megapixels/s"),
         Ceiling("scale", _part(part == "cpu", "gpu"), 1 / scale_s, "pictures/s"),
@@ -175,12 +181,12 @@ def _decoded(codec: str, card: ModelCard, wish: CapacityRequest, metrics: Metric
 
 
 def _one_pass(
-    clip: _Clip, fps: float, card: ModelCard, wish: CapacityRequest, metrics: Metrics
+    clip: _Clip, fps: float, card: ModelCard, request: CapacityRequest, metrics: Metrics
 ) -> tuple[Part, float, int]:
-    """Where it is decoded; seconds and pictures of one pass over the clip by as many cameras as a batch holds."""
-    views = {camera: DecodeSettings("capacity", fps) for camera in range(wish.pipeline.batch_segments)}
+    """Part of the machine, seconds and pictures of one pass over the clip, with as many cameras as a batch holds."""
+    views = {camera: DecodeSettings("capacity", fps) for camera in range(request.pipeline.batch_segments)}
     batches, pictures = _batches(clip, len(views)), 0
-    with open_decoding(wish.decoder, wish.pipeline, views, card.input, metrics) as decoding:
+    with open_decoding(request.decoder, request.pipeline, views, card.input, metrics) as decoding:
 
         def one() -> float:
             nonlocal pictures
@@ -188,32 +194,32 @@ def _one_pass(
             return 1.0
 
         part = _part(isinstance(decoding.decoder, CpuDecoder), "nvdec")
-        return part, 1 / _rate(one, wish.seconds / 2).on(part), pictures
+        return part, 1 / _measure_rate(one, request.seconds / 2).on(part), pictures
 
 
 def _batches(clip: _Clip, cameras: int) -> Iterator[list[list[Segment]]]:
-    """The clip again and again, filmed by so many cameras at once, later every time."""
+    """The clip repeated without end, as if `cameras` cameras sent it at the same time; time goes on."""
     length_s = clip.segments[-1].ended_s - clip.segments[0].began_s + 1.0
     for played in count():
-        yield [[_of(segment, camera, played * length_s) for camera in range(cameras)] for segment in clip.segments]
+        yield [[_shift(segment, camera, played * length_s) for camera in range(cameras)] for segment in clip.segments]
 
 
-def _of(segment: Segment, camera: int, later_s: float) -> Segment:
+def _shift(segment: Segment, camera: int, later_s: float) -> Segment:
     return dataclasses.replace(segment, camera=camera, captured_s=segment.captured_s + later_s)
 
 
 # -- track
 
 
-def _tracked(seconds: float) -> MeasuredRate:
-    """Frames a second of the tracker, a lane of vehicles passing through."""
+def _measure_tracker(seconds: float) -> MeasuredRate:
+    """Frames per second of the tracker, with a lane of passing vehicles."""
     tracker, played = KalmanTracker(), count()
 
     def track() -> float:
         tracker.track(_traffic(next(played)))
         return _TRACKED_FRAMES
 
-    return _rate(track, seconds)
+    return _measure_rate(track, seconds)
 
 
 def _traffic(played: int) -> Detections:

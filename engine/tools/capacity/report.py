@@ -1,9 +1,8 @@
-"""`qyran capacity`: measure, print, and say what fits; and the warning of `qyran run`."""
+"""The answer of `qyran capacity`, and the warning of `qyran run` that cameras exceed the capacity."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 from rich.console import Console
@@ -18,8 +17,8 @@ from engine.tools.capacity.model import (
     CameraKind,
     Capacity,
     CapacityFit,
+    compute_fit,
     kinds_of,
-    load_of,
     read_capacity,
     store_capacity,
 )
@@ -29,56 +28,50 @@ log = structlog.get_logger()
 PARTS = {"cpu": "the processor's cores", "nvdec": "the GPU's video decoder", "gpu": "the GPU's multiprocessors"}
 
 
-class Question(NamedTuple):
-    config: Path | None
-    kind: CameraKind
-    seconds: float
-
-
-def kind_of(size: str, fps: float, codec: str, detect_fps: float, regions: int) -> CameraKind:
-    """A kind of camera as the command line says it. Raises ConfigError."""
+def parse_camera_kind(size: str, fps: float, codec: str, detect_fps: float, regions: int) -> CameraKind:
+    """A kind of camera from the arguments of the command. Raises ConfigError."""
     width, _, height = size.partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ConfigError(f"capacity: size {size!r} is not WIDTHxHEIGHT")
     return CameraKind(int(width), int(height), fps, codec, detect_fps, regions)
 
 
-def answer(question: Question, console: Console) -> None:
-    """Measure this machine and print what fits; with a configuration, keep the result beside its register."""
-    config = load_config(question.config) if question.config else None
-    capacity = measure(_wish(config, question), lambda what: console.print(f"measuring: {what}", style="dim"))
-    console.print(_ceilings(capacity))
-    console.print(_batches(capacity))
-    console.print(_said(question.kind, load_of([question.kind], capacity)), soft_wrap=True)
+def answer(config_path: Path | None, kind: CameraKind, seconds: float, console: Console) -> None:
+    """Measure this machine and print what fits; with a configuration, store the result in its state folder."""
+    config = load_config(config_path) if config_path else None
+    request = CapacityRequest(*_stages(config), tuple(CLIPS), seconds)
+    capacity = measure(request, lambda what: console.print(f"measuring: {what}", style="dim"))
+    console.print(_ceiling_table(capacity))
+    console.print(_batch_table(capacity))
+    console.print(_describe_fit(kind, compute_fit([kind], capacity)), soft_wrap=True)
     if config:
         sites = [load_site(camera.site) for camera in config.cameras]
-        told = load_of(kinds_of(config, sites), capacity)
-        console.print(_taken(len(sites), told), soft_wrap=True)
-        console.print(f"kept in {store_capacity(config.state, capacity)}", soft_wrap=True)
+        fit = compute_fit(kinds_of(config, sites), capacity)
+        console.print(_describe_load(len(sites), fit), soft_wrap=True)
+        console.print(f"stored in {store_capacity(config.state, capacity)}", soft_wrap=True)
 
 
-def warn_past(config: EngineConfig) -> None:
-    """Log where the cameras take more than was measured; ConfigError where the configuration says `refuse`."""
+def warn_past_capacity(config: EngineConfig) -> None:
+    """Log a warning if the cameras exceed the capacity; raise ConfigError if `past_capacity` is `refuse`."""
     capacity = read_capacity(config.state)
     if capacity is None:
         return
     sites = [load_site(camera.site) for camera in config.cameras]
-    taken = load_of(kinds_of(config, sites), capacity)
-    if taken.load <= 1:
+    fit = compute_fit(kinds_of(config, sites), capacity)
+    if fit.load <= 1:
         return
-    said = _taken(len(sites), taken)
     if config.pipeline.past_capacity == "refuse":
-        raise ConfigError(f"pipeline.past_capacity: {said}; measured {capacity.made}")
-    log.warning("more cameras than this machine was measured for", load=round(taken.load, 2), limit=taken.limit)
+        raise ConfigError(f"pipeline.past_capacity: {_describe_load(len(sites), fit)}; measured {capacity.made}")
+    log.warning("the cameras exceed the measured capacity", load=round(fit.load, 2), limit=fit.limit)
 
 
-def _wish(config: EngineConfig | None, question: Question) -> CapacityRequest:
+def _stages(config: EngineConfig | None) -> tuple[DecoderConfig, PipelineConfig, DetectorConfig]:
     if config is None:
-        return CapacityRequest(DecoderConfig(), PipelineConfig(), DetectorConfig(), tuple(CLIPS), question.seconds)
-    return CapacityRequest(config.decoder, config.pipeline, config.detector, tuple(CLIPS), question.seconds)
+        return DecoderConfig(), PipelineConfig(), DetectorConfig()
+    return config.decoder, config.pipeline, config.detector
 
 
-def _ceilings(capacity: Capacity) -> Table:
+def _ceiling_table(capacity: Capacity) -> Table:
     table = Table(title=f"detector: {capacity.detector}")
     for column in ("stage", "on", "at most"):
         table.add_column(column)
@@ -87,19 +80,19 @@ def _ceilings(capacity: Capacity) -> Table:
     return table
 
 
-def _batches(capacity: Capacity) -> Table:
+def _batch_table(capacity: Capacity) -> Table:
     table = Table("batch", *capacity.batches)
     table.add_row("pictures/s", *(f"{rate:,.0f}" for rate in capacity.batches.values()))
     return table
 
 
-def _said(kind: CameraKind, one: CapacityFit) -> str:
-    what = f"{kind.width_px}x{kind.height_px} {kind.codec} at {kind.fps:g} fps, {kind.detect_fps:g} looked at in"
+def _describe_fit(kind: CameraKind, one: CapacityFit) -> str:
+    what = f"{kind.width_px}x{kind.height_px} {kind.codec} at {kind.fps:g} fps, {kind.detect_fps:g} analysed in"
     return (
         f"cameras of {what} {kind.regions} region(s): {one.cameras} fit, with {1 - HEADROOM:.0%} kept free; "
         f"the limit is {one.limit}"
     )
 
 
-def _taken(count: int, taken: CapacityFit) -> str:
-    return f"the {count} camera(s) of the configuration take {taken.load:.0%} of what fits; the limit is {taken.limit}"
+def _describe_load(count: int, fit: CapacityFit) -> str:
+    return f"the {count} camera(s) of the configuration take {fit.load:.0%} of what fits; the limit is {fit.limit}"

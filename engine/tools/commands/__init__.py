@@ -1,1 +1,5 @@
-"""The commands of `qyran`, a module each: what is behind the options that `engine.tools.cli` declares."""
+"""The commands of `qyran`: one module for each, with a typer application called `app`.
+
+`engine.tools.cli` imports every module here at each start, so a module imports what is slow to load inside its
+functions. A long implementation lies beside, in `engine.tools`.
+"""

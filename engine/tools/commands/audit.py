@@ -1,20 +1,23 @@
-"""`qyran audit`: who called the service, and is the log of it as it was written?"""
+"""`qyran audit`: the log of calls to the service."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from rich.console import Console
+import typer
 
 from engine.access import audit
 from engine.config import load_config
+from engine.tools.shared import Config, table_console
+
+app = typer.Typer(name="audit", help="Check the log of calls that read evidence or changed data.", no_args_is_help=True)
 
 
-def check_audit(path: Path, console: Console) -> bool:
-    """Print what the audit log holds and where its chain is broken; False where it is."""
-    folder = load_config(path, opens_cameras=False).audit_folder
+@app.command("check")
+def check_audit(config: Config) -> None:
+    """Check that the audit log is unchanged. Exits with status 1 if its chain is broken."""
+    console, folder = table_console(), load_config(config, opens_cameras=False).audit_folder
     lines, problems = audit.check(folder)
     for problem in problems:
         console.print(f"[red]{problem}[/]", highlight=False)
     console.print(f"{folder}: {lines} lines, {'whole' if not problems else f'{len(problems)} breaks'}", highlight=False)
-    return not problems
+    if problems:
+        raise typer.Exit(1)

@@ -1,63 +1,42 @@
-"""`qyran calibrate`: from a survey file to the table of a site file, and a picture to check it by."""
+"""`qyran calibrate`: from a survey file to the calibration of a site file."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import msgspec
-import numpy as np
-from PIL import Image, UnidentifiedImageError
-from rich.console import Console
+import typer
 
-from engine.errors import ConfigError
-from engine.tools.calibrate import Calibrated, describe, grid_picture
-from engine.tools.calibrate.files import load_survey, site_calibration, site_section
-from engine.types import Floats
+from engine.tools.shared import plain_console
+
+app = typer.Typer()
 
 
-@dataclass(frozen=True, slots=True)
-class CalibrationRequest:
-    """What is asked for on the command line."""
+@app.command()
+def calibrate(
+    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Measurements on the road (TOML).")],
+    name: Annotated[str, typer.Option("--id", help="Name of the calibration, for the site file and every case.")],
+    days: Annotated[int, typer.Option(min=1, help="Days until the calibration expires.")] = 365,
+    error: Annotated[float, typer.Option(help="Largest relative error of lengths in the area (k = 1).")] = 0.01,
+    readout_s: Annotated[float, typer.Option(help="Rolling shutter: seconds from the first row to the last.")] = 0.0,
+    still: Annotated[Path | None, typer.Option(help="Still of the calibration; it is named in the table.")] = None,
+    grid: Annotated[Path | None, typer.Option(help="Picture to write: the still with the ground's grid.")] = None,
+) -> None:
+    """Calibrate a camera from SURVEY: print the camera, then the calibration table for the site file."""
+    import msgspec
+    import numpy as np
 
-    name: str
-    days: int
-    error: float
-    readout_s: float
-    still: Path | None
-    grid: Path | None
+    from engine.tools.calibrate.files import load_survey, site_calibration, site_section
+    from engine.tools.calibrate.report import describe, grid_picture, open_still
 
-
-def solve(path: Path, wish: CalibrationRequest, console: Console) -> None:
-    """Print the camera that agrees with the survey, and the site's table. Raises ConfigError, CalibrationError."""
-    survey = load_survey(path)
-    found = survey.solve()
-    made = site_calibration(
-        found,
-        survey.image_size_px,
-        wish.name,
-        dt.datetime.now(dt.UTC).replace(microsecond=0),
-        dt.timedelta(days=wish.days),
-        widest_sigma=wish.error,
-        readout_s=wish.readout_s,
-    )
-    console.print(describe(found), markup=False)
+    marks = load_survey(survey)
+    calibrated, size_px = marks.solve(), marks.image_size_px
+    now, lifetime = dt.datetime.now(dt.UTC).replace(microsecond=0), dt.timedelta(days=days)
+    section = site_calibration(calibrated, size_px, name, now, lifetime, widest_sigma=error, readout_s=readout_s)
+    console = plain_console()
+    console.print(describe(calibrated), markup=False)
     console.print()
-    console.print(site_section(msgspec.structs.replace(made, still=wish.still)), markup=False)
-    if wish.grid:
-        _picture(found, survey.image_size_px, wish.still, np.array(made.area_px)).save(wish.grid)
-
-
-def _picture(found: Calibrated, size_px: tuple[int, int], still: Path | None, area_px: Floats) -> Image.Image:
-    """The grid over the still, or over plain grey where there is none."""
-    if still is None:
-        return grid_picture(found, Image.new("RGB", size_px, (128, 128, 128)), area=area_px)
-    try:
-        with Image.open(still) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise ConfigError(f"{still}: {error}") from error
-    if picture.size != tuple(size_px):
-        raise ConfigError(f"{still}: is {picture.width}x{picture.height}, the survey is of {size_px[0]}x{size_px[1]}")
-    return grid_picture(found, picture, area=area_px)
+    console.print(site_section(msgspec.structs.replace(section, still=still)), markup=False)
+    if grid:
+        grid_picture(calibrated, open_still(still, size_px), area=np.array(section.area_px)).save(grid)

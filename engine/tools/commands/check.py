@@ -1,121 +1,28 @@
-"""`qyran check`: is everything there that the engine needs, and what do the cameras send?"""
+"""`qyran check`: the files and the cameras of a configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
-from engine.app.identification import check_identification
-from engine.app.stage_set import examine, size_warnings
-from engine.config import CameraConfig, EngineConfig, load_config
-from engine.deliver import open_channel
-from engine.detect.cards import find_card
-from engine.errors import SourceError
-from engine.evidence import load_signing_key
-from engine.ingest import Probe, probe
-from engine.rules import load_catalogue, load_site
-from engine.rules.standing import StandingRule
-from engine.site import Site
+from engine.app import logs
+from engine.tools.shared import Config, table_console
 
-_PARALLEL = 32
-LAMPS_FPS = 5.0
-"""A lamp that flashes once a second is then seen twice or more in each of its states."""
+app = typer.Typer()
 
 
-def check(path: Path, console: Console, *, offline: bool = False) -> bool:
-    """Print what was found; False if a camera cannot be watched. Raises ConfigError for a wrong file."""
-    config = load_config(path)
-    sites = [load_site(camera.site) for camera in config.cameras]
-    warnings = check_files(config, sites)
-    console.print(f"{path}: {len(config.cameras)} camera(s), catalogue and sites are well formed")
-    if not offline:
-        results = probe_all(config)
-        console.print(_table(config, results))
-        warnings += picture_warnings(config, sites, results)
-    for warning in warnings:
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    return offline or not any(isinstance(result, SourceError) for result in results)
+@app.command()
+def check(
+    config: Config,
+    offline: Annotated[bool, typer.Option("--offline", help="Read the files only; do not connect to cameras.")] = False,
+) -> None:
+    """Validate CONFIG and every file it names, connect to every camera, and print the findings.
 
+    Exits with status 1 if a camera fails.
+    """
+    from engine.tools.check import check_engine
 
-def check_files(config: EngineConfig, sites: Sequence[Site]) -> list[str]:
-    """Load what the configuration names besides its sites; what is allowed but doubtful comes back as warnings."""
-    catalogue = load_catalogue(config.catalogue, config.review)
-    find_card(config.detector.card)
-    if config.evidence.signing_key:
-        load_signing_key(config.evidence.signing_key)
-    check_identification(config, {c.name: site for c, site in zip(config.cameras, sites, strict=True)}, catalogue)
-    for recipient in config.recipients:
-        open_channel(recipient).close()
-    return [
-        f"camera {camera.name}: {warning}"
-        for camera, site in zip(config.cameras, sites, strict=True)
-        for warning in [*examine(site, catalogue), *_too_seldom(camera, site), *_forgotten(site, config)]
-    ]
-
-
-def _forgotten(site: Site, config: EngineConfig) -> list[str]:
-    """Is the recording of a halt still kept when the dwell is over?"""
-    keep_s, before_s = config.evidence.keep_s, config.evidence.before_s
-    return [
-        f"rule {rule.name}: the recording of the halt is gone when the dwell of {rule.dwell_s:g} s is over, its case "
-        f"goes to an officer: evidence.keep_s {keep_s:g} should be above {rule.dwell_s + before_s:g}"
-        for rule in site.rules
-        if isinstance(rule, StandingRule) and rule.dwell_s + before_s >= keep_s
-    ]
-
-
-def _too_seldom(camera: CameraConfig, site: Site) -> list[str]:
-    """Are its lamps looked at often enough to tell flashing from changing?"""
-    if not site.lamps or camera.detect_fps >= LAMPS_FPS:
-        return []
-    return [f"detect_fps {camera.detect_fps:g} is too few to tell what its signal lamps do, {LAMPS_FPS:g} are needed"]
-
-
-def probe_all(config: EngineConfig) -> list[Probe | SourceError]:
-    """Try every camera, many at once."""
-    with ThreadPoolExecutor(min(_PARALLEL, len(config.cameras))) as pool:
-        return list(pool.map(_try, config.cameras))
-
-
-def picture_warnings(config: EngineConfig, sites: Sequence[Site], results: Sequence[Probe | SourceError]) -> list[str]:
-    """Cameras whose picture is not the one that their site was drawn on."""
-    return [
-        f"camera {camera.name}: {warning}"
-        for camera, site, result in zip(config.cameras, sites, results, strict=True)
-        if isinstance(result, Probe)
-        for warning in size_warnings(site, result)
-    ]
-
-
-def _try(camera: CameraConfig) -> Probe | SourceError:
-    try:
-        return probe(camera)
-    except SourceError as error:
-        return error
-
-
-def _table(config: EngineConfig, results: list[Probe | SourceError]) -> Table:
-    table = Table()
-    for column in ("camera", "codec", "size", "fps", "GOP s", "Mbit/s", "clock"):
-        table.add_column(column)
-    for camera, result in zip(config.cameras, results, strict=True):
-        if isinstance(result, SourceError):
-            table.add_row(camera.name, f"[red]{result.reason}[/]", str(result))
-        else:
-            table.add_row(camera.name, *_cells(result))
-    return table
-
-
-def _cells(seen: Probe) -> tuple[str, ...]:
-    return (
-        seen.codec + (" (B-frames)" if seen.b_frames else ""),
-        f"{seen.width_px}x{seen.height_px}",
-        f"{seen.fps:.2f}" + (" (varies)" if seen.variable_rate else ""),
-        "-" if seen.gop_s is None else f"{seen.gop_s:.1f}",
-        f"{seen.bitrate_bps / 1e6:.2f}",
-        seen.clock.name.lower(),
-    )
+    logs.configure(level="error")
+    if not check_engine(config, table_console(), offline=offline):
+        raise typer.Exit(1)

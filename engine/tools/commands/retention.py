@@ -1,58 +1,62 @@
-"""`qyran retention`: what is no longer to be kept, and what is held."""
+"""`qyran retention`: cases whose retention period is over, and cases on hold."""
 
 from __future__ import annotations
 
 import getpass
 from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 
-from engine.app.housekeeping import open_housekeeper
-from engine.config import EngineConfig, load_config
+from engine.app import logs
 from engine.errors import ConfigError
-from engine.ledger import Retention, SqlLedger
-from engine.types import document
+from engine.tools.shared import Config, open_ledger, table_console
+
+if TYPE_CHECKING:
+    from engine.app.housekeeping import Housekeeper
+
+app = typer.Typer()
 
 
-@dataclass(frozen=True, slots=True)
-class RetentionRequest:
-    """What the operator asked for."""
+@app.command()
+def retention(
+    config: Config,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Remove the cases that are due, do not only list them.")
+    ] = False,
+    hold: Annotated[
+        str, typer.Option(metavar="CASE", help="Keep this case whatever the policy says; needs --why.")
+    ] = "",
+    release: Annotated[str, typer.Option(metavar="CASE", help="End all holds of this case.")] = "",
+    why: Annotated[str, typer.Option(help="Reason of the hold; it is recorded.")] = "",
+) -> None:
+    """List the cases that the policy of CONFIG no longer keeps, and the holds. `qyran run` removes cases every hour."""
+    logs.configure(level="warning")
+    if hold and not why:
+        raise ConfigError("--hold needs --why: the reason is recorded with the hold")
+    from engine.app.housekeeping import open_housekeeper
+    from engine.ledger import Retention
+    from engine.types import document
 
-    apply: bool = False
-    hold: str = ""
-    """Id of a case to be kept."""
-    release: str = ""
-    """Id of a case whose holds end."""
-    why: str = ""
+    console = table_console()
+    with open_ledger(config) as (loaded, ledger):
+        records = Retention(ledger.database, loaded.retention)
+        if hold:
+            records.hold(hold, why, getpass.getuser())
+        if release:
+            console.print(f"{release}: {records.release(release, getpass.getuser())} hold(s) ended", markup=False)
+        if not (hold or release):
+            _remove(open_housekeeper(loaded, ledger), apply, console)
+        for one in records.holds():
+            since = f"{document.moment(one.placed_s):%Y-%m-%d}"
+            console.print(f"held since {since} by {one.placed_by}: {one.case_id}: {one.why}", markup=False)
 
 
-def retention(config_path: Path, order: RetentionRequest, console: Console) -> None:
-    """Hold, release, remove, or say what would be removed. Raises ConfigError, LedgerError or EvidenceError."""
-    if order.hold and not order.why:
-        raise ConfigError("--hold needs --why: the reason is kept with the hold")
-    config = load_config(config_path, opens_cameras=False)
-    with closing(SqlLedger(config.ledger_at)) as ledger:
-        keeper = Retention(ledger.database, config.retention)
-        if order.hold:
-            keeper.hold(order.hold, order.why, getpass.getuser())
-        if order.release:
-            count = keeper.release(order.release, getpass.getuser())
-            console.print(f"{order.release}: {count} hold(s) ended", markup=False)
-        if not (order.hold or order.release):
-            _remove(config, ledger, order.apply, console)
-        for hold in keeper.holds():
-            since = f"{document.moment(hold.placed_s):%Y-%m-%d}"
-            console.print(f"held since {since} by {hold.placed_by}: {hold.case_id}: {hold.why}", markup=False)
-
-
-def _remove(config: EngineConfig, ledger: SqlLedger, apply: bool, console: Console) -> None:
-    housekeeper = open_housekeeper(config, ledger)
+def _remove(housekeeper: Housekeeper, apply: bool, console: Console) -> None:
     due = Counter((case.why, case.kind) for case in housekeeper.due())
     for (why, kind), count in sorted(due.items()):
-        console.print(f"{count} of {kind}: over by the rule: {why}", markup=False)
+        console.print(f"{count} of {kind}: no longer kept by the rule: {why}", markup=False)
     if apply:
         console.print(f"{housekeeper.remove()} case(s) removed")
     else:

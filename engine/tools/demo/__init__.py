@@ -1,1 +1,1 @@
-"""A city to try Qyran on: rendered footage with exact truth, served over real RTSP on loopback."""
+"""A city for trying Qyran: rendered footage with exact truth, served over real RTSP on loopback."""

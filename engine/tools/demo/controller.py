@@ -1,9 +1,9 @@
-"""The traffic-light controller of the demo's junction: tells the engine over gRPC what its signals show.
+"""The signal controller of the demo's junction: it reports phases to the engine over gRPC.
 
-A city's controller switches the lamps and tells of it. Here the lamps are in the clip, so the RTSP server says when the
-clip began and the phases are those that it was rendered with. Only the first client that plays the clip is followed: a
-second one sees the same lamps at other times. When that client is gone the controller falls silent, and a silent
-controller convicts nobody.
+A city's controller switches the lamps and reports their phases. Here the lamps are in the clip: the RTSP server says
+when the clip started, and the phases are those of the rendered scene. The controller follows only the first client that
+plays the clip, because a second one sees the same lamps at other times. When that client disconnects, the reports stop
+and the phase is unknown.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from qyran.v1 import signal_service_pb2 as pb
 from qyran.v1 import signal_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.tools.demo.rtsp import Playing
+from engine.tools.demo.rtsp import ClipClock
 from engine.types import Phase
 
 log = structlog.get_logger()
 
-EVERY_S = 0.4
-"""Shorter than any phase, so none is passed over."""
-LATE_S = 0.5
-"""What is reported is so old: by then it is known whether the clip began anew."""
+REPORT_EVERY_S = 0.4
+"""Shorter than any phase, so that no phase is missed."""
+DELAY_S = 0.5
+"""Age of the reported phases: by then it is known whether the clip has started again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalProgram:
-    """What a controller shows in the course of a clip."""
+    """The phases of a controller during a clip."""
 
     controller: str
     length_s: float
-    """Of the clip."""
+    """Duration of the clip."""
     groups: dict[str, list[tuple[float, float, Phase]]]
-    """By group: from and to, in seconds of the clip, and what is shown."""
+    """Start and end in seconds of the clip, and the phase, for each signal group."""
 
     @classmethod
-    def of(cls, truth: Path) -> SignalProgram:
-        """Of the truth file of a clip whose length the phases divide."""
+    def load(cls, truth: Path) -> SignalProgram:
+        """Read the truth file of a clip. The signals' cycles must divide its duration."""
         document = json.loads(truth.read_text(encoding="utf-8"))
         groups = {signal["name"]: _phases(signal, document["duration_s"]) for signal in document["signals"]}
         return cls(document["scene"], document["duration_s"], groups)
 
     def report(self, sequence: int, began_s: float, at_s: float) -> pb.ReportSignalPhasesRequest:
-        """What every group shows at an instant of a playing that began at `began_s`."""
+        """The report at the time `at_s` for a clip that started at `began_s`: one phase for each group."""
         into_s = at_s - began_s
         return pb.ReportSignalPhasesRequest(
             controller=self.controller,
@@ -77,10 +77,10 @@ def _phases(signal: dict[str, Any], length_s: float) -> list[tuple[float, float,
 
 
 @contextmanager
-def controlling(address: str, program: SignalProgram, playing: Playing) -> Iterator[None]:
-    """Report the program to the service at `address` for as long as the clip plays."""
+def report_signals(address: str, program: SignalProgram, clip: ClipClock) -> Iterator[None]:
+    """Report the program to the service at `address` while the clip plays."""
     done = threading.Event()
-    thread = threading.Thread(target=_report, args=(address, program, playing, done), name="controller", daemon=True)
+    thread = threading.Thread(target=_report, args=(address, program, clip, done), name="controller", daemon=True)
     thread.start()
     try:
         yield
@@ -89,20 +89,20 @@ def controlling(address: str, program: SignalProgram, playing: Playing) -> Itera
         thread.join()
 
 
-def _report(address: str, program: SignalProgram, playing: Playing, done: threading.Event) -> None:
+def _report(address: str, program: SignalProgram, clip: ClipClock, done: threading.Event) -> None:
     with grpc.insecure_channel(address) as channel:
         try:
-            pb_grpc.SignalServiceStub(channel).ReportSignalPhases(_reports(program, playing, done))
+            pb_grpc.SignalServiceStub(channel).ReportSignalPhases(_reports(program, clip, done))
         except grpc.RpcError as error:
             if not done.is_set():
-                log.warning("the junction's controller is not heard", error=str(error.details()))
+                log.warning("the service does not accept the controller's reports", error=str(error.details()))
 
 
-def _reports(program: SignalProgram, playing: Playing, done: threading.Event) -> Iterator[pb.ReportSignalPhasesRequest]:
+def _reports(program: SignalProgram, clip: ClipClock, done: threading.Event) -> Iterator[pb.ReportSignalPhasesRequest]:
     sequence = 0
-    while not done.wait(EVERY_S):
-        at_s = time.time() - LATE_S
-        began_s = playing.began_s(at_s)
+    while not done.wait(REPORT_EVERY_S):
+        at_s = time.time() - DELAY_S
+        began_s = clip.began_s(at_s)
         if began_s is not None and at_s - began_s < program.length_s:
             sequence += 1
             yield program.report(sequence, began_s, at_s)

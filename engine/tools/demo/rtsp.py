@@ -16,58 +16,59 @@ from pathlib import Path
 from engine.errors import ConfigError, Unreachable
 
 _START_S = 20.0
+"""Time limit for the start of the server."""
 _BEGINS = re.compile(r"stream loop start session=(\S+) loop=\d+ source=(\S+)")
-"""What the server's package logs each time that it plays a file from its first frame."""
+"""Log line of aio-rtsp-toolkit each time it plays a file from its first frame."""
 
 
-class Playing:
-    """When one clip began anew, for the first client that plays it. What the server writes to `teller` is read here."""
+class ClipClock:
+    """Start times of one clip for the first client that plays it. The server sends them to `sender`."""
 
     def __init__(self, clip: str) -> None:
-        """`clip`: name of its file."""
+        """`clip` is the name of the clip's file."""
         self._clip = clip
-        self._told, self.teller = multiprocessing.Pipe(duplex=False)
+        self._receiver, self.sender = multiprocessing.Pipe(duplex=False)
         self._session = ""
         self._began_s: list[float] = []
 
     def began_s(self, at_s: float) -> float | None:
-        """When the playing began that went on at an instant; None before the first."""
-        while self._told.poll():
-            self._hear(*self._told.recv())
+        """The last start of the clip at or before `at_s`; None before the first start."""
+        while self._receiver.poll():
+            self._receive(*self._receiver.recv())
         before = [began_s for began_s in self._began_s if began_s <= at_s]
         return before[-1] if before else None
 
-    def _hear(self, session: str, clip: str, began_s: float) -> None:
+    def _receive(self, session: str, clip: str, began_s: float) -> None:
         if clip == self._clip and not self._session:
             self._session = session
         if session == self._session:
             self._began_s = [*self._began_s[-1:], began_s]
 
 
-class _Teller(logging.Handler):
-    """Passes on when a file begins to be played: session, file, Unix seconds."""
+class _StartHandler(logging.Handler):
+    """Sends a tuple (session, file, Unix time) each time the server starts a file."""
 
-    def __init__(self, teller: Connection) -> None:
+    def __init__(self, sender: Connection) -> None:
         super().__init__(logging.INFO)
-        self._teller = teller
+        self._sender = sender
 
     def emit(self, record: logging.LogRecord) -> None:
         found = _BEGINS.search(record.getMessage())
         if found:
-            self._teller.send((found[1], found[2], record.created))
+            self._sender.send((found[1], found[2], record.created))
 
 
 @contextmanager
-def serving(folder: Path, playing: Playing | None = None) -> Iterator[str]:
-    """Serve the files of `folder`; yields the address that a name is put after.
+def serve_folder(folder: Path, clip: ClipClock | None = None) -> Iterator[str]:
+    """Serve the files of `folder`; yields the base address, to which a client appends a file name.
 
-    `?play_count=0` behind the name loops a file for ever, its clock running on. `playing` is told when its clip begins.
+    `?play_count=0` after the name loops the file without end, with a continuous clock. `clip` receives its start times.
 
-    Raises ConfigError where the server's package is missing, Unreachable where it does not come up.
+    Raises ConfigError if the server's package is missing, Unreachable if the server does not start.
     """
     port = _free_port()
-    teller = playing.teller if playing else None
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(str(folder), port, teller), daemon=True)
+    sender = clip.sender if clip else None
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(str(folder), port, sender), daemon=True)
     process.start()
     try:
         _wait_for(port, process)
@@ -78,14 +79,14 @@ def serving(folder: Path, playing: Playing | None = None) -> Iterator[str]:
         process.close()
 
 
-def _serve(folder: str, port: int, teller: Connection | None) -> None:
+def _serve(folder: str, port: int, sender: Connection | None) -> None:
     from aio_rtsp_toolkit import server
 
     server.logger = logging.getLogger("rtsp")
-    if teller is not None:
+    if sender is not None:
         server.logger.setLevel(logging.INFO)
         server.logger.propagate = False
-        server.logger.addHandler(_Teller(teller))
+        server.logger.addHandler(_StartHandler(sender))
     asyncio.run(server.serve(folder, host="127.0.0.1", port=port))
 
 
@@ -104,4 +105,4 @@ def _wait_for(port: int, process: multiprocessing.process.BaseProcess) -> None:
         if process.exitcode is not None:
             raise ConfigError("the demo needs the package aio-rtsp-toolkit: pip install 'qyran[demo]'")
         time.sleep(0.1)
-    raise Unreachable(f"the demo's RTSP server did not come up on port {port}")
+    raise Unreachable(f"the demo's RTSP server did not start on port {port}")

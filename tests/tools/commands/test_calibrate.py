@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from engine.config import Strict, tomlfile
 from engine.errors import ConfigError
 from engine.site import Calibration
-from engine.tools.commands.calibrate import CalibrationRequest, solve
+from engine.tools.commands.calibrate import calibrate
 from engine.tools.demo.city import FOOTAGE
 
 pytestmark = pytest.mark.numeric
@@ -22,11 +20,11 @@ pytestmark = pytest.mark.numeric
 CORNERS_M = [(x, y) for y in (18.0, 28.0, 40.0, 60.0) for x in (-7.0, 0.0, 7.0)]
 
 
-class Section(Strict, frozen=True):
+class CalibrationTable(Strict, frozen=True):
     calibration: Calibration
 
 
-def seen(to_image: np.ndarray[tuple[int, int], np.dtype[np.float64]], x: float, y: float) -> list[float]:
+def project(to_image: np.ndarray[tuple[int, int], np.dtype[np.float64]], x: float, y: float) -> list[float]:
     u, v, w = to_image @ (x, y, 1.0)
     return [round(float(u / w), 2), round(float(v / w), 2)]
 
@@ -37,24 +35,19 @@ def survey(tmp_path: Path) -> Path:
     to_image = np.array(json.loads((FOOTAGE / "avenue.truth.json").read_text())["camera"]["ground_to_image"])
     lines = ["image_size_px = [1280, 720]"]
     for number, (x, y) in enumerate(CORNERS_M):
-        lines += ["[[points]]", f'name = "p{number}"', f"px = {seen(to_image, x, y)}", f"metres = [{x}, {y}]"]
+        lines += ["[[points]]", f'name = "p{number}"', f"px = {project(to_image, x, y)}", f"metres = [{x}, {y}]"]
     path = tmp_path / "survey.toml"
     path.write_text("\n".join(lines))
     return path
 
 
-def printed(survey: Path, wish: CalibrationRequest) -> str:
-    out = io.StringIO()
-    solve(survey, wish, Console(file=out, highlight=False, soft_wrap=True))
-    return out.getvalue()
-
-
-def test_the_printed_table_is_the_calibration_of_the_camera(survey: Path) -> None:
-    text = printed(survey, CalibrationRequest("avenue-2", 365, 0.01, 0.0, None, None))
-    found = tomlfile.parse(text[text.index("[calibration]") :], Section, source="printed").calibration
+def test_the_printed_table_is_the_calibration_of_the_camera(survey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    calibrate(survey, "avenue-2")
+    text = capsys.readouterr().out
+    found = tomlfile.parse(text[text.index("[calibration]") :], CalibrationTable, source="printed").calibration
     truth = np.array(json.loads((FOOTAGE / "avenue.truth.json").read_text())["camera"]["ground_to_image"])
     for x, y in CORNERS_M:
-        ground = np.array(found.image_to_ground) @ (*seen(truth, x, y), 1.0)
+        ground = np.array(found.image_to_ground) @ (*project(truth, x, y), 1.0)
         assert ground[:2] / ground[2] == pytest.approx((x, y), abs=0.02)
     assert found.id == "avenue-2"
     assert found.covariance is not None
@@ -62,11 +55,12 @@ def test_the_printed_table_is_the_calibration_of_the_camera(survey: Path) -> Non
     assert found.camera_m[2] == pytest.approx(8.0, abs=0.05)
 
 
-def test_the_grid_is_laid_over_the_still(survey: Path, tmp_path: Path) -> None:
+def test_the_grid_is_drawn_on_the_still(survey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     still, grid = tmp_path / "still.png", tmp_path / "grid.png"
     Image.new("RGB", (1280, 720), (90, 90, 90)).save(still)
-    text = printed(survey, CalibrationRequest("avenue-2", 365, 0.01, 0.0, still, grid))
-    found = tomlfile.parse(text[text.index("[calibration]") :], Section, source="printed").calibration
+    calibrate(survey, "avenue-2", still=still, grid=grid)
+    text = capsys.readouterr().out
+    found = tomlfile.parse(text[text.index("[calibration]") :], CalibrationTable, source="printed").calibration
     assert found.still == still
     with Image.open(grid) as drawn:
         pixels = np.asarray(drawn)
@@ -78,4 +72,4 @@ def test_a_still_of_another_size_is_refused(survey: Path, tmp_path: Path) -> Non
     still = tmp_path / "still.png"
     Image.new("RGB", (640, 360)).save(still)
     with pytest.raises(ConfigError, match="is 640x360, the survey is of 1280x720"):
-        printed(survey, CalibrationRequest("avenue-2", 365, 0.01, 0.0, still, tmp_path / "grid.png"))
+        calibrate(survey, "avenue-2", still=still, grid=tmp_path / "grid.png")

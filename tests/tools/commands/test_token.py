@@ -1,4 +1,4 @@
-"""`qyran token` and `qyran audit`, as an operator types them."""
+"""`qyran token` and `qyran audit`."""
 
 from __future__ import annotations
 
@@ -25,60 +25,60 @@ site = "gate.toml"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A configuration whose cameras' secrets are not at hand."""
+    """A configuration whose camera secrets are not available."""
     path = tmp_path / "engine.toml"
     path.write_text(CONFIG)
     return path
 
 
-def typed(*words: object) -> str:
+def qyran(*words: object) -> str:
     done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
 
-def test_a_token_is_shown_once_listed_without_its_secret_and_revoked(path: Path):
+def test_a_token_is_printed_once_and_listed_without_its_secret_and_revoked(path: Path):
     options = ("--role", "register", "--kind", "speeding", "--area", "medeu", "--days", 30)
-    token_id, secret = split(typed("token", "new", path, "astana", *options).strip()) or ("", "")
+    token_id, secret = split(qyran("token", "new", path, "astana", *options).strip()) or ("", "")
     with closing(SqlLedger(path.parent / "state" / "ledger.db")) as ledger:
         (token,) = Tokens(ledger.database).all()
     assert token.fits(secret)
     assert (token.role, token.scope) == (Role.REGISTER, Scope(("speeding",), (), ("medeu",)))
     assert 29 * 86400 < (token.expires_s or 0) - token.created_s <= 30 * 86400 + 1
-    listed = typed("token", "list", path)
+    listed = qyran("token", "list", path)
     assert all(word in listed for word in (token_id, "astana", "register", "medeu", "valid"))
     assert secret not in listed
-    typed("token", "revoke", path, token_id)
-    assert "revoked" in typed("token", "list", path)
+    qyran("token", "revoke", path, token_id)
+    assert "revoked" in qyran("token", "list", path)
 
 
-def test_a_certificate_stands_for_a_role_until_it_is_revoked(path: Path):
-    token_id = typed(
+def test_a_certificate_gets_a_role_that_does_not_expire(path: Path):
+    token_id = qyran(
         "token", "new", path, "registry.city.kz", "--role", "register", "--certificate", "--days", 0
     ).strip()
-    listed = typed("token", "list", path)
+    listed = qyran("token", "list", path)
     assert all(word in listed for word in (token_id, "registry.city.kz", "certificate", "never"))
 
 
 @pytest.mark.parametrize(
-    ("words", "error", "told"),
+    ("words", "error", "message"),
     [
-        (("new", "x", "--role", "king"), ConfigError, "king: is none of viewer, register"),
+        (("new", "x", "--role", "king"), ConfigError, "king: must be one of viewer, register"),
         (("new", "x" * 64, "--role", "viewer"), ConfigError, "1 to 63 characters"),
         (("revoke", "0123"), LedgerError, "there is no token '0123'"),
     ],
 )
-def test_what_cannot_be_done_is_said(path: Path, words: tuple[str, ...], error: type[Exception], told: str):
-    with pytest.raises(error, match=told):
-        typed("token", words[0], path, *words[1:])
+def test_invalid_orders_are_an_error(path: Path, words: tuple[str, ...], error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        qyran("token", words[0], path, *words[1:])
 
 
-def test_the_audit_log_is_checked(path: Path):
+def test_audit_check_reports_a_changed_line(path: Path):
     folder = path.parent / "state" / "audit"
     log = AuditLog(folder)
     for subject in ("case 1", "case 2"):
         log.write(who="anna", role="officer", credential="token 1", peer="", call="GetEvidence", subject=subject)
-    assert "2 lines, whole" in typed("audit", "check", path).replace("\n", "")
+    assert "2 lines, whole" in qyran("audit", "check", path).replace("\n", "")
     (file,) = folder.glob("*.jsonl")
     file.write_text(file.read_text().replace("case 1", "case 9"))
     done = CliRunner().invoke(app, ["audit", "check", str(path)])

@@ -1,4 +1,4 @@
-"""`qyran verify` and `qyran keys`, as a person meets them."""
+"""`qyran verify` and `qyran keys`."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def qyran(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    """An engine's state: a key, three signed cases, and the register that has them."""
+def state(tmp_path: Path) -> Path:
+    """State of an engine: a key, three signed cases, and a ledger with these cases."""
     assert qyran("keys", "new", tmp_path / "key.pem").exit_code == 0
     folders = Folders(tmp_path / "evidence", "QY-1", load_signing_key(tmp_path / "key.pem"))
     cases = [store_example(folders, number) for number in range(3)]
@@ -34,16 +34,16 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def case_of(kept: Path, number: int) -> Path:
-    return sorted((kept / "evidence").glob("2*/*/*/*"))[number]
+def case_of(state: Path, number: int) -> Path:
+    return sorted((state / "evidence").glob("2*/*/*/*"))[number]
 
 
-def verify_root(kept: Path) -> Result:
-    ledger, key = kept / "ledger.db", kept / "key.pem.pub"
-    return qyran("verify", "--root", kept / "evidence", "--key", key, "--register", ledger)
+def verify_root(state: Path, option: str = "--ledger") -> Result:
+    ledger, key = state / "ledger.db", state / "key.pem.pub"
+    return qyran("verify", "--root", state / "evidence", "--key", key, option, ledger)
 
 
-def test_a_new_key_says_its_id_and_shows_its_public_half(tmp_path: Path):
+def test_a_new_key_prints_its_id_and_show_prints_its_public_key(tmp_path: Path):
     made = qyran("keys", "new", tmp_path / "key.pem")
     assert load_public_key(tmp_path / "key.pem.pub").id in made.output
     shown = qyran("keys", "show", tmp_path / "key.pem")
@@ -51,59 +51,59 @@ def test_a_new_key_says_its_id_and_shows_its_public_half(tmp_path: Path):
     assert "PRIVATE" not in shown.output
 
 
-def test_a_whole_case_is_whole(kept: Path):
-    done = qyran("verify", case_of(kept, 0), "--key", kept / "key.pem.pub")
+def test_an_unchanged_case_is_whole(state: Path):
+    done = qyran("verify", case_of(state, 0), "--key", state / "key.pem.pub")
     assert (done.exit_code, done.output.strip().endswith("whole")) == (0, True)
 
 
-def test_without_a_key_it_says_what_was_not_told(kept: Path):
-    assert "give --key" in qyran("verify", case_of(kept, 0)).output
+def test_without_a_key_verify_asks_for_one(state: Path):
+    assert "give --key" in qyran("verify", case_of(state, 0)).output
 
 
-def test_a_changed_case_is_named_and_the_status_is_1(kept: Path):
-    (case_of(kept, 1) / "clip.mp4").write_bytes(b"forged")
-    done = qyran("verify", case_of(kept, 0), case_of(kept, 1))
+def test_a_changed_case_is_named_and_the_exit_status_is_1(state: Path):
+    (case_of(state, 1) / "clip.mp4").write_bytes(b"forged")
+    done = qyran("verify", case_of(state, 0), case_of(state, 1))
     assert done.exit_code == 1
     assert "clip.mp4: was changed" in done.output
 
 
-def test_a_whole_engines_evidence_is_whole(kept: Path):
-    done = verify_root(kept)
+@pytest.mark.parametrize("option", ["--ledger", "--register"])
+def test_all_evidence_of_an_engine_is_whole(state: Path, option: str):
+    done = verify_root(state, option)
     assert done.exit_code == 0, done.output
     assert "numbers to 3" in done.output
     assert "3 case(s), whole" in done.output
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_case_that_was_taken_away_is_missing(kept: Path, number: int):
-    gone = case_of(kept, number)
+def test_a_removed_case_is_missing(state: Path, number: int):
+    gone = case_of(state, number)
     shutil.rmtree(gone)
-    done = verify_root(kept)
+    done = verify_root(state)
     assert done.exit_code == 1
     assert f"number {number + 1} is missing: case {gone.name}" in done.output
     assert f"is in the ledger (sequence {number + 1}), but not here" in done.output
 
 
-def test_a_forged_case_cannot_hide_itself_from_the_console_nor_break_it(kept: Path):
-    forged = case_of(kept, 0).with_name("[bold]")
+def test_console_markup_in_a_forged_case_is_printed_as_text(state: Path):
+    forged = case_of(state, 0).with_name("[bold]")
     forged.mkdir()
     listed = {"name": "[/x]", "media_type": "", "size_bytes": 0, "sha256": "0" * 64}
     (forged / "manifest.json").write_text(json.dumps({"schema": 1, "case": "", "files": [listed]}))
-    done = verify_root(kept)
+    done = verify_root(state)
     assert done.exit_code == 1
     assert "[bold]" in done.output and "[/x]: is missing" in done.output
 
 
-def test_another_key_than_the_engines_is_found(kept: Path):
-    qyran("keys", "new", kept / "other.pem")
-    done = qyran("verify", "--root", kept / "evidence", "--key", kept / "other.pem.pub")
+def test_a_signature_by_another_key_is_reported(state: Path):
+    qyran("keys", "new", state / "other.pem")
+    done = qyran("verify", "--root", state / "evidence", "--key", state / "other.pem.pub")
     assert done.exit_code == 1
     assert done.output.count("which is not one of the given keys") == 3
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["--root", "nowhere"], ["--register", "ledger.db", "case"], ["case", "--key", "nowhere.pub"]],
+    "arguments", [[], ["--root", "nowhere"], ["--ledger", "ledger.db", "case"], ["case", "--key", "nowhere.pub"]]
 )
-def test_what_cannot_be_asked_is_an_error(arguments: list[str]):
+def test_invalid_arguments_are_an_error(arguments: list[str]):
     assert isinstance(qyran("verify", *arguments).exception, ConfigError)

@@ -1,4 +1,4 @@
-"""The file that `qyran watch --out` writes: each entry once, whatever died in between."""
+"""The file of `qyran watch --out`: each entry once, even after crashes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def line(sequence: int, filling: str = "") -> str:
     return json.dumps({"sequence": sequence, "filling": filling})
 
 
-def test_a_new_file_begins_at_zero(tmp_path: Path) -> None:
+def test_a_new_file_starts_at_sequence_zero(tmp_path: Path) -> None:
     with closing(LinesFile(tmp_path / "cases.jsonl")) as lines:
         assert lines.last_sequence == 0
 
 
-def test_a_file_goes_on_after_its_last_line(tmp_path: Path) -> None:
+def test_a_file_continues_after_its_last_line(tmp_path: Path) -> None:
     path = tmp_path / "cases.jsonl"
     path.write_text(line(1) + "\n" + line(2) + "\n")
     with closing(LinesFile(path)) as lines:
@@ -33,7 +33,7 @@ def test_a_file_goes_on_after_its_last_line(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(min_value=0), sizes=st.lists(st.integers(0, 100_000), max_size=5))
-def test_a_line_that_was_cut_off_is_written_anew(
+def test_a_line_that_was_cut_off_is_written_again(
     tmp_path_factory: pytest.TempPathFactory, cut: int, sizes: list[int]
 ) -> None:
     path = tmp_path_factory.mktemp("watch") / "cases.jsonl"
@@ -54,9 +54,9 @@ def test_two_watchers_cannot_write_one_file(tmp_path: Path) -> None:
         held.write(line(1))
 
 
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_without_entries_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "letters.txt"
     path.write_text("Dear Sir\n")
-    with pytest.raises(ConfigError, match="not an entry of a register"):
+    with pytest.raises(ConfigError, match="not an entry of a ledger"):
         LinesFile(path)
     assert path.read_text() == "Dear Sir\n"
