@@ -16,6 +16,20 @@ from rig.postgres import Server, running_server
 hypothesis.settings.register_profile("suite", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("suite")
 
+NUMERIC = (
+    "app/test_world.py", "benchmarks/test_speed.py", "benchmarks/test_track.py", "detect/test_heads.py",
+    "detect/test_merge.py", "detect/test_onnx.py", "evidence/test_drawings.py", "footage/", "identify/plates/",
+    "kernels/test_", "measure/", "rules/", "section/", "signals/test_head.py", "site/", "test_track.py",
+    "tools/test_calibrate", "tools/commands/test_calibrate.py",
+)  # fmt: skip
+"""Test files whose results depend on linear algebra, marked `numeric`: `.ci/run` repeats them on other BLAS kernels."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(NUMERIC):
+            item.add_marker(pytest.mark.numeric)
+
 
 @pytest.fixture(autouse=True)
 def unconfigured_logging() -> Iterator[None]:

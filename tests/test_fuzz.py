@@ -30,7 +30,7 @@ from rig.examples import make_case, make_document, make_footage
 from rig.serving import World
 
 CORPUS = Path(__file__).parent / "corpus"
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @st.composite

@@ -12,8 +12,6 @@ from engine.track import KalmanTracker, TrackerParameters
 from engine.types import TRACK_BITS, Detections, Frames, Tracks, VehicleClass
 from kernels.track import CAMERA_SHIFT
 
-pytestmark = pytest.mark.numeric
-
 Sighting = tuple[int, float, float, float, float, VehicleClass]
 """camera, time, centre x, centre y, score, class; every vehicle is 40 x 30 pixels."""
 

@@ -36,8 +36,6 @@ from tests.support.road import (
     straight,
 )
 
-pytestmark = pytest.mark.numeric
-
 FPS = 12.5
 BATCH_FRAMES = 25
 GEOMETRY = CameraGeometry(

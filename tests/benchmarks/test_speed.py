@@ -13,8 +13,6 @@ from benchmarks import brnocompspeed, speed
 from benchmarks.__main__ import main, names
 from engine.tools.calibrate.camera import RoadCamera
 
-pytestmark = pytest.mark.numeric
-
 FPS = 50.0
 FAR_M, NEAR_M = 48.0, 20.0
 

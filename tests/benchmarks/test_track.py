@@ -12,8 +12,6 @@ from benchmarks import track
 from benchmarks.hota import count, read_truth
 from benchmarks.mot import TrackingResult, read_sequences
 
-pytestmark = pytest.mark.numeric
-
 
 def sequence(folder: Path, name: str, margins: bool = False) -> None:
     """Write two cars side by side for 30 frames, with perfect detections."""

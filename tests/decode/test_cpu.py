@@ -266,7 +266,7 @@ def test_a_corrupt_segment_is_omitted_counted_and_logged(
     flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=20),
     keep=st.floats(0.2, 1),
 )
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_does_not_reach_other_segments(
     name: str, streams: dict[str, Segment], flips: list[tuple[float, int]], keep: float
 ) -> None:

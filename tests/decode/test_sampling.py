@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.decode.sampling import SamplingSchedule
@@ -28,7 +28,6 @@ def test_the_borders_of_segments_have_no_influence() -> None:
 
 
 @given(st.floats(1, 8), st.integers(0, 1000))
-@settings(deadline=None)
 def test_all_frames_of_a_slower_camera_are_sampled_despite_jitter(fps: float, seed: int) -> None:
     jitter_s = np.random.default_rng(seed).uniform(-0.12, 0.12, 100) / 8
     captured_s = np.arange(100) / fps + jitter_s
@@ -36,7 +35,6 @@ def test_all_frames_of_a_slower_camera_are_sampled_despite_jitter(fps: float, se
 
 
 @given(st.integers(0, 1000), st.floats(1, 30))
-@settings(deadline=None)
 def test_the_average_rate_never_exceeds_the_configured_rate(seed: int, fps: float) -> None:
     captured_s = np.cumsum(np.random.default_rng(seed).exponential(0.02, 1000))
     assert len(chosen(fps, captured_s)) <= fps * (captured_s[-1] - captured_s[0]) + 2

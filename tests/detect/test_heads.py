@@ -14,8 +14,6 @@ from engine.errors import ModelError
 from engine.types import VehicleClass
 from tests.support.networks import COCO
 
-pytestmark = pytest.mark.numeric
-
 NO_LOGIT = -20.0
 
 

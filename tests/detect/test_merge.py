@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from engine.decode.settings import ModelInput
 from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates
 from engine.detect.merge import merge_candidates
 from engine.types import Clock, Detections, FrameBatch, Frames, VehicleClass
-
-pytestmark = pytest.mark.numeric
 
 CAR, TRUCK, PERSON, BICYCLE = VehicleClass.CAR, VehicleClass.TRUCK, VehicleClass.PERSON, VehicleClass.BICYCLE
 CARD = ModelCard(

@@ -22,8 +22,6 @@ from engine.types import Clock, FrameBatch, Frames, Segment, VehicleClass
 from rig.videos import cut
 from tests.support.networks import make_card, make_network
 
-pytestmark = pytest.mark.numeric
-
 BOXES = np.array([[[0.5, 0.5, 0.25, 0.5], [0.25, 0.5, 0.125, 0.125]]], np.float32)
 
 

@@ -21,8 +21,6 @@ from engine.site.signals import Lamp
 from engine.types import Sighting
 from rig.evidence_bench import SITE
 
-pytestmark = pytest.mark.numeric
-
 SITES = Path(__file__).resolve().parents[2] / "engine" / "tools" / "demo" / "sites"
 SVG = "{http://www.w3.org/2000/svg}"
 SQUARE = ((40.0, 40.0), (280.0, 40.0), (280.0, 160.0), (40.0, 160.0))

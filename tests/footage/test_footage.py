@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.rules import load_site
@@ -22,8 +22,6 @@ from footage.motion import Mover, Pose, Route, SpeedProfile
 from footage.offences import offences
 from footage.states import lamp_at, states
 from footage.ways import runs
-
-pytestmark = pytest.mark.numeric
 
 ROOT = Path(__file__).parents[2]
 SCENES = sorted((ROOT / "footage" / "scenes").glob("*.toml"))
@@ -93,14 +91,12 @@ def parsed(folder: Path, text: str) -> scene.Scene:
 
 
 @given(GROUND)
-@settings(deadline=None)
 def test_a_ground_point_goes_to_the_image_and_back(point: tuple[float, float]) -> None:
     pixels = transform(CAMERA.ground_to_image, [point])
     np.testing.assert_allclose(transform(CAMERA.image_to_ground, pixels), [point], rtol=1e-7, atol=1e-7)
 
 
 @given(GROUND)
-@settings(deadline=None)
 def test_the_homography_agrees_with_the_projection(point: tuple[float, float]) -> None:
     pixels, depth = CAMERA.project([(*point, 0.0)])
     np.testing.assert_allclose(transform(CAMERA.ground_to_image, [point]), pixels, atol=1e-6)
@@ -125,7 +121,6 @@ def test_a_point_behind_the_camera_has_no_pixels() -> None:
     assert depth[0] < 0
 
 
-@settings(deadline=None)
 @given(st.floats(-50, 50), st.lists(st.floats(0, 40), min_size=3, max_size=3))
 def test_distance_is_the_integral_of_speed(time_s: float, speeds: list[float]) -> None:
     profile = SpeedProfile([0.0, 4.0, 9.0], speeds)

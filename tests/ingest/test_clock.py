@@ -67,7 +67,7 @@ def test_times_with_reports_are_those_of_the_camera() -> None:
     assert np.allclose(film[-1][1] - film[-1][0], -1.5, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     drift=st.floats(-1e-4, 1e-4),
     jitter_s=st.floats(0.0, 0.3),
@@ -92,7 +92,7 @@ def test_intervals_of_a_stable_clock_are_the_cameras_own(
         assert np.abs(wrong_s).max() < segments * SLEW + abs(drift) * took_s.max() + 2e-6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(step_s=st.floats(-8.0, 8.0).filter(lambda step_s: abs(step_s) > STEP_S + 0.05), jitter_s=st.floats(0.0, 0.02))
 def test_a_step_of_the_cameras_clock_is_one_jump_and_unstable_for_a_while(step_s: float, jitter_s: float) -> None:
     camera = Camera(reports=True, jitter_s=jitter_s)

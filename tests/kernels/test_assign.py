@@ -14,8 +14,6 @@ from kernels import assign as kernel
 from kernels.assign import FREE, Edges
 from kernels.reference import assign as twin
 
-pytestmark = pytest.mark.numeric
-
 
 def problem(cost: NDArray[Any], allowed: NDArray[np.bool_]) -> Edges:
     first = np.concatenate([[0], allowed.sum(axis=1).cumsum()]).astype(np.int32)
@@ -41,7 +39,7 @@ def dense(cost: list[list[float]]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     return np.array(cost), np.ones((len(cost), len(cost[0])), np.bool_)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rows=st.integers(0, 9),
     columns=st.integers(0, 9),

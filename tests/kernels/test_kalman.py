@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from kernels import Floats, kalman
 from kernels.reference import kalman as twin
 
-pytestmark = pytest.mark.numeric
-
 FINITE = st.floats(-1e3, 1e3)
 BOX = np.array([100.0, 50.0, 40.0, 30.0])
 
@@ -20,7 +18,7 @@ def new_state() -> tuple[Floats, Floats]:
     return np.concatenate([BOX, np.zeros(4)]), np.array([0.01, 0.0, 4.0, 0.01, 0.0, 4.0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=st.lists(st.tuples(st.floats(0, 3), FINITE, FINITE, FINITE, FINITE), max_size=8))
 def test_the_filter_equals_its_twin(steps: list[tuple[float, ...]]) -> None:
     mean, covariance = new_state()

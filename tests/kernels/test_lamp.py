@@ -10,8 +10,6 @@ import kernels.reference.lamp as twin
 from kernels.lamp import BLUE, COLUMNS, GREEN, HOUSING, LIT, RED, SATURATED, VALUE, Layout
 from kernels.letterbox import Picture, Plane
 
-pytestmark = pytest.mark.numeric
-
 BT601 = np.array([[1, 0, 1.402, -179.456], [1, -0.344, -0.714, 135.424], [1, 1.772, 0, -226.816]])
 PLAIN_RGB = np.hstack([np.eye(3), np.zeros((3, 1))])
 

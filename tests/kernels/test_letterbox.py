@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import letterbox as kernel
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
 from kernels.reference import letterbox as twin
-
-pytestmark = pytest.mark.numeric
 
 PLAIN = Colour(
     np.array([[1, 0, 1.4], [1, -0.34, -0.71], [1, 1.77, 0]], np.float32),
@@ -88,7 +86,6 @@ def test_a_region_equals_the_same_image_cropped_first() -> None:
     st.floats(0, 1, allow_subnormal=False),
     st.floats(0, 1, allow_subnormal=False),
 )
-@settings(deadline=None)
 def test_the_weights_of_every_output_sum_to_one_and_stay_on_the_line(limit: int, size: int, a: float, b: float) -> None:
     begin, end = sorted((a * limit, b * limit))
     if end - begin < 1e-6:

@@ -11,7 +11,6 @@ from kernels import overlap as kernel
 from kernels.overlap import SuppressionLimits
 from kernels.reference import overlap as twin
 
-pytestmark = pytest.mark.numeric
 LIMITS = SuppressionLimits(0.5, 0.7)
 
 
@@ -60,7 +59,7 @@ def suppress(frame, region, category, xyxy, keep) -> np.ndarray:
 
 
 @given(st.integers(0, 80), st.integers(0, 10_000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_suppression_equals_twin(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     boxes = make_boxes(count, seed)

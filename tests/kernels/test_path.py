@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from kernels import path
 from kernels.reference import path as twin
 
-pytestmark = pytest.mark.numeric
-
 
 def simplify(position_m: np.ndarray, tolerance_m: float) -> list[int]:
     out = np.empty(len(position_m), np.int64)
@@ -46,7 +44,7 @@ def test_rows_without_a_position_are_skipped() -> None:
 number = st.one_of(st.integers(-4, 4).map(float), st.floats(-5, 5), st.just(np.nan))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(number, number, st.floats(0, 4)), max_size=30))
 def test_simplify_equals_its_twin(rows: list) -> None:
     table = np.array(rows, np.float64).reshape(-1, 3)
@@ -62,7 +60,7 @@ def test_largest_drop_finds_the_rows_or_returns_minus_one() -> None:
         assert path.largest_drop(np.array(rising, np.float64)) == (-1, -1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), max_size=20), st.integers(0, 4))
 def test_running_median_equals_its_twin(values: list, half: int) -> None:
     array = np.array(values, np.float64).reshape(-1, 2)
@@ -83,7 +81,7 @@ def test_the_running_median_keeps_a_uniform_motion_and_removes_an_outlier() -> N
     assert out.max() < 20
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(number, max_size=30))
 def test_largest_drop_equals_its_twin(values: list[float]) -> None:
     along_m = np.array(values, np.float64)

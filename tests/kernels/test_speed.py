@@ -10,8 +10,6 @@ from kernels.reference import ground as ground_twin
 from kernels.reference import outline as outline_twin
 from kernels.reference import speed as speed_twin
 
-pytestmark = pytest.mark.numeric
-
 HOMOGRAPHIES = np.array(
     [[[0.02, 0.001, -12.0], [0.0, -0.03, 40.0], [0.0, 0.0021, -0.2]], [[0.01, 0, -5], [0, -0.02, 30], [0, 0.001, 0.1]]]
 )

@@ -16,7 +16,6 @@ from kernels.assign import FREE
 from kernels.reference import track as twin
 from kernels.track import TENTATIVE, TRACK, Associations, Batch, KernelParameters, TrackTable
 
-pytestmark = pytest.mark.numeric
 PARAMETERS = KernelParameters(**{k: float(v) for k, v in dataclasses.asdict(TrackerParameters()).items()})
 CAPACITY = 64
 
@@ -67,7 +66,7 @@ def run(module: ModuleType, batch: Batch, table: TrackTable) -> tuple[int, Assoc
     return module.track_batch(0, batch, PARAMETERS, table, work, out), out
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     cameras=st.integers(1, 4),
@@ -96,7 +95,7 @@ def test_track_batch_stops_before_a_camera_without_room(module: ModuleType) -> N
     assert stopped == int(np.argmax(np.diff(batch.first) > 3)) < len(batch.camera)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     values=st.lists(st.floats(-100, 100), min_size=4, max_size=4),
     sizes=st.lists(st.floats(1, 100), min_size=4, max_size=4),

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from kernels import zones
 from kernels.reference import zones as twin
 
-pytestmark = pytest.mark.numeric
-
 SQUARE = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]
 
 
@@ -135,7 +133,7 @@ solid = st.tuples(st.integers(-4, 4).map(float), st.floats(-5, 5))
 grouping = st.lists(st.integers(0, 2), max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.lists(st.lists(solid, min_size=3, max_size=6), max_size=3), min_size=3, max_size=3), grouping, st.data()
 )
@@ -148,7 +146,7 @@ def test_inside_equals_its_twin(groups: list, group: list[int], data: st.DataObj
     assert (ours == theirs).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.lists(st.tuples(solid, solid), max_size=3), min_size=3, max_size=3), grouping, st.data())
 def test_find_crossings_equals_its_twin(groups: list, group: list[int], data: st.DataObject) -> None:
     table = segments(*[[(*a, *b) for a, b in lines] for lines in groups])
@@ -162,7 +160,7 @@ def test_find_crossings_equals_its_twin(groups: list, group: list[int], data: st
     np.testing.assert_array_equal(answers[0][1], answers[1][1])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.floats(0, 40), number, number, st.booleans()), max_size=40), st.floats(0.1, 3))
 def test_dwell_equals_its_twin(rows: list, radius_m: float) -> None:
     time_s = np.cumsum([row[0] for row in rows]).astype(np.float64)
@@ -175,7 +173,7 @@ def test_dwell_equals_its_twin(rows: list, radius_m: float) -> None:
         np.testing.assert_allclose(ours[field], theirs[field], rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(number, number), min_size=1, max_size=30), st.integers(1, 29))
 def test_dwell_does_not_depend_on_how_the_sightings_are_divided_into_batches(rows: list, cut: int) -> None:
     time_s, position = np.arange(len(rows)) * 0.7, np.array(rows, np.float64)

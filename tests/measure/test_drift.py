@@ -35,8 +35,6 @@ from engine.tools.still import take_still
 from engine.types import Bytes8, Floats, Segment
 from rig.videos import cut
 
-pytestmark = pytest.mark.numeric
-
 FOOTAGE = Path(__file__).parents[2] / "engine" / "tools" / "demo" / "footage"
 EPOCH_S = 1_780_000_000.0
 Spoil = Callable[[Bytes8, np.random.Generator], np.ndarray]

@@ -11,8 +11,6 @@ from engine.errors import CalibrationError
 from engine.measure import CameraGeometry, FootModel, GroundSpeedometer, Lens, SpeedBounds
 from engine.types import Clock, Frames, Measurable, Tracks
 
-pytestmark = pytest.mark.numeric
-
 SIZE = (1280, 720)
 HEIGHT_M = 8.0
 TILT_RAD = np.deg2rad(18.0)

@@ -8,8 +8,6 @@ import pytest
 from engine.rules.pedestrians import KEPT_S, PERSON, Pedestrians, covered_share, pedestrians_of
 from engine.types import Frames, Motion, Persons, Speeds, Tracks
 
-pytestmark = pytest.mark.numeric
-
 WALKER = (100.0, 100.0, 120.0, 150.0)
 RIDER = (300.0, 90.0, 330.0, 170.0)
 MOTORCYCLE = (290.0, 80.0, 340.0, 200.0)

@@ -9,8 +9,6 @@ from engine.rules.relinking import predecessor
 from engine.rules.track_history import TrackHistory, row_dtype
 from tests.support.road import KMH, SPEEDING, WRONG_WAY, Trajectory, Vehicle, judged, site, straight
 
-pytestmark = pytest.mark.numeric
-
 BOTH = site(SPEEDING, WRONG_WAY)
 
 

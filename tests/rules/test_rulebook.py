@@ -33,8 +33,6 @@ from tests.support.road import (
     straight,
 )
 
-pytestmark = pytest.mark.numeric
-
 IN_JUNE = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 ALL = site(SPEEDING, WRONG_WAY, NO_STOPPING)
 

@@ -34,8 +34,6 @@ from engine.site import Limit
 from engine.types import Clock, Reason, Sighting, VehicleClass, Violation
 from engine.types.document import moment
 
-pytestmark = pytest.mark.numeric
-
 KZ = load_catalogue("kz")
 NAMES = {3: "km-12", 7: "km-17", 9: "km-21"}
 T0 = 1_781_000_000.0
@@ -383,7 +381,7 @@ def key(row: SectionSpeed) -> tuple[Any, ...]:
     return row.finding, row.entry, row.exit, None if math.isnan(row.speed_mps) else row.speed_mps
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(ANY_PASSAGE, unique=True, max_size=24), st.data())
 def test_the_result_does_not_depend_on_order_batches_or_repeats(
     section: Section, crossings: list[Crossing], data: st.DataObject
@@ -401,7 +399,7 @@ def test_the_result_does_not_depend_on_order_batches_or_repeats(
     assert meter.held == 0
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(ANY_PASSAGE, unique=True, max_size=24))
 def test_every_crossing_is_used_once_and_only_pairs_without_a_rival_are_matched(
     section: Section, crossings: list[Crossing]
@@ -413,7 +411,7 @@ def test_every_crossing_is_used_once_and_only_pairs_without_a_rival_are_matched(
     assert all(row.entry and row.exit for row in rows if row.finding is Measured.MEASURED)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(ANY_PASSAGE, max_size=40), st.integers(1, 8))
 def test_never_more_is_held_than_there_is_room_for(section: Section, crossings: list[Crossing], room: int) -> None:
     meter = PassageMatcher([section], NAMES, most_held=room)

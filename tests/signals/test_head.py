@@ -10,8 +10,6 @@ from engine.types import Lamps, Phase
 from kernels.lamp import COLUMNS, Layout, measure_lamps
 from kernels.letterbox import Picture, Plane
 
-pytestmark = pytest.mark.numeric
-
 COLOURS = ("red", "amber", "green")
 RED, AMBER, GREEN = (250, 60, 40), (250, 170, 40), (40, 250, 170)
 OFF = (35, 30, 30)

@@ -13,8 +13,6 @@ from engine.rules.kinds.illegal_stop import IllegalStopRule
 from engine.rules.kinds.speeding import SpeedingRule
 from engine.rules.kinds.wrong_way import WrongWayRule
 
-pytestmark = pytest.mark.numeric
-
 SITE = """
 name = "abay-12"
 image_size_px = [1280, 720]

@@ -16,8 +16,6 @@ from engine.tools.calibrate.report import area_px, describe, grid_picture, lengt
 from engine.tools.calibrate.solve import Calibrated, calibrate
 from kernels.ground import to_ground
 
-pytestmark = pytest.mark.numeric
-
 SIZE = (1920, 1080)
 CENTRE = (960.0, 540.0)
 Place = tuple[float, float]

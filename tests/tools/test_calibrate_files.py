@@ -14,8 +14,6 @@ from engine.site import Calibration
 from engine.tools.calibrate.camera import RoadCamera
 from engine.tools.calibrate.files import Survey, load_survey, site_calibration, site_section
 
-pytestmark = pytest.mark.numeric
-
 MADE = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 
 

@@ -5,8 +5,6 @@ import pytest
 
 from engine.identify.plates.locate import bounds, grown, lines, size_px, stacks
 
-pytestmark = pytest.mark.numeric
-
 
 def box(left: float, top: float, width: float, height: float) -> np.ndarray:
     return np.array([(left, top), (left + width, top), (left + width, top + height), (left, top + height)], np.float64)

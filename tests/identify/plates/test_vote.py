@@ -7,8 +7,6 @@ from engine.identify.plates.letters import Glyph, TextReading, columns, decode
 from engine.identify.plates.vote import distance, elect, probability
 from tests.support.glyphs import single
 
-pytestmark = pytest.mark.numeric
-
 
 def read(text: str, weight: float = 1.0, sure: float = 0.9) -> TextReading:
     return TextReading(single(text) * sure, weight)

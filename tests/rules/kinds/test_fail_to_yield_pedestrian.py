@@ -12,8 +12,6 @@ from tests.support.road import KMH, NOON_S, ROAD, Trajectory, Vehicle, Walker, a
 from tests.support.twins import COMES, Twins, scene
 from tests.support.world import Traffic
 
-pytestmark = pytest.mark.numeric
-
 ZEBRA = Zone(name="zebra", polygon_px=area(-6, 30, 6, 34))
 YIELD = YieldRule(name="zebra", zone="zebra")
 HERE = site(YIELD, zones=(ROAD, ZEBRA))

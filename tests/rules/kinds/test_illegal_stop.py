@@ -10,8 +10,6 @@ from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import NO_STOPPING, NOON_S, Trajectory, Vehicle, arrives, judged, site, stay, still, straight
 from tests.support.twins import Twins, scene, single
 
-pytestmark = pytest.mark.numeric
-
 
 def test_standing_for_the_dwell_is_reported_once_and_dated_to_the_dwell() -> None:
     (case,) = stay(arrives(4, 50, 5.0), lasts_s=120.0)

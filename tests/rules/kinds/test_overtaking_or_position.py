@@ -18,8 +18,6 @@ from tests.support.road import KZ, ROAD, Trajectory, Vehicle, along, area, judge
 from tests.support.twins import AHEAD, SLOW, STANDS, Twins, scene, single
 from tests.support.world import Traffic
 
-pytestmark = pytest.mark.numeric
-
 ONCOMING = Zone(name="oncoming", polygon_px=area(-6, 14, -0.3, 110))
 OWN = Zone(name="own", polygon_px=area(0.3, 14, 6, 110))
 NO_OVERTAKING = OvertakingRule(

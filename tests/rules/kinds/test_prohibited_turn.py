@@ -14,8 +14,6 @@ from engine.types import VehicleClass, Violation
 from tests.support.road import ROAD, Trajectory, Vehicle, along, area, judged, site, still, straight
 from tests.support.twins import Twins, scene, single
 
-pytestmark = pytest.mark.numeric
-
 APPROACH = Zone(name="approach", polygon_px=area(0, 14, 6, 36))
 LEFT = Zone(name="left", polygon_px=area(-24, 44, -7, 64))
 SQUARE = Zone(name="square", polygon_px=area(-12, 14, 12, 80))

@@ -29,8 +29,6 @@ from tests.support.road import (
 from tests.support.twins import STANDS, Twins, scene, single
 from tests.support.world import Traffic
 
-pytestmark = pytest.mark.numeric
-
 SOLID = MarkingRule(name="solid", zone="road", sign="solid_line", line="solid")
 MIDDLE = Line(name="solid", from_px=project(0, 22), to_px=project(0, 70))
 """Away from the camera: what is right of it in the picture is right of the road."""

@@ -31,8 +31,6 @@ from tests.support.road import (
 )
 from tests.support.twins import Twins, scene, single
 
-pytestmark = pytest.mark.numeric
-
 LATE = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 

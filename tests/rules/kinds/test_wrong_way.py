@@ -26,8 +26,6 @@ from tests.support.road import (
 )
 from tests.support.twins import Twins, scene, single
 
-pytestmark = pytest.mark.numeric
-
 ONE_WAY = site(WRONG_WAY)
 """The arrow points away from the camera."""
 

@@ -15,8 +15,6 @@ from engine.site import Calibration
 from engine.tools.commands.calibrate import calibrate
 from engine.tools.demo.city import FOOTAGE
 
-pytestmark = pytest.mark.numeric
-
 CORNERS_M = [(x, y) for y in (18.0, 28.0, 40.0, 60.0) for x in (-7.0, 0.0, 7.0)]
 
 
