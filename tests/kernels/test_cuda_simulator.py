@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_cuda_kernels_equal_the_cpu_kernels_in_the_simulator(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    command = [sys.executable, "-m", "pytest", "tests/cuda", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    command = [sys.executable, "-m", "pytest", "tests/kernels/cuda", "-p", "no:cacheprovider", f"--junit-xml={report}"]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
@@ -29,7 +29,7 @@ def test_the_cuda_kernels_equal_the_cpu_kernels_in_the_simulator(tmp_path: Path)
 def test_the_cuda_kernels_compile_without_a_gpu(capability: str) -> None:
     if importlib.util.find_spec("numba_cuda") is None:
         pytest.skip("numba-cuda is not installed: the compiler is missing")
-    command = [sys.executable, ROOT / "tests" / "cuda" / "compile_for.py", capability]
+    command = [sys.executable, ROOT / "tests" / "kernels" / "cuda" / "compile_for.py", capability]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 9, done.stdout
