@@ -1,37 +1,4 @@
-"""All errors that the engine raises on purpose.
-
-QyranError
-├── ConfigError              a file of the operator is wrong; the message names the file and the place in it
-├── SourceError              a camera or a video file; the message names the camera, never its credentials
-│   ├── Unreachable          no route, connection refused, host unknown
-│   ├── Unauthorised         401, 403
-│   ├── NotFound             404, no such file
-│   ├── TlsFailed            certificate or handshake
-│   ├── CodecUnsupported     no video stream, or a codec that is not supported
-│   ├── BadStream            the data does not follow its protocol or container format
-│   └── TimedOut             no data within the time-out
-├── DecodeError              a segment does not decode; only that segment is lost
-├── DeviceError              the GPU
-│   ├── OutOfDeviceMemory    a batch does not fit into the GPU's memory; a smaller one may
-│   └── DeviceLost           the card or its driver failed; this process cannot use it any more
-├── ModelError               a model file or its card does not fit
-├── CalibrationError         degenerate or contradictory marks
-├── SignalError              a controller's report contradicts itself, an earlier report, or the time
-├── EvidenceError            the evidence of a case cannot be made or does not verify
-├── DeliveryError            a recipient did not accept a case
-│   ├── RecipientUnavailable     the recipient accepts no case now
-│   ├── SubmissionFailed         the recipient did not accept this case now
-│   ├── SubmissionImpossible     the case cannot be sent because of a fault on this side
-│   └── SubmissionRefused        the recipient refuses this case for good
-├── AuditError               the audit log cannot be written; the audited action is not done
-├── NoCamera                 no camera has that name
-├── Stopped                  the engine is stopping and accepts no more orders
-└── LedgerError              the ledger cannot append or read
-    ├── CaseConflict         the same case id with other content
-    ├── RecordConflict       the record contradicts an existing record
-    ├── OutOfDate            a change for a version that is not the newest
-    ├── LimitReached         the number of records of a kind has reached its limit
-    └── NotOwned             a consumer's cursor belongs to another credential
+"""All errors that the engine raises on purpose, as one tree below `QyranError`.
 
 Degraded operation is not an exception: it is a value with a reason (`types.Measurable`, `types.Clock`) and a metric.
 """
@@ -51,7 +18,7 @@ class ConfigError(QyranError):
 
 
 class SourceError(QyranError):
-    """A camera or video file cannot be read. `reason` is the label of the metric."""
+    """A camera or video file cannot be read. The message never shows credentials; `reason` is the metric's label."""
 
     reason = "source"
 
@@ -99,7 +66,7 @@ class TimedOut(SourceError):
 
 
 class DecodeError(QyranError):
-    """A segment does not decode."""
+    """A segment does not decode. Only that segment is lost."""
 
 
 class DeviceError(QyranError):
@@ -107,7 +74,7 @@ class DeviceError(QyranError):
 
 
 class OutOfDeviceMemory(DeviceError):
-    """A batch does not fit into the GPU's memory."""
+    """A batch does not fit into the GPU's memory; a smaller one may."""
 
 
 class DeviceLost(DeviceError):
@@ -159,7 +126,7 @@ class SubmissionRefused(DeliveryError):
 
 
 class AuditError(QyranError):
-    """The audit log cannot be read or written."""
+    """The audit log cannot be read or written. The audited action is not done."""
 
 
 class NoCamera(QyranError):

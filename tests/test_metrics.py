@@ -7,70 +7,39 @@ from prometheus_client import Counter, Gauge, Histogram, generate_latest
 from engine.metrics import Metrics, expose
 
 EXPORTED = """
-counter qyran_auth_failures_total
-counter qyran_candidates_left_out_total
-counter qyran_case_conflicts_total camera
-counter qyran_cases_total camera,kind
-counter qyran_clock_jumps_total camera
-counter qyran_connects_total camera
-counter qyran_decode_fallbacks_total camera,reason
-counter qyran_deliveries_total recipient,result
-counter qyran_detections_total camera
-counter qyran_entries_sent_total
-counter qyran_evidence_failures_total camera
-counter qyran_evidence_unsigned_total camera
-counter qyran_frames_total camera
-counter qyran_frames_unjudged_total camera,reason
-counter qyran_gpu_xids_total gpu,xid
-counter qyran_long_gops_total camera
-counter qyran_packets_discarded_total camera
-counter qyran_packets_total camera
-counter qyran_plates_total camera,result
-counter qyran_rate_limited_total
-counter qyran_received_bytes_total camera
-counter qyran_reconnects_total camera,reason
-counter qyran_section_passages_total section,finding
-counter qyran_segments_corrupt_total camera
-counter qyran_segments_dropped_total camera,reason
-counter qyran_segments_total camera
-counter qyran_signal_contradictions_total camera,signal
-counter qyran_signal_looks_total camera,signal,phase
-counter qyran_signal_reports_total controller
-counter qyran_tracks_total camera
-counter qyran_view_unclear_total camera
-counter qyran_violations_dropped_total camera,kind,reason
-counter qyran_violations_lost_total camera
-counter qyran_violations_total camera,kind,outcome
-gauge qyran_camera_connected camera
-gauge qyran_camera_moved camera
-gauge qyran_cameras_left_out
-gauge qyran_certificate_expiry_timestamp_seconds
-gauge qyran_clock_state camera
-gauge qyran_consumer_lag_entries consumer
-gauge qyran_decode_batch_limit
-gauge qyran_decoder_info decoder,device
-gauge qyran_deliveries_pending recipient
-gauge qyran_deliveries_refused recipient
-gauge qyran_delivery_breaker recipient
-gauge qyran_delivery_oldest_pending_timestamp_seconds recipient
-gauge qyran_detector_info model,runtime,fallback
-gauge qyran_gpu_busy_ratio gpu,part
-gauge qyran_gpu_memory_bytes gpu,state
-gauge qyran_last_frame_timestamp_seconds camera
-gauge qyran_mailbox_segments camera
-gauge qyran_ledger_sequence
-gauge qyran_retention_paused
-gauge qyran_signal_phase camera,signal
-gauge qyran_signal_reported_timestamp_seconds controller
-gauge qyran_storage_refuses
-gauge qyran_unrecorded_cases
-gauge qyran_view_drift_pixels camera
-gauge qyran_watchers
-histogram qyran_capture_to_ledger_seconds camera
-histogram qyran_decode_batch_segments
-histogram qyran_stage_seconds stage
+counter: auth_failures_total candidates_left_out_total entries_sent_total rate_limited_total
+counter camera: case_conflicts_total clock_jumps_total connects_total detections_total evidence_failures_total
+counter camera: evidence_unsigned_total frames_total long_gops_total packets_discarded_total packets_total
+counter camera: received_bytes_total segments_corrupt_total segments_total tracks_total view_unclear_total
+counter camera: violations_lost_total
+counter camera,kind: cases_total
+counter camera,reason: decode_fallbacks_total frames_unjudged_total reconnects_total segments_dropped_total
+counter recipient,result: deliveries_total
+counter gpu,xid: gpu_xids_total
+counter camera,result: plates_total
+counter section,finding: section_passages_total
+counter camera,signal: signal_contradictions_total
+counter camera,signal,phase: signal_looks_total
+counter controller: signal_reports_total
+counter camera,kind,reason: violations_dropped_total
+counter camera,kind,outcome: violations_total
+gauge camera: camera_connected camera_moved clock_state last_frame_timestamp_seconds mailbox_segments
+gauge camera: view_drift_pixels
+gauge: cameras_left_out certificate_expiry_timestamp_seconds decode_batch_limit ledger_sequence retention_paused
+gauge: storage_refuses unrecorded_cases watchers
+gauge consumer: consumer_lag_entries
+gauge decoder,device: decoder_info
+gauge recipient: deliveries_pending deliveries_refused delivery_breaker delivery_oldest_pending_timestamp_seconds
+gauge model,runtime,fallback: detector_info
+gauge gpu,part: gpu_busy_ratio
+gauge gpu,state: gpu_memory_bytes
+gauge camera,signal: signal_phase
+gauge controller: signal_reported_timestamp_seconds
+histogram camera: capture_to_ledger_seconds
+histogram: decode_batch_segments
+histogram stage: stage_seconds
 """
-"""What dashboards and alerts of other houses rest on: type, name, labels. A change here changes the interface."""
+"""The contract with dashboards and alerts: type, labels, names without `qyran_`. A change changes the interface."""
 
 
 def exposition(metrics: Metrics) -> str:
@@ -92,23 +61,27 @@ def touch_everything(metrics: Metrics, camera: str) -> None:
     metrics.latency_s.labels(camera).observe(2.5)
 
 
-def test_what_is_exported_stays_what_it_is() -> None:
+def test_the_exported_metrics_keep_their_types_labels_and_names() -> None:
     exported = {
-        f"{metric._type} {metric._name}{'_total' * (metric._type == 'counter')} {','.join(metric._labelnames)}".strip()
+        (
+            f"{metric._type} {','.join(metric._labelnames)}".strip(),
+            metric._name + "_total" * (metric._type == "counter"),
+        )
         for metric in vars(Metrics()).values()
         if isinstance(metric, Counter | Gauge | Histogram)
     }
-    assert exported == set(EXPORTED.strip().splitlines())
+    rows = (line.split(": ") for line in EXPORTED.strip().splitlines())
+    assert exported == {(key, f"qyran_{name}") for key, names in rows for name in names.split()}
 
 
-def test_the_series_of_a_camera_are_born_at_zero() -> None:
+def test_the_series_of_a_camera_start_at_zero() -> None:
     metrics = Metrics()
     metrics.add_camera("gate")
     assert 'qyran_segments_total{camera="gate"} 0.0' in exposition(metrics)
     assert 'qyran_segments_dropped_total{camera="gate",reason="mailbox_full"} 0.0' in exposition(metrics)
 
 
-def test_a_camera_that_is_removed_leaves_no_series_behind() -> None:
+def test_a_removed_camera_leaves_no_series() -> None:
     metrics = Metrics()
     for camera in ("gate", "bridge"):
         metrics.add_camera(camera)
@@ -139,7 +112,7 @@ def test_every_metric_with_a_camera_is_removed_with_it() -> None:
     assert not [s for f in metrics.registry.collect() for s in f.samples if s.labels.get("camera")]
 
 
-def test_the_endpoint_serves_and_lets_go_of_its_port() -> None:
+def test_the_endpoint_serves_and_releases_its_port() -> None:
     metrics = Metrics()
     with expose(metrics, "127.0.0.1", 0) as port:
         assert b"qyran_watchers" in fetch(f"http://127.0.0.1:{port}/metrics")

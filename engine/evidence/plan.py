@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.evidence.rule_geometry import RuleGeometry, lines_on_road, zones_on_road
+from engine.evidence.rule_geometry import RuleGeometry, shapes_on_road
 from engine.site import Calibration
 from engine.types import Floats, Measurement, Sighting
 
@@ -61,9 +61,12 @@ def draw_plan(
     view = _view(path_m)
     parts = [*_grid(view)]
     if calibration is not None:
-        parts += [_polygon(view(corners)) for _, corners in zones_on_road(calibration, geometry)]
-        parts += [_path("l", view(ends)) for _, ends in lines_on_road(calibration, geometry)]
-    parts += [_path("w", view(path_m)), *_dots(view(path_m))]
+        parts += [_shape("polygon", "z", view(corners)) for corners in shapes_on_road(calibration, geometry.zones)]
+        parts += [_shape("polyline", "l", view(ends)) for ends in shapes_on_road(calibration, geometry.lines)]
+    parts += [
+        _shape("polyline", "w", view(path_m)),
+        *(f'<circle class="d" cx="{x:.1f}" cy="{y:.1f}" r="1.8"/>' for x, y in view(path_m)),
+    ]
     if held is not None:
         parts += _measured(view, times_s, path_m, held)
     parts += [*_instants(view, times_s, path_m, instants_s), *_bar(view)]
@@ -98,11 +101,6 @@ def _scale_m(view: _View) -> int:
     return fitting[-1] if fitting else SCALES_M[0]
 
 
-def _dots(points: Floats) -> Iterator[str]:
-    for x, y in points:
-        yield f'<circle class="d" cx="{x:.1f}" cy="{y:.1f}" r="1.8"/>'
-
-
 def _measured(view: _View, times_s: Floats, path_m: Floats, held: Measurement) -> Iterator[str]:
     """The measured stretch. Sightings are drawn where they were seen: the chord may differ from the measured length."""
     within = (times_s >= held.began_s - 1e-3) & (times_s <= held.ended_s + 1e-3)
@@ -110,7 +108,7 @@ def _measured(view: _View, times_s: Floats, path_m: Floats, held: Measurement) -
     points = view(np.vstack([ends_m[:1], path_m[within], ends_m[1:]]))
     x, y = points.mean(axis=0)
     span_s = held.ended_s - held.began_s
-    yield _path("m", points)
+    yield _shape("polyline", "m", points)
     yield f'<text x="{x:.1f}" y="{y + 22:.1f}" text-anchor="middle">{held.length_m:.2f} m · {span_s:.2f} s</text>'
 
 
@@ -136,16 +134,8 @@ def _bar(view: _View) -> Iterator[str]:
     yield f'<text x="{end + 5:.1f}" y="{HEIGHT - 5}">{scale} m</text>'
 
 
-def _polygon(points: Floats) -> str:
-    return f'<polygon class="z" points="{_coordinates(points)}"/>'
-
-
-def _path(name: str, points: Floats) -> str:
-    return f'<polyline class="{name}" points="{_coordinates(points)}"/>'
-
-
-def _coordinates(points: Floats) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+def _shape(element: str, name: str, points: Floats) -> str:
+    return f'<{element} class="{name}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
 
 
 def _document(parts: Sequence[str]) -> bytes:

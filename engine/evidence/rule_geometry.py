@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,15 +56,6 @@ def on_road(calibration: Calibration, points_px: Sequence[PointPx]) -> Floats | 
     return np.asarray(ground[:, :2] / ground[:, 2:])
 
 
-def zones_on_road(calibration: Calibration, geometry: RuleGeometry) -> Iterator[tuple[str, Floats]]:
-    """Name and corners, (K, 2) f8 metres, of every zone that lies wholly on the road."""
-    for name, polygon in geometry.zones.items():
-        if (corners := on_road(calibration, polygon)) is not None:
-            yield name, corners
-
-
-def lines_on_road(calibration: Calibration, geometry: RuleGeometry) -> Iterator[tuple[str, Floats]]:
-    """Name and ends, (2, 2) f8 metres, of every line that lies wholly on the road."""
-    for name, ends in geometry.lines.items():
-        if (points := on_road(calibration, ends)) is not None:
-            yield name, points
+def shapes_on_road(calibration: Calibration, shapes: Mapping[str, Sequence[PointPx]]) -> list[Floats]:
+    """The points, (K, 2) f8 metres, of every zone or line that lies wholly on the road."""
+    return [points for shape in shapes.values() if (points := on_road(calibration, shape)) is not None]

@@ -13,7 +13,6 @@ import structlog
 
 from engine.identify.confirmation import Confirmation, Suspect, Verdict
 from engine.identify.owner import UNREAD, Identification, with_owner
-from engine.identify.views import views
 from engine.ingest.recordings import Recordings
 from engine.metrics import Metrics
 from engine.rules.second_look import LookRule
@@ -26,6 +25,8 @@ from engine.types import (
     Reason,
     RuleFinding,
     SectionCrossing,
+    Segment,
+    Sighting,
     Suspicion,
     VehicleView,
     Violation,
@@ -36,6 +37,10 @@ log = structlog.get_logger()
 REMEMBERED = 1024
 """Plates of this many vehicles are remembered: the same vehicle may break a second rule."""
 NO_READER = Reason("plate_reader_absent")
+LEAST_APART_S = 0.1
+"""Two frames are at least this far apart: closer ones lead to the same reading errors."""
+BORDER_PX = 2.0
+"""A box that is closer than this to the border of the picture is cut off by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +191,18 @@ class VehicleIdentifier:
             )
             self._count(violation, "failed")
             return None
-        self._count(violation, self._result(sighting))
-        self._remember(violation.track, sighting)
+        is_sure = sighting is not None and self._rules.is_sure(sighting.plate)
+        self._count(violation, "none" if sighting is None else "read" if is_sure else "doubtful")
+        if sighting is not None and is_sure:
+            self._known[violation.track] = sighting
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         return sighting
 
     def _views(self, violation: Violation, most: int) -> Sequence[VehicleView]:
         first_s, last_s = violation.sightings[0].captured_s, violation.sightings[-1].captured_s
         segments = self._looks.recordings.between(violation.camera, first_s, last_s)
         return views(violation, segments, self._looks.fetch_frames, most)
-
-    def _result(self, sighting: PlateSighting | None) -> str:
-        if sighting is None:
-            return "none"
-        return "read" if self._rules.is_sure(sighting.plate) else "doubtful"
 
     def _remembered(self, violation: Violation) -> PlateSighting | None:
         """The vehicle's plate if it was surely read before, in a frame of this offence; None if not.
@@ -208,13 +212,6 @@ class VehicleIdentifier:
         known = self._known.get(violation.track)
         seen = violation.sightings
         return known if known and seen[0].captured_s <= known.captured_s <= seen[-1].captured_s else None
-
-    def _remember(self, track: int, sighting: PlateSighting | None) -> None:
-        if sighting is None or not self._rules.is_sure(sighting.plate):
-            return
-        self._known[track] = sighting
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
 
     def _is_exempt(self, violation: Violation, sighting: PlateSighting | None) -> bool:
         """True if the rule exempts the vehicle. A plate that is not surely read is never exempt."""
@@ -230,3 +227,35 @@ class VehicleIdentifier:
 
     def _count(self, violation: Violation, result: str) -> None:
         self._metrics.plates.labels(self._names[violation.camera], result).inc()
+
+
+def views(violation: Violation, segments: Sequence[Segment], fetch: FrameFetcher, most: int) -> list[VehicleView]:
+    """The vehicle in at most `most` kept frames, the largest first. Raises what `fetch` raises."""
+    if not segments:
+        return []
+    best = largest(violation.sightings, (segments[0].width_px, segments[0].height_px), most)
+    stills = fetch(segments, [sighting.captured_s for sighting in best]) if best else []
+    return [
+        VehicleView(still.captured_s, still.rgb, sighting.xyxy_px)
+        for still, sighting in zip(stills, best, strict=True)
+        if still.shows(sighting.captured_s)
+    ]
+
+
+def largest(sightings: Sequence[Sighting], size_px: tuple[int, int], most: int) -> list[Sighting]:
+    """At most `most` sightings, not of one moment: those with the whole vehicle first, then by area."""
+    chosen: list[Sighting] = []
+    for sighting in sorted(sightings, key=lambda seen: (_is_cut(seen, size_px), -_area(seen))):
+        if all(abs(sighting.captured_s - other.captured_s) >= LEAST_APART_S for other in chosen):
+            chosen.append(sighting)
+    return chosen[:most]
+
+
+def _is_cut(sighting: Sighting, size_px: tuple[int, int]) -> bool:
+    left, top, right, bottom = sighting.xyxy_px
+    return min(left, top, size_px[0] - right, size_px[1] - bottom) < BORDER_PX
+
+
+def _area(sighting: Sighting) -> float:
+    left, top, right, bottom = sighting.xyxy_px
+    return (right - left) * (bottom - top)

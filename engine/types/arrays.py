@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +23,8 @@ def require(condition: bool, message: str) -> None:
         raise ValueError(message)
 
 
-def require_rows(name: str, rows: int, /, **columns: NDArray[Any]) -> None:
-    """Raises ValueError if a column of the class `name` does not have `rows` rows."""
-    for column, values in columns.items():
-        if len(values) != rows:
-            raise ValueError(f"{name}.{column} has {len(values)} rows, expected {rows}")
+def require_rows(table: object, rows: int, /, *columns: str) -> None:
+    """Raises ValueError if one of these columns of the table does not have `rows` rows."""
+    for column in columns:
+        if (found := len(getattr(table, column))) != rows:
+            raise ValueError(f"{type(table).__name__}.{column} has {found} rows, expected {rows}")

@@ -61,17 +61,8 @@ class Speeds:
     """(S,) f8: direction of travel on the ground, from the x axis towards the y axis; nan if unknown."""
 
     def __post_init__(self) -> None:
-        require_rows(
-            "Speeds",
-            len(self.track),
-            speed_mps=self.speed_mps,
-            sigma_mps=self.sigma_mps,
-            measurable=self.measurable,
-            began_s=self.began_s,
-            ended_s=self.ended_s,
-            length_m=self.length_m,
-            heading_rad=self.heading_rad,
-        )
+        columns = ("speed_mps", "sigma_mps", "measurable", "began_s", "ended_s", "length_m", "heading_rad")
+        require_rows(self, len(self.track), *columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +82,5 @@ class Motion:
     """(P, 2) f8: positions of the persons of `tracks` on the ground; nan if the camera has no valid calibration."""
 
     def __post_init__(self) -> None:
-        columns = {"position_m": self.position_m, "velocity_mps": self.velocity_mps, "sigma_mps": self.sigma_mps}
-        require_rows("Motion", len(self.tracks.persons), persons_m=self.persons_m)
-        require_rows("Motion", len(self.tracks), **columns)
+        require_rows(self, len(self.tracks.persons), "persons_m")
+        require_rows(self, len(self.tracks), "position_m", "velocity_mps", "sigma_mps")

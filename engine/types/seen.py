@@ -46,7 +46,7 @@ class Detections:
     """(D,) i4: `VehicleClass`."""
 
     def __post_init__(self) -> None:
-        require_rows("Detections", len(self.frame), xyxy_px=self.xyxy_px, score=self.score, class_id=self.class_id)
+        require_rows(self, len(self.frame), "xyxy_px", "score", "class_id")
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -66,7 +66,7 @@ class Persons:
     """(P, 4) f4: left, top, right, bottom in image pixels."""
 
     def __post_init__(self) -> None:
-        require_rows("Persons", len(self.frame), xyxy_px=self.xyxy_px)
+        require_rows(self, len(self.frame), "xyxy_px")
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -101,9 +101,7 @@ class Tracks:
     """The persons in the frames; never tracked."""
 
     def __post_init__(self) -> None:
-        require_rows(
-            "Tracks", len(self.frame), track=self.track, xyxy_px=self.xyxy_px, score=self.score, class_id=self.class_id
-        )
+        require_rows(self, len(self.frame), "track", "xyxy_px", "score", "class_id")
 
     def __len__(self) -> int:
         return len(self.frame)

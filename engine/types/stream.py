@@ -87,7 +87,7 @@ class Segment:
     def __post_init__(self) -> None:
         rows = len(self.size_bytes)
         require(rows > 0, "a segment holds at least one packet")
-        require_rows("Segment", rows, pts=self.pts, dts=self.dts, key=self.key, captured_s=self.captured_s)
+        require_rows(self, rows, "pts", "dts", "key", "captured_s")
         require(bool(self.key[0]), "a segment begins at a key frame")
         require(int(self.size_bytes.sum()) == len(self.payload), "Segment.size_bytes does not add up to the payload")
 
@@ -116,7 +116,7 @@ class Frames:
     """(F,) u1: `Clock` of the frame's segment."""
 
     def __post_init__(self) -> None:
-        require_rows("Frames", len(self.camera), captured_s=self.captured_s, size_px=self.size_px, clock=self.clock)
+        require_rows(self, len(self.camera), "captured_s", "size_px", "clock")
 
     def __len__(self) -> int:
         return len(self.camera)
@@ -134,7 +134,7 @@ class Lamps:
     """(L, 7) f4: the columns are the properties below; nan if the lamp could not be read."""
 
     def __post_init__(self) -> None:
-        require_rows("Lamps", len(self.frame), lamp=self.lamp, appearance=self.appearance)
+        require_rows(self, len(self.frame), "lamp", "appearance")
         require(self.appearance.shape[1] == 7, "Lamps.appearance has seven columns")
 
     def __len__(self) -> int:
@@ -187,6 +187,4 @@ class FrameBatch:
     """The signal lamps, of the cameras that have lamps."""
 
     def __post_init__(self) -> None:
-        require_rows(
-            "FrameBatch", len(self.frame), model_to_image=self.model_to_image, region_xyxy_px=self.region_xyxy_px
-        )
+        require_rows(self, len(self.frame), "model_to_image", "region_xyxy_px")

@@ -11,7 +11,7 @@ import pytest
 from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import ConfigError, DecodeError
 from engine.identify import Identification, Looks, StolenList, VehicleIdentifier
-from engine.identify.views import largest, views
+from engine.identify.identifier import largest, views
 from engine.metrics import Metrics
 from engine.types import Findings, Outcome, Plate, PlateSighting, Reason, Sighting, VehicleView, Violation
 from rig.examples import EPOCH_S, SIZE_PX, keep_all, make_footage, make_violation
