@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from engine.config import EvidenceConfig
+from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import DecodeError
 from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, SigningKey
 from engine.evidence.folder import Folders
@@ -17,7 +18,7 @@ from engine.evidence.manifest import describe
 from engine.ingest import Recordings
 from engine.metrics import Metrics
 from engine.site import Calibration, Certificate, Place, Site
-from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass, document
+from engine.types import Case, Clock, Detections, Frames, ModelRecord, Segment, VehicleClass, Violation, document
 from rig.examples import EPOCH_S, SIZE_PX, make_document, make_violation
 
 YEAR = dt.timedelta(days=365)
@@ -65,11 +66,18 @@ def find_nothing(stills: Sequence[object]) -> Detections:
     return found_boxes(len(stills))
 
 
+TOOLS = EvidenceTools(fetch_frames, find_nothing)
+
+
 class Bench:
     """An evidence builder on real footage, with a clock that the test moves."""
 
     def __init__(
-        self, root: Path, tools: EvidenceTools, config: EvidenceConfig | None = None, key: SigningKey | None = None
+        self,
+        root: Path,
+        tools: EvidenceTools = TOOLS,
+        config: EvidenceConfig | None = None,
+        key: SigningKey | None = None,
     ) -> None:
         config = config or EvidenceConfig()
         self.root = root
@@ -109,9 +117,12 @@ class Bench:
 VIOLATION = make_violation(EPOCH_S + 6.0)
 
 
-def build_case(bench: Bench, footage: Sequence[Segment]) -> tuple[Case, document.CaseDocument]:
+def build_case(
+    bench: Bench, footage: Sequence[Segment] = (), violation: Violation = VIOLATION
+) -> tuple[Case, document.CaseDocument]:
+    """The only case that is complete after the footage and the violation, and its document."""
     bench.keep(footage)
-    (case,) = bench.evidence_builder.build([VIOLATION])
+    (case,) = bench.evidence_builder.build([violation])
     return case, document.decode(case.document, source="case.json")
 
 

@@ -1,4 +1,4 @@
-"""A whole evidence root: every case, their chain, the engine's memory of it and the register."""
+"""A whole evidence root: every case, their chain, the engine's record of it and the ledger."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.evidence import SigningKey, audit, load_signing_key, new_key
+from engine.evidence import SigningKey, audit
 from engine.evidence.chain import Seal
 from engine.evidence.folder import Folders
 from engine.ledger import SqlLedger
 from engine.types import Case
 from rig.evidence_bench import store_example
 from rig.examples import make_document
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> SigningKey:
-    new_key(tmp_path / "key.pem")
-    return load_signing_key(tmp_path / "key.pem")
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def write_seal(folder: Path, seal: Seal, key: SigningKey) -> None:
     (folder / "seal.sig").write_bytes(key.sign(content))
 
 
-def test_a_whole_root_has_no_problem(root: Path, key: SigningKey):
+def test_a_complete_root_has_no_problem(root: Path, key: SigningKey):
     fill(root, key)
     found = audit(root, [key.public])
     assert found.problems == []
@@ -69,44 +63,43 @@ def test_a_flipped_bit_is_named_with_its_case(root: Path, key: SigningKey):
     assert problem == f"{case.folder}: clip.mp4: was changed: its SHA-256 differs"
 
 
-@pytest.mark.parametrize("remembers", [True, False])
-def test_a_removed_case_is_missing_from_the_chain(root: Path, key: SigningKey, remembers: bool):
+@pytest.mark.parametrize("has_record", [True, False])
+def test_a_removed_case_is_missing_from_the_chain(root: Path, key: SigningKey, has_record: bool):
     cases = fill(root, key)
     shutil.rmtree(root / cases[2].folder)
-    if not remembers:
+    if not has_record:
         (root / "chain.db").unlink()
     (problem,) = audit(root, [key.public]).problems
     assert problem.startswith("chain QY-1-")
-    assert problem.endswith("number 3 is missing" + (f": case {cases[2].id}" if remembers else ""))
+    assert problem.endswith("number 3 is missing" + (f": case {cases[2].id}" if has_record else ""))
 
 
-def test_the_first_case_cannot_be_removed_either(root: Path, key: SigningKey):
+def test_a_removed_first_case_is_missing_from_the_chain(root: Path, key: SigningKey):
     cases = fill(root, key)
     shutil.rmtree(root / cases[0].folder)
     (root / "chain.db").unlink()
     assert audit(root).problems[0].endswith("number 1 is missing")
 
 
-def test_a_removed_case_cannot_be_hidden_by_renumbering_without_the_key(root: Path, key: SigningKey, tmp_path: Path):
+def test_a_removed_case_cannot_be_hidden_by_renumbering_without_the_key(root: Path, key, other_key):
     cases = fill(root, key)
     shutil.rmtree(root / cases[2].folder)
     (root / "chain.db").unlink()
-    new_key(tmp_path / "other.pem")
-    other = load_signing_key(tmp_path / "other.pem")
     before = (root / cases[1].folder / "seal.json").read_bytes()
     for number, case in enumerate(cases[3:], start=3):
-        changed = msgspec.structs.replace(seal_of(root / case.folder), number=number, previous_sha256=sha256(before))
-        write_seal(root / case.folder, changed, other)
+        changed = msgspec.structs.replace(
+            seal_of(root / case.folder), number=number, previous_sha256=hashlib.sha256(before).hexdigest()
+        )
+        write_seal(root / case.folder, changed, other_key)
         before = (root / case.folder / "seal.json").read_bytes()
     assert audit(root).problems == []
     assert len(audit(root, [key.public]).problems) == 2
 
 
-def test_a_re_signed_case_breaks_the_chain_and_the_engines_memory(root: Path, key: SigningKey, tmp_path: Path):
+def test_a_case_signed_again_breaks_the_chain_and_differs_from_the_record(root: Path, key, other_key):
     cases = fill(root, key)
-    new_key(tmp_path / "other.pem")
     forged = root / cases[2].folder
-    write_seal(forged, seal_of(forged), load_signing_key(tmp_path / "other.pem"))
+    write_seal(forged, seal_of(forged), other_key)
     problems = audit(root).problems
     assert f"{cases[3].folder}: does not follow {cases[2].folder}: its seal names another seal before it" in problems
     assert any("is not the seal that the engine committed" in line for line in problems)
@@ -132,7 +125,7 @@ def test_a_case_with_the_number_of_another_is_found(root: Path, key: SigningKey)
     assert any(line.endswith("number 4 is missing") for line in problems)
 
 
-def test_a_forged_number_far_beyond_the_others_does_not_keep_the_audit_busy(root: Path, key: SigningKey):
+def test_a_forged_number_far_beyond_the_others_does_not_slow_the_audit(root: Path, key: SigningKey):
     case = fill(root, key)[4]
     (root / "chain.db").unlink()
     forged = root / case.folder
@@ -149,7 +142,7 @@ def test_a_case_in_the_folder_of_another_day_is_found(root: Path, key: SigningKe
     assert audit(root).problems == [f"2026/05/29/{case.id}: belongs to {case.folder}"]
 
 
-def test_a_folder_that_was_put_aside_is_a_problem_but_leaves_no_hole(root: Path, key: SigningKey):
+def test_a_folder_that_was_set_aside_is_a_problem_but_leaves_no_hole(root: Path, key: SigningKey):
     case = fill(root, key)[1]
     (root / case.folder / "clip.mp4").write_bytes(b"")
     folders = Folders(root, "QY-1", key)
@@ -161,17 +154,17 @@ def test_a_folder_that_was_put_aside_is_a_problem_but_leaves_no_hole(root: Path,
     ]
 
 
-# -- the tail
+# -- the last cases
 
 
-def test_a_truncated_tail_shows_against_the_engines_memory(root: Path, key: SigningKey):
+def test_a_removed_last_case_is_found_by_the_record(root: Path, key: SigningKey):
     cases = fill(root, key)
     shutil.rmtree(root / cases[4].folder)
     (problem,) = audit(root, [key.public]).problems
     assert problem.endswith(f"number 5 is missing: case {cases[4].id}")
 
 
-def test_a_truncated_tail_shows_against_the_ledger_when_the_memory_was_taken_away(root: Path, tmp_path: Path, key):
+def test_removed_last_cases_are_found_by_the_ledger_when_the_record_is_removed_too(root: Path, tmp_path: Path, key):
     cases = fill(root, key)
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         ledger.append(cases)
@@ -187,7 +180,7 @@ def test_a_truncated_tail_shows_against_the_ledger_when_the_memory_was_taken_awa
     ]
 
 
-def test_a_root_that_was_emptied_shows_against_the_ledger(root: Path, tmp_path: Path, key: SigningKey):
+def test_an_emptied_root_is_found_by_the_ledger(root: Path, tmp_path: Path, key: SigningKey):
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
         ledger.append(fill(root, key))
         shutil.rmtree(root)
@@ -202,7 +195,7 @@ def test_a_case_that_the_ledger_does_not_have_is_found(root: Path, tmp_path: Pat
         assert audit(root, (), ledger.read(0, 100)).problems == [f"{cases[4].folder}: is not in the ledger"]
 
 
-def test_the_cases_of_another_engine_in_the_same_ledger_are_not_asked_for(root: Path, tmp_path: Path, key):
+def test_cases_of_another_engine_in_the_same_ledger_are_not_expected(root: Path, tmp_path: Path, key):
     own = fill(root, key, [0, 1])
     other = Folders(tmp_path / "other", "QY-2", key)
     device = msgspec.structs.replace(make_document().device, serial="QY-2")
@@ -214,19 +207,17 @@ def test_the_cases_of_another_engine_in_the_same_ledger_are_not_asked_for(root: 
     assert audit(tmp_path / "other", [key.public], entries).problems == []
 
 
-# -- the life of a chain
+# -- a chain over time
 
 
-def test_a_rotated_key_goes_on_with_the_chain(root: Path, key: SigningKey, tmp_path: Path):
+def test_a_rotated_key_continues_the_chain(root: Path, key: SigningKey, other_key: SigningKey):
     fill(root, key, [0, 1])
-    new_key(tmp_path / "next.pem")
-    successor = load_signing_key(tmp_path / "next.pem")
-    fill(root, successor, [2, 3])
-    assert audit(root, [key.public, successor.public]).problems == []
-    assert len(audit(root, [successor.public]).problems) == 2
+    fill(root, other_key, [2, 3])
+    assert audit(root, [key.public, other_key.public]).problems == []
+    assert len(audit(root, [other_key.public]).problems) == 2
 
 
-def test_a_chain_goes_on_after_a_restart_and_another_root_has_another_one(root: Path, key: SigningKey, tmp_path: Path):
+def test_a_chain_continues_after_a_restart_and_another_root_has_another(root: Path, key: SigningKey, tmp_path: Path):
     fill(root, key, [0, 1])
     fill(root, key, [2])
     fill(tmp_path / "other", key, [2])
@@ -235,13 +226,9 @@ def test_a_chain_goes_on_after_a_restart_and_another_root_has_another_one(root: 
     assert name not in audit(tmp_path / "other").links
 
 
-def test_what_a_case_says_does_not_depend_on_its_place_in_the_chain(root: Path, tmp_path: Path, key: SigningKey):
+def test_the_content_of_a_case_does_not_depend_on_its_place_in_the_chain(root: Path, tmp_path: Path, key: SigningKey):
     one = fill(root, key, [0, 1, 2])[2]
     (same,) = fill(tmp_path / "other", None, [2])
     assert one == same
     manifests = [(path / one.folder / "manifest.json").read_bytes() for path in (root, tmp_path / "other")]
     assert manifests[0] == manifests[1]
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +14,7 @@ from engine.decode.frame_fetcher import fetch_frames
 from engine.evidence import EvidenceTools, verify_case
 from engine.types import Outcome, Plate, PlateSighting, Reason, Segment, document
 from rig.evidence_bench import VIOLATION, Bench, broken_look, build_case, find_nothing, shown
-from rig.examples import EPOCH_S, FPS, SIZE_PX, make_footage, make_violation
-
-
-@pytest.fixture(scope="module")
-def footage() -> list[Segment]:
-    """Twelve seconds; the violation is in the sixth."""
-    return make_footage(12)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing))
+from rig.examples import EPOCH_S, FPS, SIZE_PX, make_violation
 
 
 def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: Bench, footage: list[Segment]):
@@ -42,6 +30,7 @@ def test_a_case_is_a_folder_of_stills_drawing_clip_document_and_manifest(bench: 
     assert (path / "case.json").read_bytes() == case.document
     assert verify_case(path) == []
     assert record.incomplete == ()
+    assert record.plate is None
     assert bench.incomplete() == 0
 
 
@@ -79,9 +68,8 @@ def test_every_instant_has_the_still_of_its_own_frame(bench: Bench, footage: lis
     assert [instant.still_captured for instant in record.instants] == [
         document.moment(EPOCH_S + at_s) for at_s in (6, 5, 7)
     ]
-    still = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.float32)
     (truth,) = fetch_frames(footage, [EPOCH_S + 6])
-    assert np.abs(still - truth.rgb).mean() < 6
+    assert np.abs(shown(bench, case) - truth.rgb).mean() < 6
 
 
 def test_the_clip_is_the_cameras_own_packets_from_before_to_after(bench: Bench, footage: list[Segment]):
@@ -106,8 +94,7 @@ def test_the_vehicle_is_cut_out_of_every_still(bench: Bench, footage: list[Segme
 
 def test_the_drawing_is_a_separate_file(bench: Bench, footage: list[Segment]):
     case, _ = build_case(bench, footage)
-    overview = np.asarray(Image.open(bench.root / case.folder / "overview.jpg"), np.int32)
-    overlay = np.asarray(Image.open(bench.root / case.folder / "overlay.jpg"), np.int32)
+    overview, overlay = shown(bench, case), shown(bench, case, "overlay.jpg")
     assert overview.shape == overlay.shape
     changed = np.abs(overview - overlay).max(axis=2) > 60
     assert 0.01 < changed.mean() < 0.5
@@ -183,7 +170,7 @@ def test_a_violation_that_cannot_become_a_case_is_counted_as_lost_and_delays_no_
 
 
 def test_claimed_segments_outlive_the_ring(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing), EvidenceConfig(keep_s=4.5))
+    bench = Bench(tmp_path, config=EvidenceConfig(keep_s=4.5))
     bench.keep(footage[:8])
     bench.evidence_builder.build([VIOLATION])
     bench.keep(footage[8:])
@@ -195,7 +182,7 @@ def test_claimed_segments_outlive_the_ring(tmp_path: Path, footage: list[Segment
 
 def test_the_ring_is_bounded_by_bytes_and_an_older_case_states_what_is_missing(tmp_path: Path, footage: list[Segment]):
     size = max(len(segment.payload) for segment in footage)
-    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing), EvidenceConfig(keep_bytes=2 * size))
+    bench = Bench(tmp_path, config=EvidenceConfig(keep_bytes=2 * size))
     case, record = build_case(bench, footage)
     assert record.clip is None
     assert record.incomplete[0] == Reason("recording_gone")
@@ -233,15 +220,11 @@ def test_an_instant_without_a_still_leaves_the_others(tmp_path: Path, footage: l
 
 def test_an_indication_stays_one_when_its_evidence_is_incomplete(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
-    bench.keep(footage)
-    (case,) = bench.evidence_builder.build([replace(VIOLATION, outcome=Outcome.INDICATION)])
-    assert document.decode(case.document, source="").outcome == "indication"
+    assert build_case(bench, footage, replace(VIOLATION, outcome=Outcome.INDICATION))[1].outcome == "indication"
 
 
 def test_a_measured_kind_without_named_instants_shows_the_ends_of_its_measurement(bench: Bench, footage: list[Segment]):
-    bench.keep(footage)
-    (case,) = bench.evidence_builder.build([replace(VIOLATION, instants={})])
-    record = document.decode(case.document, source="")
+    _, record = build_case(bench, footage, replace(VIOLATION, instants={}))
     assert [instant.still for instant in record.instants] == [
         "overview.jpg", "still-measurement_began.jpg", "still-measurement_ended.jpg",
     ]  # fmt: skip
@@ -258,13 +241,9 @@ def test_a_gap_in_the_recording_shortens_the_clip_and_is_stated(bench: Bench, fo
 
 
 def test_the_same_offence_has_the_same_id_and_content_in_every_process(tmp_path: Path, footage):
-    cases = []
-    for number, track in enumerate((17, 99)):
-        bench = Bench(tmp_path / str(number), EvidenceTools(fetch_frames, find_nothing))
-        bench.keep(footage)
-        cases += bench.evidence_builder.build([replace(VIOLATION, track=track)])
-    assert cases[0] == cases[1]
-    assert cases[0].id.startswith("gate-20260528T202646.000Z-speeding-")
+    one, other = (build_case(Bench(tmp_path / str(n)), footage, replace(VIOLATION, track=n))[0] for n in (17, 99))
+    assert one == other
+    assert one.id.startswith("gate-20260528T202646.000Z-speeding-")
 
 
 @pytest.mark.parametrize(
@@ -282,7 +261,7 @@ def test_another_offence_has_another_id(bench: Bench, footage: list[Segment], ot
 
 
 def test_a_case_that_is_on_the_disk_already_is_returned_unchanged(tmp_path: Path, footage: list[Segment]):
-    first, _ = build_case(Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing)), footage)
+    first, _ = build_case(Bench(tmp_path), footage)
     restarted = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
     again, record = build_case(restarted, footage[4:])
     assert again == first
@@ -290,29 +269,26 @@ def test_a_case_that_is_on_the_disk_already_is_returned_unchanged(tmp_path: Path
 
 
 def test_a_damaged_folder_is_put_aside_and_the_case_is_built_again(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
+    bench = Bench(tmp_path)
     case, _ = build_case(bench, footage)
     (tmp_path / case.folder / "clip.mp4").write_bytes(b"")
-    (again,) = bench.evidence_builder.build([VIOLATION])
-    assert again == case
+    assert build_case(bench)[0] == case
     assert verify_case(tmp_path / case.folder) == []
     assert (tmp_path / f"{case.folder}.damaged-1" / "clip.mp4").read_bytes() == b""
 
 
 def test_the_stills_are_plain_jpeg_in_the_size_of_the_picture(bench: Bench, footage: list[Segment]):
     case, _ = build_case(bench, footage)
-    content = (bench.root / case.folder / "still-first.jpg").read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(bench.root / case.folder / "still-first.jpg") as image:
         assert (image.format, image.size) == ("JPEG", SIZE_PX)
 
 
 def test_the_plate_is_in_the_document_and_cut_out_as_a_file(bench: Bench, footage: list[Segment]):
     box = (150.0, 90.0, 190.0, 102.0)
     seen = Plate("123ABC02", "KZ", "02", "private_2012", 0.97, alternatives=(("128ABC02", 0.02),), frames=3)
-    bench.keep(footage)
     named = replace(VIOLATION, plate=PlateSighting(seen, VIOLATION.decisive_s, box), marks=("stolen",))
-    (case,) = bench.evidence_builder.build([named])
-    plate = document.decode(case.document, source="case.json").plate
+    case, record = build_case(bench, footage, named)
+    plate = record.plate
     assert plate is not None
     assert (plate.text, plate.region, plate.confidence, plate.frames) == ("123ABC02", "02", 0.97, 3)
     assert (plate.marks, plate.still) == (("stolen",), "plate.jpg")
@@ -320,27 +296,17 @@ def test_the_plate_is_in_the_document_and_cut_out_as_a_file(bench: Bench, footag
     assert shown(bench, case, "plate.jpg").shape == (18 * 4, 60 * 4, 3)
 
 
-def test_a_case_without_a_plate_has_no_plate_file(bench: Bench, footage: list[Segment]):
-    case, record = build_case(bench, footage)
-    assert record.plate is None
-    assert "plate.jpg" not in {file.name for file in case.files}
-
-
 def test_a_plate_that_cannot_be_shown_is_stated(tmp_path: Path, footage: list[Segment]):
     bench = Bench(tmp_path, EvidenceTools(broken_look, find_nothing))
-    bench.keep(footage)
     seen = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.decisive_s, (0.0, 0.0, 9.0, 3.0))
-    (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=seen)])
-    record = document.decode(case.document, source="case.json")
+    _, record = build_case(bench, footage, replace(VIOLATION, plate=seen))
     assert record.plate is not None
     assert record.plate.still is None
     assert any(reason.code == "plate_still_failed" for reason in record.incomplete)
 
 
 def test_a_plate_is_not_cut_out_of_another_frame_when_its_own_is_gone(bench: Bench, footage: list[Segment]):
-    bench.keep(footage)
     gone = PlateSighting(Plate("123ABC02", "KZ", "02", "", 0.97), VIOLATION.began_s - 60.0, (0.0, 0.0, 9.0, 3.0))
-    (case,) = bench.evidence_builder.build([replace(VIOLATION, plate=gone)])
-    record = document.decode(case.document, source="case.json")
+    case, record = build_case(bench, footage, replace(VIOLATION, plate=gone))
     assert "plate.jpg" not in {file.name for file in case.files}
     assert any(reason.code == "plate_still_gone" for reason in record.incomplete)

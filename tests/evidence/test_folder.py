@@ -14,32 +14,20 @@ import pytest
 
 from engine.app.housekeeping import Housekeeper
 from engine.config import RetentionConfig
-from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import EvidenceError
-from engine.evidence import EvidenceTools, audit, folder, stored_cases, verify_case
+from engine.evidence import audit, folder, stored_cases, verify_case
 from engine.evidence import builder as evidence_builder
 from engine.evidence.chain import Chain
 from engine.evidence.folder import Folders
 from engine.ledger import Retention, SqlLedger
 from engine.types import Case, Segment, document
-from rig.evidence_bench import VIOLATION, Bench, build_case, find_nothing, store_example
-from rig.examples import EPOCH_S, make_document, make_footage, make_violation
+from rig.evidence_bench import VIOLATION, Bench, build_case, store_example
+from rig.examples import EPOCH_S, make_document, make_violation
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def footage() -> list[Segment]:
-    """Twelve seconds; the violation is in the sixth."""
-    return make_footage(12)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing))
-
-
-def test_whole_cases_of_the_newest_days_are_found_again_at_a_start(bench: Bench, footage: list[Segment]):
+def test_complete_cases_of_the_newest_days_are_found_at_a_start(bench: Bench, footage: list[Segment]):
     case, _ = build_case(bench, footage)
     (other,) = bench.evidence_builder.build([make_violation(EPOCH_S + 6.0, x_px=180)])
     (bench.root / other.folder / "clip.mp4").unlink()
@@ -64,11 +52,11 @@ def test_a_copy_of_a_case_in_the_folder_of_another_day_is_not_recorded(bench: Be
     assert entry.case == case
 
 
-def test_what_a_crash_left_half_written_is_swept_away_at_the_start(tmp_path: Path):
+def test_a_half_written_case_of_a_crash_is_deleted_at_the_start(tmp_path: Path):
     half = tmp_path / folder.INCOMING / "gate-1"
     half.mkdir(parents=True)
     (half / "clip.mp4").write_bytes(b"half")
-    Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
+    Bench(tmp_path)
     assert list((tmp_path / folder.INCOMING).iterdir()) == []
 
 
@@ -114,7 +102,7 @@ def test_a_second_engine_below_the_same_root_is_refused_until_the_first_has_ende
 def test_a_root_that_cannot_be_written_is_an_error_at_the_start(tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(EvidenceError, match="file"):
-        Bench(tmp_path / "file", EvidenceTools(fetch_frames, find_nothing))
+        Bench(tmp_path / "file")
 
 
 def test_a_refusing_disk_leaves_no_folder_and_the_case_comes_later(bench: Bench, footage, monkeypatch):
@@ -139,7 +127,7 @@ def test_a_refusing_disk_leaves_no_folder_and_the_case_comes_later(bench: Bench,
     assert document.decode(case.document, source="").incomplete == ()
 
 
-def test_a_refused_case_does_not_lose_those_before_it_nor_those_after_it(bench: Bench, footage, monkeypatch):
+def test_a_refused_case_loses_no_case_before_or_after_it(bench: Bench, footage, monkeypatch):
     real = Folders.store
     refused = iter([False, True, False])
 
@@ -150,8 +138,7 @@ def test_a_refused_case_does_not_lose_those_before_it_nor_those_after_it(bench: 
 
     monkeypatch.setattr(Folders, "store", store)
     bench.keep(footage)
-    three = [make_violation(EPOCH_S + 6.0, x_px=x) for x in (40, 100, 180)]
-    first = bench.evidence_builder.build(three)
+    first = bench.evidence_builder.build([make_violation(EPOCH_S + 6.0, x_px=x) for x in (40, 100, 180)])
     bench.now_s += evidence_builder.RETRY_S + 1
     then = bench.evidence_builder.build([])
     assert (len(first), len(then)) == (1, 2)
@@ -176,7 +163,7 @@ def refuse(*_: object) -> Case:
 
 
 @pytest.mark.parametrize("room", [True, False])
-def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_loses_no_case(
+def test_a_camera_that_is_removed_while_the_disk_refuses_loses_no_case(
     bench: Bench, footage, monkeypatch: pytest.MonkeyPatch, room: bool
 ):
     bench.keep(footage[:4])
@@ -196,11 +183,9 @@ def test_a_camera_that_leaves_while_the_disk_refuses_takes_its_ring_along_and_lo
 KILLED = """
 import itertools, sys
 from pathlib import Path
-from rig.examples import EPOCH_S, make_document, make_footage, make_violation
-from engine.decode.frame_fetcher import fetch_frames
-from engine.evidence import EvidenceTools
-from rig.evidence_bench import Bench, find_nothing
-bench = Bench(Path(sys.argv[1]), EvidenceTools(fetch_frames, find_nothing))
+from rig.examples import EPOCH_S, make_footage, make_violation
+from rig.evidence_bench import Bench
+bench = Bench(Path(sys.argv[1]))
 bench.keep(make_footage(12))
 for number in itertools.count(int(sys.argv[2])):
     violation = make_violation(EPOCH_S + 6 + number % 100 / 1000, x_px=number // 100 * 20)
@@ -210,7 +195,7 @@ for number in itertools.count(int(sys.argv[2])):
 
 
 def test_kill_9_never_leaves_a_half_written_case(tmp_path: Path):
-    said: list[str] = []
+    reported: list[str] = []
     for start, lines in ((0, 3), (100, 8)):
         child = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(tmp_path), str(start)],
@@ -218,13 +203,12 @@ def test_kill_9_never_leaves_a_half_written_case(tmp_path: Path):
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        told = (line.strip() for line in child.stdout if line.startswith("2026/"))
-        said += itertools.islice(told, lines)
+        reported += itertools.islice((line.strip() for line in child.stdout if line.startswith("2026/")), lines)
         child.send_signal(signal.SIGKILL)
         child.stdout.close()
         child.wait()
-    there = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("2*/*/*/*")}
-    assert {*said} <= there
+    stored = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("2*/*/*/*")}
+    assert {*reported} <= stored
     Folders(tmp_path, "QY-0001", None)
     assert audit(tmp_path).problems == []
 
@@ -274,7 +258,7 @@ def test_a_disk_that_refuses_after_the_seal_gets_the_same_case_later(tmp_path: P
     assert audit(tmp_path).problems == []
 
 
-def test_a_case_that_vanished_is_made_again_with_the_seal_that_it_had(tmp_path: Path):
+def test_a_deleted_case_that_is_built_again_has_the_same_seal(tmp_path: Path):
     folders = Folders(tmp_path, "QY-1", None)
     first = store_example(folders, 0)
     store_example(folders, 1)
@@ -290,7 +274,7 @@ def test_a_chain_that_cannot_be_read_stops_the_engine_at_its_start(tmp_path: Pat
         Folders(tmp_path, "QY-1", None)
 
 
-def test_a_case_that_was_slipped_in_is_not_taken_for_one_of_a_crash(tmp_path: Path):
+def test_a_case_of_another_engine_is_not_taken_for_one_of_a_crash(tmp_path: Path):
     store_example(Folders(tmp_path / "own", "QY-1", None), 0)
     other = store_example(Folders(tmp_path / "other", "QY-1", None), 1)
     shutil.copytree(tmp_path / "other" / other.folder, tmp_path / "own" / other.folder)

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from engine.errors import ConfigError
-from engine.evidence import load_public_key, load_signing_key, new_key, public_pem
+from engine.evidence import SigningKey, load_public_key, load_signing_key, new_key, public_pem
 
 
-def test_a_new_key_is_its_owners_alone_and_its_public_half_is_anybodys(tmp_path: Path):
+def test_only_the_owner_can_read_a_new_key_and_everyone_its_public_half(tmp_path: Path):
     public = new_key(tmp_path / "key.pem")
     assert stat.S_IMODE((tmp_path / "key.pem").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "key.pem.pub").stat().st_mode) == 0o644
@@ -20,26 +20,21 @@ def test_a_new_key_is_its_owners_alone_and_its_public_half_is_anybodys(tmp_path:
     assert public_pem(public) == (tmp_path / "key.pem.pub").read_bytes()
 
 
-def test_a_signature_is_of_its_content_and_its_key(tmp_path: Path):
-    new_key(tmp_path / "one"), new_key(tmp_path / "other")
-    one, other = load_signing_key(tmp_path / "one"), load_signing_key(tmp_path / "other")
-    signature = one.sign(b"content")
-    assert signature == one.sign(b"content")
-    assert one.public.has_signed(b"content", signature)
-    assert not one.public.has_signed(b"contents", signature)
-    assert not other.public.has_signed(b"content", signature)
-    assert not one.public.has_signed(b"content", b"")
+def test_a_signature_belongs_to_its_content_and_its_key(key: SigningKey, other_key: SigningKey):
+    signature = key.sign(b"content")
+    assert signature == key.sign(b"content")
+    assert key.public.has_signed(b"content", signature)
+    assert not key.public.has_signed(b"contents", signature)
+    assert not other_key.public.has_signed(b"content", signature)
+    assert not key.public.has_signed(b"content", b"")
 
 
-def test_the_repr_of_a_signing_key_hides_the_private_key(tmp_path: Path):
-    new_key(tmp_path / "key.pem")
-    key = load_signing_key(tmp_path / "key.pem")
+def test_the_repr_of_a_signing_key_hides_the_private_key(key: SigningKey):
     assert key.public.id in repr(key)
     assert "rivate" not in repr(key)
 
 
-def test_a_key_is_never_overwritten(tmp_path: Path):
-    new_key(tmp_path / "key.pem")
+def test_a_key_is_never_overwritten(tmp_path: Path, key: SigningKey):
     before = (tmp_path / "key.pem").read_bytes()
     with pytest.raises(ConfigError, match="never overwritten"):
         new_key(tmp_path / "key.pem")
@@ -47,8 +42,7 @@ def test_a_key_is_never_overwritten(tmp_path: Path):
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
-def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path, mode: int):
-    new_key(tmp_path / "key.pem")
+def test_a_private_key_that_others_can_read_is_refused(tmp_path: Path, key: SigningKey, mode: int):
     (tmp_path / "key.pem").chmod(mode)
     with pytest.raises(ConfigError, match="chmod 600"):
         load_signing_key(tmp_path / "key.pem")
@@ -65,21 +59,14 @@ def test_a_file_that_is_not_a_key_is_named(tmp_path: Path):
 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path):
-    private = generate_private_key(SECP256R1())
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "ec").write_bytes(pem)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "ec").write_bytes(generate_private_key(SECP256R1()).private_bytes(*form))
     (tmp_path / "ec").chmod(0o600)
     with pytest.raises(ConfigError, match="not Ed25519"):
         load_signing_key(tmp_path / "ec")
 
 
-def test_openssl_reads_the_keys_and_says_the_same_id(tmp_path: Path):
-    public = new_key(tmp_path / "key.pem")
-    der = subprocess.run(
-        ["openssl", "pkey", "-pubin", "-in", str(tmp_path / "key.pem.pub"), "-outform", "DER"],
-        capture_output=True,
-        check=True,
-    ).stdout
-    assert der[-32:].hex() == public.hex
+def test_openssl_reads_the_same_public_key(tmp_path: Path, key: SigningKey):
+    command = ["openssl", "pkey", "-pubin", "-in", str(tmp_path / "key.pem.pub"), "-outform", "DER"]
+    der = subprocess.run(command, capture_output=True, check=True).stdout
+    assert der[-32:].hex() == key.public.hex

@@ -1,4 +1,4 @@
-"""The veil on pictures of streets: rendered ones whose truth is known, and real ones that other detectors look at."""
+"""Redaction of street pictures: rendered ones with known truth, and real ones that other detectors check."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.detect.test_onnx import data_card
 
 SHIPPED = sensitive_card(find_card("ssd_mobilenet_v3_large"))
 LEGIBLE_PX = 18.0
-"""A plate of fewer pixels cannot be read by anybody."""
+"""Width below which a plate cannot be read."""
 GONE = 0.25
-"""Of the detail in an area so much may be left: no letter and no face."""
+"""Largest share of the fine detail that may remain: no letter or face is visible."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,32 @@ class Picture:
 
 
 def fine(picture: Bytes8 | Image.Image, box: BoxPx) -> np.ndarray:
-    """What changes from pixel to pixel in an area: second differences across."""
+    """Fine detail of an area: second differences across."""
     left, top, right, bottom = (round(edge) for edge in box)
     grey = np.asarray(picture)[max(0, top) : bottom, max(0, left) : right].astype(float).mean(axis=2)
     return np.diff(grey, 2, axis=1)
 
 
-def left_of(before: Bytes8, after: Image.Image, box: BoxPx) -> float:
-    """The share of an area's fine detail that is still there; what the veil itself has added does not count."""
+def remaining(before: Bytes8, after: Image.Image, box: BoxPx) -> float:
+    """Share of an area's fine detail that remains; detail that redaction adds does not count."""
     was, now = fine(before, box), fine(after, box)
     return float((was * now).sum() / (was * was).sum())
 
 
-def look_for(card: ModelCard, pictures: list[Bytes8]) -> list[list[tuple[VehicleClass, float, BoxPx]]]:
-    """Class, score and box of whatever a detector sees in each picture."""
+def find_objects(card: ModelCard, pictures: list[Bytes8]) -> list[list[tuple[VehicleClass, float, BoxPx]]]:
+    """Class, score and box of every object that a detector finds in each picture."""
     with closing(OnnxDetector(card, 2)) as detector:
         found = StillDetector(detector, card.input)([Picture(0.0, rgb) for rgb in pictures])
     rows = zip(found.frame, found.class_id, found.score.tolist(), found.xyxy_px.tolist(), strict=True)
-    said: list[list[tuple[VehicleClass, float, BoxPx]]] = [[] for _ in pictures]
+    by_picture: list[list[tuple[VehicleClass, float, BoxPx]]] = [[] for _ in pictures]
     for frame, class_id, score, box in rows:
-        said[frame].append((VehicleClass(class_id), score, tuple(box)))
-    return said
+        by_picture[frame].append((VehicleClass(class_id), score, tuple(box)))
+    return by_picture
 
 
 def redact_all(pictures: list[Bytes8], own: list[SeenObject | None]) -> list[Image.Image]:
     """As the evidence does, with the shipped detector."""
-    seen = [[SeenObject(box, kind, score) for kind, score, box in said] for said in look_for(SHIPPED, pictures)]
+    seen = [[SeenObject(box, kind, score) for kind, score, box in found] for found in find_objects(SHIPPED, pictures)]
     return [redact(rgb, *pair) for rgb, pair in zip(pictures, zip(seen, own, strict=True), strict=True)]
 
 
@@ -77,7 +77,7 @@ def rendered(clip: str, rows: list[int]) -> Iterator[tuple[Bytes8, dict[str, Any
 
 
 def plates(vehicle: dict[str, Any]) -> list[BoxPx]:
-    """The box around its plate, if that is legible."""
+    """The box around its plate; empty if the plate is not legible."""
     plate = vehicle.get("plate")
     if not plate or plate["width_px"] < LEGIBLE_PX or vehicle["visible"] < 0.9:
         return []
@@ -87,7 +87,7 @@ def plates(vehicle: dict[str, Any]) -> list[BoxPx]:
 
 @pytest.fixture(scope="module")
 def street() -> list[tuple[Bytes8, dict[str, Any]]]:
-    """Frames of the demo with people and with plates near enough to be read."""
+    """Frames of the demo with persons and legible plates."""
     rows = {"crossing": [40, 80, 120, 160], "kerbside": [60, 140, 220], "avenue": [60, 130]}
     return [found for clip, wanted in rows.items() for found in rendered(clip, wanted)]
 
@@ -98,9 +98,9 @@ def test_in_a_rendered_street_no_person_and_only_the_vehicles_own_plate_is_recog
     shown = redact_all(pictures, [v and SeenObject(tuple(v["xyxy_px"]), VehicleClass.CAR) for v in own])
     persons, others, owns = [], [], []
     for (rgb, truth), after, mine in zip(street, shown, own, strict=True):
-        persons += [left_of(rgb, after, p["xyxy_px"]) for p in truth["persons"] if p["visible"] > 0.5]
+        persons += [remaining(rgb, after, p["xyxy_px"]) for p in truth["persons"] if p["visible"] > 0.5]
         for vehicle in truth["vehicles"]:
-            (owns if vehicle is mine else others).extend(left_of(rgb, after, box) for box in plates(vehicle))
+            (owns if vehicle is mine else others).extend(remaining(rgb, after, box) for box in plates(vehicle))
     assert len(persons) >= 4
     assert len(others) >= 3
     assert len(owns) >= 3
@@ -128,9 +128,9 @@ def test_persons_that_another_detector_finds_in_a_real_street_are_redacted(data:
     pictures = real(data)
     shown = redact_all(pictures, [None] * len(pictures))
     kept: list[float] = []
-    for rgb, after, said in zip(pictures, shown, look_for(data_card(data, model), pictures), strict=True):
-        persons = (box for kind, score, box in said if kind is VehicleClass.PERSON and score > 0.6)
-        kept += [left_of(rgb, after, box) for box in persons if box[3] - box[1] > 24]
+    for rgb, after, found in zip(pictures, shown, find_objects(data_card(data, model), pictures), strict=True):
+        persons = (box for kind, score, box in found if kind is VehicleClass.PERSON and score > 0.6)
+        kept += [remaining(rgb, after, box) for box in persons if box[3] - box[1] > 24]
     assert len(kept) >= 3
     assert np.mean(np.array(kept) < GONE) >= 0.9, kept
 
@@ -142,6 +142,6 @@ def test_plates_marked_by_hand_are_redacted_on_other_vehicles(data: Path):
     pictures = [np.asarray(Image.open(file).convert("RGB")) for file, _ in small]
     boxes = [(x, y, x + w, y + h) for _, mark in small for x, y, w, h in [map(float, mark[1:5])]]
     shown = redact_all(pictures, [None] * len(pictures))
-    kept = [left_of(*one) for one in zip(pictures, shown, boxes, strict=True)]
+    kept = [remaining(*one) for one in zip(pictures, shown, boxes, strict=True)]
     assert len(kept) >= 10
     assert np.mean(np.array(kept) < GONE) >= 0.75, kept

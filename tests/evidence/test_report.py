@@ -1,4 +1,4 @@
-"""The report of a case: complete in every language, made of the document alone."""
+"""The report of a case: complete in every language, made from the document alone."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import EvidenceError
-from engine.evidence import EvidenceTools, embed_pictures, verify_case, write_report
+from engine.evidence import embed_pictures, verify_case, write_report
 from engine.language import english
 from engine.tools.cli import app
-from engine.types import Reason, document
-from rig.evidence_bench import Bench, build_case, find_nothing
-from rig.examples import make_document, make_footage
+from engine.types import Reason, Segment, document
+from rig.evidence_bench import Bench, build_case
+from rig.examples import make_document
 
 
 def report(language: str = "en", **changes: object) -> str:
     return write_report(document.encode(make_document(**changes)), language).decode()
 
 
-# -- what it says
+# -- content
 
 
-def test_the_measurement_shows_how_the_enforced_speed_comes_about():
+def test_the_measurement_shows_how_the_enforced_speed_is_computed():
     page = report("ru")
     assert "90,40 ± 2,20 км/\u2060ч" in page
     assert "90,40 − 0,00 (допуск) − 2,20 = 88 км/\u2060ч" in page
@@ -52,7 +51,7 @@ def test_the_address_is_in_the_readers_language_or_the_next_best():
     assert "Abay ave." in report("en", place=where)
 
 
-def test_what_others_wrote_cannot_become_part_of_the_page():
+def test_text_from_outside_cannot_become_part_of_the_page():
     where = msgspec.structs.replace(make_document().place, address={"en": "<script>alert(1)</script>"})
     page = report(place=where, reasons=(Reason("sentence", {"text": "<img src=x>"}),))
     assert "<script" not in page
@@ -78,7 +77,7 @@ def test_the_liability_is_given_with_its_article():
     assert "Liability" not in report("en")
 
 
-def test_papers_that_did_not_hold_are_said_loudly():
+def test_papers_that_are_not_valid_are_shown_in_capitals():
     at = make_document().time.occurred
     year = dt.timedelta(days=365)
     paper = document.CertificateRecord(number="KZ.1", issued=at - 2 * year, expires=at - year, valid=False)
@@ -86,25 +85,24 @@ def test_papers_that_did_not_hold_are_said_loudly():
     assert "НЕ ДЕЙСТВУЕТ" in page
 
 
-def test_the_report_says_if_a_case_is_not_signed_or_names_the_key():
+def test_the_report_names_the_signing_key_or_states_that_the_case_is_not_signed():
     assert "NOT SIGNED" in report()
     device = msgspec.structs.replace(make_document().device, signing_key="3f2a91c0d4e5b677")
     assert "3f2a91c0d4e5b677" in report(device=device)
     assert "NOT SIGNED" not in report(device=device)
 
 
-# -- made of the document alone
+# -- made from the document alone
 
 
 @pytest.fixture(scope="module")
-def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bench = Bench(tmp_path_factory.mktemp("evidence"), EvidenceTools(fetch_frames, find_nothing))
-    proved, _ = build_case(bench, make_footage(12))
-    return bench.root / proved.folder
+def case(tmp_path_factory: pytest.TempPathFactory, footage: list[Segment]) -> Path:
+    bench = Bench(tmp_path_factory.mktemp("evidence"))
+    return bench.root / build_case(bench, footage)[0].folder
 
 
 @pytest.mark.parametrize("language", ["ru", "kk", "en"])
-def test_the_command_makes_the_very_report_that_lies_in_the_folder(case: Path, language: str, tmp_path: Path):
+def test_the_command_writes_the_same_report_as_in_the_folder(case: Path, language: str, tmp_path: Path):
     out = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", str(case), "--lang", language, "--out", str(out)])
     assert result.exit_code == 0, result.output

@@ -9,38 +9,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.decode.frame_fetcher import fetch_frames
-from engine.evidence import EvidenceTools, SigningKey, load_signing_key, manifest, new_key, verify_case
+from engine.evidence import SigningKey, manifest, verify_case
 from engine.evidence.chain import NO_SEAL, Seal
 from engine.types import Segment
-from rig.evidence_bench import Bench, build_case, find_nothing
-from rig.examples import make_footage
+from rig.evidence_bench import Bench, build_case
 
 FLIPS = 40
 """Places in every file that are tried."""
 
 
-@pytest.fixture(scope="module")
-def footage() -> list[Segment]:
-    """Twelve seconds; the violation is in the sixth."""
-    return make_footage(12)
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> SigningKey:
-    new_key(tmp_path / "key.pem")
-    return load_signing_key(tmp_path / "key.pem")
-
-
 @pytest.fixture
 def signed(tmp_path: Path, footage: list[Segment], key: SigningKey) -> Path:
-    bench = Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing), key=key)
+    bench = Bench(tmp_path / "evidence", key=key)
     return bench.root / build_case(bench, footage)[0].folder
 
 
 @pytest.fixture
 def unsigned(tmp_path: Path, footage: list[Segment]) -> Path:
-    bench = Bench(tmp_path / "unsigned", EvidenceTools(fetch_frames, find_nothing))
+    bench = Bench(tmp_path / "unsigned")
     return bench.root / build_case(bench, footage)[0].folder
 
 
@@ -86,7 +72,7 @@ def test_a_folder_without_its_manifest_or_its_seal_is_a_problem(unsigned: Path, 
     assert verify_case(unsigned)[0].startswith(f"{name}: cannot be read")
 
 
-def test_no_folder_at_all_is_a_problem(tmp_path: Path):
+def test_a_missing_folder_is_a_problem(tmp_path: Path):
     assert verify_case(tmp_path / "nowhere")[0].startswith("manifest.json: cannot be read")
 
 
@@ -106,7 +92,7 @@ def test_a_folder_under_another_name_is_found(unsigned: Path):
     assert "the folder gate-other" in verify_case(moved)[0]
 
 
-# -- who signed
+# -- the signature
 
 
 def test_the_seal_names_manifest_place_in_the_chain_and_key(signed: Path, key: SigningKey):
@@ -117,23 +103,18 @@ def test_the_seal_names_manifest_place_in_the_chain_and_key(signed: Path, key: S
     assert seal.key == key.public
 
 
-def test_a_case_that_another_key_signed_is_found(signed: Path, tmp_path: Path):
-    new_key(tmp_path / "other.pem")
-    other = load_signing_key(tmp_path / "other.pem")
-    content = msgspec.json.encode(msgspec.structs.replace(seal_of(signed), public_key=other.public.hex))
+def test_a_case_that_another_key_signed_is_found(signed: Path, key: SigningKey, other_key: SigningKey):
+    content = msgspec.json.encode(msgspec.structs.replace(seal_of(signed), public_key=other_key.public.hex))
     (signed / "seal.json").write_bytes(content)
-    (signed / "seal.sig").write_bytes(other.sign(content))
-    assert verify_case(signed) == []  # by itself it is sound: only who knows the engine's key can tell
-    own = load_signing_key(tmp_path / "key.pem").public
-    assert verify_case(signed, [own]) == [
-        f"seal.json: is signed by the key {other.public.id}, which is not one of the given keys"
+    (signed / "seal.sig").write_bytes(other_key.sign(content))
+    assert verify_case(signed) == []  # consistent by itself: only the engine's key shows the change
+    assert verify_case(signed, [key.public]) == [
+        f"seal.json: is signed by the key {other_key.public.id}, which is not one of the given keys"
     ]
 
 
-def test_a_key_that_did_not_sign_but_is_named_is_found(signed: Path, tmp_path: Path):
-    new_key(tmp_path / "other.pem")
-    other = load_signing_key(tmp_path / "other.pem")
-    (signed / "seal.sig").write_bytes(other.sign((signed / "seal.json").read_bytes()))
+def test_a_signature_by_another_key_than_the_named_one_is_found(signed: Path, other_key: SigningKey):
+    (signed / "seal.sig").write_bytes(other_key.sign((signed / "seal.json").read_bytes()))
     assert verify_case(signed) == ["seal.sig: is not a signature of seal.json"]
 
 
@@ -144,21 +125,15 @@ def test_a_signature_that_was_taken_away_is_found(signed: Path, key: SigningKey)
     assert verify_case(signed, [key.public]) == ["seal.json: is not signed"]
 
 
-def test_without_a_key_the_case_says_that_it_is_not_signed(tmp_path: Path, footage: list[Segment]):
-    bench = Bench(tmp_path, EvidenceTools(fetch_frames, find_nothing))
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_case_names_its_signing_key_and_is_counted_without_one(tmp_path: Path, footage, key, is_signed: bool):
+    bench = Bench(tmp_path / "evidence", key=key if is_signed else None)
     case, record = build_case(bench, footage)
-    assert record.device.signing_key is None
-    assert seal_of(tmp_path / case.folder).public_key is None
-    assert "seal.sig" not in [file.name for file in case.files]
-    assert bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"}) == 1
-
-
-def test_with_a_key_the_case_says_which(tmp_path: Path, footage: list[Segment], key: SigningKey):
-    bench = Bench(tmp_path / "evidence", EvidenceTools(fetch_frames, find_nothing), key=key)
-    case, record = build_case(bench, footage)
-    assert record.device.signing_key == key.public.id
-    assert "seal.sig" in [file.name for file in case.files]
-    assert bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"}) == 0
+    assert record.device.signing_key == (key.public.id if is_signed else None)
+    assert seal_of(bench.root / case.folder).public_key == (key.public.hex if is_signed else None)
+    assert ("seal.sig" in [file.name for file in case.files]) is is_signed
+    unsigned = bench.metrics.registry.get_sample_value("qyran_evidence_unsigned_total", {"camera": "gate"})
+    assert unsigned == (0 if is_signed else 1)
 
 
 def test_the_commands_of_the_manual_verify_a_case_without_this_program(signed: Path, tmp_path: Path):
