@@ -89,7 +89,7 @@ class ModelError(QyranError):
 
 
 class CalibrationError(QyranError):
-    """The marks do not determine a calibration: degenerate, contradictory or too few. The message says which."""
+    """The marks do not determine a calibration: degenerate, contradictory or too few. The message names the cause."""
 
 
 class SignalError(QyranError):

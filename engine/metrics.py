@@ -22,7 +22,7 @@ FALLBACK_REASONS = ("lossy", "codec", "pixel_format", "size", "packets", "device
 lossy         packets may be missing, which a device does not notice
 codec         the device does not decode the codec
 pixel_format  the device does not decode the pixel format
-size          the picture has another size than the stream says
+size          the picture has another size than the stream states
 packets       a packet brings no picture, or the key frame does not decode
 device        the device refused the segment
 memory        the device's memory does not hold even this one segment

@@ -35,7 +35,7 @@ class Source(Protocol):
     def read(self) -> Iterable[Segment]:
         """Yield segments as they complete: without end for a camera, to the end for a file.
 
-        Blocks at most for the I/O time-out. Reconnects by itself; raises only what no reconnect can mend.
+        Blocks at most for the I/O time-out. Reconnects by itself; raises only errors that a reconnect cannot solve.
         """
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ Raises DecodeError."""
 
 class DriftMonitor(Protocol):
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
-        """Return the cameras that do not look where they looked when they were calibrated, in this batch or not."""
+        """Return all cameras whose view has moved since their calibration, also those without a segment here."""
 
 
 class Signals(Protocol):
@@ -85,9 +85,9 @@ class Tracker(Protocol):
 
 class Speedometer(Protocol):
     def measure(self, tracks: Tracks, *, moved: frozenset[int], can_record: bool) -> Motion:
-        """Put the tracks on the ground and state speeds with their uncertainty, or why there is none.
+        """Put the tracks on the ground and state speeds with their uncertainty, or why a speed is missing.
 
-        States no speed of a camera that has `moved`, and none at all if `can_record` is false.
+        States no speed of a camera that has `moved`, and no speed at all if `can_record` is false.
         """
 
 

@@ -1,4 +1,4 @@
-"""The language files: all say the same, and every reason that the engine can give has a template in each."""
+"""The language files: all have the same keys, and a template for every reason of the engine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def holes(template: str) -> Mapping[str, str]:
     return {name: form or "" for _, name, form, _ in string.Formatter().parse(template) if name is not None}
 
 
-# -- every language says everything
+# -- every language is complete
 
 
 def test_the_languages_are_english_kazakh_and_russian():
@@ -75,9 +75,9 @@ def test_every_reason_of_the_engine_has_a_template_with_its_parameters(language:
 
 def test_the_templates_of_all_languages_write_a_parameter_in_the_same_way(language: Language):
     for code, template in load_language("en").reasons.items():
-        ours, theirs = holes(template), holes(language.reasons[code])
-        assert ours.keys() == theirs.keys()
-        differing = {name for name in ours if ours[name] != theirs[name]}
+        one, other = holes(template), holes(language.reasons[code])
+        assert one.keys() == other.keys()
+        differing = {name for name in one if one[name] != other[name]}
         assert differing <= {"article"}, "English gives an article as the catalogue has it"
 
 
@@ -128,12 +128,12 @@ def is_instants(module: ast.Module, found: ast.Dict) -> bool:
 # -- sentences
 
 
-def test_a_reason_is_said_with_its_facts():
+def test_a_sentence_has_the_facts_of_its_reason():
     reason = Reason("class_uncertain", {"classes": ("bus", "truck"), "limit_kmh": 62.5})
     assert english(reason) == "The class is uncertain (bus or truck): the most lenient limit, 62.5 km/h, was applied."
-    said = load_language("ru").sentence(reason)
-    assert said.startswith("Категория определена неоднозначно (автобус или грузовой автомобиль): ")
-    assert "62,5 км/ч" in said
+    sentence = load_language("ru").sentence(reason)
+    assert sentence.startswith("Категория определена неоднозначно (автобус или грузовой автомобиль): ")
+    assert "62,5 км/ч" in sentence
 
 
 def test_numbers_have_the_decimals_of_the_template_and_the_decimal_sign_of_the_language():
@@ -143,7 +143,7 @@ def test_numbers_have_the_decimals_of_the_template_and_the_decimal_sign_of_the_l
     assert "1,0 с бұрын" in load_language("kk").sentence(reason)
 
 
-def test_instants_articles_and_facts_are_said_in_the_language():
+def test_instants_articles_and_facts_are_translated():
     absent = Reason("still_absent", {"instant": "entry"})
     assert load_language("ru").sentence(absent) == "Нет кадра «въезд»."
     doubt = Reason("law_unverified", {"facts": ("article", "sanction"), "article": "596 p.3 or 601"})

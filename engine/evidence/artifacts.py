@@ -1,4 +1,4 @@
-"""What shows the offence: stills, a drawing and the clip, as far as the recording allows. Nothing here ever raises."""
+"""Makes the stills, drawings and clip of a case, as far as the recording allows. A failure is noted, not raised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from PIL.Image import Image
 
 from engine.evidence import stills
 from engine.evidence.overlay import Overlay, draw_overlay
@@ -20,7 +19,7 @@ from engine.ingest.recordings import Recordings
 from engine.ingest.remux import runs, to_mp4
 from engine.language import english
 from engine.stages import FrameFetcher
-from engine.types import BoxPx, Detections, PlateSighting, Reason, Segment, Still, VehicleClass, Violation
+from engine.types import Detections, PlateSighting, Reason, Segment, Still, VehicleClass, Violation
 from engine.types import document as doc
 from engine.types.document import moment
 
@@ -136,7 +135,7 @@ class _Collector:
         """The result, or None after noting the `failure` of the error: the case is built without it."""
         try:
             return make()
-        except Exception as error:  # noqa: BLE001 - whatever a decoder or model raises, the case goes out
+        except Exception as error:  # noqa: BLE001 - a decoder or model may raise anything; the case is still built
             self.miss(failure(str(error)))
             return None
 
@@ -150,7 +149,7 @@ def _fetch_stills(
         return {}
     try:
         return dict(zip(wanted, fetch(segments, list(wanted.values())), strict=True))
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - as in `_Collector.attempt`
         log.warning("frames could not be fetched together, trying each instant alone", error=str(error))
     found = {
         name: made.attempt(partial(_still_failed, name), partial(fetch, segments, [at])) for name, at in wanted.items()
@@ -203,21 +202,17 @@ def _pictures(
 ) -> Mapping[str, bytes]:
     """Every still redacted, the vehicle cut out of each, and a copy of each to draw on."""
     files: dict[str, bytes] = {}
-    overlay = Overlay(
-        violation.sightings, geometry_of(camera.site, violation.rule), violation.measurement, _lines(violation, camera)
-    )
+    lines = (f"{camera.camera}  {violation.kind}  {violation.article}", *speed_lines(violation))
+    overlay = Overlay(violation.sightings, geometry_of(camera.site, violation.rule), violation.measurement, lines)
     for (name, still), others in zip(named.items(), objects, strict=True):
         box = stills.box_at(violation.sightings, still.captured_s)
         image = stills.redact(still.rgb, others, SeenObject(box, violation.class_id) if box else None)
         files[name] = stills.encode_jpeg(image, quality)
         if box and (crop := stills.crop(image, box)):
             files[_beside(name, VEHICLE)] = stills.encode_jpeg(crop, quality)
-        files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, camera.site))
+        drawing = draw_overlay(image, overlay, box, local_time(still.captured_s, camera.site))
+        files[_beside(name, OVERLAY)] = stills.encode_jpeg(drawing, DRAWING_QUALITY)
     return files
-
-
-def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -> bytes:
-    return stills.encode_jpeg(draw_overlay(image, overlay, box, captured), DRAWING_QUALITY)
 
 
 def _add_plate(
@@ -236,11 +231,6 @@ def _add_plate(
 def _beside(still: str, name: str) -> str:
     """The file that belongs to a still: `overlay.jpg` to the overview, `overlay-first.jpg` to `still-first.jpg`."""
     return name if still == OVERVIEW else name.replace(".jpg", still.removeprefix("still"))
-
-
-def _lines(violation: Violation, camera: CameraSite) -> Sequence[str]:
-    """The lines of text on the drawing, without the time."""
-    return f"{camera.camera}  {violation.kind}  {violation.article}", *speed_lines(violation)
 
 
 def _plan(violation: Violation, camera: CameraSite, wanted: Mapping[str, float]) -> bytes | None:

@@ -138,7 +138,7 @@ def _unlinked(links: Sequence[ChainLink]) -> Iterator[str]:
 
 
 def _differing(found: EvidenceAudit, own: Sequence[SealedCase], gone: Collection[int]) -> Iterator[str]:
-    """Report what differs from `chain.db`, and the numbers of a chain of which no folder is left."""
+    """Report differences from `chain.db`, and the numbers of a chain without any folder."""
     seals = {sealed.sha256: sealed.read() for sealed in own}
     names = {seal.chain for seal in seals.values()}
     for name in sorted(names - found.links.keys()):

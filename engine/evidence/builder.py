@@ -15,7 +15,7 @@ from engine.errors import EvidenceError
 from engine.evidence.artifacts import EvidenceTools, make_artifacts, section_artifacts
 from engine.evidence.folder import Folders
 from engine.evidence.manifest import describe
-from engine.evidence.record import Artifacts, CameraSite, Origin, case_id, write_document
+from engine.evidence.record import CameraSite, Origin, case_id, write_document
 from engine.evidence.report import write_reports
 from engine.ingest.recordings import Recordings
 from engine.metrics import Metrics
@@ -100,7 +100,7 @@ class FileEvidenceBuilder:
         self._cameras[index] = CameraSite(camera.name, camera.site)
 
     def finish_camera(self, index: int) -> Sequence[Case]:
-        """Build the pending cases of a camera that sends no more. A case that the disk refuses now goes on waiting."""
+        """Build the pending cases of a camera that sends no more. A case that the disk refuses keeps waiting."""
         return list(self._build_all([pending for pending in self._pending if pending.violation.camera == index]))
 
     def remove_camera(self, index: int) -> None:
@@ -158,9 +158,9 @@ class FileEvidenceBuilder:
         )
 
     def _build_all(self, ready: Sequence[_PendingCase]) -> Iterator[Case]:
-        """The cases of the pending violations; stops at the first that the disk refuses, the rest goes on waiting.
+        """The cases of the pending violations; stops at the first that the disk refuses, the others keep waiting.
 
-        An error of our own loses that one case and does not end the engine.
+        A programming error loses only that case and does not end the engine.
         """
         for pending in ready:
             try:
@@ -173,7 +173,7 @@ class FileEvidenceBuilder:
                 self._pending.append(pending)
                 return
             except Exception as error:
-                log.exception("case cannot be built, the others go on")
+                log.exception("case cannot be built, the others continue")
                 self._pending.remove(pending)
                 self._lose(pending.violation, pending.camera, f"{type(error).__name__}: {error}")
                 continue
@@ -195,14 +195,11 @@ class FileEvidenceBuilder:
         files = [describe(name, artifacts.files[name]) for name in sorted(artifacts.files)]
         record = write_document(case, violation, camera, self._origin, artifacts, files)
         stored = self._folders.store(record, {**artifacts.files, **write_reports(document.encode(record))})
-        self._count(camera.camera, artifacts)
-        return stored
-
-    def _count(self, camera: str, artifacts: Artifacts) -> None:
         if artifacts.incomplete:
-            self._metrics.incomplete.labels(camera).inc()
+            self._metrics.incomplete.labels(camera.camera).inc()
         if self._origin.key is None:
-            self._metrics.unsigned.labels(camera).inc()
+            self._metrics.unsigned.labels(camera.camera).inc()
+        return stored
 
     def _segments(self, pending: _PendingCase) -> Sequence[Segment]:
         """The claimed segments and those that the ring got since, in order of arrival."""

@@ -2,7 +2,7 @@
 
 Every evidence root has one chain with a unique name. A case's `seal.json` has the SHA-256 of its manifest, which has
 the SHA-256 of every other file, and the SHA-256 of the previous seal: a case that is changed, removed or inserted is
-detected, whoever holds the folders.
+detected, no matter where the folders are kept.
 
 The seal is beside the manifest and not in it, because a case must not depend on the cases before it: the same offence
 built twice has the same document, manifest and files. Only its number could differ, and while `chain.db` exists it does

@@ -1,6 +1,6 @@
 """The key that signs an engine's cases: Ed25519 (RFC 8032), in PEM files that OpenSSL also reads.
 
-Only its owner may read the private key's file; the public key is beside it, for those who verify. To rotate, make a new
+Only its owner may read the private key's file; the public key, for verification, is beside it. To rotate, make a new
 key and name it in the configuration: every seal names its key, so keep the old public key for the cases that it signed.
 """
 

@@ -134,7 +134,7 @@ def _seal_problems(folder: Path, manifest: Manifest, manifest_sha256: str, keys:
 def _signature_problems(sealed: SealedCase, seal: Seal, keys: Sequence[PublicKey]) -> Iterator[str]:
     if seal.key is None:
         if sealed.signature:
-            yield f"{SIGNATURE}: exists, but the seal says that it is not signed"
+            yield f"{SIGNATURE}: exists, but the seal names no key"
         if keys:
             yield f"{SEAL}: is not signed"
         return

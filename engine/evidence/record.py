@@ -76,7 +76,7 @@ def case_id(violation: Violation, camera: str, device_serial: str) -> str:
 def write_document(
     case: str,
     violation: Violation,
-    scene: CameraSite,
+    camera: CameraSite,
     origin: Origin,
     artifacts: Artifacts,
     files: Sequence[EvidenceFile],
@@ -92,11 +92,11 @@ def write_document(
         outcome=outcome,
         reasons=reasons,
         incomplete=artifacts.incomplete,
-        time=_time(violation, scene.site),
-        place=_where(scene),
+        time=_time(violation, camera.site),
+        place=_place(camera),
         vehicle_class=violation.class_id.name.lower(),
         measurement=_speed(violation.measurement) if violation.measurement else None,
-        device=_device(origin, scene.site, violation.decisive_s),
+        device=_device(origin, camera.site, violation.decisive_s),
         versions=_versions(violation.catalogue_version, origin.model),
         instants=artifacts.instants,
         clip=artifacts.clip,
@@ -114,7 +114,7 @@ def local_time(instant_s: float, site: Site) -> str:
 
 
 def speed_lines(violation: Violation) -> Sequence[str]:
-    """Lines of text about the measurement, for a drawing; empty if there is none."""
+    """Lines of text about the measurement, for a drawing; empty without a measurement."""
     if violation.measurement is None:
         return ()
     speed = _speed(violation.measurement)
@@ -142,11 +142,11 @@ def _time(violation: Violation, site: Site) -> doc.TimeRecord:
     )
 
 
-def _where(scene: CameraSite) -> doc.PlaceRecord:
-    place = scene.site.place
+def _place(camera: CameraSite) -> doc.PlaceRecord:
+    place = camera.site.place
     return doc.PlaceRecord(
-        site=scene.site.name,
-        camera=scene.camera,
+        site=camera.site.name,
+        camera=camera.camera,
         address=place.address,
         latitude=place.latitude,
         longitude=place.longitude,

@@ -49,7 +49,7 @@ def on_road(calibration: Calibration, points_px: Sequence[PointPx]) -> Floats | 
         undistort(row, np.zeros(len(points), np.int32), points)
     to_ground = np.array(calibration.image_to_ground)
     ground = np.column_stack([points, np.ones(len(points))]) @ to_ground.T
-    # A homography has no sign of its own: the third coordinate of the calibrated area tells which side is the road.
+    # A homography has no sign of its own: the third coordinate of the calibrated area shows which side is the road.
     below = np.array([*np.mean(calibration.area_px, axis=0), 1.0]) @ to_ground[2]
     if not (ground[:, 2] * below > 0).all():
         return None

@@ -1,7 +1,7 @@
 """Pictures of a case: redacts, cuts and encodes them.
 
 A case shows one vehicle. In every exported still each person is made unrecognisable, and so is the plate area of every
-other vehicle; the plate area of the case's own vehicle stays clear, whatever overlaps it. A motorcycle or bicycle and
+other vehicle; the plate area of the case's own vehicle always stays clear. A motorcycle or bicycle and
 its rider are one: of others the whole is redacted. If persons and vehicles could not be detected, everything but the
 case's vehicle is redacted. The clip is the untouched recording.
 """
@@ -35,16 +35,14 @@ CELLS = 6
 SAME_IOU = 0.4
 """A vehicle's box that overlaps the case's vehicle by this much is that vehicle."""
 FRAGMENT, SURE = 0.7, 0.35
-"""A box of which this share lies within the case's vehicle is another vehicle only from this score on: most boxes below
-it are parts of the vehicle."""
+"""A box with this share inside the case's vehicle is another vehicle only from this score on: most boxes with a lower
+score are parts of the vehicle."""
 BEYOND_S = 0.5
 """A box is extrapolated at most this far beyond the first or last sighting."""
-
-
 PLATE_MARGIN = 0.25
 """Margin around a plate, as a share of its width and height."""
 PLATE_WIDTH_PX = 240
-"""A narrower cut of a plate is enlarged for the eye; that adds no detail."""
+"""A narrower cut of a plate is enlarged for the reader; that adds no detail."""
 
 
 @dataclass(frozen=True, slots=True)

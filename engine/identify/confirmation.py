@@ -1,4 +1,4 @@
-"""What confirms a suspicion or drops it: a registry's answer on the plate, a classifier's look at the vehicle."""
+"""Confirms or drops a suspicion: by a registry's answer about the plate, or by a classifier on the vehicle."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Suspect:
 
 
 Confirmation = Callable[[Suspect], Verdict]
-"""One way to confirm a suspicion. May raise whatever a model raises: the suspicion is dropped."""
+"""One way to confirm a suspicion. May raise any error: the suspicion is then dropped."""
 
 
 class RegistryConfirmation:
-    """Confirms if the plate is surely read, of the country, and the registry says that the vehicle's paper has expired.
+    """Confirms if the plate is surely read, is of the country, and the vehicle's paper has expired by the registry.
 
     At most one case per plate, kind and local day.
     """

@@ -45,20 +45,20 @@ BORDER_PX = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How the identifier looks at a vehicle again."""
+    """What the identifier needs to read a vehicle's plate."""
 
     recordings: Recordings
     fetch_frames: FrameFetcher
     reader: PlateReader | None
     """None if no plate is read on this machine: an officer identifies every vehicle."""
     frames: int = 4
-    """A plate is looked for in at most this many frames."""
+    """A plate is searched in at most this many frames."""
 
 
 class Budget:
-    """Limits how many vehicles are looked at: a mean rate, with a burst of one minute.
+    """Limits the number of vehicles that are looked at: a mean rate, with a burst of one minute.
 
-    It fills in capture time, so a recording that is played fast gets the same looks as one played slowly.
+    It fills in capture time, so the speed of a replay does not change the result.
     """
 
     def __init__(self, a_minute: float) -> None:
@@ -68,7 +68,7 @@ class Budget:
         self._at_s = -math.inf
 
     def take(self, at_s: float) -> bool:
-        """Take one look at a capture time; False if none is left. A clock that goes back fills nothing."""
+        """Take one look at a capture time; False if no look is left. A clock that goes back fills nothing."""
         if at_s > self._at_s:
             gained = 0.0 if math.isinf(self._at_s) else (at_s - self._at_s) * self._a_second
             self._left, self._at_s = min(self._most, self._left + gained), at_s
@@ -119,7 +119,7 @@ class VehicleIdentifier:
         return [*found, *(with_owner(drive, drive.plate, self._rules) for drive in drives)]
 
     def _examine(self, finding: RuleFinding) -> Iterator[Violation]:
-        """The violation with its plate; nothing if it is dropped or handed to the sections."""
+        """The violation with its plate; empty if it is dropped or passed to the section control."""
         violation = finding if isinstance(finding, Violation) else finding.violation
         if violation is not finding and not self._may_look(violation):
             return
@@ -185,7 +185,7 @@ class VehicleIdentifier:
             return None
         try:
             sighting = self._looks.reader.read(self._views(violation, self._looks.frames))
-        except Exception as error:  # noqa: BLE001 - a decoder or model may raise anything; the violation goes on
+        except Exception as error:  # noqa: BLE001 - a decoder or model may raise anything; the violation stays
             log.error(
                 "a plate could not be read", camera=self._names[violation.camera], kind=violation.kind, error=str(error)
             )

@@ -22,11 +22,11 @@ class Identification:
     """What a plate must fulfil to identify an owner without an officer."""
 
     country: str
-    """The country whose register has the owners, ISO 3166-1 alpha-2."""
+    """The country that registers the owners, ISO 3166-1 alpha-2."""
     least_confidence: float
     """Of the whole plate."""
     is_stolen: Callable[[str], bool] = frozenset[str]().__contains__
-    """True for a plate that is reported stolen; without a list, for none."""
+    """True for a plate that is reported stolen; always False without a list."""
 
     def is_sure(self, plate: Plate) -> bool:
         """True if the plate was read with enough confidence."""
@@ -42,7 +42,7 @@ def with_owner(
 ) -> Violation:
     """The violation with its plate: for an officer if the plate names no owner, marked if it is stolen.
 
-    unread  why there is no plate, if there is none
+    `unread` is the reason for a missing plate.
     """
     plate = sighting.plate if sighting else None
     stolen = plate is not None and rules.is_stolen(plate.text)
@@ -72,7 +72,7 @@ def _obstacles(plate: Plate | None, rules: Identification, unread: Reason, *, st
 class StolenList:
     """The plates of a text file, one per line; `#` begins a comment. The file is read again when it changes.
 
-    If it cannot be read later, the last list stays in use, and the log says so.
+    If it cannot be read later, the last list stays in use and an error is logged.
     """
 
     def __init__(self, path: Path) -> None:

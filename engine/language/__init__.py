@@ -1,4 +1,4 @@
-"""What people read of a case, in their language: one file per language, `en.toml`, `kk.toml`, `ru.toml`.
+"""The texts of a case in each language: one file per language, `en.toml`, `kk.toml`, `ru.toml`.
 
 A case carries reasons as data (`engine.types.Reason`); a language file has a template for every code. This package is
 the only place that makes a sentence of a reason.
@@ -54,7 +54,7 @@ class Language(Strict, frozen=True):
     `class`, `classes`, `fact`, `facts`, `instant`, `article` for a value that has a word in this language."""
 
     def number(self, value: float, digits: int = 1) -> str:
-        """The number with so many decimal places."""
+        """The number with `digits` decimal places."""
         return f"{value:.{digits}f}".replace(".", self.decimal)
 
     def sentence(self, reason: Reason) -> str:
@@ -120,7 +120,7 @@ def languages() -> list[str]:
 
 @cache
 def load_language(code: str) -> Language:
-    """Read a language file. Raises ConfigError if there is none."""
+    """Read a language file. Raises ConfigError for an unknown language."""
     if code not in languages():
         raise ConfigError(f"language {code!r} is not available: choose from {', '.join(languages())}")
     text = (resources.files("engine.language") / f"{code}.toml").read_text("utf-8")

@@ -1,6 +1,6 @@
 """`case.json`: the whole case as the ledger stores it.
 
-Times are RFC 3339 in UTC unless a field says local; speeds are km/h, the law's unit; pixels are of the camera's image,
+Times are RFC 3339 in UTC, except fields named local; speeds are km/h, the law's unit; pixels are of the camera's image,
 metres on the site's ground plane. The document depends on the footage, the site, the rules and the model alone: it has
 no time of writing and no process number, so the same offence built twice gives the same bytes.
 """
@@ -50,7 +50,7 @@ class PlaceRecord(DocumentPart, frozen=True):
     longitude: float | None
     direction: str
     area: str = ""
-    """District or other part of the city; empty if the site names none."""
+    """District or other part of the city; empty if the site names no area."""
 
 
 class SpeedRecord(DocumentPart, frozen=True):
@@ -135,7 +135,7 @@ class PlateRecord(DocumentPart, frozen=True):
     region: str
     """The country's own code, e.g. `02`; empty if unknown."""
     form: str
-    """Name of the form that the text fits; empty if it fits none."""
+    """Name of the form that the text fits; empty if it fits no form."""
     confidence: float
     """Calibrated probability that the whole text is right."""
     frames: int
@@ -144,7 +144,7 @@ class PlateRecord(DocumentPart, frozen=True):
     notes: tuple[Reason, ...]
     """One for every character that the form resolved."""
     still: str | None
-    """File with the plate cut out; None if there is none."""
+    """File with the plate cut out; None without such a file."""
     marks: tuple[str, ...]
     """Entries of the operator's lists: `stolen`, `exempt`."""
 
@@ -164,7 +164,7 @@ class SectionRecord(DocumentPart, frozen=True):
 
 
 class Liability(DocumentPart, frozen=True):
-    """Who is liable for the vehicle."""
+    """Liability for the vehicle, by the law."""
 
     article: str
     says: dict[str, str]
@@ -177,7 +177,7 @@ class InstantRecord(DocumentPart, frozen=True):
     name: str
     captured: dt.datetime
     still: str | None
-    """Name of the file; None if there is none: `incomplete` says why."""
+    """Name of the file; None without a still: `incomplete` has the reason."""
     still_captured: dt.datetime | None
     """Capture time of the still's frame: the nearest one available."""
 
@@ -191,7 +191,7 @@ class ClipRecord(DocumentPart, frozen=True):
 
 
 class CaseDocument(DocumentPart, frozen=True):
-    """The whole file."""
+    """The whole `case.json`."""
 
     schema: int
     id: str

@@ -82,7 +82,7 @@ class Plate:
     """The number plate of one vehicle, by the vote of several frames. The text is what was read, never a guess."""
 
     text: str
-    """Upper case, without spaces; confusable characters resolved only where `form` says letter or digit."""
+    """Upper case, without spaces; confusable characters resolved only where `form` defines letter or digit."""
     country: str
     """ISO 3166-1 alpha-2; empty if unknown. A foreign plate is kept as it was read."""
     region: str

@@ -199,9 +199,9 @@ def test_cases_of_another_engine_in_the_same_ledger_are_not_expected(root: Path,
     own = fill(root, key, [0, 1])
     other = Folders(tmp_path / "other", "QY-2", key)
     device = msgspec.structs.replace(make_document().device, serial="QY-2")
-    theirs = store_example(other, 2, device=device)
+    foreign = store_example(other, 2, device=device)
     with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        ledger.append([*own, theirs])
+        ledger.append([*own, foreign])
         entries = ledger.read(0, 100)
     assert audit(root, [key.public], entries).problems == []
     assert audit(tmp_path / "other", [key.public], entries).problems == []

@@ -135,7 +135,7 @@ def test_a_folder_without_a_case_is_an_error(tmp_path: Path):
     assert isinstance(result.exception, EvidenceError)
 
 
-# -- cases of schema 1, whose reasons are sentences
+# -- cases of schema 1: their reasons are sentences
 
 DOUBT = "The plate was read with a confidence of 0.83, below 0.9: an officer has to identify the vehicle."
 OLD = Path(__file__).resolve().parents[1] / "data" / "schema_1" / "gate-000007"

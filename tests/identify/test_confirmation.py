@@ -53,7 +53,7 @@ EXPIRED = Reason("paper_missing", {"paper": "insurance", "source": "snapshot", "
 
 
 class Registry:
-    """Always says the same, and remembers what it was asked."""
+    """Always gives the same answer, and counts the questions."""
 
     def __init__(self, validity: Validity) -> None:
         self.validity, self.asked = validity, 0
@@ -89,17 +89,19 @@ def day_of(camera: int, at_s: float) -> str:
     return str(int(at_s // 86_400))
 
 
-def asked(validity: Validity = Validity.EXPIRED, told: Sequence[tuple[str, str, str]] = ()) -> RegistryConfirmation:
-    return RegistryConfirmation(Registry(validity), RULES, day_of, lambda: told)
+def registry_confirmation(
+    validity: Validity = Validity.EXPIRED, reported: Sequence[tuple[str, str, str]] = ()
+) -> RegistryConfirmation:
+    return RegistryConfirmation(Registry(validity), RULES, day_of, lambda: reported)
 
 
-def test_an_expired_paper_confirms_and_says_by_whose_word():
-    assert asked()(suspect()) == Verdict(EXPIRED)
+def test_an_expired_paper_confirms_with_the_registrys_reason():
+    assert registry_confirmation()(suspect()) == Verdict(EXPIRED)
 
 
 @pytest.mark.parametrize("validity", [Validity.VALID, Validity.UNKNOWN])
-def test_valid_and_unknown_never_convict(validity: Validity):
-    assert asked(validity)(suspect()) == Verdict(None, f"registry_{validity.value}")
+def test_a_valid_or_unknown_paper_never_confirms(validity: Validity):
+    assert registry_confirmation(validity)(suspect()) == Verdict(None, f"registry_{validity.value}")
 
 
 @pytest.mark.parametrize("plate", [None, replace(PLATE, confidence=0.8), replace(PLATE, country="")])
@@ -110,7 +112,7 @@ def test_without_a_sure_plate_of_the_country_the_registry_is_not_asked(plate: Pl
 
 
 def test_a_plate_is_reported_once_per_kind_and_day():
-    ask = asked()
+    ask = registry_confirmation()
     assert ask(suspect()).confirmed
     assert ask(suspect()) == Verdict(None, "reported_today")
     assert ask(suspect(violation=suspicion("no_inspection"))).confirmed
@@ -119,10 +121,10 @@ def test_a_plate_is_reported_once_per_kind_and_day():
 
 
 def test_a_plate_reported_before_a_restart_is_not_reported_again():
-    assert not asked(told=[("123ABC02", "no_insurance", day_of(0, AT_S))])(suspect()).confirmed
+    assert not registry_confirmation(reported=[("123ABC02", "no_insurance", day_of(0, AT_S))])(suspect()).confirmed
 
 
-def test_a_classifier_needs_enough_frames_that_show_it():
+def test_a_classifier_needs_enough_positive_frames():
     ask = ClassifierConfirmation(Scores(0.95, 0.2, 0.99, 0.91), (0.0, 0.0, 1.0, 1.0), 0.9, frames=4, at_least=3)
     verdict = ask(suspect())
     assert verdict.confirmed == Reason(
@@ -142,7 +144,7 @@ def test_the_crop_is_the_region_of_the_vehicle_inside_the_picture():
     assert cut(VehicleView(0.0, rgb, (200.0, 0.0, 300.0, 50.0)), (0.0, 0.0, 1.0, 1.0)) is None
 
 
-def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
+def test_a_budget_allows_one_minute_at_once_and_then_fills_with_time():
     budget = Budget(12.0)
     assert [budget.take(100.0) for _ in range(14)] == [True] * 12 + [False] * 2
     assert budget.take(105.0)
@@ -151,7 +153,7 @@ def test_a_budget_grants_a_minutes_worth_at_once_and_then_as_time_goes():
     assert Budget(0.5).take(0.0)
 
 
-def inquire(
+def identify(
     rule: Rule, confirm: dict[str, Confirmation], *suspicions: Violation, metrics: Metrics | None = None
 ) -> Sequence[Violation]:
     looks = Looks(keep_all(FOOTAGE), fetch_frames, ScriptedPlates(PLATE))
@@ -165,39 +167,40 @@ INSURANCE = NoInsuranceRule(name="papers", zone="road", a_minute=2.0)
 
 def test_a_confirmed_suspicion_is_a_violation_with_its_reason_and_is_counted():
     metrics = Metrics()
-    (told,) = inquire(INSURANCE, {"no_insurance": asked()}, suspicion(), metrics=metrics)
-    assert told.outcome == "fine"
-    assert told.reasons[-1] == EXPIRED
+    (found,) = identify(INSURANCE, {"no_insurance": registry_confirmation()}, suspicion(), metrics=metrics)
+    assert found.outcome == "fine"
+    assert found.reasons[-1] == EXPIRED
     assert metrics.violations.labels("cam", "no_insurance", "fine")._value.get() == 1
 
 
-def test_a_refuted_one_is_dropped_and_counted():
+def test_a_suspicion_that_is_not_confirmed_is_dropped_and_counted():
     metrics = Metrics()
-    assert inquire(INSURANCE, {"no_insurance": asked(Validity.VALID)}, suspicion(), metrics=metrics) == []
+    assert (
+        identify(INSURANCE, {"no_insurance": registry_confirmation(Validity.VALID)}, suspicion(), metrics=metrics) == []
+    )
     assert metrics.dropped_violations.labels("cam", "no_insurance", "registry_valid")._value.get() == 1
 
 
 def test_a_suspicion_beyond_the_budget_is_dropped():
     metrics = Metrics()
     many = [suspicion(track=track) for track in range(4)]
-    never = {"no_insurance": asked(Validity.VALID)}
-    inquire(INSURANCE, never, *many, metrics=metrics)
+    identify(INSURANCE, {"no_insurance": registry_confirmation(Validity.VALID)}, *many, metrics=metrics)
     assert metrics.dropped_violations.labels("cam", "no_insurance", "budget")._value.get() == 2
 
 
-def test_an_error_in_a_look_drops_the_suspicion():
+def test_an_error_in_the_confirmation_drops_the_suspicion():
     def broken(suspect: Suspect) -> Verdict:
-        raise RuntimeError("the network is ill")
+        raise RuntimeError("the network fails")
 
     metrics = Metrics()
-    assert inquire(INSURANCE, {"no_insurance": broken}, suspicion(), metrics=metrics) == []
+    assert identify(INSURANCE, {"no_insurance": broken}, suspicion(), metrics=metrics) == []
     assert metrics.dropped_violations.labels("cam", "no_insurance", "failed")._value.get() == 1
 
 
-def test_what_a_classifier_saw_stands_in_the_reasons():
+def test_the_result_of_a_classifier_is_in_the_reasons():
     sees = ClassifierConfirmation(Scores(*[0.95] * 8), (0.0, 0.0, 1.0, 1.0), 0.9, 8, 5)
-    (told,) = inquire(PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use"))
-    assert "own sees it in 8 of 8 frames" in english(told.reasons[-1])
+    (found,) = identify(PhoneUseRule(name="papers", zone="road"), {"phone_use": sees}, suspicion("phone_use"))
+    assert "own sees it in 8 of 8 frames" in english(found.reasons[-1])
 
 
 def config_of(path: Path, **changes: object) -> ClassifierConfig:
@@ -210,24 +213,23 @@ def test_a_network_scores_by_its_column_and_activation(tmp_path: Path):
     crop = np.zeros((30, 20, 3), np.uint8)
     softmax = OnnxClassifier(path, config_of(path, activation="softmax"))
     assert softmax.score([crop, crop]) == pytest.approx([0.8438] * 2, abs=1e-4)
-    assert OnnxClassifier(path, config_of(path, activation="sigmoid", column=2)).score([crop]) == pytest.approx(
-        [0.2689], abs=1e-4
-    )
+    sigmoid = OnnxClassifier(path, config_of(path, activation="sigmoid", column=2))
+    assert sigmoid.score([crop]) == pytest.approx([0.2689], abs=1e-4)
     assert softmax.name == "own"
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [({"column": 3, "activation": "softmax"}, "column 3 does not exist"), ({}, "set its activation")],
 )
-def test_a_network_that_does_not_fit_is_found_when_the_engine_starts(tmp_path: Path, changes: dict, says: str):
+def test_a_network_that_does_not_fit_is_found_when_the_engine_starts(tmp_path: Path, changes: dict, message: str):
     path = tmp_path / "own.onnx"
     make_network(path, {"is": np.array([[2.0, 0.0, -1.0]], np.float32)})
-    with pytest.raises(ModelError, match=says):
+    with pytest.raises(ModelError, match=message):
         open_classifier(config_of(path, **changes))
 
 
-def test_a_file_that_is_no_network_or_takes_other_pictures_is_an_error(tmp_path: Path):
+def test_a_file_that_is_not_a_network_or_takes_other_pictures_is_an_error(tmp_path: Path):
     path = tmp_path / "own.onnx"
     path.write_bytes(b"no network")
     with pytest.raises(ModelError, match=r"own\.onnx"):

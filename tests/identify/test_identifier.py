@@ -26,7 +26,7 @@ def plate(text: str = "123ABC02", confidence: float = 0.97, country: str = "KZ")
 
 
 class Reader:
-    """Reads what it is told to read, and remembers what it was shown."""
+    """Returns a fixed plate, and records the views it gets."""
 
     def __init__(self, read: Plate | None) -> None:
         self.plate = read
@@ -43,20 +43,20 @@ RECORDINGS = keep_all(FOOTAGE)
 def identifier(
     reader: Reader | None, *, exempt: tuple[str, ...] = (), stolen: str = "", metrics: Metrics | None = None
 ) -> VehicleIdentifier:
-    where = site(replace_rule(exempt))
+    where = site(msgspec.structs.replace(SPEEDING, name="limit-60", exempt_plates=exempt))
     rules = Identification("KZ", 0.9, is_stolen=lambda text: text == stolen)
     return VehicleIdentifier(
         lambda camera: where, {0: "cam"}, Looks(RECORDINGS, fetch_frames, reader), rules, metrics or Metrics()
     )
 
 
-def replace_rule(exempt: tuple[str, ...]):
-    return msgspec.structs.replace(SPEEDING, name="limit-60", exempt_plates=exempt)
-
-
-def one(found: Sequence[Violation]) -> Violation:
-    (violation,) = found
-    return violation
+def identified(
+    reader: Reader | None, violation: Violation | None = None, *, metrics: Metrics | None = None, stolen: str = ""
+) -> Violation:
+    """The violation after identification."""
+    findings = Findings((violation or make_violation(AT_S),))
+    (found,) = identifier(reader, metrics=metrics, stolen=stolen).identify(findings)
+    return found
 
 
 def counted(metrics: Metrics, result: str) -> float:
@@ -65,9 +65,9 @@ def counted(metrics: Metrics, result: str) -> float:
 
 def test_a_surely_read_plate_of_the_country_names_the_owner():
     metrics = Metrics()
-    told = one(identifier(Reader(plate()), metrics=metrics).identify(Findings((make_violation(AT_S),))))
-    assert told.plate is not None
-    assert (told.plate.plate.text, told.outcome, told.marks) == ("123ABC02", "fine", ())
+    found = identified(Reader(plate()), metrics=metrics)
+    assert found.plate is not None
+    assert (found.plate.plate.text, found.outcome, found.marks) == ("123ABC02", "fine", ())
     assert counted(metrics, "read") == 1
 
 
@@ -82,30 +82,30 @@ def test_a_surely_read_plate_of_the_country_names_the_owner():
 )
 def test_any_other_plate_is_for_an_officer(read: Plate | None, reason: Reason, result: str):
     metrics = Metrics()
-    told = one(identifier(Reader(read), metrics=metrics).identify(Findings((make_violation(AT_S),))))
-    assert told.outcome == "officer"
-    assert told.reasons[-1] == reason
+    found = identified(Reader(read), metrics=metrics)
+    assert found.outcome == "officer"
+    assert found.reasons[-1] == reason
     assert counted(metrics, result) == 1
-    assert (told.plate and told.plate.plate) == read
+    assert (found.plate and found.plate.plate) == read
 
 
 def test_without_a_reader_an_officer_identifies_every_vehicle():
     metrics = Metrics()
-    told = one(identifier(None, metrics=metrics).identify(Findings((make_violation(AT_S),))))
-    assert (told.outcome, told.plate) == ("officer", None)
-    assert told.reasons[-1] == Reason("plate_reader_absent")
+    found = identified(None, metrics=metrics)
+    assert (found.outcome, found.plate) == ("officer", None)
+    assert found.reasons[-1] == Reason("plate_reader_absent")
     assert counted(metrics, "no_reader") == 1
 
 
 def test_an_indication_stays_one():
     violation = replace(make_violation(AT_S), outcome=Outcome.INDICATION)
-    assert one(identifier(Reader(None)).identify(Findings((violation,)))).outcome == "indication"
+    assert identified(Reader(None), violation).outcome == "indication"
 
 
 def test_a_stolen_vehicle_is_marked_and_not_fined():
-    told = one(identifier(Reader(plate()), stolen="123ABC02").identify(Findings((make_violation(AT_S),))))
-    assert (told.outcome, told.marks) == ("officer", ("stolen",))
-    assert told.reasons[-1] == Reason("plate_stolen")
+    found = identified(Reader(plate()), stolen="123ABC02")
+    assert (found.outcome, found.marks) == ("officer", ("stolen",))
+    assert found.reasons[-1] == Reason("plate_stolen")
 
 
 def test_a_plate_that_the_rule_exempts_drops_the_violation_and_counts_it():
@@ -137,14 +137,14 @@ def test_a_plate_read_in_another_offence_of_the_vehicle_is_read_again():
     assert max(view.captured_s for view in first) <= min(view.captured_s for view in second) + 0.1
 
 
-def test_whatever_breaks_in_the_look_costs_the_plate_and_not_the_violation():
+def test_an_error_of_the_reader_costs_the_plate_and_not_the_violation():
     class Broken:
         def read(self, shown: Sequence[VehicleView]) -> PlateSighting | None:
-            raise RuntimeError("the network is ill")
+            raise RuntimeError("the network fails")
 
     metrics = Metrics()
-    told = one(identifier(Broken(), metrics=metrics).identify(Findings((make_violation(AT_S),))))  # type: ignore[arg-type]
-    assert told.outcome == "officer"
+    found = identified(Broken(), metrics=metrics)  # type: ignore[arg-type]
+    assert found.outcome == "officer"
     assert counted(metrics, "failed") == 1
 
 
@@ -156,7 +156,7 @@ def test_the_reader_gets_whole_frames_in_which_the_vehicle_is_largest():
     assert all(view.rgb.shape == (SIZE_PX[1], SIZE_PX[0], 3) for view in shown)
 
 
-def test_without_a_recording_no_plate_is_read():
+def test_a_violation_without_a_recording_has_no_view():
     assert views(make_violation(AT_S), [], fetch_frames, 4) == []
 
 
@@ -168,7 +168,7 @@ def test_a_frame_that_is_not_kept_is_left_out():
     assert {view.captured_s >= AT_S for view in views(violation, late, fetch_frames, 9)} == {True}
 
 
-def test_a_recording_that_does_not_decode_is_an_error_of_the_look():
+def test_a_recording_that_does_not_decode_is_an_error():
     broken = [replace(segment, payload=bytes(len(segment.payload))) for segment in FOOTAGE]
     with pytest.raises(DecodeError):
         views(make_violation(AT_S), broken, fetch_frames, 2)
@@ -178,7 +178,7 @@ def sighting(at_s: float, width: float, left: float = 50.0) -> Sighting:
     return Sighting(at_s, (left, 50.0, left + width, 50.0 + width / 2), None)
 
 
-def test_the_largest_whole_sightings_come_first_and_not_two_of_one_moment():
+def test_the_largest_whole_sightings_come_first_and_only_one_of_a_moment():
     cut, large, twin, small = sighting(0.0, 200, left=0), sighting(1.0, 100), sighting(1.02, 99), sighting(2.0, 40)
     assert largest((cut, large, twin, small), SIZE_PX, 3) == [large, small, cut]
     assert largest((cut, large, twin, small), SIZE_PX, 1) == [large]
@@ -196,7 +196,7 @@ def test_the_list_of_stolen_plates_is_read_and_read_again_when_it_changes(tmp_pa
     assert not stolen("123ABC02")
 
 
-def test_a_list_that_vanishes_goes_on_holding_and_one_that_never_was_is_an_error(tmp_path: Path):
+def test_a_deleted_list_stays_in_use_and_a_missing_one_is_an_error_at_the_start(tmp_path: Path):
     path = tmp_path / "stolen.txt"
     path.write_text("123ABC02\n")
     stolen = StolenList(path)

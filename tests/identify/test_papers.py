@@ -11,10 +11,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from qyran.v1 import registry_service_pb2 as pb
-from qyran.v1.registry_service_pb2_grpc import (
-    VehicleRegistryServiceServicer,
-    add_VehicleRegistryServiceServicer_to_server,
-)
+from qyran.v1 import registry_service_pb2_grpc as rpc
 from typer.testing import CliRunner
 
 from engine.errors import ConfigError
@@ -42,7 +39,7 @@ def snapshot(folder: Path, *lines: str, as_of: dt.datetime = AS_OF) -> SnapshotR
     return SnapshotRegistry(folder / "registry.db", DAY_S, ALMATY)
 
 
-def test_a_snapshot_is_found_whatever_its_folder_is_called(tmp_path: Path):
+def test_a_snapshot_is_found_in_a_folder_with_a_strange_name(tmp_path: Path):
     folder = tmp_path / "lists #2 of 100%25?"
     folder.mkdir()
     answer = snapshot(folder, "123ABC02,2026-05-01,,").ask("123ABC02", "no_inspection", NOON_S)
@@ -69,7 +66,7 @@ def test_a_paper_is_valid_to_the_end_of_its_last_day_at_the_place(tmp_path: Path
         assert "тізілім көшірмесі" in load_language("kk").sentence(answer.reason)
 
 
-def test_a_paper_that_ran_out_after_the_extract_may_have_been_renewed(tmp_path: Path):
+def test_a_paper_that_expired_after_the_extract_is_unknown(tmp_path: Path):
     registry = snapshot(tmp_path, "123ABC02,,2026-06-01,")
     assert registry.ask("123ABC02", "no_insurance", NOON_S + 0.9 * DAY_S - 7 * 3600).validity is Validity.UNKNOWN
 
@@ -98,7 +95,7 @@ def test_a_newer_snapshot_is_read_and_a_missing_one_answers_unknown(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("lines", "message"),
     [
         (["123ABC02,2026-13-01,,"], "line 2: inspection_until: '2026-13-01' is neither"),
         (["123ABC02,,,", "123 abc 02,,,"], "line 3: plate 123ABC02 appears twice"),
@@ -107,9 +104,9 @@ def test_a_newer_snapshot_is_read_and_a_missing_one_answers_unknown(tmp_path: Pa
         (["123ABC02,none,,,,"], "line 2: expected"),
     ],
 )
-def test_a_wrong_line_is_named_and_the_old_snapshot_stays(tmp_path: Path, lines: list[str], says: str):
+def test_a_wrong_line_is_named_and_the_old_snapshot_stays(tmp_path: Path, lines: list[str], message: str):
     registry = snapshot(tmp_path, "123ABC02,none,,")
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError, match=message):
         import_csv(csv(tmp_path, *lines), tmp_path / "registry.db", AS_OF)
     assert registry.ask("123ABC02", "no_inspection", NOON_S).validity is Validity.EXPIRED
     assert [path.name for path in tmp_path.glob("*.new")] == []
@@ -128,27 +125,25 @@ def test_other_columns_and_no_snapshot_are_errors(tmp_path: Path):
 def test_the_command_imports_an_extract_as_of_its_last_change(tmp_path: Path):
     path, into = csv(tmp_path, "123ABC02,none,,", "740KRM09,,,"), tmp_path / "registry.db"
     os.utime(path, (AS_OF.timestamp(), AS_OF.timestamp()))
-    told = CliRunner().invoke(app, ["registry", "import", str(path), "--into", str(into)])
-    assert told.exit_code == 0
-    assert "2 vehicles as of 2026-06-01 00:00 UTC" in told.output
-    assert isinstance(
-        CliRunner().invoke(app, ["registry", "import", str(path), "--into", str(into), "--as-of", "noon"]).exception,
-        ConfigError,
-    )
+    command = ["registry", "import", str(path), "--into", str(into)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0
+    assert "2 vehicles as of 2026-06-01 00:00 UTC" in result.output
+    assert isinstance(CliRunner().invoke(app, [*command, "--as-of", "noon"]).exception, ConfigError)
 
 
-class Service(VehicleRegistryServiceServicer):
-    """Knows one vehicle; `ill` makes it fail."""
+class Service(rpc.VehicleRegistryServiceServicer):
+    """Knows one vehicle; `failure` makes it fail."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.ill: grpc.StatusCode | None = None
+        self.failure: grpc.StatusCode | None = None
         self.as_of: dt.datetime | None = AS_OF
 
     def LookUpVehicle(self, request, context):  # noqa: N802 - protobuf's name
         self.asked.append(request.plate)
-        if self.ill:
-            context.abort(self.ill, "ill")
+        if self.failure:
+            context.abort(self.failure, "fails")
         if request.plate != "123ABC02":
             context.abort(grpc.StatusCode.NOT_FOUND, "no such vehicle")
         return pb.LookUpVehicleResponse(
@@ -160,7 +155,7 @@ class Service(VehicleRegistryServiceServicer):
 @pytest.fixture
 def service() -> Iterator[tuple[Service, RemoteRegistry]]:
     server, servicer = grpc.server(ThreadPoolExecutor(2)), Service()
-    add_VehicleRegistryServiceServicer_to_server(servicer, server)
+    rpc.add_VehicleRegistryServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     registry = RemoteRegistry(grpc.insecure_channel(f"127.0.0.1:{port}"), "KZ", ALMATY, timeout_s=5.0)
@@ -169,7 +164,7 @@ def service() -> Iterator[tuple[Service, RemoteRegistry]]:
     server.stop(None).wait()
 
 
-def test_a_service_is_asked_once_a_vehicle(service: tuple[Service, RemoteRegistry]):
+def test_a_service_is_asked_once_per_vehicle(service: tuple[Service, RemoteRegistry]):
     servicer, registry = service
     assert registry.ask("123ABC02", "no_insurance", NOON_S).validity is Validity.EXPIRED
     assert registry.ask("123ABC02", "no_inspection", NOON_S).validity is Validity.VALID
@@ -178,29 +173,29 @@ def test_a_service_is_asked_once_a_vehicle(service: tuple[Service, RemoteRegistr
     assert servicer.asked == ["123ABC02"]
 
 
-def test_a_vehicle_that_the_service_does_not_know_is_unknown_and_no_failure(service: tuple[Service, RemoteRegistry]):
+def test_a_vehicle_unknown_to_the_service_is_unknown_and_not_a_failure(service: tuple[Service, RemoteRegistry]):
     servicer, registry = service
     for number in range(2 * FAILURES):
         assert registry.ask(f"{number}", "no_insurance", NOON_S).validity is Validity.UNKNOWN
     assert len(servicer.asked) == 2 * FAILURES
 
 
-def test_a_service_that_fails_is_let_alone_for_a_while(service: tuple[Service, RemoteRegistry]):
+def test_a_service_that_fails_is_not_asked_for_a_while(service: tuple[Service, RemoteRegistry]):
     servicer, registry = service
-    servicer.ill = grpc.StatusCode.UNAVAILABLE
+    servicer.failure = grpc.StatusCode.UNAVAILABLE
     answers = [registry.ask(f"{number}", "no_insurance", NOON_S) for number in range(2 * FAILURES)]
     assert {answer.validity for answer in answers} == {Validity.UNKNOWN}
     assert "UNAVAILABLE" in answers[0].detail
     assert len(servicer.asked) == FAILURES
 
 
-def test_an_answer_without_a_time_or_with_a_wrong_day_is_unknown(service: tuple[Service, RemoteRegistry]):
+def test_an_answer_without_a_time_is_unknown(service: tuple[Service, RemoteRegistry]):
     servicer, registry = service
     servicer.as_of = None
     assert registry.ask("123ABC02", "no_insurance", NOON_S).validity is Validity.UNKNOWN
 
 
-def test_a_service_that_is_away_is_unknown():
+def test_an_unreachable_service_is_unknown():
     registry = RemoteRegistry(grpc.insecure_channel("127.0.0.1:1"), "KZ", ALMATY, timeout_s=0.5)
     assert registry.ask("123ABC02", "no_insurance", NOON_S).validity is Validity.UNKNOWN
     registry.close()

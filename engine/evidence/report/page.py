@@ -13,7 +13,6 @@ from engine.types.document import (
     CaseDocument,
     CertificateRecord,
     InstantRecord,
-    PlateRecord,
     SpeedRecord,
 )
 
@@ -102,10 +101,7 @@ class ReportPage:
         country = " ".join(filter(None, (plate.country, plate.region))) or words["country_unknown"]
         sure = f"{words['confidence']} {self.words.number(plate.confidence, 3)}, {words['frames']}: {plate.frames}"
         others = (f"{words['or']} {other.text}" for other in plate.alternatives[:2])
-        return [plate.text, country, sure, *others, *self._marks(plate)]
-
-    def _marks(self, plate: PlateRecord) -> Iterator[str]:
-        yield from (self.words.marks.get(mark, mark) for mark in plate.marks)
+        return [plate.text, country, sure, *others, *(self.words.marks.get(mark, mark) for mark in plate.marks)]
 
     @property
     def measurement(self) -> Sequence[tuple[str, str]]:
@@ -129,21 +125,17 @@ class ReportPage:
     def papers(self) -> Sequence[ReportPaper]:
         """Certificate and calibration of the device."""
         device = self.record.device
-        certificate, calibration = device.certificate, device.calibration
-        return [
-            self._paper("certificate", certificate, certificate.number if certificate else ""),
-            self._paper("calibration", calibration, self._calibration(calibration) if calibration else ""),
-        ]
+        return [self._paper("certificate", device.certificate), self._paper("calibration", device.calibration)]
 
-    def _calibration(self, made: CalibrationRecord) -> str:
-        words = self.words.words
-        return f"{made.id}, {words['residual']} {self.words.number(made.residual_m, 3)} {words['metres']}"
-
-    def _paper(self, name: str, paper: CertificateRecord | CalibrationRecord | None, text: str) -> ReportPaper:
+    def _paper(self, name: str, paper: CertificateRecord | CalibrationRecord | None) -> ReportPaper:
         words = self.words.words
         if paper is None:
             return ReportPaper(words[name], words["none"], valid=False)
-        began = paper.issued if isinstance(paper, CertificateRecord) else paper.made
+        if isinstance(paper, CertificateRecord):
+            text, began = paper.number, paper.issued
+        else:
+            residual = self.words.number(paper.residual_m, 3)
+            text, began = f"{paper.id}, {words['residual']} {residual} {words['metres']}", paper.made
         span = " – ".join(f"{self._local(at):{self.words.date}}" for at in (began, paper.expires))
         return ReportPaper(words[name], f"{text}; {span}: {words['valid' if paper.valid else 'invalid']}", paper.valid)
 
@@ -203,11 +195,11 @@ class ReportPage:
 
     @property
     def liability(self) -> str:
-        """Who is liable, and by which article; empty if the catalogue does not say."""
+        """The liability and its article; empty if the catalogue has no entry."""
         liable = self.record.liability
-        says = _best(liable.says, self.words.language) if liable else ""
+        text = _best(liable.says, self.words.language) if liable else ""
         article = self.words.article(liable.article, self.record.versions.catalogue) if liable else ""
-        return f"{says} ({article})" if says else ""
+        return f"{text} ({article})" if text else ""
 
     def _local(self, at: dt.datetime) -> dt.datetime:
         return at.astimezone(ZoneInfo(self.record.time.timezone))
@@ -216,6 +208,6 @@ class ReportPage:
         return f"{at:%H:%M:%S}{self.words.decimal}{at.microsecond // 1000:03d}"
 
 
-def _best(says: Mapping[str, str], language: str) -> str:
+def _best(texts: Mapping[str, str], language: str) -> str:
     """The text in that language, else in the next best; empty if there is no text."""
-    return next((says[one] for one in (language, *NEXT_BEST, *says) if says.get(one)), "")
+    return next((texts[one] for one in (language, *NEXT_BEST, *texts) if texts.get(one)), "")

@@ -1,7 +1,7 @@
 """Forms of plates as data: layouts of letters and digits by country.
 
-A form changes only characters that look alike (0 and O, 8 and B ...), and only where its layout says whether the place
-has a letter or a digit. A text that fits no form stays as it was read, and its country is unknown.
+A form changes only characters that look alike (0 and O, 8 and B ...), and only where its layout defines whether the
+place has a letter or a digit. A text that fits no form stays as it was read, and its country is unknown.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class PlateForms:
         """Fit a reading, (L, 36) shares of every character at every place, to a form.
 
         The fit that resolves the fewest characters wins, then the home country. If the remaining fits give different
-        texts, none is used; if they give one text in several countries, the result has no country.
+        texts, no fit is used; if they give one text in several countries, the result has no country.
         """
         text = Glyph.best(glyphs)
         fits = list(self._fits(glyphs, text, (self.home, *self.abroad)))
@@ -138,7 +138,7 @@ def _fit(form: PlateForm, country: PlateCountry, glyphs: Floats, text: str) -> F
 
 
 def _resolved(shares: Floats, read: str, admitted: str) -> str:
-    """Likeliest admitted character that looks like the one read; empty if there is none."""
+    """Likeliest admitted character that looks like the one read; empty without such a character."""
     twins = _others(TWINS, read, admitted)
     doubted = [char for char in _others(ALIKE, read, admitted) if shares[Glyph.index(char)] >= LEAST_DOUBT]
     return max([*twins, *doubted], key=lambda char: float(shares[Glyph.index(char)]), default="")

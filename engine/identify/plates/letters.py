@@ -26,7 +26,7 @@ class Glyph:
 
     @classmethod
     def index(cls, char: str) -> int:
-        """Number of a character. Raises ValueError if it is none of the 36."""
+        """Number of a character. Raises ValueError for any other character."""
         return cls.ALPHABET.index(char)
 
     @classmethod

@@ -39,12 +39,12 @@ def size_px(quad: Floats) -> tuple[float, float]:
 def lines(quads: Sequence[Floats]) -> list[Floats]:
     """Every piece that may be text of a plate, and every two neighbours on one line joined; the largest first."""
     pieces = [quad for quad in quads if _may_be_text(quad)]
-    joined = [_around(a, b) for a, b in permutations(pieces, 2) if _follows(a, b)]
+    joined = [np.array([a[0], b[1], b[2], a[3]]) for a, b in permutations(pieces, 2) if _follows(a, b)]
     return sorted(pieces + joined, key=lambda quad: -size_px(quad)[1] * size_px(quad)[0])
 
 
 def stacks(pieces: Sequence[Floats]) -> Iterator[tuple[int, int]]:
-    """Index pairs of lines of which the second is directly below the first: a plate of two lines."""
+    """Index pairs (upper, lower) of lines that are directly below each other: a plate of two lines."""
     for upper, lower in permutations(range(len(pieces)), 2):
         if _below(pieces[upper], pieces[lower]):
             yield upper, lower
@@ -92,18 +92,11 @@ def _follows(a: Floats, b: Floats) -> bool:
     return -0.5 * height <= gap <= NEXT_GAP * height and abs(drift) <= NEXT_DRIFT * height
 
 
-def _around(a: Floats, b: Floats) -> Floats:
-    """From the left edge of `a` to the right edge of `b`."""
-    return np.array([a[0], b[1], b[2], a[3]])
-
-
 def _below(upper: Floats, lower: Floats) -> bool:
     if not _alike(upper, lower):
         return False
     (left_a, _, right_a, bottom_a), (left_b, top_b, right_b, _) = bounds(upper), bounds(lower)
     height = max(size_px(upper)[1], size_px(lower)[1])
     overlap = min(right_a, right_b) - max(left_a, left_b)
-    gap = top_b - bottom_a
-    return -0.4 * height <= gap <= BELOW_GAP * height and overlap >= BELOW_OVERLAP * min(
-        right_a - left_a, right_b - left_b
-    )
+    is_next = -0.4 * height <= top_b - bottom_a <= BELOW_GAP * height
+    return is_next and overlap >= BELOW_OVERLAP * min(right_a - left_a, right_b - left_b)

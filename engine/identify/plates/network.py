@@ -40,12 +40,8 @@ class TextNetworks:
         self._cv2 = cv2
         try:
             # rapidocr's own pipeline decodes one best text; the vote needs the probabilities, so its parts are used.
-            engine = RapidOCR(
-                params={
-                    "Global.log_level": "error",
-                    "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
-                }
-            )
+            settings = {"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1}
+            engine = RapidOCR(params=settings)
             self._detector, self._recogniser = engine._load_det_model(), engine._load_rec_model()  # type: ignore[no-untyped-call]
             self._columns = columns(self._recogniser.postprocess_op.character)
         except Exception as error:
@@ -56,13 +52,11 @@ class TextNetworks:
         """Quads of the lines of text in a picture, (H, W, 3) u1, scaled so that its longer side has `longest_px`."""
         height, width = rgb.shape[:2]
         scale = longest_px / max(height, width)
-        small = self._cv2.resize(rgb[:, :, ::-1], None, fx=scale, fy=scale, interpolation=self._interpolation(scale))
+        mode = self._cv2.INTER_CUBIC if scale > 1 else self._cv2.INTER_AREA
+        small = self._cv2.resize(rgb[:, :, ::-1], None, fx=scale, fy=scale, interpolation=mode)
         self._detector.limit_side_len = longest_px
         boxes = self._detector(small).boxes
         return [] if boxes is None else [np.asarray(box, np.float64) / scale for box in boxes]
-
-    def _interpolation(self, scale: float) -> int:
-        return int(self._cv2.INTER_CUBIC if scale > 1 else self._cv2.INTER_AREA)
 
     def read(self, rgb: Bytes8, quads: Sequence[Floats]) -> list[TextReading]:
         """Readings of the quads, in one run of the network; each is weighted by its width in the picture's pixels."""

@@ -23,7 +23,7 @@ SCALES_PX = (512, 800, 1120)
 ENLARGED = 2.5
 """Only the first scale may enlarge a vehicle by more than this: there is no more detail to see."""
 LEAST_PX = 96
-"""Least longer side of a vehicle whose plate can be read: a car's plate is a quarter of its width."""
+"""Least longer side of a vehicle with a readable plate: a car's plate is a quarter of its width."""
 MARGIN = 0.04
 """Added to the vehicle's box on every side, as a share of it: detectors cut bumpers off."""
 MOST_LINES = 8
@@ -95,7 +95,7 @@ class TextPlateReader:
         return outcome if _plausible(outcome.text) else None
 
     def _found(self, views: Sequence[VehicleView]) -> Iterator[tuple[VehicleView, PlateCandidate]]:
-        """The views that show a plate, with it; stops after `MOST_MISSES` views that show none."""
+        """The views that show a plate, each with its plate; stops after `MOST_MISSES` views without a plate."""
         misses = 0
         for view in views:
             candidate = self._look(view)
@@ -107,7 +107,7 @@ class TextPlateReader:
                 return
 
     def _look(self, view: VehicleView) -> PlateCandidate | None:
-        """The likeliest plate in one frame; None if there is none."""
+        """The likeliest plate in one frame; None if no text can be a plate."""
         area, corner = _cut(view)
         best: PlateCandidate | None = None
         for longest_px in _scales(area):
@@ -119,7 +119,7 @@ class TextPlateReader:
         return best
 
     def _candidates(self, rgb: Bytes8, found: Sequence[Floats]) -> list[PlateCandidate]:
-        """Every line, and every two lines of which one is below the other."""
+        """Every line, and every pair of lines below each other that fits a form."""
         readings = self._networks.read(rgb, found)
         single = [PlateCandidate((quad,), reading) for quad, reading in zip(found, readings, strict=True)]
         double = [

@@ -19,7 +19,7 @@ from engine.types import Floats
 NOTHING = len(Glyph.ALPHABET)
 """Column of the ballot for "no character"."""
 CURVE: Mapping[str, float] = {"constant": -5.1, "weakest": 0.675, "agreement": 2.258, "fits": 4.502}
-"""Weights of a logistic curve over `features`, fitted to photos whose text is known, each as it is and made smaller,
+"""Weights of a logistic curve over `features`, fitted to photos with known text, each unchanged and made smaller,
 blurred, noisy and dark. `python -m benchmarks plates --reliability` fits it anew and tests it on photos that were left
 out of the fit; docs/plates.md has the table."""
 SUREST = 0.999
@@ -46,7 +46,7 @@ class VoteResult:
 
 
 def elect(readings: Sequence[TextReading]) -> VoteResult:
-    """Vote on the readings that have at least one character; the result is empty if there is none."""
+    """Vote on the readings that have at least one character; the result is empty without such a reading."""
     readings = [reading for reading in readings if len(reading.glyphs)]
     if not readings:
         return VoteResult(np.zeros((0, NOTHING)), 0.0)

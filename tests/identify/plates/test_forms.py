@@ -40,7 +40,7 @@ def test_the_forms_of_kazakhstan_are_known_with_their_region(text: str, form: st
     assert found.notes == ()
 
 
-def test_a_region_that_does_not_exist_is_no_form_of_the_country():
+def test_a_plate_with_an_unknown_region_fits_no_form_of_the_country():
     found = fit("123ABC21")
     assert (found.text, found.country, found.form) == ("123ABC21", "", "")
 
@@ -48,17 +48,15 @@ def test_a_region_that_does_not_exist_is_no_form_of_the_country():
 def test_a_digit_in_the_place_of_a_letter_is_resolved_and_noted():
     found = fit("123A0C02")
     assert (found.text, found.country) == ("123AOC02", "KZ")
-    (note,) = found.notes
-    assert note == Reason(
-        "character_resolved", {"place": 5, "read": "0", "form": "private_2012", "expected": "letter", "char": "O"}
-    )
+    facts = {"place": 5, "read": "0", "form": "private_2012", "expected": "letter", "char": "O"}
+    assert found.notes == (Reason("character_resolved", facts),)
 
 
 def test_similar_characters_are_resolved_if_the_reader_was_in_doubt():
     assert fit("123A8C02", B=(4, 0.3)).text == "123ABC02"
 
 
-def test_without_a_doubt_they_stay_and_the_plate_has_no_country():
+def test_similar_characters_stay_without_a_doubt_and_the_plate_has_no_country():
     found = fit("123A8C02")
     assert (found.text, found.country, found.known) == ("123A8C02", "", False)
 
@@ -67,13 +65,13 @@ def test_more_than_two_characters_are_never_resolved():
     assert fit("12300002").text == "12300002"
 
 
-def test_a_foreign_plate_is_not_bent_into_a_form_of_the_country():
+def test_a_foreign_plate_is_not_changed_into_a_form_of_the_country():
     found = fit("BA738DE", **{"4": (1, 0.3), "B": (4, 0.3)})
     assert (found.text, found.country) == ("BA738DE", "")
     assert found.known
 
 
-def test_a_foreign_form_that_one_country_has_names_it():
+def test_a_foreign_form_of_one_country_gives_that_country():
     found = fit("A123BC77")
     assert (found.country, found.form, found.region) == ("RU", "ru", "")
 
@@ -89,24 +87,24 @@ def test_a_text_that_fits_no_form_stays_as_it_was_read():
     assert (found.text, found.known, found.notes) == ("BIMMIAN", False, ())
 
 
-def test_another_country_brings_its_own_file(tmp_path: Path):
+def test_a_file_defines_the_forms_of_another_country(tmp_path: Path):
     path = tmp_path / "xx.toml"
     path.write_text('country = "XX"\ntitle = "X"\nforms = [{ name = "plain", layout = "LLDD" }]\n')
     assert load_forms(path).fit(single("AB12")).country == "XX"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('country = "XX"\ntitle = "X"\nforms = []\n', "forms"),
         ('country = "XX"\ntitle = "X"\nforms = [{ name = "a", layout = "L?" }]\n', "layout"),
         ('country = "XX"\ntitle = "X"\ncolour = 1\nforms = [{ name = "a", layout = "LLDD" }]\n', "colour"),
     ],
 )
-def test_a_wrong_file_is_an_error_that_names_it(tmp_path: Path, text: str, says: str):
+def test_a_wrong_file_is_an_error_that_names_it(tmp_path: Path, text: str, message: str):
     path = tmp_path / "xx.toml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=f"xx.toml.*{says}"):
+    with pytest.raises(ConfigError, match=f"xx.toml.*{message}"):
         load_forms(path)
 
 
@@ -115,7 +113,7 @@ def test_a_country_that_is_not_shipped_is_an_error():
         load_forms("zz")
 
 
-def test_forms_of_an_unsure_reading_pick_the_likelier_of_two_look_alikes():
+def test_a_form_selects_the_likelier_of_two_similar_characters():
     glyphs = single("123A0C02")
     glyphs[4] = 0
     glyphs[4, [Glyph.index("0"), Glyph.index("D"), Glyph.index("O")]] = 0.5, 0.3, 0.1

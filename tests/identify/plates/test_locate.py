@@ -20,7 +20,7 @@ def test_the_size_is_along_the_quads_own_edges():
     assert size_px(turned(box(10, 10, 100, 20), 12)) == pytest.approx((100, 20))
 
 
-def test_neighbours_on_one_line_are_one_line_too():
+def test_neighbours_on_one_line_are_also_joined():
     found = lines([box(0, 0, 30, 20), box(45, 1, 80, 20)])
     assert bounds(found[0]) == (0, 0, 125, 21)
     assert len(found) == 3
@@ -31,7 +31,7 @@ def test_a_piece_that_is_far_or_lower_or_of_another_size_is_not_joined(other: np
     assert len(lines([box(0, 0, 30, 20), other])) == 2
 
 
-def test_a_quad_that_is_too_low_or_upright_is_no_text():
+def test_a_quad_that_is_too_low_or_upright_is_not_text():
     assert lines([box(0, 0, 40, 4), box(0, 0, 10, 40)]) == []
     assert lines([]) == []
 
@@ -41,7 +41,7 @@ def test_a_line_right_below_another_makes_a_plate_of_two():
     assert list(stacks(pieces)) == [(1, 0)]
 
 
-def test_a_line_far_below_or_beside_does_not():
+def test_a_line_far_below_or_beside_makes_no_plate():
     assert list(stacks([box(0, 0, 70, 22), box(0, 60, 70, 22)])) == []
     assert list(stacks([box(0, 0, 70, 22), box(65, 25, 70, 22)])) == []
 

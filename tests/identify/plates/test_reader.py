@@ -1,4 +1,4 @@
-"""The reader on pictures of plates that are drawn here, and on photos where the evaluation data is at hand."""
+"""The reader on drawn plates, and on photos if the evaluation data is available."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plate(draw: ImageDraw.ImageDraw, lines: list[str], box: BoxPx) -> None:
 
 
 def vehicle(*lines: str, box: BoxPx = PLATE, name: str = "", at_s: float = 0.0) -> VehicleView:
-    """A dark rear with a plate, and perhaps the name of a model."""
+    """A dark rear with an optional plate and an optional model name."""
     image = Image.new("RGB", (640, 400), (70, 75, 90))
     draw = ImageDraw.Draw(image)
     draw.rectangle((60, 40, 580, 180), fill=(25, 25, 30))
@@ -65,34 +65,28 @@ def test_a_plate_is_found_and_read_with_its_region(reader: TextPlateReader):
 
 @needs_networks
 def test_the_name_of_a_model_is_not_taken_for_the_plate(reader: TextPlateReader):
-    found = reader.read([vehicle("740 KRM 09", name="CAMRY")])
-    assert found is not None
-    assert found.plate.text == "740KRM09"
+    assert reader.read([vehicle("740 KRM 09", name="CAMRY")]).plate.text == "740KRM09"
 
 
 @needs_networks
 def test_a_plate_of_two_lines_is_one_plate(reader: TextPlateReader):
     found = reader.read([vehicle("482", "TKA 17", box=(230, 250, 350, 330))])
-    assert found is not None
     assert (found.plate.text, found.plate.form) == ("482TKA17", "private_2012")
 
 
 @needs_networks
 def test_a_foreign_plate_is_kept_as_it_was_read(reader: TextPlateReader):
     found = reader.read([vehicle("RK 576 AH")])
-    assert found is not None
     assert (found.plate.text, found.plate.country, found.plate.region) == ("RK576AH", "", "")
 
 
 @needs_networks
 def test_several_frames_are_counted(reader: TextPlateReader):
-    found = reader.read([vehicle("123 ABC 02", at_s=float(n)) for n in range(4)])
-    assert found is not None
-    assert 2 <= found.plate.frames <= 4
+    assert 2 <= reader.read([vehicle("123 ABC 02", at_s=float(n)) for n in range(4)]).plate.frames <= 4
 
 
 @needs_networks
-def test_a_vehicle_without_a_plate_or_too_small_for_one_has_none(reader: TextPlateReader):
+def test_a_vehicle_without_a_plate_or_too_small_gives_no_plate(reader: TextPlateReader):
     assert reader.read([vehicle()]) is None
     assert reader.read([]) is None
     small = vehicle("123 ABC 02")
@@ -100,7 +94,7 @@ def test_a_vehicle_without_a_plate_or_too_small_for_one_has_none(reader: TextPla
     assert reader.read([VehicleView(0.0, small.rgb, (700.0, 0.0, 900.0, 100.0))]) is None
 
 
-def test_without_rapidocr_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_the_error_without_rapidocr_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert not networks.installed()
     monkeypatch.setitem(__import__("sys").modules, "rapidocr", None)

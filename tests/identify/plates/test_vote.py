@@ -29,7 +29,7 @@ def test_a_character_less_likely_than_all_others_together_is_a_gap():
     assert decode(steps("1A2", peak=0.4)).text == ""
 
 
-def test_a_character_is_as_sure_as_its_best_step():
+def test_the_confidence_of_a_character_is_that_of_its_best_step():
     rows = steps("AA")
     rows[0] *= 0.5 / 0.8
     assert decode(rows[[1, 0]]).confidence == pytest.approx(0.8)
@@ -43,7 +43,7 @@ def test_the_alphabet_is_found_in_the_networks_own():
         columns(["A"])
 
 
-def test_one_reading_is_elected_as_it_is():
+def test_a_single_reading_is_elected_unchanged():
     outcome = elect([read("123ABC02")])
     assert (outcome.text, outcome.agreement) == ("123ABC02", 1.0)
 
@@ -54,7 +54,7 @@ def test_a_vote_without_readings_is_empty():
     assert elect([]).weakest == 0.0
 
 
-def test_the_majority_decides_every_character_by_itself():
+def test_the_majority_decides_each_character_separately():
     outcome = elect([read("123ABC02"), read("128ABC02"), read("123ABG02")])
     assert outcome.text == "123ABC02"
     assert outcome.agreement == pytest.approx(1 / 3)
@@ -76,7 +76,7 @@ def test_a_character_that_one_crop_has_lost_is_kept():
     assert elect([read("RK019AF"), read("K019AF"), read("RK019AF")]).text == "RK019AF"
 
 
-def test_the_weakest_character_tells_how_much_was_disputed():
+def test_a_disputed_character_is_the_weakest():
     assert elect([read("1A"), read("1A")]).weakest > elect([read("1A"), read("1B", 0.9)]).weakest
 
 
