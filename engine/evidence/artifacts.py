@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
+from PIL.Image import Image
 
 from engine.evidence import stills
 from engine.evidence.overlay import Overlay, draw_overlay
@@ -19,7 +20,7 @@ from engine.ingest.recordings import Recordings
 from engine.ingest.remux import runs, to_mp4
 from engine.language import english
 from engine.stages import FrameFetcher
-from engine.types import Detections, PlateSighting, Reason, Segment, Still, VehicleClass, Violation
+from engine.types import BoxPx, Detections, PlateSighting, Reason, Segment, Still, VehicleClass, Violation
 from engine.types import document as doc
 from engine.types.document import moment
 
@@ -210,9 +211,12 @@ def _pictures(
         files[name] = stills.encode_jpeg(image, quality)
         if box and (crop := stills.crop(image, box)):
             files[_beside(name, VEHICLE)] = stills.encode_jpeg(crop, quality)
-        drawing = draw_overlay(image, overlay, box, local_time(still.captured_s, camera.site))
-        files[_beside(name, OVERLAY)] = stills.encode_jpeg(drawing, DRAWING_QUALITY)
+        files[_beside(name, OVERLAY)] = _drawing(image, overlay, box, local_time(still.captured_s, camera.site))
     return files
+
+
+def _drawing(image: Image, overlay: Overlay, box: BoxPx | None, captured: str) -> bytes:
+    return stills.encode_jpeg(draw_overlay(image, overlay, box, captured), DRAWING_QUALITY)
 
 
 def _add_plate(

@@ -80,10 +80,11 @@ class RegistryConfirmation:
 
 
 class Classifier(Protocol):
-    """Says how likely a crop shows the offence."""
+    """Estimates the probability that a crop shows the offence."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name of the model, for the case."""
 
     def score(self, crops: Sequence[Bytes8]) -> Sequence[float]:
         """A probability for every crop, (H, W, 3) u1."""

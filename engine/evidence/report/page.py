@@ -49,18 +49,22 @@ class ReportPage:
 
     @property
     def kind(self) -> str:
+        """Name of the offence."""
         return self.words.kinds.get(self.record.kind, self.record.kind)
 
     @property
     def article(self) -> str:
+        """The article with the law's name."""
         return self.words.article(self.record.article, self.record.versions.catalogue)
 
     @property
     def outcome(self) -> str:
+        """The proposed outcome."""
         return self.words.outcomes.get(self.record.outcome, self.record.outcome)
 
     @property
     def address(self) -> str:
+        """The address in this language or the next best."""
         return _best(self.record.place.address, self.words.language)
 
     @property
@@ -76,20 +80,24 @@ class ReportPage:
 
     @property
     def local(self) -> str:
+        """Local date and time, with the offset from UTC."""
         at = self._local(self.record.time.occurred)
         return f"{at:{self.words.date}} {self._clock(at)} (UTC{at.isoformat()[-6:]})"
 
     @property
     def utc(self) -> str:
+        """Date and time in UTC."""
         at = self.record.time.occurred
         return f"{at:{self.words.date}} {self._clock(at)} UTC"
 
     @property
     def clock(self) -> str:
+        """How the capture time was obtained."""
         return self.words.clocks.get(self.record.time.clock, self.record.time.clock)
 
     @property
     def vehicle(self) -> str:
+        """Class of the vehicle."""
         return self.words.classes.get(self.record.vehicle_class, self.record.vehicle_class)
 
     @property
@@ -141,10 +149,12 @@ class ReportPage:
 
     @property
     def reasons(self) -> Sequence[str]:
+        """The reasons for the outcome."""
         return [self.words.sentence(reason) for reason in self.record.reasons]
 
     @property
     def incomplete(self) -> Sequence[str]:
+        """What is missing from the evidence."""
         return [self.words.sentence(reason) for reason in self.record.incomplete]
 
     @property

@@ -37,6 +37,7 @@ class VoteResult:
 
     @property
     def text(self) -> str:
+        """Likeliest text."""
         return Glyph.best(self.glyphs)
 
     @property
