@@ -90,7 +90,7 @@ class Metrics:
         self.detections = counter("qyran_detections_total", "Boxes found", "camera")
         self.left_out = counter("qyran_candidates_left_out_total", "Boxes of a network beyond the limit of a picture")
         self.tracks = counter("qyran_tracks_total", "Tracks that ended", "camera")
-        self.view_drift_px = gauge("qyran_view_drift_pixels", "Drift from the calibration's still", "camera")
+        self.view_drift_px = gauge("qyran_view_drift_pixels", "Drift of the view from the calibration", "camera")
         self.camera_moved = gauge("qyran_camera_moved", "1 while a camera's measured kinds are suspended", "camera")
         self.view_unclear = counter("qyran_view_unclear_total", "Drift checks without a clear result", "camera")
         self.signal_phase = gauge(
@@ -109,9 +109,11 @@ class Metrics:
         self.unjudged = counter("qyran_frames_unjudged_total", "Frames to which no rule applied", "camera", "reason")
         self.violations = counter("qyran_violations_total", "Violations judged", "camera", "kind", "outcome")
         self.plates = counter("qyran_plates_total", "Vehicles searched for a plate, by result", "camera", "result")
-        self.section_drives = counter("qyran_section_passages_total", "Crossings and drives", "section", "finding")
+        self.section_drives = counter(
+            "qyran_section_passages_total", "Crossings and drives of a section, by result", "section", "finding"
+        )
         self.dropped_violations = counter(
-            "qyran_violations_dropped_total", "Violations that identification drops", "camera", "kind", "reason"
+            "qyran_violations_dropped_total", "Violations that identification dropped", "camera", "kind", "reason"
         )
         self.incomplete = counter("qyran_evidence_failures_total", "Cases whose evidence is incomplete", "camera")
         self.unsigned = counter("qyran_evidence_unsigned_total", "Cases without a signature", "camera")
@@ -130,11 +132,15 @@ class Metrics:
         self.retention_paused = gauge("qyran_retention_paused", "1 while retention waits because the clock is in doubt")
         self.storage_refuses = gauge("qyran_storage_refuses", "1 while nothing can be recorded; measured kinds wait")
         self.deliveries = counter("qyran_deliveries_total", "Submissions to a recipient", "recipient", "result")
-        self.deliveries_pending = gauge("qyran_deliveries_pending", "Cases not accepted yet", "recipient")
-        self.deliveries_refused = gauge("qyran_deliveries_refused", "Cases refused permanently", "recipient")
+        self.deliveries_pending = gauge(
+            "qyran_deliveries_pending", "Cases not accepted yet by a recipient", "recipient"
+        )
+        self.deliveries_refused = gauge(
+            "qyran_deliveries_refused", "Cases that a recipient refused for good", "recipient"
+        )
         self.delivery_oldest_s = gauge(
             "qyran_delivery_oldest_pending_timestamp_seconds",
-            "When the oldest pending case was recorded, or 0",
+            "When the oldest pending case was recorded; or 0",
             "recipient",
         )
         self.delivery_breaker = gauge(
@@ -142,7 +148,9 @@ class Metrics:
         )
         self.watchers = gauge("qyran_watchers", "Open watch streams")
         self.sent = counter("qyran_entries_sent_total", "Entries sent on watch streams")
-        self.consumer_lag = gauge("qyran_consumer_lag_entries", "Entries not acknowledged yet", "consumer")
+        self.consumer_lag = gauge(
+            "qyran_consumer_lag_entries", "Entries that a consumer has not acknowledged", "consumer"
+        )
         self.auth_failures = counter("qyran_auth_failures_total", "Calls without a valid credential or role")
         self.rate_limited = counter("qyran_rate_limited_total", "Calls refused by the rate limit")
         self.certificate_ends_s = gauge(
