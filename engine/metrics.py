@@ -65,7 +65,7 @@ class Metrics:
         self.discarded = counter("qyran_packets_discarded_total", "Packets that belong to no segment", "camera")
         self.dropped = counter("qyran_segments_dropped_total", "Segments dropped before decoding", "camera", "reason")
         self.queued = gauge("qyran_mailbox_segments", "Segments waiting for the pipeline", "camera")
-        self.cameras_left_out = gauge("qyran_cameras_left_out", "Cameras that cannot be opened")
+        self.cameras_left_out = gauge("qyran_cameras_left_out", "Cameras that should be watched and cannot be opened")
         self.decoder = gauge("qyran_decoder_info", "1 for the decoder that runs", "decoder", "device")
         self.corrupt = counter("qyran_segments_corrupt_total", "Segments that did not decode", "camera")
         self.fallbacks = counter(
@@ -144,7 +144,9 @@ class Metrics:
             "recipient",
         )
         self.delivery_breaker = gauge(
-            "qyran_delivery_breaker", "Circuit breaker: 0 closed, 1 open, 2 half-open", "recipient"
+            "qyran_delivery_breaker",
+            "Circuit breaker: 0 closed, 1 open: the recipient is down, 2 half-open",
+            "recipient",
         )
         self.watchers = gauge("qyran_watchers", "Open watch streams")
         self.sent = counter("qyran_entries_sent_total", "Entries sent on watch streams")
