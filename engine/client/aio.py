@@ -7,23 +7,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 import structlog
+from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
-from engine.client.cameras import AsyncCameraCalls
 from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
-from engine.client.messages import SHORTEST_WAIT_S, WatchProgress
-from engine.client.sync import ATTEMPTS, DOWNLOAD_S
-from engine.errors import EvidenceError, LedgerError
+from engine.client.messages import CameraStatus, Wanted, WatchProgress
+from engine.client.sync import DOWNLOAD_S, ORDER_S
+from engine.config import Region
+from engine.errors import LedgerError
 from engine.types import Entry
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
@@ -34,7 +35,7 @@ T = TypeVar("T")
 _END = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
 
-class AsyncQyranClient(AsyncCameraCalls):
+class AsyncQyranClient:
     """One channel to the service, for one event loop: `async with AsyncQyranClient(...) as qyran:`."""
 
     def __init__(self, target: str, *, token: str | Path = "", tls: Tls | None = None, timeout_s: float = 10.0) -> None:
@@ -42,7 +43,7 @@ class AsyncQyranClient(AsyncCameraCalls):
         self._settings = ChannelSettings(target, token, tls)
         self._channel = self._settings.open_aio()
         self._stub: Any = pb_grpc.ViolationServiceStub(self._channel)
-        super().__init__(camera_grpc.CameraServiceStub(self._channel))
+        self._cameras: Any = camera_grpc.CameraServiceStub(self._channel)
         self._target, self._timeout_s = target, timeout_s
         self._closed = asyncio.Event()
 
@@ -62,19 +63,10 @@ class AsyncQyranClient(AsyncCameraCalls):
     # -- progress
 
     async def watch(
-        self,
-        after_sequence: int = 0,
-        *,
-        consumer: str = "",
-        kinds: Sequence[str] = (),
-        cameras: Sequence[str] = (),
-        areas: Sequence[str] = (),
-        occurred_from_s: float | None = None,
-        occurred_to_s: float | None = None,
+        self, after_sequence: int = 0, *, consumer: str = "", **wanted: Unpack[Wanted]
     ) -> AsyncIterator[Entry]:
         """See `QyranClient.watch`. Ends at `close` and when its task is cancelled."""
-        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        progress = WatchProgress(after_sequence, consumer, wanted)
+        progress = WatchProgress(after_sequence, consumer, messages.filter_of(wanted))
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
@@ -90,7 +82,7 @@ class AsyncQyranClient(AsyncCameraCalls):
                 log.warning("watch silent, reconnecting", target=self._target, after=progress.sequence)
             await self._pause(progress.next_wait_s(at_least_s))
 
-    async def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> AsyncIterator[Entry]:
+    async def consume(self, consumer: str, *, every: int = 1, **wanted: Unpack[Wanted]) -> AsyncIterator[Entry]:
         """See `QyranClient.consume`."""
         number = 0
         async for entry in self.watch(consumer=consumer, **wanted):
@@ -120,21 +112,11 @@ class AsyncQyranClient(AsyncCameraCalls):
         """See `QyranClient.get_decisions`."""
         return messages.decisions_of(await self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
 
-    async def list_cases(
-        self,
-        after_sequence: int = 0,
-        *,
-        kinds: Sequence[str] = (),
-        cameras: Sequence[str] = (),
-        areas: Sequence[str] = (),
-        occurred_from_s: float | None = None,
-        occurred_to_s: float | None = None,
-    ) -> AsyncIterator[Entry]:
+    async def list_cases(self, after_sequence: int = 0, **wanted: Unpack[Wanted]) -> AsyncIterator[Entry]:
         """See `QyranClient.list_cases`."""
-        token = str(after_sequence or "")
-        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        token, filter_ = str(after_sequence or ""), messages.filter_of(wanted)
         while True:
-            page = await self._call(self._stub.ListCases, pb.ListCasesRequest(filter=wanted, page_token=token))
+            page = await self._call(self._stub.ListCases, pb.ListCasesRequest(filter=filter_, page_token=token))
             for message in page.entries:
                 yield wire.entry_from_message(message)
             if not (token := page.next_page_token):
@@ -148,7 +130,7 @@ class AsyncQyranClient(AsyncCameraCalls):
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            await self._download(case_id, EvidenceDownload(file, target))
+            await self._download(case_id, EvidenceDownload(f"{self._target}: case {case_id}", file, target))
         return target
 
     # -- decisions
@@ -181,6 +163,57 @@ class AsyncQyranClient(AsyncCameraCalls):
         """See `QyranClient.review`."""
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, (await self._call(self._stub.ReviewCase, request)).review)
+
+    # -- cameras
+
+    async def list_cameras(self) -> Sequence[CameraStatus]:
+        """Every camera that is not removed."""
+        response = await self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
+        return [messages.camera_of(camera) for camera in response.cameras]
+
+    async def get_site(self, name: str) -> tuple[CameraStatus, str]:
+        """A camera and the text of its site file."""
+        response = await self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
+        return messages.camera_of(response.camera), response.site
+
+    async def add_camera(
+        self,
+        name: str,
+        url: str,
+        site: str,
+        *,
+        still: bytes = b"",
+        detect_fps: float = 8.0,
+        regions: Sequence[Region] = (),
+        untried: bool = False,
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """See `QyranClient.add_camera`."""
+        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
+        response = await self._call(self._cameras.AddCamera, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    async def remove_camera(self, name: str, version: int) -> CameraStatus:
+        """See `QyranClient.remove_camera`."""
+        request = camera_pb.RemoveCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.RemoveCamera, request, ORDER_S)).camera)
+
+    async def pause_camera(self, name: str, version: int) -> CameraStatus:
+        """See `QyranClient.pause_camera`."""
+        request = camera_pb.PauseCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.PauseCamera, request, ORDER_S)).camera)
+
+    async def resume_camera(self, name: str, version: int) -> CameraStatus:
+        """See `QyranClient.resume_camera`."""
+        request = camera_pb.ResumeCameraRequest(name=name, version=version)
+        return messages.camera_of((await self._call(self._cameras.ResumeCamera, request, ORDER_S)).camera)
+
+    async def update_site(
+        self, name: str, version: int, site: str, *, still: bytes = b""
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """See `QyranClient.update_site`."""
+        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
+        response = await self._call(self._cameras.UpdateSite, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
 
     # -- internals
 
@@ -229,21 +262,14 @@ class AsyncQyranClient(AsyncCameraCalls):
 
     async def _download(self, case_id: str, download: EvidenceDownload) -> None:
         """See `QyranClient._download`."""
-        stuck = wrong = 0
-        while not await asyncio.to_thread(lambda: download.is_done) and wrong < ATTEMPTS:
-            size = download.size
+        while await asyncio.to_thread(download.is_needed):
             try:
                 await self._download_rest(case_id, download)
-                wrong += 1
             except grpc.RpcError as error:
-                stuck = 1 if download.size > size else stuck + 1
-                if stuck == ATTEMPTS:
+                if download.gives_up():
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                await self._pause(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
-        if not download.is_done:
-            name = download.file.name
-            raise EvidenceError(f"{self._target}: case {case_id}: {name} does not match the ledger")
+                await self._pause(max(retry_s(error), download.wait_s))
 
     async def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
         stream, offset = download.open()

@@ -7,28 +7,44 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.client.messages import SHORTEST_WAIT_S
 from engine.errors import EvidenceError
 from engine.types import EvidenceFile
+
+ATTEMPTS = 5
+"""Attempts at a file: whole but wrong ones, and broken ones in a row without progress."""
 
 
 class EvidenceDownload:
     """One file. It grows as `.part` and gets its name when it matches its hash."""
 
-    def __init__(self, file: EvidenceFile, folder: Path) -> None:
-        """Raises EvidenceError for a name that leads out of the folder."""
-        self.file = file
+    def __init__(self, source: str, file: EvidenceFile, folder: Path) -> None:
+        """`source` begins error messages. Raises EvidenceError for a name that leads out of the folder."""
+        self.file, self._source = file, source
+        self._wrong = self._stuck = 0
+        """Whole files with a wrong hash; attempts in a row without progress."""
+        self._size_before = 0
         self._path = folder / plain(file.name)
         self._part = self._path.with_name(self._path.name + ".part")
 
-    @property
-    def is_done(self) -> bool:
-        """True if the whole file is there. Reads it."""
-        return _matches(self._path, self.file)
+    def is_needed(self) -> bool:
+        """True until the whole file is there. Reads it. Raises EvidenceError after ATTEMPTS wrong files."""
+        if _matches(self._path, self.file):
+            return False
+        if self._wrong == ATTEMPTS:
+            raise EvidenceError(f"{self._source}: {self.file.name} does not match the ledger")
+        self._size_before = self._size()
+        return True
+
+    def gives_up(self) -> bool:
+        """Count a broken attempt. True after ATTEMPTS in a row without progress."""
+        self._stuck = 1 if self._size() > self._size_before else self._stuck + 1
+        return self._stuck == ATTEMPTS
 
     @property
-    def size(self) -> int:
-        """Bytes downloaded so far."""
-        return self._part.stat().st_size if self._part.exists() else 0
+    def wait_s(self) -> float:
+        """Pause after a broken attempt: doubled each time."""
+        return SHORTEST_WAIT_S * 2.0 ** (self._stuck - 1)
 
     def open(self) -> tuple[BinaryIO, int]:
         """The part, open for appending, and its size; a part that is too long begins anew."""
@@ -53,6 +69,10 @@ class EvidenceDownload:
             self._part.replace(self._path)
         else:
             self._part.unlink()
+        self._wrong += 1
+
+    def _size(self) -> int:
+        return self._part.stat().st_size if self._part.exists() else 0
 
 
 def plain(name: str) -> str:

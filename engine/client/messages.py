@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import msgspec
 from qyran.v1 import camera_service_pb2 as camera_pb
@@ -22,6 +23,18 @@ INTERVAL_S = 10.0
 """Interval of heartbeats until the first heartbeat says it."""
 GRACE_S = 5.0
 """A watch that is silent for three intervals and this is given up."""
+
+
+class Wanted(TypedDict, total=False):
+    """The filter of a watch or a list. A missing, empty or None field does not restrict; all others must match."""
+
+    kinds: Sequence[str]
+    cameras: Sequence[str]
+    areas: Sequence[str]
+    occurred_from_s: float | None
+    """Occurred at or after, Unix seconds UTC."""
+    occurred_to_s: float | None
+    """Occurred before, Unix seconds UTC."""
 
 
 @dataclass(slots=True)
@@ -88,14 +101,15 @@ def case_of(entry: Entry) -> document.CaseDocument:
     return document.decode(entry.case.document, source=f"case {entry.case.id}")
 
 
-def filter_of(
-    kinds: Sequence[str], cameras: Sequence[str], areas: Sequence[str], from_s: float | None, to_s: float | None
-) -> pb.EntryFilter:
-    """The filter of a watch or a list."""
+def filter_of(wanted: Wanted) -> pb.EntryFilter:
+    """The message of a filter. Raises TypeError for an unknown name."""
+    if unknown := wanted.keys() - Wanted.__annotations__.keys():
+        raise TypeError(f"unexpected filter: {', '.join(sorted(unknown))}")
+    from_s, to_s = wanted.get("occurred_from_s"), wanted.get("occurred_to_s")
     return pb.EntryFilter(
-        kinds=kinds,
-        cameras=cameras,
-        areas=areas,
+        kinds=wanted.get("kinds"),
+        cameras=wanted.get("cameras"),
+        areas=wanted.get("areas"),
         occurred_from=None if from_s is None else wire.timestamp(from_s),
         occurred_to=None if to_s is None else wire.timestamp(to_s),
     )

@@ -8,22 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import grpc
 import structlog
+from qyran.v1 import camera_service_pb2 as camera_pb
 from qyran.v1 import camera_service_pb2_grpc as camera_grpc
 from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
 from engine.client import messages
-from engine.client.cameras import CameraCalls
 from engine.client.channel import ChannelSettings, Tls
 from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
-from engine.client.messages import SHORTEST_WAIT_S, WatchProgress
-from engine.errors import EvidenceError, LedgerError
+from engine.client.messages import CameraStatus, Wanted, WatchProgress
+from engine.config import Region
+from engine.errors import LedgerError
 from engine.types import Entry
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
@@ -33,8 +34,8 @@ T = TypeVar("T")
 
 DOWNLOAD_S = 300.0
 """Time-out of one attempt at one file."""
-ATTEMPTS = 5
-"""Attempts in a row without progress before a download is given up."""
+ORDER_S = 60.0
+"""Time-out of an order: the service may try the camera first, or wait for its last cases."""
 
 
 class SilenceTimeout:
@@ -76,7 +77,7 @@ class SilenceTimeout:
                 self._cancel()
 
 
-class QyranClient(CameraCalls):
+class QyranClient:
     """One channel to the service. Any number of threads may use it.
 
     Every call raises CallRefused, a LedgerError, if the service refuses it or cannot be reached in time.
@@ -102,7 +103,7 @@ class QyranClient(CameraCalls):
         self._settings = ChannelSettings(target, token, tls)
         self._channel = channel or self._settings.open()
         self._stub = pb_grpc.ViolationServiceStub(self._channel)
-        super().__init__(camera_grpc.CameraServiceStub(self._channel))
+        self._cameras = camera_grpc.CameraServiceStub(self._channel)
         self._target, self._timeout_s = target, timeout_s
         self._closed = threading.Event()
 
@@ -121,25 +122,14 @@ class QyranClient(CameraCalls):
 
     # -- progress
 
-    def watch(
-        self,
-        after_sequence: int = 0,
-        *,
-        consumer: str = "",
-        kinds: Sequence[str] = (),
-        cameras: Sequence[str] = (),
-        areas: Sequence[str] = (),
-        occurred_from_s: float | None = None,
-        occurred_to_s: float | None = None,
-    ) -> Iterator[Entry]:
+    def watch(self, after_sequence: int = 0, *, consumer: str = "", **wanted: Unpack[Wanted]) -> Iterator[Entry]:
         """Yield the entries after a sequence in order, then new ones, each once, until `close`. Blocks for new entries.
 
         With `consumer` it begins after the entry that the consumer acknowledged last. Reconnects by itself with capped,
         jittered back-off and continues where it was. Raises CallRefused where a reconnect does not help: a wrong
         filter, a cursor of another ledger, a revoked token.
         """
-        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
-        progress = WatchProgress(after_sequence, consumer, wanted)
+        progress = WatchProgress(after_sequence, consumer, messages.filter_of(wanted))
         while not self._closed.is_set():
             at_least_s = 0.0
             try:
@@ -152,7 +142,7 @@ class QyranClient(CameraCalls):
                 at_least_s = retry_s(error)
             self._closed.wait(progress.next_wait_s(at_least_s))
 
-    def consume(self, consumer: str, *, every: int = 1, **wanted: Any) -> Iterator[Entry]:
+    def consume(self, consumer: str, *, every: int = 1, **wanted: Unpack[Wanted]) -> Iterator[Entry]:
         """`watch` for a named consumer: an entry is acknowledged when the next one is requested.
 
         If the body of the loop raises or the process dies, the entry comes again. `every`: acknowledge every n-th
@@ -179,21 +169,11 @@ class QyranClient(CameraCalls):
         """The decisions of registers and officers about a case, as recorded in order. Raises for an unknown case."""
         return messages.decisions_of(self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id)))
 
-    def list_cases(
-        self,
-        after_sequence: int = 0,
-        *,
-        kinds: Sequence[str] = (),
-        cameras: Sequence[str] = (),
-        areas: Sequence[str] = (),
-        occurred_from_s: float | None = None,
-        occurred_to_s: float | None = None,
-    ) -> Iterator[Entry]:
+    def list_cases(self, after_sequence: int = 0, **wanted: Unpack[Wanted]) -> Iterator[Entry]:
         """Yield the present entries after a sequence, read page by page."""
-        token = str(after_sequence or "")
-        wanted = messages.filter_of(kinds, cameras, areas, occurred_from_s, occurred_to_s)
+        token, filter_ = str(after_sequence or ""), messages.filter_of(wanted)
         while True:
-            page = self._call(self._stub.ListCases, pb.ListCasesRequest(filter=wanted, page_token=token))
+            page = self._call(self._stub.ListCases, pb.ListCasesRequest(filter=filter_, page_token=token))
             yield from map(wire.entry_from_message, page.entries)
             if not (token := page.next_page_token):
                 return
@@ -210,7 +190,7 @@ class QyranClient(CameraCalls):
         target = Path(folder) / plain(case_id)
         target.mkdir(parents=True, exist_ok=True)
         for file in entry.case.files:
-            self._download(case_id, EvidenceDownload(file, target))
+            self._download(case_id, EvidenceDownload(f"{self._target}: case {case_id}", file, target))
         return target
 
     # -- decisions
@@ -247,6 +227,61 @@ class QyranClient(CameraCalls):
         """Send an officer's decision. Returns the record. Raises unless `supersedes` names the last review."""
         request = messages.review_of(case_id, finding, person, review_id, reason, supersedes)
         return wire.review_from_message(case_id, self._call(self._stub.ReviewCase, request).review)
+
+    # -- cameras
+
+    def list_cameras(self) -> Sequence[CameraStatus]:
+        """Every camera that is not removed."""
+        response = self._call(self._cameras.ListCameras, camera_pb.ListCamerasRequest())
+        return [messages.camera_of(camera) for camera in response.cameras]
+
+    def get_site(self, name: str) -> tuple[CameraStatus, str]:
+        """A camera and the text of its site file."""
+        response = self._call(self._cameras.GetCamera, camera_pb.GetCameraRequest(name=name))
+        return messages.camera_of(response.camera), response.site
+
+    def add_camera(
+        self,
+        name: str,
+        url: str,
+        site: str,
+        *,
+        still: bytes = b"",
+        detect_fps: float = 8.0,
+        regions: Sequence[Region] = (),
+        untried: bool = False,
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """Watch one more camera. Returns it with warnings, one sentence each.
+
+        `url` has ${NAME}s for user and password, of the secrets that the engine's configuration allows; `site` is the
+        text of a site file, `still` the image that it names; `untried`: do not connect to the camera first.
+        """
+        request = messages.new_camera(name, url, site, still, detect_fps, regions, untried=untried)
+        response = self._call(self._cameras.AddCamera, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
+
+    def remove_camera(self, name: str, version: int) -> CameraStatus:
+        """Remove a camera; its cases stay. `version` is the newest version that you know."""
+        request = camera_pb.RemoveCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.RemoveCamera, request, ORDER_S).camera)
+
+    def pause_camera(self, name: str, version: int) -> CameraStatus:
+        """Stop watching a camera until `resume_camera`."""
+        request = camera_pb.PauseCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.PauseCamera, request, ORDER_S).camera)
+
+    def resume_camera(self, name: str, version: int) -> CameraStatus:
+        """Watch a paused camera again."""
+        request = camera_pb.ResumeCameraRequest(name=name, version=version)
+        return messages.camera_of(self._call(self._cameras.ResumeCamera, request, ORDER_S).camera)
+
+    def update_site(
+        self, name: str, version: int, site: str, *, still: bytes = b""
+    ) -> tuple[CameraStatus, Sequence[str]]:
+        """Give a camera another site from now on. Returns the camera with warnings about the site."""
+        request = camera_pb.UpdateSiteRequest(name=name, version=version, site=site, still=still)
+        response = self._call(self._cameras.UpdateSite, request, ORDER_S)
+        return messages.camera_of(response.camera), list(response.warnings)
 
     # -- internals
 
@@ -294,21 +329,14 @@ class QyranClient(CameraCalls):
 
     def _download(self, case_id: str, download: EvidenceDownload) -> None:
         """Download one file and verify it. Raises EvidenceError, CallRefused."""
-        stuck = wrong = 0
-        while not download.is_done and wrong < ATTEMPTS:
-            size = download.size
+        while download.is_needed():
             try:
                 self._download_rest(case_id, download)
-                wrong += 1
             except grpc.RpcError as error:
-                stuck = 1 if download.size > size else stuck + 1
-                if stuck == ATTEMPTS:
+                if download.gives_up():
                     raise error_of(self._target, error) from error
                 self._raise_unless_passing(error)
-                self._closed.wait(max(retry_s(error), SHORTEST_WAIT_S * 2 ** (stuck - 1)))
-        if not download.is_done:
-            name = download.file.name
-            raise EvidenceError(f"{self._target}: case {case_id}: {name} does not match the ledger")
+                self._closed.wait(max(retry_s(error), download.wait_s))
 
     def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
         """Request the missing part of a file. Raises grpc.RpcError when the connection breaks."""

@@ -15,7 +15,7 @@ from qyran.v1 import violation_service_pb2 as pb
 from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 
 from engine import wire
-from engine.client import CallRefused, ClientClosed, QyranClient, messages, sync, to_json
+from engine.client import CallRefused, ClientClosed, QyranClient, files, messages, to_json
 from engine.errors import EvidenceError, LedgerError
 from engine.types import Entry, EvidenceFile
 from rig.examples import make_case, write_case
@@ -218,7 +218,7 @@ def test_a_broken_download_goes_on_where_it_stopped(world: World, case_id: str, 
 
 
 def test_a_download_with_progress_is_never_given_up(world: World, tmp_path, monkeypatch):
-    monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
+    monkeypatch.setattr(files, "SHORTEST_WAIT_S", 0.01)
     clip = bytes(3_000_000)
     case = write_case(world.evidence, 2, {"clip.mp4": clip})
     world.ledger.append([case])
@@ -226,12 +226,12 @@ def test_a_download_with_progress_is_never_given_up(world: World, tmp_path, monk
     with QyranClient(proxy.address) as client:
         folder = client.download_evidence(case.id, tmp_path)
     assert (folder / "clip.mp4").read_bytes() == clip
-    assert proxy.connections > sync.ATTEMPTS
+    assert proxy.connections > files.ATTEMPTS
     proxy.close()
 
 
 def test_a_failing_network_is_not_reported_as_wrong_evidence(world: World, case_id: str, tmp_path, monkeypatch):
-    monkeypatch.setattr(sync, "SHORTEST_WAIT_S", 0.01)
+    monkeypatch.setattr(files, "SHORTEST_WAIT_S", 0.01)
     proxy = Proxy(world.address, cut_after=20_000)
     with QyranClient(proxy.address) as client, pytest.raises(CallRefused, match="UNAVAILABLE"):
         client.download_evidence(case_id, tmp_path)
