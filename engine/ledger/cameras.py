@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from engine.config import CameraConfig, redact
 from engine.errors import OutOfDate
-from engine.ledger.database import Database
+from engine.ledger.database import Database, record
 from engine.ledger.tables import metadata
 from engine.site import Site
 
@@ -120,7 +120,7 @@ class CameraVersions:
         """All changes of a camera, ascending."""
         query = sa.select(*_CHANGES).where(self._of(camera)).order_by(_versions.c.version)
         with self._database.reading() as connection:
-            return [_record(CameraChange, row) for row in connection.execute(query)]
+            return [record(CameraChange, row) for row in connection.execute(query)]
 
     def add(self, version: CameraVersion) -> CameraVersion:
         """Record a version, which must follow the newest one. Returns it with its time. Raises OutOfDate."""
@@ -140,15 +140,7 @@ class CameraVersions:
         ours = _versions.c.device == self._device
         query = sa.select(*fields).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
         with self._database.reading() as connection:
-            return [_record(CameraVersion, row) for row in connection.execute(query)]
-
-
-R = TypeVar("R", CameraVersion, CameraChange)
-
-
-def _record(kind: type[R], row: sa.Row[Any]) -> R:
-    values = {field.name: getattr(row, field.name) for field in fields(kind)}
-    return kind(**values | {"state": CameraState(row.state)})
+            return [record(CameraVersion, row) for row in connection.execute(query)]
 
 
 _FIELDS = [_versions.c[field.name] for field in fields(CameraVersion)]

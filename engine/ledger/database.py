@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ from engine.errors import LedgerError
 from engine.ledger.schema import upgrade
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BUSY_S = 10.0
 """How long a writer waits for another one."""
@@ -104,6 +107,12 @@ class Database:
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, OSError, msgspec.DecodeError) as error:
             reason = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             raise LedgerError(f"{self.name}: cannot {verb}: {_explain(str(reason).strip())}") from error
+
+
+def record(kind: type[T], row: sa.Row[Any], **other: object) -> T:
+    """A row as a dataclass: the columns of the same names, and the `other` fields."""
+    names = [field.name for field in fields(kind) if field.name not in other]  # type: ignore[arg-type]
+    return msgspec.convert({name: getattr(row, name) for name in names} | other, kind)
 
 
 def _url(where: Path | str) -> sa.URL:

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from engine.errors import LimitReached, RecordConflict
-from engine.ledger.database import Database
+from engine.ledger.database import Database, record
 from engine.ledger.tables import metadata
-from engine.types.decision import Disposition, Finding, Review, Ruling
+from engine.types.decision import Disposition, Review
 
 Decision = TypeVar("Decision", Disposition, Review)
 
@@ -70,7 +70,7 @@ class Decisions:
                 dispositions.c.report_id == disposition.report_id
             )
             if known := connection.execute(sa.select(dispositions).where(same)).first():
-                return _same(_disposition(known), disposition, f"report {disposition.report_id!r}")
+                return _same(record(Disposition, known), disposition, f"report {disposition.report_id!r}")
             _require_room(connection, dispositions, disposition.case_id)
             fresh = replace(disposition, recorded_s=self._clock())
             connection.execute(sa.insert(dispositions).values(_values(fresh)))
@@ -84,7 +84,7 @@ class Decisions:
         """
         with self._database.writing("record a review") as connection:
             if known := connection.execute(sa.select(_reviews).where(_reviews.c.review_id == review.review_id)).first():
-                return _same(_review(known), review, f"review {review.review_id!r}")
+                return _same(record(Review, known), review, f"review {review.review_id!r}")
             _require_room(connection, _reviews, review.case_id)
             _require_current(_reviews_of(connection, review.case_id), review)
             fresh = replace(review, recorded_s=self._clock())
@@ -95,7 +95,7 @@ class Decisions:
         """All decisions about a case, in the order of recording."""
         wanted = sa.select(dispositions).where(dispositions.c.case_id == case_id).order_by(dispositions.c.number)
         with self._database.reading() as connection:
-            return [_disposition(row) for row in connection.execute(wanted)], _reviews_of(connection, case_id)
+            return [record(Disposition, row) for row in connection.execute(wanted)], _reviews_of(connection, case_id)
 
 
 def _require_room(connection: sa.Connection, table: sa.Table, case_id: str) -> None:
@@ -128,32 +128,6 @@ def _values(decision: Disposition | Review) -> dict[str, object]:
     return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(decision).items()}
 
 
-def _disposition(row: sa.Row[Any]) -> Disposition:
-    return Disposition(
-        report_id=row.report_id,
-        case_id=row.case_id,
-        ruling=Ruling(row.ruling),
-        reason=row.reason,
-        reference=row.reference,
-        decided_s=row.decided_s,
-        reporter=row.reporter,
-        recorded_s=row.recorded_s,
-    )
-
-
-def _review(row: sa.Row[Any]) -> Review:
-    return Review(
-        review_id=row.review_id,
-        case_id=row.case_id,
-        finding=Finding(row.finding),
-        person=row.person,
-        reason=row.reason,
-        supersedes=row.supersedes,
-        officer=row.officer,
-        recorded_s=row.recorded_s,
-    )
-
-
 def _reviews_of(connection: sa.Connection, case_id: str) -> Sequence[Review]:
     wanted = sa.select(_reviews).where(_reviews.c.case_id == case_id).order_by(_reviews.c.number)
-    return [_review(row) for row in connection.execute(wanted)]
+    return [record(Review, row) for row in connection.execute(wanted)]

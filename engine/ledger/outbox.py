@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from engine.ledger.database import Database
+from engine.ledger.database import Database, record
 from engine.ledger.tables import cases, deliveries, recipients
 
 PAGE = 1000
@@ -145,7 +145,7 @@ class Outbox:
             oldest = connection.execute(due.order_by(deliveries.c.sequence)).first()
             if oldest is not None and now_s - oldest.recorded_s < overdue_s:
                 oldest = connection.execute(due.order_by(deliveries.c.rank, deliveries.c.sequence)).first()
-        return _delivery(oldest) if oldest is not None else None
+        return record(Delivery, oldest) if oldest is not None else None
 
     def deliver(self, sequence: int, receipt: str) -> None:
         """Record that the recipient has taken the case."""
@@ -181,7 +181,7 @@ class Outbox:
         refused = sa.select(deliveries).where(self._own, deliveries.c.state == DeliveryState.REFUSED)
         with self._database.reading("read the outbox") as connection:
             newest = connection.execute(refused.order_by(deliveries.c.sequence.desc()).limit(limit))
-            return [_delivery(row) for row in newest]
+            return [record(Delivery, row) for row in newest]
 
     def status(self) -> DeliveryStatus:
         """The recipient's cases, counted by state. Slow, it reads every row of the recipient: for the operator."""
@@ -231,16 +231,4 @@ def _select_cases(after: int) -> sa.Select[tuple[int, str, str, str, float]]:
 def _is_wanted(case: sa.Row[tuple[int, str, str, str, float]], selection: Selection) -> bool:
     return (not selection.kinds or case.kind in selection.kinds) and (
         not selection.outcomes or case.outcome in selection.outcomes
-    )
-
-
-def _delivery(row: sa.Row[tuple[object, ...]]) -> Delivery:
-    return Delivery(
-        sequence=row.sequence,
-        case_id=row.case_id,
-        kind=row.kind,
-        recorded_s=row.recorded_s,
-        attempts=row.attempts,
-        changed_s=row.changed_s,
-        detail=row.detail,
     )

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from engine.config import KeepRule, RetentionConfig
 from engine.errors import RecordConflict
 from engine.ledger.cases import lock
-from engine.ledger.database import Database
+from engine.ledger.database import Database, record
 from engine.ledger.decisions import dispositions
 from engine.ledger.outbox import DeliveryState
 from engine.ledger.tables import cases, deliveries, holds
@@ -72,16 +72,7 @@ class Retention:
             return ()
         with self._database.reading() as connection:
             rows = connection.execute(self._query(rules, after_sequence).limit(limit))
-            return [
-                Due(
-                    sequence=row.sequence,
-                    case_id=row.case_id,
-                    kind=row.kind,
-                    folder=row.folder,
-                    why=describe(rules[row.rule]),
-                )
-                for row in rows
-            ]
+            return [record(Due, row, why=describe(rules[row.rule])) for row in rows]
 
     def remove(self, due: Sequence[Due]) -> Sequence[Due]:
         """Mark cases as removed, except those that are held by now. Returns the marked; their evidence still exists."""
@@ -122,8 +113,7 @@ class Retention:
         """The current holds, the oldest first."""
         current = sa.select(holds).where(holds.c.released_s.is_(None)).order_by(holds.c.hold_id)
         with self._database.reading() as connection:
-            rows = connection.execute(current).all()
-        return [Hold(case_id=row.case_id, why=row.why, placed_s=row.placed_s, placed_by=row.placed_by) for row in rows]
+            return [record(Hold, row) for row in connection.execute(current)]
 
     def _query(self, rules: Sequence[KeepRule], after_sequence: int) -> sa.Select[tuple[int, str, str, str, int]]:
         """The first rule that fits a case applies."""

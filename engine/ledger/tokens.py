@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from engine.access import Role, Scope
 from engine.errors import ConfigError, LedgerError
-from engine.ledger.database import Database
+from engine.ledger.database import Database, record
 from engine.ledger.tables import metadata
 
 PREFIX = "qyran"
@@ -107,7 +107,8 @@ class Tokens:
     def all(self) -> Sequence[Token]:
         """Every token ever made, the oldest first."""
         with self._database.reading() as connection:
-            return [_token(row) for row in connection.execute(sa.select(_tokens).order_by(_tokens.c.created_s))]
+            rows = connection.execute(sa.select(_tokens).order_by(_tokens.c.created_s)).all()
+        return [record(Token, row, scope=msgspec.json.decode(row.scope)) for row in rows]
 
     def revoke(self, token_id: str) -> None:
         """End a token; the service knows within a second. Raises LedgerError for an unknown ID."""
@@ -128,16 +129,3 @@ def split(token: str) -> tuple[str, str] | None:
 
 def _digest(token_id: str, secret: str) -> bytes:
     return hashlib.blake2b(secret.encode(), key=token_id.encode(), digest_size=32).digest()
-
-
-def _token(row: sa.Row[object]) -> Token:
-    return Token(
-        id=row.id,
-        name=row.name,
-        role=Role(row.role),
-        scope=msgspec.json.decode(row.scope, type=Scope),
-        digest=row.digest,
-        created_s=row.created_s,
-        expires_s=row.expires_s,
-        revoked_s=row.revoked_s,
-    )

@@ -12,6 +12,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
+    """Make the tables."""
     _create_cases()
     _create_decisions()
     _create_deliveries()
