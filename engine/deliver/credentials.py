@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,31 +22,28 @@ class Credentials:
     A replaced token counts from the next submission on, replaced certificates from the next start.
     """
 
-    encrypted: bool
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    files: RecipientConfig = field(repr=False)
+    """Names the files; its address may hold a password."""
 
     def token(self) -> str:
         """The bearer token; empty without a token file. Raises ConfigError."""
-        if self.token_file is None:
+        if (file := self.files.token_file) is None:
             return ""
-        token = tomlfile.read_secret(self.token_file)
+        token = tomlfile.read_secret(file)
         if _TOKEN.fullmatch(token) is None:
-            raise ConfigError(f"{self.token_file}: is no bearer token: it may hold visible ASCII characters only")
+            raise ConfigError(f"{file}: is no bearer token: it may hold visible ASCII characters only")
         return token
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
         """Authorities, own key and own certificate, as gRPC takes them. Raises ConfigError."""
-        return tuple(map(_content, (self.ca_file, self.key_file, self.certificate_file)))  # type: ignore[return-value]
+        return _content(self.files.ca_file), _content(self.files.key_file), _content(self.files.certificate_file)
 
     def context(self) -> ssl.SSLContext:
         """The same for HTTPS. Raises ConfigError."""
         try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.certificate_file:
-                context.load_cert_chain(self.certificate_file, self.key_file)
+            context = ssl.create_default_context(cafile=self.files.ca_file)
+            if self.files.certificate_file:
+                context.load_cert_chain(self.files.certificate_file, self.files.key_file)
         except OSError as error:
             raise ConfigError(f"certificates of a recipient: {error}") from error
         return context
@@ -68,21 +65,13 @@ def network_target(recipient: RecipientConfig, *, encrypted: bool) -> tuple[str,
         raise ConfigError(f"{where}: names no host")
     if not (encrypted or recipient.insecure or is_loopback(parts.hostname)):
         raise ConfigError(f"{where}: would be sent in the clear; use {parts.scheme}s://, or set insecure = true")
-    credentials = Credentials(
-        encrypted=encrypted,
-        token_file=recipient.token_file,
-        ca_file=recipient.ca_file,
-        certificate_file=recipient.certificate_file,
-        key_file=recipient.key_file,
-    )
+    credentials = Credentials(recipient)
     credentials.token()
     return parts.netloc.rpartition("@")[2], credentials
 
 
 def _content(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path else None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error

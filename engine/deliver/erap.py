@@ -50,6 +50,8 @@ class ErapOffence(ErapMessage, frozen=True):
 
 
 class ErapPlace(ErapMessage, frozen=True):
+    """The camera and its place."""
+
     camera: str
     direction: str
     address_kk: str | None = None
@@ -59,6 +61,8 @@ class ErapPlace(ErapMessage, frozen=True):
 
 
 class ErapVehicle(ErapMessage, frozen=True):
+    """The vehicle and its plate."""
+
     vehicle_class: str
     plate: str | None = None
     plate_country: str | None = None
@@ -66,6 +70,8 @@ class ErapVehicle(ErapMessage, frozen=True):
 
 
 class ErapMeasurement(ErapMessage, frozen=True):
+    """A measured speed against a limit."""
+
     speed_kmh: float
     expanded_uncertainty_kmh: float
     coverage_factor: float
@@ -75,6 +81,8 @@ class ErapMeasurement(ErapMessage, frozen=True):
 
 
 class ErapDevice(ErapMessage, frozen=True):
+    """The recording system and its certificate."""
+
     serial_number: str
     certificate_number: str | None = None
     certificate_issued: dt.datetime | None = None
@@ -82,6 +90,8 @@ class ErapDevice(ErapMessage, frozen=True):
 
 
 class ErapAttachment(ErapMessage, frozen=True):
+    """A file of the case."""
+
     file_name: str
     media_type: str
     size: int
@@ -91,6 +101,8 @@ class ErapAttachment(ErapMessage, frozen=True):
 
 
 class ErapRequest(ErapMessage, frozen=True):
+    """A case for the register."""
+
     request_id: str
     """The case's id: the idempotency key."""
     sequence: int
@@ -157,31 +169,48 @@ def read(case_id: str, answer: bytes) -> Receipt:
 
 
 def _request(submission: Submission, record: doc.CaseDocument) -> ErapRequest:
+    place, plate, certificate = record.place, record.plate, record.device.certificate
+    article, part = article_and_part(record.article)
     return ErapRequest(
         request_id=record.id,
         sequence=submission.entry.sequence,
-        offence=_offence(record),
-        place=_place(record.place),
-        vehicle=_vehicle(record),
-        device=_device(record.device),
+        offence=ErapOffence(
+            kind=record.kind,
+            article=article,
+            part=part,
+            committed_at=record.time.local or record.time.occurred.isoformat(),
+            clock=record.time.clock,
+            proposed_decision=record.outcome.upper(),
+            reasons=tuple(map(english, record.reasons)),
+            missing_proof=tuple(map(english, record.incomplete)),
+        ),
+        place=ErapPlace(
+            camera=place.camera,
+            direction=place.direction,
+            address_kk=place.address.get("kk"),
+            address_ru=place.address.get("ru"),
+            latitude=place.latitude,
+            longitude=place.longitude,
+        ),
+        vehicle=ErapVehicle(
+            vehicle_class=record.vehicle_class,
+            plate=plate.text if plate else None,
+            plate_country=(plate.country or None) if plate else None,
+            plate_confidence=plate.confidence if plate else None,
+        ),
+        device=ErapDevice(
+            serial_number=record.device.serial,
+            certificate_number=certificate.number if certificate else None,
+            certificate_issued=certificate.issued if certificate else None,
+            certificate_expires=certificate.expires if certificate else None,
+        ),
         document_sha256=hashlib.sha256(submission.entry.case.document).hexdigest(),
-        attachments=_attachments(submission),
-        measurement=_measurement(record.measurement) if record.measurement else None,
+        attachments=tuple(
+            ErapAttachment(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
+            for file in submission.entry.case.files
+        ),
+        measurement=msgspec.convert(record.measurement, ErapMeasurement | None, from_attributes=True),
         evidence_target=submission.evidence_target,
-    )
-
-
-def _offence(record: doc.CaseDocument) -> ErapOffence:
-    article, part = article_and_part(record.article)
-    return ErapOffence(
-        kind=record.kind,
-        article=article,
-        part=part,
-        committed_at=record.time.local or record.time.occurred.isoformat(),
-        clock=record.time.clock,
-        proposed_decision=record.outcome.upper(),
-        reasons=tuple(map(english, record.reasons)),
-        missing_proof=tuple(map(english, record.incomplete)),
     )
 
 
@@ -189,61 +218,3 @@ def article_and_part(article: str) -> tuple[str, str]:
     """`592 p.1` as ("592", "1"); any other text as (text, "")."""
     found = re.fullmatch(r"(\d+(?:-\d+)?) p\.(\S+)", article)
     return (found[1], found[2]) if found else (article, "")
-
-
-def _place(place: doc.PlaceRecord) -> ErapPlace:
-    return ErapPlace(
-        camera=place.camera,
-        direction=place.direction,
-        address_kk=place.address.get("kk"),
-        address_ru=place.address.get("ru"),
-        latitude=place.latitude,
-        longitude=place.longitude,
-    )
-
-
-def _vehicle(record: doc.CaseDocument) -> ErapVehicle:
-    plate = record.plate
-    if plate is None:
-        return ErapVehicle(record.vehicle_class)
-    return ErapVehicle(
-        vehicle_class=record.vehicle_class,
-        plate=plate.text,
-        plate_country=plate.country or None,
-        plate_confidence=plate.confidence,
-    )
-
-
-def _measurement(speed: doc.SpeedRecord) -> ErapMeasurement:
-    return ErapMeasurement(
-        speed_kmh=speed.speed_kmh,
-        expanded_uncertainty_kmh=speed.expanded_uncertainty_kmh,
-        coverage_factor=speed.coverage_factor,
-        limit_kmh=speed.limit_kmh,
-        tolerance_kmh=speed.tolerance_kmh,
-        enforced_kmh=speed.enforced_kmh,
-    )
-
-
-def _device(device: doc.DeviceRecord) -> ErapDevice:
-    if (certificate := device.certificate) is None:
-        return ErapDevice(device.serial)
-    return ErapDevice(
-        serial_number=device.serial,
-        certificate_number=certificate.number,
-        certificate_issued=certificate.issued,
-        certificate_expires=certificate.expires,
-    )
-
-
-def _attachments(submission: Submission) -> tuple[ErapAttachment, ...]:
-    return tuple(
-        ErapAttachment(
-            file_name=file.name,
-            media_type=file.media_type,
-            size=file.size_bytes,
-            sha256=file.sha256,
-            content=submission.contents.get(file.name),
-        )
-        for file in submission.entry.case.files
-    )

@@ -23,6 +23,8 @@ from engine.types.decision import Disposition, Ruling
 
 
 class PlainFile(msgspec.Struct, frozen=True):
+    """A file of the case."""
+
     name: str
     media_type: str
     size_bytes: int
@@ -32,6 +34,8 @@ class PlainFile(msgspec.Struct, frozen=True):
 
 
 class PlainBody(msgspec.Struct, frozen=True):
+    """The body of a request."""
+
     case_id: str
     sequence: int
     recorded_at: dt.datetime
@@ -91,13 +95,7 @@ def write(submission: Submission) -> bytes:
             document=text,
             document_sha256=hashlib.sha256(case.document).hexdigest(),
             files=tuple(
-                PlainFile(
-                    name=file.name,
-                    media_type=file.media_type,
-                    size_bytes=file.size_bytes,
-                    sha256=file.sha256,
-                    content=submission.contents.get(file.name),
-                )
+                PlainFile(file.name, file.media_type, file.size_bytes, file.sha256, submission.contents.get(file.name))
                 for file in case.files
             ),
             evidence_target=submission.evidence_target,

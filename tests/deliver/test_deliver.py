@@ -35,11 +35,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def breaker(world: DeliveryWorld) -> float | None:
+    return world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"})
+
+
 def test_every_case_is_submitted_once_in_order_and_complete(world: DeliveryWorld) -> None:
     recipient, ids = Register(), world.append(1, 2, 3)
-    with grpc_register(recipient) as port:
-        worker = world.worker(f"grpc://127.0.0.1:{port}", evidence_target="qyran:50151")
-        world.work(worker, world.is_done)
+    world.deliver(recipient, evidence_target="qyran:50151")
     assert recipient.calls == ids
     request = recipient.taken[ids[1]]
     assert request.entry.sequence == 2
@@ -56,19 +58,18 @@ def test_cases_of_a_long_outage_are_delivered_in_order_afterwards(world: Deliver
     ids += world.append(*range(5, 12), kind="wrong_way")
     world.rest(worker, 0.2 * HOUR_S, haste=40.0)
     assert world.outbox.status().pending == 12
-    assert world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"}) > 0
+    assert breaker(world) > 0
     with grpc_register(recipient, port):
         world.work(worker, world.is_done)
     assert recipient.calls == ids
     assert recipient.duplicates == []
-    assert world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"}) == 0
+    assert breaker(world) == 0
 
 
 def test_an_unavailable_recipient_does_not_change_the_order(world: DeliveryWorld) -> None:
     words = iter(["take", "UNAVAILABLE", "UNAVAILABLE", "UNAUTHENTICATED", *["take"] * 9])
     recipient, ids = Register(lambda _: next(words)), world.append(1, 2, 3)
-    with grpc_register(recipient) as port:
-        world.work(world.worker(f"grpc://127.0.0.1:{port}"), world.is_done)
+    world.deliver(recipient)
     assert recipient.calls == [ids[0], *[ids[1]] * 4, ids[2]]
     assert list(recipient.taken) == ids
 
@@ -94,8 +95,7 @@ def test_a_refused_case_is_kept_with_its_reason_and_goes_again_only_on_request(w
 def test_an_answer_after_the_deadline_costs_a_second_call_and_no_second_entry(world: DeliveryWorld) -> None:
     words = iter(["late", "take", "take"])
     recipient, ids = Register(lambda _: next(words)), world.append(1, 2)
-    with grpc_register(recipient) as port:
-        world.work(world.worker(f"grpc://127.0.0.1:{port}", deadline_s=0.3), world.is_done)
+    world.deliver(recipient, deadline_s=0.3)
     assert recipient.calls == [ids[0], ids[0], ids[1]]
     assert recipient.duplicates == [ids[0]]
     assert list(recipient.taken) == ids
@@ -157,9 +157,7 @@ def test_kinds_go_in_the_configured_order_after_overdue_cases(world: DeliveryWor
     world.append(2, 3, kind="illegal_stop")
     world.append(4, kind="wrong_way")
     world.append(5, 6, kind="speeding")
-    with grpc_register(recipient) as port:
-        worker = world.worker(f"grpc://127.0.0.1:{port}", first=("speeding", "wrong_way"), overdue_s=HOUR_S)
-        world.work(worker, world.is_done)
+    world.deliver(recipient, first=("speeding", "wrong_way"), overdue_s=HOUR_S)
     assert recipient.calls == old + [f"gate-{n:06d}" for n in (5, 6, 4, 2, 3)]
 
 
@@ -214,7 +212,7 @@ def test_missing_evidence_does_not_open_the_breaker(world: DeliveryWorld) -> Non
         world.work(worker, lambda: world.outbox.status().delivered == 1)
     assert recipient.calls == [cases[8].id]
     assert world.clock.now_s - began_s < 15
-    assert world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"}) == 0
+    assert breaker(world) == 0
 
 
 def test_one_process_delivers_at_a_time_and_another_takes_over(
@@ -242,8 +240,7 @@ def test_one_process_delivers_at_a_time_and_another_takes_over(
 def test_over_http_order_retries_and_refusals_are_the_same(world: DeliveryWorld) -> None:
     words = iter(["take", "503", "302", "500", "garbage", "take", "422"])
     recipient, ids = Register(lambda _: next(words)), world.append(1, 2, 3)
-    with http_register(recipient) as port:
-        world.work(world.worker(f"http://127.0.0.1:{port}/cases"), world.is_done)
+    world.deliver(recipient, plain)
     assert recipient.calls == [ids[0], *[ids[1]] * 5, ids[2]]
     assert list(recipient.taken) == ids[:2]
     assert "422: 422 it is" in world.outbox.refused(1)[0].detail
@@ -255,8 +252,7 @@ def test_over_http_order_retries_and_refusals_are_the_same(world: DeliveryWorld)
 def test_over_http_an_answer_after_the_deadline_makes_no_second_entry(world: DeliveryWorld, word: str) -> None:
     words = iter([word, "take", "take"])
     recipient, ids = Register(lambda _: next(words)), world.append(1, 2)
-    with http_register(recipient) as port:
-        world.work(world.worker(f"http://127.0.0.1:{port}/cases", deadline_s=0.4), world.is_done)
+    world.deliver(recipient, plain, deadline_s=0.4)
     assert recipient.calls == [ids[0], ids[0], ids[1]]
     assert recipient.duplicates == [ids[0]]
     assert list(recipient.taken) == ids
@@ -316,15 +312,10 @@ def test_a_case_that_retention_removed_does_not_close_the_breaker(world: Deliver
     assert breaker(world) > 0
 
 
-def breaker(world: DeliveryWorld) -> float | None:
-    return world.metrics.registry.get_sample_value("qyran_delivery_breaker", {"recipient": "city"})
-
-
 def test_a_long_reason_is_cut(world: DeliveryWorld) -> None:
     recipient = Register(lambda case_id: "no " * 100_000)
     (case_id,) = world.append(1)
-    with http_register(recipient, erap) as port:
-        world.work(world.worker(f"http://127.0.0.1:{port}", form="erap"), world.is_done)
+    world.deliver(recipient, erap, form="erap")
     (dead,) = world.outbox.refused(10)
     assert (dead.case_id, len(dead.detail)) == (case_id, 1023)
 
@@ -346,9 +337,7 @@ def test_the_erap_form_maps_the_case(world: DeliveryWorld) -> None:
     case = write_case(world.folder / "evidence", 1, {"overview.jpg": b"jpeg"})
     world.ledger.append([case])
     world.append(2)
-    with http_register(recipient, erap) as port:
-        worker = world.worker(f"http://127.0.0.1:{port}/offences", form="erap", inline_bytes=1000)
-        world.work(worker, world.is_done)
+    world.deliver(recipient, erap, form="erap", inline_bytes=1000)
     request = recipient.taken[case.id]
     assert (request["offence"]["article"], request["offence"]["part"]) == ("592", "1")
     assert request["offence"]["proposedDecision"] == "FINE"
@@ -364,8 +353,7 @@ def test_the_token_is_sent_and_never_logged(world: DeliveryWorld, capsys: pytest
     words = iter(["UNAVAILABLE", "take", "401", "take"])
     recipient = Register(lambda _: next(words))
     world.append(1)
-    with grpc_register(recipient) as port:
-        world.work(world.worker(f"grpc://127.0.0.1:{port}", token_file=world.folder / "token"), world.is_done)
+    world.deliver(recipient, token_file=world.folder / "token")
     world.append(2)
     with http_register(recipient) as port:
         worker = world.worker(f"http://127.0.0.1:{port}", token_file=world.folder / "token")
@@ -382,12 +370,11 @@ def test_a_decision_in_the_answer_is_recorded_like_a_report(world: DeliveryWorld
         decided_at=Timestamp(seconds=180_000_000),
     )
     recipient, ids = Register(decide=lambda case_id: decided if case_id.endswith("1") else None), world.append(1, 2)
-    with grpc_register(recipient) as port:
-        world.work(world.worker(f"grpc://127.0.0.1:{port}"), world.is_done)
+    world.deliver(recipient)
     decisions = Decisions(world.ledger.database)
-    ((told,), _) = decisions.of_case(ids[0])
-    assert (told.reporter, told.report_id, told.ruling, told.reason) == ("city", "D-1", Ruling.REJECTED, "two plates")
-    assert told.decided_s == 180_000_000.0
+    ((row,), _) = decisions.of_case(ids[0])
+    assert (row.reporter, row.report_id, row.ruling, row.reason) == ("city", "D-1", Ruling.REJECTED, "two plates")
+    assert row.decided_s == 180_000_000.0
     assert decisions.of_case(ids[1])[0] == []
 
 
@@ -402,16 +389,14 @@ def test_a_decision_in_an_answer_over_http_is_recorded(
     world: DeliveryWorld, form: str, respond: Respond, extra: dict[str, object]
 ) -> None:
     (case_id,) = world.append(1)
-    with http_register(Register(extra=extra), respond) as port:
-        world.work(world.worker(f"http://127.0.0.1:{port}", form=form), world.is_done)
-    ((told,), _) = Decisions(world.ledger.database).of_case(case_id)
-    assert (told.report_id, told.ruling) == ("K-1", Ruling.EXEMPT_STOLEN)
+    world.deliver(Register(extra=extra), respond, form=form)
+    ((row,), _) = Decisions(world.ledger.database).of_case(case_id)
+    assert (row.report_id, row.ruling) == ("K-1", Ruling.EXEMPT_STOLEN)
 
 
 def test_an_unusable_decision_does_not_prevent_the_delivery(world: DeliveryWorld) -> None:
     (case_id,) = world.append(1)
-    with http_register(Register(extra={"disposition": {"report_id": "", "ruling": "accepted"}})) as port:
-        world.work(world.worker(f"http://127.0.0.1:{port}"), world.is_done)
+    world.deliver(Register(extra={"disposition": {"report_id": "", "ruling": "accepted"}}), plain)
     assert world.outbox.status().delivered == 1
     assert Decisions(world.ledger.database).of_case(case_id)[0] == []
 
@@ -421,8 +406,7 @@ def test_a_decision_with_an_impossible_time_does_not_prevent_the_delivery(world:
         report_id="D-1", ruling=calls_pb.RULING_ACCEPTED, decided_at=Timestamp(seconds=2**63 - 1)
     )
     (case_id,) = world.append(1)
-    with grpc_register(Register(decide=lambda case_id: decided)) as port:
-        world.work(world.worker(f"grpc://127.0.0.1:{port}"), world.is_done)
+    world.deliver(Register(decide=lambda case_id: decided))
     assert world.outbox.status().delivered == 1
     assert Decisions(world.ledger.database).of_case(case_id)[0] == []
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -212,11 +213,8 @@ def test_many_engines_append_the_same_cases_and_each_is_stored_once(postgres: Se
         for number in range(0, 30, 3):
             ledger.append([make_case(number), make_case(number + 1), make_case(1000 + offset + number)])
 
-    threads = [threading.Thread(target=append, args=(ledger, 100 * k)) for k, ledger in enumerate(ledgers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(append, ledgers, (0, 100, 200)))
     entries = ledgers[0].read(0, 1000)
     assert [entry.sequence for entry in entries] == list(range(1, 51))
     assert len({entry.case.id for entry in entries}) == 50
@@ -247,15 +245,13 @@ def test_many_threads_append_and_read_without_a_hole(ledger: SqlLedger):
         for number in range(offset, offset + 20):
             ledger.append([make_case(number)])
 
-    threads = [threading.Thread(target=append, args=(100 * k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    seen: list[int] = []
-    while len(seen) < 80:
-        seen += [entry.sequence for entry in ledger.read(seen[-1] if seen else 0, 7)]
-    for thread in threads:
-        thread.join()
-    assert seen == list(range(1, 81))
+    read: list[int] = []
+    with ThreadPoolExecutor(4) as pool:
+        appends = pool.map(append, (0, 100, 200, 300))
+        while len(read) < 80:
+            read += [entry.sequence for entry in ledger.read(read[-1] if read else 0, 7)]
+        list(appends)
+    assert read == list(range(1, 81))
 
 
 APPENDER = """
@@ -274,31 +270,27 @@ for number in itertools.count(start, 3):
 
 def _append_until_killed(path: Path, start: int, after_lines: int) -> list[tuple[int, str]]:
     """Run an appender in its own process and kill -9 it. Returns the appends that it printed."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", APPENDER, str(path), str(start)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    said = [child.stdout.readline() for _ in range(after_lines)]
+    command, env = [sys.executable, "-c", APPENDER, str(path), str(start)], {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    printed = [child.stdout.readline() for _ in range(after_lines)]
     child.send_signal(signal.SIGKILL)
-    said += child.stdout.readlines()
+    printed += child.stdout.readlines()
     child.stdout.close()
     assert child.wait() == -signal.SIGKILL
-    return [(int(line.split()[0]), line.split()[1]) for line in said if line.endswith("\n")]
+    return [(int(line.split()[0]), line.split()[1]) for line in printed if line.endswith("\n")]
 
 
 def test_kill_9_loses_no_appended_case_and_leaves_no_hole_and_no_duplicate(tmp_path: Path):
     path = tmp_path / "ledger.db"
-    said: list[tuple[int, str]] = []
+    printed: list[tuple[int, str]] = []
     for round_, after_lines in enumerate((4, 17, 1, 29)):
-        said += _append_until_killed(path, 1000 * round_, after_lines)
+        printed += _append_until_killed(path, 1000 * round_, after_lines)
     ledger = SqlLedger(path)
     held = {entry.sequence: entry.case.id for entry in ledger.read(0, 100_000)}
     assert list(held) == list(range(1, len(held) + 1))
     assert len(set(held.values())) == len(held)
-    assert len(said) >= 51
-    assert all(held[sequence] == case_id for sequence, case_id in said)
+    assert len(printed) >= 51
+    assert all(held[sequence] == case_id for sequence, case_id in printed)
     assert ledger.check() == []
     ledger.close()
 
@@ -358,13 +350,8 @@ print("then", ledger.append([make_case(number)])[0].sequence, ledger.last_sequen
 
 
 def test_a_full_disk_appends_nothing_and_a_freed_disk_works_again(tmp_path: Path):
-    child = subprocess.run(
-        [sys.executable, "-c", FILLER, str(tmp_path / "ledger.db")],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    command, env = [sys.executable, "-c", FILLER, str(tmp_path / "ledger.db")], {**os.environ, "PYTHONPATH": str(ROOT)}
+    child = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     refused, then = child.stdout.splitlines()
     number = int(refused.split()[2])
     assert number > 1

@@ -210,6 +210,13 @@ class DeliveryWorld:
             self.clock.now_s += haste * worker.step() + 1e-6
         pytest.fail("the worker did not reach the condition")
 
+    def deliver(self, recipient: Register, respond: Respond | None = None, **settings: object) -> None:
+        """Deliver every case to a recipient, over gRPC or, with `respond`, over HTTP."""
+        served = http_register(recipient, respond) if respond else grpc_register(recipient)
+        with served as port:
+            url = f"{'http' if respond else 'grpc'}://127.0.0.1:{port}"
+            self.work(self.worker(url, **settings), self.is_done)
+
     def rest(self, worker: DeliveryWorker, seconds: float, haste: float = 4.0) -> None:
         """Step the worker for some time."""
         end_s = self.clock.now_s + seconds
