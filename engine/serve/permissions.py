@@ -32,22 +32,9 @@ class Permission:
     """True: needs no credential, because it reveals no data."""
 
 
-def _case(request: Any) -> str:
-    return f"case {request.case_id}"
-
-
-def _file(request: Any) -> str:
-    return f"case {request.case_id} file {request.name} from {request.offset}"
-
-
-def _consumer(request: Any) -> str:
-    return f"consumer {request.consumer} sequence {request.sequence}"
-
-
-def _camera(request: Any) -> str:
-    return f"camera {request.name}"
-
-
+_case, _camera = "case {0.case_id}".format, "camera {0.name}".format
+_file = "case {0.case_id} file {0.name} from {0.offset}".format
+_consumer = "consumer {0.consumer} sequence {0.sequence}".format
 _CASES, _CAMERAS = "/qyran.v1.ViolationService/", "/qyran.v1.CameraService/"
 _SIGNALS = "/qyran.v1.SignalService/"
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/"

@@ -46,14 +46,10 @@ class Refusal(Exception):
 
     code = Code.UNKNOWN
     reason = "UNKNOWN"
-
-    def details(self) -> Sequence[Message]:
-        """Details for programs, besides the reason."""
-        return ()
-
-    def metadata(self) -> Mapping[str, str]:
-        """Values of the reason, by name."""
-        return {}
+    details: Sequence[Message] = ()
+    """Details for programs, besides the reason."""
+    metadata: Mapping[str, str] | None = None
+    """Values of the reason, by name."""
 
 
 class BadRequest(Refusal):
@@ -63,11 +59,8 @@ class BadRequest(Refusal):
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(f"{field}: {what}")
-        self.field, self.what = field, what
-
-    def details(self) -> Sequence[Message]:
-        broken = details.BadRequest.FieldViolation(field=self.field, description=self.what)
-        return [details.BadRequest(field_violations=[broken])]
+        broken = details.BadRequest.FieldViolation(field=field, description=what)
+        self.details = [details.BadRequest(field_violations=[broken])]
 
 
 class UnknownResource(Refusal):
@@ -77,10 +70,7 @@ class UnknownResource(Refusal):
 
     def __init__(self, field: str, what: str, kind: str, name: str) -> None:
         super().__init__(f"{field}: {what}")
-        self.kind, self.name, self.what = kind, name, what
-
-    def details(self) -> Sequence[Message]:
-        return [details.ResourceInfo(resource_type=self.kind, resource_name=self.name, description=self.what)]
+        self.details = [details.ResourceInfo(resource_type=kind, resource_name=name, description=what)]
 
 
 class Unreadable(Refusal):
@@ -96,10 +86,7 @@ class EvidenceElsewhere(Refusal):
 
     def __init__(self, case_id: str, serial: str) -> None:
         super().__init__(f"the evidence of case {case_id!r} is at the recording system {serial!r}: ask its service")
-        self.serial = serial
-
-    def metadata(self) -> Mapping[str, str]:
-        return {"device_serial": self.serial}
+        self.metadata = {"device_serial": serial}
 
 
 class BeyondEnd(Refusal):
@@ -113,8 +100,9 @@ class ServiceStops(Refusal):
 
     code, reason = Code.UNAVAILABLE, "STOPPING"
 
-    def details(self) -> Sequence[Message]:
-        return [_retry(RETRY_S)]
+    def __init__(self) -> None:
+        super().__init__("the service stops")
+        self.details = [_retry(RETRY_S)]
 
 
 class Unauthenticated(Refusal):
@@ -136,10 +124,7 @@ class TooManyCalls(Refusal):
 
     def __init__(self, message: str, retry_s: float = 0.0) -> None:
         super().__init__(message)
-        self.retry_s = retry_s
-
-    def details(self) -> Sequence[Message]:
-        return [_retry(self.retry_s)] if self.retry_s else []
+        self.details = [_retry(retry_s)] if retry_s else []
 
 
 class RequestTooLarge(Refusal):
@@ -183,38 +168,28 @@ _FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
 """Matches all but the last name of an absolute path; nothing of an address with a scheme."""
 
 
-def status_of(error: Exception) -> tuple[Code, Sequence[Message]]:
-    """Code and details of an error of `ABORTING`."""
-    if isinstance(error, Refusal):
-        return error.code, [_info(error.reason, error.metadata()), *error.details()]
-    code, reason = _known(error)
-    return code, [_info(reason, {})]
-
-
 def public_message(error: Exception) -> str:
     """The message of an error of `ABORTING` for the caller, without paths of the server."""
-    reason = error.reason if isinstance(error, Refusal) else _known(error)[1]
-    return GENERAL.get(reason) or _FOLDERS.sub("", str(error))
+    return GENERAL.get(_status(error)[1]) or _FOLDERS.sub("", str(error))
 
 
 async def abort(context: grpc.aio.ServicerContext[object, object], error: Exception) -> NoReturn:
     """End the call with the status of an error of `ABORTING`; logs faults of the service."""
-    code, parts = status_of(error)
-    message = public_message(error)
+    (code, reason), message = _status(error), public_message(error)
     if (code in SERVICE_FAULTS and not isinstance(error, ServiceStops)) or message != str(error):
         log.error("call failed", code=code.name, peer=context.peer(), error=str(error))
     message = message if len(message) <= MESSAGE_LENGTH else f"{message[:MESSAGE_LENGTH]}..."
-    rich = status_pb2.Status(code=code.value[0], message=message, details=map(_packed, parts))
+    metadata, parts = (error.metadata, error.details) if isinstance(error, Refusal) else (None, ())
+    info = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    rich = status_pb2.Status(code=code.value[0], message=message, details=map(_packed, (info, *parts)))
     await context.abort(code, message, ((DETAILS_KEY, rich.SerializeToString()),))
 
 
-def _known(error: Exception) -> tuple[Code, str]:
+def _status(error: Exception) -> tuple[Code, str]:
+    """Code and reason of an error of `ABORTING`."""
+    if isinstance(error, Refusal):
+        return error.code, error.reason
     return next(found for kind, found in ERRORS.items() if isinstance(error, kind))
-
-
-def _info(reason: str, metadata: Mapping[str, str]) -> Message:
-    info: Message = details.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
-    return info
 
 
 def _retry(after_s: float) -> Message:

@@ -167,7 +167,7 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
                 yield pb.WatchViolationsResponse(heartbeat=self._heartbeat(after))
                 due_s = time.monotonic() + self._heartbeat_s
             await self._feed.wait(after, due_s - time.monotonic())
-        raise ServiceStops("the service stops")
+        raise ServiceStops()
 
     def _heartbeat(self, last_sequence: int) -> pb.Heartbeat:
         return pb.Heartbeat(
