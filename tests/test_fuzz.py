@@ -1,4 +1,4 @@
-"""Bytes that nobody should send: an error raised on purpose and naming the place, or nothing; never a crash.
+"""Invalid bytes: the program reads them or raises its own error that names the place; it never crashes.
 
 Hypothesis searches from what is valid: files of the demo with characters changed, segments with bits flipped, requests
 cut short. What it once found, and what is nasty by design, lies in `tests/corpus` and is always tried.

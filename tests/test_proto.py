@@ -36,7 +36,7 @@ def test_the_protocol_keeps_to_its_style() -> None:
     assert buf("lint").stdout == ""
 
 
-def test_the_protocol_breaks_nobody_who_was_built_on_it() -> None:
+def test_the_protocol_is_compatible_with_the_released_one() -> None:
     done = buf("breaking", "--against", str(RELEASED))
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -59,6 +59,6 @@ def test_a_change_that_breaks_clients_is_noticed(copy: Path, old: str, new: str)
     assert buf("breaking", "--against", str(RELEASED), folder=copy).returncode != 0
 
 
-def test_an_addition_breaks_nobody(copy: Path) -> None:
+def test_an_addition_is_compatible(copy: Path) -> None:
     change(copy, "message AcknowledgeResponse {", "message AcknowledgeResponse {\n  string note = 9;")
     assert buf("breaking", "--against", str(RELEASED), folder=copy).returncode == 0

@@ -143,7 +143,7 @@ def test_a_document_of_a_newer_program_is_read():
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("own", "of_protocol"),
     [
         ([clock.name for clock in Clock], [n.removeprefix("CLOCK_") for n in pb.Clock.keys()[1:]]),
         (
@@ -152,8 +152,8 @@ def test_a_document_of_a_newer_program_is_read():
         ),
     ],
 )
-def test_the_protocol_has_the_names_of_our_enums(ours: list[str], theirs: list[str]):
-    assert ours == theirs
+def test_the_protocol_has_the_names_of_our_enums(own: list[str], of_protocol: list[str]):
+    assert own == of_protocol
 
 
 def test_the_generated_code_is_that_of_the_proto_files(tmp_path: Path):

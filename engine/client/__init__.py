@@ -20,16 +20,6 @@ from engine.client.sync import QyranClient
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
 __all__ = [
-    "AsyncQyranClient",
-    "CallRefused",
-    "CameraStatus",
-    "ClientClosed",
-    "Disposition",
-    "Finding",
-    "QyranClient",
-    "Review",
-    "Ruling",
-    "Tls",
-    "case_of",
-    "to_json",
-]
+    "AsyncQyranClient", "CallRefused", "CameraStatus", "ClientClosed", "Disposition", "Finding", "QyranClient",
+    "Review", "Ruling", "Tls", "case_of", "to_json",
+]  # fmt: skip

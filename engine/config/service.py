@@ -75,7 +75,7 @@ class RecipientConfig(Strict, frozen=True):
 
     name: Name
     url: str
-    """Address; `engine.deliver.channels` lists the schemes. grpc:// and http:// beyond loopback need `insecure`.
+    """Address; `engine.deliver.deliverer` lists the schemes. grpc:// and http:// beyond loopback need `insecure`.
 
     ${NAME} is taken from the environment.
     """

@@ -34,7 +34,7 @@ class Receipt:
 
 
 class Channel(Protocol):
-    """The connection to one recipient, made of its `RecipientConfig` (`channels.CHANNELS`). One thread uses it."""
+    """The connection to one recipient, made of its `RecipientConfig` (`deliverer.CHANNELS`). One thread uses it."""
 
     def submit(self, submission: Submission) -> Receipt:
         """Hand over one case and block for the answer, at most for the recipient's deadline.

@@ -1,18 +1,20 @@
-"""All delivery workers, each on a thread of its own: inside `qyran run`, or alone as `qyran deliver`."""
+"""The recipient kinds, and one thread per recipient that delivers: inside `qyran run`, or alone as `qyran deliver`."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import structlog
 
-from engine.config import EngineConfig
-from engine.deliver.channels import open_channel
+from engine.config import EngineConfig, RecipientConfig, redact
+from engine.deliver.channel import Channel
+from engine.deliver.https import HttpsChannel
+from engine.deliver.rpc import RpcChannel
 from engine.deliver.worker import DeliveryWorker
-from engine.errors import QyranError
+from engine.errors import ConfigError, QyranError
 from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 
@@ -22,6 +24,24 @@ RETRY_S = 2.0
 """Pause after the ledger failed."""
 MEASURE_S = 10.0
 """Interval of the metrics that count the outbox."""
+
+
+CHANNELS: Mapping[str, Callable[[RecipientConfig], Channel]] = {
+    "grpcs": RpcChannel,
+    "grpc": RpcChannel,
+    "https": HttpsChannel,
+    "http": HttpsChannel,
+}
+"""Every scheme that an address may have. A new kind is one file and one line here."""
+
+
+def open_channel(recipient: RecipientConfig) -> Channel:
+    """The channel of a recipient; it connects at the first submission. Raises ConfigError for a wrong configuration."""
+    scheme, separator, _ = recipient.url.partition("://")
+    if not separator or scheme.lower() not in CHANNELS:
+        known = ", ".join(f"{scheme}://" for scheme in CHANNELS)
+        raise ConfigError(f"recipient {recipient.name}: {redact(recipient.url)}: the address must begin with {known}")
+    return CHANNELS[scheme.lower()](recipient)
 
 
 @contextmanager

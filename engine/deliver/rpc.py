@@ -1,4 +1,4 @@
-"""Recipients at grpcs:// and grpc://: `qyran.v1.RegisterService.SubmitCase`, whose contract is in the .proto file."""
+"""Recipients at grpcs:// and grpc://: `qyran.v1.RegisterService.SubmitCase`; the contract is in the .proto file."""
 
 from __future__ import annotations
 

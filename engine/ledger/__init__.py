@@ -15,27 +15,7 @@ from engine.ledger.retention import Due, Hold, Retention
 from engine.ledger.tokens import Token, Tokens
 
 __all__ = [
-    "EVERYTHING",
-    "CameraChange",
-    "CameraRecord",
-    "CameraState",
-    "CameraVersion",
-    "CameraVersions",
-    "Consumer",
-    "Consumers",
-    "Database",
-    "Decisions",
-    "Delivery",
-    "DeliveryState",
-    "DeliveryStatus",
-    "Due",
-    "Filter",
-    "Hold",
-    "Outbox",
-    "Retention",
-    "Selection",
-    "SerializedEntry",
-    "SqlLedger",
-    "Token",
-    "Tokens",
-]
+    "EVERYTHING", "CameraChange", "CameraRecord", "CameraState", "CameraVersion", "CameraVersions", "Consumer",
+    "Consumers", "Database", "Decisions", "Delivery", "DeliveryState", "DeliveryStatus", "Due", "Filter", "Hold",
+    "Outbox", "Retention", "Selection", "SerializedEntry", "SqlLedger", "Token", "Tokens",
+]  # fmt: skip

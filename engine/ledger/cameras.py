@@ -137,8 +137,11 @@ class CameraVersions:
         return (_versions.c.device == self._device) & (_versions.c.camera == camera)
 
     def _read(self, which: sa.ColumnElement[bool], fields: Sequence[sa.ColumnElement[Any]]) -> list[CameraVersion]:
-        ours = _versions.c.device == self._device
-        query = sa.select(*fields).where(ours, which).order_by(_versions.c.camera, _versions.c.version)
+        query = (
+            sa.select(*fields)
+            .where(_versions.c.device == self._device, which)
+            .order_by(_versions.c.camera, _versions.c.version)
+        )
         with self._database.reading() as connection:
             return [record(CameraVersion, row) for row in connection.execute(query)]
 

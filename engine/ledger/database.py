@@ -85,7 +85,7 @@ class Database:
             connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` from a thread of its own whenever another program may have committed.
+        """Call `wake` from another thread whenever another program may have committed.
 
         Only the first call has an effect. Does nothing on SQLite, which cannot notify.
         """
@@ -192,7 +192,7 @@ def _explain(reason: str) -> str:
 class _AppendListener:
     """Calls `wake` at every notification, and after every connect, because a notification may have been missed.
 
-    Runs PostgreSQL's LISTEN on a connection and a thread of its own.
+    Runs PostgreSQL's LISTEN on one connection and one thread.
     """
 
     def __init__(self, engine: sa.Engine, wake: Callable[[], None]) -> None:

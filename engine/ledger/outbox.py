@@ -2,7 +2,7 @@
 
 A row begins when a case is *enrolled* for a recipient, waits as `pending`, and ends as `delivered` or `refused`. Every
 change is one transaction: after kill -9 at any instant each case has the state of its last recorded answer, and a case
-whose answer was not recorded goes once more under the same id.
+without a recorded answer goes once more under the same id.
 """
 
 from __future__ import annotations

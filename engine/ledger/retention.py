@@ -40,7 +40,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A case that is kept, whatever the policy says."""
+    """A case that is kept, although the policy would remove it."""
 
     case_id: str
     why: str
@@ -81,7 +81,7 @@ class Retention:
             return [case for case in due if self._mark(connection, case)]
 
     def unfinished(self) -> Sequence[str]:
-        """The folders of removed cases whose evidence may still exist."""
+        """The folders of removed cases that may still exist."""
         marked = sa.select(cases.c.folder).where(cases.c.removed_s.is_not(None), cases.c.folder != "")
         with self._database.reading() as connection:
             return connection.execute(marked).scalars().all()

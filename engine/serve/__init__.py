@@ -1,6 +1,6 @@
 """The gRPC services over the ledger, the evidence, the cameras and the signals (`proto/qyran/v1` is the contract).
 
-grpc.aio on a thread of its own: a watcher costs a coroutine instead of a thread, so hundreds of idle watchers cost
+grpc.aio on one thread: a watcher costs a coroutine instead of a thread, so hundreds of idle watchers cost
 nothing, and HTTP/2's flow control suspends the coroutine of a slow reader at its current page. Functions that block on
 the disk run on a few threads beside the loop. Every call passes the `interceptor`.
 

@@ -1,7 +1,7 @@
 """Pages of the ledger for watchers that lag, and a process that reads them for watchers that lag far.
 
 SQLite's module releases the interpreter lock at every row and has to win it back. A thread that reads a million entries
-for one watcher would take the lock from the thread that sends them: hence a process of its own.
+for one watcher would take the lock from the thread that sends them: hence another process.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class Archive:
 
     def _start(self) -> Connection[Any, Any]:
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        context.Process(target=_answer, args=(self._where, theirs), daemon=True).start()
-        theirs.close()
-        return ours
+        own_end, other_end = context.Pipe()
+        context.Process(target=_answer, args=(self._where, other_end), daemon=True).start()
+        other_end.close()
+        return own_end
 
     def _hang_up(self) -> None:
         if self._pipe is not None:

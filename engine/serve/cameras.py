@@ -29,23 +29,38 @@ _URL = re.compile(r"rtsps?://(?:(?:\$\{\w+\}(?::\$\{\w+\})?)@)?[^@\s$]+")
 
 
 class Cameras(Protocol):
-    """Carries out the orders: `engine.app.cameras.CameraManager`, which is above this package.
+    """Carries out the orders (`engine.app.cameras.CameraManager`). Every method blocks; any thread may call.
 
-    Every method blocks; any thread may call.
+    An order names the version that it expects; it raises OutOfDate for another one.
     """
 
-    def all(self) -> Sequence[CameraRecord]: ...
-    def get(self, name: str) -> CameraRecord: ...
-    def history(self, name: str) -> Sequence[CameraChange]: ...
+    def all(self) -> Sequence[CameraRecord]:
+        """The cameras that are not removed and can be read."""
+
+    def get(self, name: str) -> CameraRecord:
+        """A camera. Raises NoCamera; ConfigError if its settings or site cannot be read."""
+
+    def history(self, name: str) -> Sequence[CameraChange]:
+        """The changes of a camera, ascending."""
+
     def add(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
-    ) -> tuple[CameraRecord, list[str]]: ...
+    ) -> tuple[CameraRecord, list[str]]:
+        """Add a camera; `probe`: connect to it first. Returns it with warnings."""
+
     def update_site(
         self, name: str, expected: int, by: str, site: str, still: bytes | None
-    ) -> tuple[CameraRecord, list[str]]: ...
-    def pause(self, name: str, expected: int, by: str) -> CameraRecord: ...
-    def resume(self, name: str, expected: int, by: str) -> CameraRecord: ...
-    def remove(self, name: str, expected: int, by: str) -> CameraVersion: ...
+    ) -> tuple[CameraRecord, list[str]]:
+        """Give a camera another site. Returns it with warnings."""
+
+    def pause(self, name: str, expected: int, by: str) -> CameraRecord:
+        """Stop watching a camera."""
+
+    def resume(self, name: str, expected: int, by: str) -> CameraRecord:
+        """Watch a paused camera again."""
+
+    def remove(self, name: str, expected: int, by: str) -> CameraVersion:
+        """Remove a camera; its cases stay."""
 
 
 class CameraServicer(pb_grpc.CameraServiceServicer):
@@ -55,22 +70,25 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
         self._cameras, self._orders = cameras, orders
 
     async def ListCameras(self, request: pb.ListCamerasRequest, context: Any) -> pb.ListCamerasResponse:  # noqa: N802
+        """The cameras that the caller may see."""
         records, scope = await asyncio.to_thread(self._cameras.all), caller().scope
         return pb.ListCamerasResponse(cameras=[_message(record) for record in records if _is_visible(record, scope)])
 
     async def GetCamera(self, request: pb.GetCameraRequest, context: Any) -> pb.GetCameraResponse:  # noqa: N802
+        """A camera, its site and its changes."""
         name = requests.name(request.name, "name")
         record = await asyncio.to_thread(self._visible, name, caller().scope)
         history = await asyncio.to_thread(self._cameras.history, name)
         return pb.GetCameraResponse(camera=_message(record), site=record.site_text, history=map(_change, history))
 
     async def AddCamera(self, request: pb.AddCameraRequest, context: Any) -> pb.AddCameraResponse:  # noqa: N802
-        settings, who = _settings(request), caller()
+        """Add a camera."""
+        settings, client = _settings(request), caller()
 
         def add() -> tuple[CameraRecord, list[str]]:
-            _require_within(who.scope, request.name, request.site)
+            _require_within(client.scope, request.name, request.site)
             still, probe = request.still or None, not request.untried
-            return self._cameras.add(settings, request.site, still, who.name, probe=probe)
+            return self._cameras.add(settings, request.site, still, client.name, probe=probe)
 
         record, warnings = await self._do(add)
         return pb.AddCameraResponse(camera=_message(record), warnings=warnings)
@@ -78,17 +96,21 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
     async def RemoveCamera(  # noqa: N802
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
+        """Remove a camera."""
         return pb.RemoveCameraResponse(camera=_brief(await self._change(self._cameras.remove, request, mends=True)))
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
+        """Stop watching a camera."""
         return pb.PauseCameraResponse(camera=_message(await self._change(self._cameras.pause, request)))
 
     async def ResumeCamera(  # noqa: N802
         self, request: pb.ResumeCameraRequest, context: Any
     ) -> pb.ResumeCameraResponse:
+        """Watch a paused camera again."""
         return pb.ResumeCameraResponse(camera=_message(await self._change(self._cameras.resume, request)))
 
     async def UpdateSite(self, request: pb.UpdateSiteRequest, context: Any) -> pb.UpdateSiteResponse:  # noqa: N802
+        """Give a camera another site."""
         scope, site, still = caller().scope, request.site, request.still or None
 
         def update(name: str, expected: int, by: str) -> tuple[CameraRecord, list[str]]:
@@ -103,12 +125,12 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
 
         `mends`: the order is also for a camera that cannot be read any more.
         """
-        name, who = requests.name(request.name, "name"), caller()
+        name, client = requests.name(request.name, "name"), caller()
 
         def change() -> T:
             with suppress(Unreadable) if mends else nullcontext():
-                self._visible(name, who.scope)
-            return order(name, request.version, who.name)
+                self._visible(name, client.scope)
+            return order(name, request.version, client.name)
 
         return await self._do(change)
 
@@ -158,7 +180,7 @@ def _require_within(scope: Scope, name: str, site: str) -> None:
 
 def _settings(request: pb.AddCameraRequest) -> CameraConfig:
     """The settings, as a table of the configuration file gives them. Raises BadRequest."""
-    hint = "must be rtsp:// or rtsps://, with ${NAME}s for user and password and nowhere else"
+    hint = "must be rtsp:// or rtsps://, with ${NAME}s for user and password and in no other part"
     requests.require(_URL.fullmatch(request.url) is not None, "url", hint)
     table: dict[str, object] = {"name": request.name, "url": request.url, "site": ""}
     if request.detect_fps:
@@ -182,7 +204,7 @@ def _message(record: CameraRecord) -> pb.Camera:
 
 
 def _brief(version: CameraVersion) -> pb.Camera:
-    """The message of a camera whose settings and site need not be read."""
+    """The message of a camera without its settings and site."""
     message = pb.Camera(
         name=version.camera, version=version.version, state=_state(version.state), changed_by=version.changed_by
     )

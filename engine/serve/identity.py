@@ -41,7 +41,7 @@ class CallerDirectory:
             log.warning("no security is configured: every caller on this machine is admin, other machines may not call")
 
     def caller(self, context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
-        """The caller of a call. Raises Unauthenticated, whose message never says what was wrong with a credential."""
+        """The caller of a call. Raises Unauthenticated, but no message says which part of a credential was wrong."""
         bearer = _bearer(context)
         if bearer is not None:
             return self._by_token(bearer)

@@ -46,7 +46,7 @@ _CALLER: ContextVar[Caller] = ContextVar("caller")
 SUBJECT_LENGTH = 600
 """Length of a request's subject in the audit log."""
 CALLERS = 4096
-"""Callers in a table of buckets; the one not seen for longest is dropped, which costs it nothing."""
+"""Callers in a table of buckets; the one that has not called for longest is dropped; its bucket is full by then."""
 NO_ROLE = Permission(frozenset())
 """Permission of a call that is not in the table."""
 
@@ -143,10 +143,10 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         streams: bool,
     ) -> Any:
         try:
-            async with self._admitted(method, permission, context, streams=streams) as who:
+            async with self._admitted(method, permission, context, streams=streams) as client:
                 request = await read(contents)
                 if permission.subject is not None:
-                    await self._write_audit(who, method, permission.subject(request), context)
+                    await self._write_audit(client, method, permission.subject(request), context)
                 answered = answer(request, context)
                 if not hasattr(answered, "__aiter__"):
                     return await answered
@@ -175,15 +175,15 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         self, method: str, permission: Permission, context: Context, *, streams: bool
     ) -> AsyncIterator[Caller]:
         """The caller, within its limits and the time limit of the call. Raises Refusal."""
-        who = self._admit(method, permission, context)
+        client = self._admit(method, permission, context)
         with ExitStack() as stack:
-            self._limits.calls.take(who.credential or who.name)
+            self._limits.calls.take(client.credential or client.name)
             if streams:
-                stack.enter_context(self._limits.stream(who.credential or who.name))
-            token = _CALLER.set(who)
+                stack.enter_context(self._limits.stream(client.credential or client.name))
+            token = _CALLER.set(client)
             stack.callback(_CALLER.reset, token)
             async with asyncio.timeout(permission.limit_s):
-                yield who
+                yield client
 
     def _admit(self, method: str, permission: Permission, context: Context) -> Caller:
         """The caller, if it has the permission. Raises Refusal."""
@@ -198,17 +198,17 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
             raise
         if found.role not in permission.roles:
             self._metrics.auth_failures.inc()
-            log.warning("call refused: not for this role", call=method, peer=context.peer(), who=found.name)
+            log.warning("call refused: not for this role", call=method, peer=context.peer(), caller=found.name)
             raise Forbidden(f"role {found.role.value} may not call {method.rpartition('/')[2]}")
         return found
 
-    async def _write_audit(self, who: Caller, method: str, subject: str, context: Context) -> None:
+    async def _write_audit(self, client: Caller, method: str, subject: str, context: Context) -> None:
         """Write the call into the audit log before it is answered. Raises AuditError."""
         write = partial(
             self._audit.write,
-            who=who.name,
-            role=who.role.value,
-            credential=who.credential,
+            who=client.name,
+            role=client.role.value,
+            credential=client.credential,
             peer=context.peer(),
             call=method.rpartition("/")[2],
             subject=subject[:SUBJECT_LENGTH],

@@ -59,9 +59,9 @@ def consumer(value: str) -> str:
     return key(value, "consumer", CONSUMER_LENGTH)
 
 
-def text(value: str, field: str, *, required: bool = False) -> str:
+def text(value: str, field: str, *, required: bool = False, limit: int = TEXT_LENGTH) -> str:
     """A free text."""
-    require(len(value) <= TEXT_LENGTH, field, f"must have at most {TEXT_LENGTH} characters, got {len(value)}")
+    require(len(value) <= limit, field, f"must have at most {limit} characters, got {len(value)}")
     require(bool(value.strip()) or not required, field, "is required")
     return _storable(value, field)
 
@@ -89,7 +89,11 @@ def page_size(value: int) -> int:
 
 def page_token(value: str) -> int:
     """The sequence that a page begins after; opaque to the client."""
-    require(not value or (value.isascii() and value.isdigit() and len(value) < 19), "page_token", "is not one of ours")
+    require(
+        not value or (value.isascii() and value.isdigit() and len(value) < 19),
+        "page_token",
+        "is not a token of this service",
+    )
     return int(value or 0)
 
 
@@ -103,7 +107,7 @@ def disposition(request: pb.ReportDispositionRequest, reporter: str) -> Disposit
         case_id=name(request.case_id, "case_id"),
         ruling=ruling,
         reason=text(message.reason, "disposition.reason", required=ruling is Ruling.REJECTED),
-        reference=_short(message.reference, "disposition.reference"),
+        reference=text(message.reference, "disposition.reference", limit=NAME_LENGTH),
         decided_s=stamp(message.decided_at, "disposition.decided_at"),
         reporter=reporter,
     )
@@ -134,11 +138,6 @@ def _both(asked: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
     if not asked or not allowed:
         return asked or allowed
     return tuple(one for one in asked if one in allowed) or (NO_NAME,)
-
-
-def _short(value: str, field: str) -> str:
-    require(len(value) <= NAME_LENGTH, field, f"must have at most {NAME_LENGTH} characters, got {len(value)}")
-    return _storable(value, field)
 
 
 def _storable(value: str, field: str) -> str:

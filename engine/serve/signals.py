@@ -38,8 +38,9 @@ class SignalServicer(pb_grpc.SignalServiceServicer):
     async def ReportSignalPhases(  # noqa: N802 - the protocol's name
         self, request_iterator: AsyncIterator[pb.ReportSignalPhasesRequest], context: Any
     ) -> pb.ReportSignalPhasesResponse:
+        """Put the reports of a controller into the signal book."""
         response = pb.ReportSignalPhasesResponse()
-        log.info("a controller reports", who=caller().name)
+        log.info("a controller reports", caller=caller().name)
         async for request in request_iterator:
             self._require_valid(caller())
             controller = self._controller(request.controller)
@@ -53,6 +54,7 @@ class SignalServicer(pb_grpc.SignalServiceServicer):
     async def GetSignalController(  # noqa: N802
         self, request: pb.GetSignalControllerRequest, context: Any
     ) -> pb.GetSignalControllerResponse:
+        """The last report of a controller."""
         controller = self._controller(request.controller)
         response = pb.GetSignalControllerResponse(last_sequence=controller.last_sequence)
         if math.isfinite(controller.reported_s):

@@ -163,7 +163,7 @@ GENERAL = {
     "REGISTER_UNAVAILABLE": "the ledger cannot be used now; the log of the service says why",
     "AUDIT_UNAVAILABLE": "the audit log cannot be written, so the call is not done; the log of the service says why",
 }
-"""Messages for errors whose own text would reveal the server's disks and databases."""
+"""Messages in place of texts that would reveal the server's disks and databases."""
 _FOLDERS = re.compile(r"(?<![\w:/.@\]}$-])/(?:[^/:'\"\n]+/)+(?=[^\s/:'\"])")
 """Matches all but the last name of an absolute path; nothing of an address with a scheme."""
 

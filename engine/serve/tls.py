@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class Certificates:
-    """The files of `config`, checked before every handshake. gRPC calls from threads of its own, one at a time.
+    """The files of `config`, checked before every handshake. Called by threads of gRPC, one at a time.
 
     Files that do not match each other, as half-way through a renewal, change nothing: the old files stay in use.
     """

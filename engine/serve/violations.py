@@ -68,18 +68,21 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
     async def WatchViolations(  # type: ignore[override]  # noqa: N802 - serialized already; the protocol's name
         self, request: pb.WatchViolationsRequest, context: Any
     ) -> AsyncIterator[pb.WatchViolationsResponse | bytes]:
+        """The entries after a sequence, then heartbeats and new entries."""
         wanted = requests.filter_of(request.filter, caller().scope)
         with self._watching():
             async for message in self._watch(await self._begin(request), wanted):
                 yield message
 
     async def Acknowledge(self, request: pb.AcknowledgeRequest, context: Any) -> pb.AcknowledgeResponse:  # noqa: N802
+        """Move the cursor of a consumer forward."""
         consumer, sequence = requests.consumer(request.consumer), requests.cursor(request.sequence, "sequence")
         _require_reached(sequence, await self._read(self._records.ledger.last_sequence), "sequence")
         acknowledged = await self._read(self._records.consumers.acknowledge, consumer, caller().name, sequence)
         return pb.AcknowledgeResponse(sequence=acknowledged)
 
     async def GetCase(self, request: pb.GetCaseRequest, context: Any) -> pb.GetCaseResponse:  # noqa: N802
+        """A case with its decisions."""
         entry = await self._entry(request.case_id)
         dispositions, reviews = await self._read(self._records.decisions.of_case, entry.case.id)
         return pb.GetCaseResponse(
@@ -89,6 +92,7 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
         )
 
     async def ListCases(self, request: pb.ListCasesRequest, context: Any) -> pb.ListCasesResponse:  # noqa: N802
+        """A page of entries."""
         size = requests.page_size(request.page_size)
         after = requests.page_token(request.page_token)
         wanted = requests.filter_of(request.filter, caller().scope)
@@ -102,12 +106,14 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
     async def ReportDisposition(  # noqa: N802
         self, request: pb.ReportDispositionRequest, context: Any
     ) -> pb.ReportDispositionResponse:
+        """Record a register's decision."""
         disposition = requests.disposition(request, caller().name)
         await self._entry(disposition.case_id)
         recorded = await self._read(self._records.decisions.report, disposition)
         return pb.ReportDispositionResponse(disposition=wire.disposition_to_message(recorded))
 
     async def ReviewCase(self, request: pb.ReviewCaseRequest, context: Any) -> pb.ReviewCaseResponse:  # noqa: N802
+        """Record an officer's decision."""
         review = requests.review(request, caller().name)
         await self._entry(review.case_id)
         recorded = await self._read(self._records.decisions.review, review)
@@ -118,6 +124,7 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
     async def GetEvidence(  # noqa: N802
         self, request: pb.GetEvidenceRequest, context: Any
     ) -> AsyncIterator[pb.GetEvidenceResponse]:
+        """A file of a case: its description, then its content."""
         offset = requests.cursor(request.offset, "offset")
         name, entry = requests.name(request.name, "name"), await self._entry(request.case_id)
         file, path = await self._read(self._file, entry, name)
@@ -153,9 +160,9 @@ class ViolationServicer(pb_grpc.ViolationServiceServicer):
 
     async def _watch(self, after: int, wanted: Filter) -> AsyncIterator[pb.WatchViolationsResponse | bytes]:
         """All pages, then heartbeats and new entries; without end."""
-        who, due_s = caller(), 0.0
+        client, due_s = caller(), 0.0
         while not self._feed.ended:
-            self._require_valid(who)
+            self._require_valid(client)
             page = await self._feed.page(after, wanted)
             for message in page.messages:
                 yield message

@@ -23,7 +23,7 @@ def line(number: int) -> dict[str, str]:
     return {"who": "anna", "role": "officer", "credential": "token 1", "peer": "ipv4:127.0.0.1:1", **what}
 
 
-def written(folder: Path, count: int, *, every_s: float = 1.0) -> list[Path]:
+def write_lines(folder: Path, count: int, *, every_s: float = 1.0) -> list[Path]:
     times = iter(1.78e9 + every_s * n for n in range(count))
     log = AuditLog(folder, clock=lambda: next(times))
     for number in range(count):
@@ -32,7 +32,7 @@ def written(folder: Path, count: int, *, every_s: float = 1.0) -> list[Path]:
 
 
 def test_a_line_has_caller_call_and_time_in_one_file_per_day(tmp_path: Path):
-    files = written(tmp_path, 4, every_s=DAY_S / 2)
+    files = write_lines(tmp_path, 4, every_s=DAY_S / 2)
     assert len(files) == 3
     first = json.loads(files[0].read_text().splitlines()[0])
     assert (first["who"], first["call"], first["subject"]) == ("anna", "GetEvidence", "case 0")
@@ -41,7 +41,7 @@ def test_a_line_has_caller_call_and_time_in_one_file_per_day(tmp_path: Path):
 
 
 def test_the_chain_goes_on_after_a_restart_and_a_torn_line_is_cut_off(tmp_path: Path):
-    (path,) = written(tmp_path, 3)
+    (path,) = write_lines(tmp_path, 3)
     with path.open("ab") as stream:
         stream.write(b'{"number":4,"at":"20')
     log = AuditLog(tmp_path, clock=lambda: 1.78e9 + 3)
@@ -75,7 +75,7 @@ def spoil(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("tamper", "told"),
+    ("tamper", "flaws"),
     [
         (change, [":2: was changed"]),
         (leave_out, [":2: does not follow line 1"]),
@@ -84,16 +84,16 @@ def spoil(lines: list[str]) -> list[str]:
     ],
 )
 def test_a_change_of_the_log_is_reported_with_its_place(
-    tmp_path: Path, tamper: Callable[[list[str]], list[str]], told: list[str]
+    tmp_path: Path, tamper: Callable[[list[str]], list[str]], flaws: list[str]
 ):
-    (path,) = written(tmp_path, 4)
+    (path,) = write_lines(tmp_path, 4)
     path.write_text("\n".join(tamper(path.read_text().splitlines())) + "\n")
     _, problems = audit.check(tmp_path)
-    assert problems == [path.name + flaw for flaw in told]
+    assert problems == [path.name + flaw for flaw in flaws]
 
 
 def test_a_log_with_an_invalid_last_line_is_not_extended(tmp_path: Path):
-    (path,) = written(tmp_path, 1)
+    (path,) = write_lines(tmp_path, 1)
     path.write_text(path.read_text() + "rubbish\n")
     with pytest.raises(AuditError, match="the last line is not a line of the log"):
         AuditLog(tmp_path)

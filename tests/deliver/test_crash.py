@@ -1,4 +1,4 @@
-"""`qyran deliver` as a process of its own: killed at any instant, it delivers every case once by id and in order."""
+"""`qyran deliver` as a separate process: killed at any instant, it delivers every case once by id and in order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def qyran(config: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def said(config: Path, *arguments: str) -> str:
+def output_of(config: Path, *arguments: str) -> str:
     done = qyran(config, *arguments)
     output = done.communicate(timeout=60)[0]
     assert done.returncode == 0, output
@@ -83,7 +83,7 @@ def test_kill_9_at_any_instant_loses_no_case_and_enters_none_twice(tmp_path: Pat
         killer.child.send_signal(signal.SIGTERM)
         assert killer.child.wait(timeout=30) == 0
         killer.child.stdout.close()
-        status = said(config, "--status")
+        status = output_of(config, "--status")
     assert list(recipient.taken) == ids
     assert list(dict.fromkeys(recipient.calls)) == ids
     assert len(recipient.duplicates) == 3, "each kill came between the entry and our note of it"
@@ -102,9 +102,9 @@ def test_the_status_shows_refusals_and_retry_dead_sends_them_again(tmp_path: Pat
         child.send_signal(signal.SIGINT)
         assert child.wait(timeout=30) == 0
         child.stdout.close()
-        assert "refused by city: gate-000001: 127.0.0.1" in said(config, "--status")
-        assert "city: 1 refused cases go again" in said(config, "--retry-dead")
-        assert " ".join(said(config, "--status").split()).count("│ 1 │") == 1
+        assert "refused by city: gate-000001: 127.0.0.1" in output_of(config, "--status")
+        assert "city: 1 refused cases go again" in output_of(config, "--retry-dead")
+        assert " ".join(output_of(config, "--status").split()).count("│ 1 │") == 1
 
 
 def test_a_configuration_without_recipients_is_refused(tmp_path: Path) -> None:

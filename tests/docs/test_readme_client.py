@@ -70,9 +70,12 @@ def test_the_example_takes_and_answers_every_case_once_over_kills(world: World, 
 
     order = [int(line.split()[0]) for line in taken]
     assert sorted(set(order)) == list(range(1, 9))
-    assert len(order) <= 9, "at the most the one that it was killed in comes again"
+    assert len(order) <= 9, "only the case that was interrupted comes again"
     for number in range(1, 9):
         case_id = f"gate-{number:06d}"
         assert (tmp_path / "evidence" / case_id / "clip.mp4").read_bytes() == CLIP
-        (told,) = world.records.decisions.of_case(case_id)[0]
-        assert (told.reference, told.reporter) == (f"{number:06d}", "our-register" if secured else "loopback")
+        (disposition,) = world.records.decisions.of_case(case_id)[0]
+        assert (disposition.reference, disposition.reporter) == (
+            f"{number:06d}",
+            "our-register" if secured else "loopback",
+        )

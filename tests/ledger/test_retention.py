@@ -306,12 +306,12 @@ def test_the_operator_sees_the_due_cases_before_a_removal(tmp_path: Path) -> Non
     with closing(office.ledger):
         held, _ = office.store(1), office.store(2)
 
-    def said(*arguments: str) -> str:
+    def output_of(*arguments: str) -> str:
         done = CliRunner().invoke(app, ["retention", str(config), *arguments], catch_exceptions=False)
         return " ".join(done.output.split())
 
-    assert "2 of speeding: no longer kept by the rule: 30 days 2 case(s) are due: --apply removes them" in said()
-    assert f"{held}: appeal" in said("--hold", held, "--why", "appeal")
-    assert "1 case(s) removed" in said("--apply")
-    assert f"{held}: 1 hold(s) ended" in said("--release", held)
-    assert "1 case(s) are due" in said()
+    assert "2 of speeding: no longer kept by the rule: 30 days 2 case(s) are due: --apply removes them" in output_of()
+    assert f"{held}: appeal" in output_of("--hold", held, "--why", "appeal")
+    assert "1 case(s) removed" in output_of("--apply")
+    assert f"{held}: 1 hold(s) ended" in output_of("--release", held)
+    assert "1 case(s) are due" in output_of()

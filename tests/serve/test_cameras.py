@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -23,13 +24,14 @@ from engine.ledger import CameraRecord, CameraState, CameraVersions, SqlLedger
 from engine.rules import load_catalogue
 from rig.serving import World
 from tests.app.test_cameras import SITE, config
-from tests.serve.test_access import attempt, bearer
+from tests.serve.test_access import admitted, attempt
 
+BAD = "INVALID_ARGUMENT"
 AREA_SITE = SITE.replace("[place]\n", '[place]\narea = "medeu"\n', 1)
 
 
 class RecordedCameras:
-    """RecordedCameras cameras, checked as the engine checks them, but not watched."""
+    """Cameras that are checked and recorded as the engine does it, but not watched."""
 
     def __init__(self, camera_store: CameraStore) -> None:
         self._store = camera_store
@@ -123,8 +125,7 @@ def test_an_unreadable_camera_can_be_removed(broken: World):
 
 
 def test_an_unreadable_camera_is_out_of_every_area(broken: World):
-    metadata = bearer(broken.tokens.new("scoped", Role.ADMIN, Scope(areas=("medeu",))))
-    broken.let_know()
+    metadata = admitted(broken, Role.ADMIN, Scope(areas=("medeu",)))
     for call, request in (
         (broken.camera_stub.GetCamera, pb.GetCameraRequest(name="second")),
         (broken.camera_stub.RemoveCamera, pb.RemoveCameraRequest(name="second", version=1)),
@@ -133,36 +134,36 @@ def test_an_unreadable_camera_is_out_of_every_area(broken: World):
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "told"),
+    ("changes", "code", "words"),
     [
-        ({"name": "no good name"}, "INVALID_ARGUMENT", "name: "),
+        ({"name": "no good name"}, BAD, "name: "),
         ({"name": "first"}, "ALREADY_EXISTS", "is there already"),
-        ({"url": "http://10.0.0.1/"}, "INVALID_ARGUMENT", "url: "),
-        ({"url": "/etc/passwd"}, "INVALID_ARGUMENT", "url: "),
-        ({"url": "rtsp://user:secret@10.0.0.1/"}, "INVALID_ARGUMENT", "url: "),
-        ({"url": "rtsp://10.0.0.1/${PASSWORD}"}, "INVALID_ARGUMENT", "url: "),
-        ({"url": "rtsp://${PASSWORD}.evil.example/"}, "INVALID_ARGUMENT", "url: "),
-        ({"url": "rtsp://${GONE}@10.0.0.1/"}, "INVALID_ARGUMENT", "environment variable GONE is not set"),
-        ({"url": "rtsp://${DATABASE_PASSWORD}@10.0.0.1/"}, "INVALID_ARGUMENT",
+        ({"url": "http://10.0.0.1/"}, BAD, "url: "),
+        ({"url": "/etc/passwd"}, BAD, "url: "),
+        ({"url": "rtsp://user:secret@10.0.0.1/"}, BAD, "url: "),
+        ({"url": "rtsp://10.0.0.1/${PASSWORD}"}, BAD, "url: "),
+        ({"url": "rtsp://${PASSWORD}.evil.example/"}, BAD, "url: "),
+        ({"url": "rtsp://${GONE}@10.0.0.1/"}, BAD, "environment variable GONE is not set"),
+        ({"url": "rtsp://${DATABASE_PASSWORD}@10.0.0.1/"}, BAD,
          "${DATABASE_PASSWORD} is not one of the secrets that service.camera_secrets allows"),
-        ({"url": "rtsp://${USER}:${NOT_EVEN_THERE}@10.0.0.1/"}, "INVALID_ARGUMENT",
+        ({"url": "rtsp://${USER}:${NOT_EVEN_THERE}@10.0.0.1/"}, BAD,
          "${NOT_EVEN_THERE} is not one of the secrets that service.camera_secrets allows"),
-        ({"detect_fps": -1.0}, "INVALID_ARGUMENT", "detect_fps: "),
-        ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, "INVALID_ARGUMENT", "is empty"),
-        ({"site": "colour = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
-        ({"site": "k" * 60_000 + " = 1"}, "INVALID_ARGUMENT", "site of camera second: "),
-        ({"site": '"' + "ы" * 400 + '" = 1'}, "INVALID_ARGUMENT", "site of camera second: "),
+        ({"detect_fps": -1.0}, BAD, "detect_fps: "),
+        ({"regions": [pb.Region(left=0.5, top=0, right=0.2, bottom=1)]}, BAD, "is empty"),
+        ({"site": "colour = 1"}, BAD, "site of camera second: "),
+        ({"site": "k" * 60_000 + " = 1"}, BAD, "site of camera second: "),
+        ({"site": '"' + "ы" * 400 + '" = 1'}, BAD, "site of camera second: "),
         ({"site": SITE.replace("[calibration]\n", '[calibration]\nstill = "/etc/passwd"\n', 1)},
-         "INVALID_ARGUMENT", "names a picture, but none was given"),
+         BAD, "names a picture, but none was given"),
         ({"still": b"no picture", "site": SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)},
-         "INVALID_ARGUMENT", "cannot identify image"),
+         BAD, "cannot identify image"),
         ({"untried": False}, "FAILED_PRECONDITION", "connection refused"),
     ],
 )  # fmt: skip
-def test_a_wrong_camera_is_refused_and_not_recorded(world: World, changes: dict[str, object], code: str, told: str):
+def test_a_wrong_camera_is_refused_and_not_recorded(world: World, changes: dict[str, object], code: str, words: str):
     found, message = refused(world, "AddCamera", wanted(**changes))
     assert found == code
-    assert told in message
+    assert words in message
     assert "geheim" not in message
     assert [camera.name for camera in world.camera_stub.ListCameras(pb.ListCamerasRequest()).cameras] == ["first"]
 
@@ -199,7 +200,7 @@ def test_an_unknown_camera_is_not_found(world: World, call: str):
 
 
 @pytest.mark.parametrize(
-    ("scope", "seen"),
+    ("scope", "visible"),
     [
         (Scope(), ["first", "second"]),
         (Scope(cameras=("first",)), ["first"]),
@@ -207,13 +208,12 @@ def test_an_unknown_camera_is_not_found(world: World, call: str):
         (Scope(kinds=("speeding",)), ["first", "second"]),
     ],
 )
-def test_a_scope_limits_the_visible_cameras(world: World, scope: Scope, seen: Sequence[str]):
+def test_a_scope_limits_the_visible_cameras(world: World, scope: Scope, visible: Sequence[str]):
     world.camera_stub.AddCamera(wanted(site=AREA_SITE))
-    metadata = bearer(world.tokens.new("viewer", Role.VIEWER, scope))
-    world.let_know()
+    metadata = admitted(world, Role.VIEWER, scope)
     listed = world.camera_stub.ListCameras(pb.ListCamerasRequest(), metadata=metadata).cameras
-    assert [camera.name for camera in listed] == seen
-    for name in {"first", "second"} - set(seen):
+    assert [camera.name for camera in listed] == visible
+    for name in {"first", "second"} - set(visible):
         with pytest.raises(grpc.RpcError, match="there is no camera"):
             world.camera_stub.GetCamera(pb.GetCameraRequest(name=name), metadata=metadata)
 
@@ -234,16 +234,10 @@ def test_every_order_is_tested_with_scopes():
 
 
 @pytest.fixture
-def scoped(world: World) -> Iterator[Callable[[Scope], tuple[tuple[str, str], ...]]]:
+def scoped(world: World) -> Callable[[Scope], tuple[tuple[str, str], ...]]:
     """Makes an admin with a scope; the camera `second` is recorded in medeu."""
     world.camera_stub.AddCamera(wanted(site=AREA_SITE))
-
-    def admin(scope: Scope) -> tuple[tuple[str, str], ...]:
-        metadata = bearer(world.tokens.new("scoped", Role.ADMIN, scope))
-        world.let_know()
-        return metadata
-
-    yield admin
+    return partial(admitted, world, Role.ADMIN)
 
 
 def changes(world: World, name: str) -> list[str]:

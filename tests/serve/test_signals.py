@@ -18,7 +18,7 @@ from engine.config import CameraConfig
 from engine.site import WatchedCamera
 from engine.types import Clock, Phase
 from rig.serving import World, eventually
-from tests.serve.test_access import bearer
+from tests.serve.test_access import admitted, bearer
 from tests.support.junction import JUNCTION, RED_LIGHT, junction, runner
 from tests.support.road import NOON_S, Vehicle, judged
 
@@ -58,8 +58,8 @@ def refused(world: World, *reports: pb.ReportSignalPhasesRequest) -> tuple[grpc.
 
 def test_the_response_counts_the_accepted_reports(world: World) -> None:
     first = [report(1, NOON_S, ("main", GREEN, NOON_S - 9)), report(2, NOON_S + 1)]
-    told = world.signal_stub.ReportSignalPhases(iter(first))
-    assert (told.last_sequence, told.accepted, told.repeated) == (2, 2, 0)
+    response = world.signal_stub.ReportSignalPhases(iter(first))
+    assert (response.last_sequence, response.accepted, response.repeated) == (2, 2, 0)
     again = world.signal_stub.ReportSignalPhases(iter([*first, report(3, NOON_S + 2, ("main", RED, NOON_S + 1.5))]))
     assert (again.last_sequence, again.accepted, again.repeated) == (3, 1, 2)
     stands = world.signal_stub.GetSignalController(pb.GetSignalControllerRequest(controller="c"))
@@ -103,9 +103,8 @@ def test_a_revoked_token_ends_the_running_stream_of_a_controller(world: World) -
             time.sleep(0.02)
 
     assert eventually(lambda: not world.service._directory._open)
-    metadata = (("authorization", f"Bearer {token}"),)
     with pytest.raises(grpc.RpcError) as caught:
-        world.signal_stub.ReportSignalPhases(reports(), metadata=metadata)
+        world.signal_stub.ReportSignalPhases(reports(), metadata=bearer(token))
     assert revoked and caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert world.signals.controllers["c"].last_sequence < 999
 
@@ -128,9 +127,9 @@ def test_a_revoked_token_ends_the_running_stream_of_a_controller(world: World) -
 def test_an_implausible_report_ends_the_stream_and_names_the_field(
     world: World, reports: list[pb.ReportSignalPhasesRequest], code: grpc.StatusCode, message: str
 ) -> None:
-    found, said = refused(world, *reports)
+    found, words = refused(world, *reports)
     assert found is code
-    assert said.startswith(message)
+    assert words.startswith(message)
     assert world.signals.controllers["c"].last_sequence == len(reports) - 1
 
 
@@ -146,8 +145,8 @@ def test_a_reported_phase_makes_a_case(world: World, phase: int, kinds: list[str
     world.signal_stub.ReportSignalPhases(iter(reports))
     world.signals._cameras[0].clock = Clock.SYNCHRONISED
     vehicle = Vehicle(track=1, path=runner())
-    told = judged(junction(RED_LIGHT), vehicle, signals=world.signals, lasts_s=8.0)
-    assert [violation.kind for violation in told] == kinds
+    violations = judged(junction(RED_LIGHT), vehicle, signals=world.signals, lasts_s=8.0)
+    assert [violation.kind for violation in violations] == kinds
 
 
 @pytest.mark.parametrize(
@@ -160,8 +159,7 @@ def test_a_reported_phase_makes_a_case(world: World, phase: int, kinds: list[str
     ],
 )
 def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope: Scope, taken: bool) -> None:
-    metadata = bearer(world.tokens.new("box", Role.CONTROLLER, scope))
-    world.let_know()
+    metadata = admitted(world, Role.CONTROLLER, scope)
     try:
         world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
         world.signal_stub.GetSignalController(pb.GetSignalControllerRequest(controller="c"), metadata=metadata)
@@ -172,8 +170,7 @@ def test_a_controller_reports_within_the_scope_of_its_token(world: World, scope:
 
 def test_a_controller_used_by_a_camera_out_of_scope_is_out_of_scope(world: World) -> None:
     world.signals.add_camera(1, WatchedCamera(CameraConfig(name="beside", url="", site=Path()), JUNCTION))
-    metadata = bearer(world.tokens.new("box", Role.CONTROLLER, Scope(cameras=(JUNCTION.name,))))
-    world.let_know()
+    metadata = admitted(world, Role.CONTROLLER, Scope(cameras=(JUNCTION.name,)))
     with pytest.raises(grpc.RpcError, match="no site names a controller 'c'"):
         world.signal_stub.ReportSignalPhases(iter([report(1, NOON_S)]), metadata=metadata)
     world.signals.remove_camera(1)

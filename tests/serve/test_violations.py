@@ -266,62 +266,39 @@ def test_a_name_that_leads_out_of_the_evidence_is_refused(fresh: World, tmp_path
 # -- refused requests
 
 
-FOREVER = Timestamp(seconds=1, nanos=2_000_000_000)
+BAD = "INVALID_ARGUMENT"
+INVALID, TWO_S = Timestamp(seconds=1, nanos=2_000_000_000), Timestamp(seconds=2)
+
+
+def watch(**wanted: object) -> pb.WatchViolationsRequest:
+    return pb.WatchViolationsRequest(filter=pb.EntryFilter(**wanted))
+
+
+def part(**fields: object) -> pb.GetEvidenceRequest:
+    return pb.GetEvidenceRequest(**{"case_id": "gate-000100", "name": "clip.mp4", **fields})
 
 
 @pytest.mark.parametrize(
     ("method", "request_", "code", "field"),
     [
-        ("WatchViolations", pb.WatchViolationsRequest(after_sequence=-1), "INVALID_ARGUMENT", "after_sequence"),
+        ("WatchViolations", pb.WatchViolationsRequest(after_sequence=-1), BAD, "after_sequence"),
         ("WatchViolations", pb.WatchViolationsRequest(after_sequence=101), "OUT_OF_RANGE", "after_sequence"),
-        (
-            "WatchViolations",
-            pb.WatchViolationsRequest(filter=pb.EntryFilter(kinds=[""])),
-            "INVALID_ARGUMENT",
-            "filter.kinds",
-        ),
-        (
-            "WatchViolations",
-            pb.WatchViolationsRequest(filter=pb.EntryFilter(cameras=["x"] * 201)),
-            "INVALID_ARGUMENT",
-            "filter.cameras",
-        ),
-        (
-            "WatchViolations",
-            pb.WatchViolationsRequest(filter=pb.EntryFilter(occurred_from=FOREVER)),
-            "INVALID_ARGUMENT",
-            "filter.occurred_from",
-        ),
-        (
-            "WatchViolations",
-            pb.WatchViolationsRequest(
-                filter=pb.EntryFilter(occurred_from=Timestamp(seconds=2), occurred_to=Timestamp(seconds=2))
-            ),
-            "INVALID_ARGUMENT",
-            "filter.occurred_to",
-        ),
-        ("GetCase", pb.GetCaseRequest(), "INVALID_ARGUMENT", "case_id"),
-        ("GetCase", pb.GetCaseRequest(case_id="gate\0"), "INVALID_ARGUMENT", "case_id"),
+        ("WatchViolations", watch(kinds=[""]), BAD, "filter.kinds"),
+        ("WatchViolations", watch(cameras=["x"] * 201), BAD, "filter.cameras"),
+        ("WatchViolations", watch(occurred_from=INVALID), BAD, "filter.occurred_from"),
+        ("WatchViolations", watch(occurred_from=TWO_S, occurred_to=TWO_S), BAD, "filter.occurred_to"),
+        ("GetCase", pb.GetCaseRequest(), BAD, "case_id"),
+        ("GetCase", pb.GetCaseRequest(case_id="gate\0"), BAD, "case_id"),
         ("GetCase", pb.GetCaseRequest(case_id="gate-x"), "NOT_FOUND", "case_id"),
-        ("ListCases", pb.ListCasesRequest(page_size=-1), "INVALID_ARGUMENT", "page_size"),
-        ("ListCases", pb.ListCasesRequest(page_size=201), "INVALID_ARGUMENT", "page_size"),
-        ("ListCases", pb.ListCasesRequest(page_token="next"), "INVALID_ARGUMENT", "page_token"),
-        ("ListCases", pb.ListCasesRequest(page_token="9" * 30), "INVALID_ARGUMENT", "page_token"),
-        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-x", name="a"), "NOT_FOUND", "case_id"),
-        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-000100", name="a"), "NOT_FOUND", "name"),
-        ("GetEvidence", pb.GetEvidenceRequest(case_id="gate-000100"), "INVALID_ARGUMENT", "name"),
-        (
-            "GetEvidence",
-            pb.GetEvidenceRequest(case_id="gate-000100", name="clip.mp4", offset=-1),
-            "INVALID_ARGUMENT",
-            "offset",
-        ),
-        (
-            "GetEvidence",
-            pb.GetEvidenceRequest(case_id="gate-000100", name="clip.mp4", offset=len(CLIP) + 1),
-            "OUT_OF_RANGE",
-            "offset",
-        ),
+        ("ListCases", pb.ListCasesRequest(page_size=-1), BAD, "page_size"),
+        ("ListCases", pb.ListCasesRequest(page_size=201), BAD, "page_size"),
+        ("ListCases", pb.ListCasesRequest(page_token="next"), BAD, "page_token"),
+        ("ListCases", pb.ListCasesRequest(page_token="9" * 30), BAD, "page_token"),
+        ("GetEvidence", part(case_id="gate-x", name="a"), "NOT_FOUND", "case_id"),
+        ("GetEvidence", part(name="a"), "NOT_FOUND", "name"),
+        ("GetEvidence", part(name=""), BAD, "name"),
+        ("GetEvidence", part(offset=-1), BAD, "offset"),
+        ("GetEvidence", part(offset=len(CLIP) + 1), "OUT_OF_RANGE", "offset"),
     ],
 )
 def test_a_wrong_request_gets_the_status_of_the_contract_and_the_field(world: World, method, request_, code, field):
@@ -397,7 +374,7 @@ def test_an_unexpected_error_does_not_end_the_feed(fresh: World, monkeypatch: py
     def wait(after_sequence: int, timeout_s: float) -> int:
         if not broken.is_set():
             broken.set()
-            raise RuntimeError("nobody foresaw this")
+            raise RuntimeError("an unexpected error")
         return whole(after_sequence, timeout_s)
 
     monkeypatch.setattr(fresh.ledger, "wait", wait)
