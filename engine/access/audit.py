@@ -98,9 +98,9 @@ def check(folder: Path) -> tuple[int, list[str]]:
     count, problems = 0, []
     before: AuditLine | None = None
     for path in _files(folder):
-        for place, line in _lines(path):
+        for place, content in enumerate(path.read_bytes().splitlines(), 1):
             count += 1
-            if line is None:
+            if (line := _decode(content)) is None:
                 problems.append(f"{path.name}:{place}: is not a line of the log")
                 continue
             problems += [f"{path.name}:{place}: {flaw}" for flaw in _flaws(line, before)]
@@ -117,11 +117,6 @@ def _flaws(line: AuditLine, before: AuditLine | None) -> Iterator[str]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("????-??-??.jsonl"))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, AuditLine | None]]:
-    for place, content in enumerate(path.read_bytes().splitlines(), 1):
-        yield place, _decode(content)
 
 
 def _decode(content: bytes) -> AuditLine | None:

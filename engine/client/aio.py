@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 import grpc
 import structlog
@@ -19,7 +19,7 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine import wire
 from engine.client import messages
 from engine.client.channel import ChannelSettings, Tls
-from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
+from engine.client.errors import CallRefused, ClientClosed, error_of, raise_unless_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
 from engine.client.messages import CameraStatus, Wanted, WatchProgress
 from engine.client.sync import DOWNLOAD_S, ORDER_S
@@ -29,8 +29,6 @@ from engine.types import Entry
 from engine.types.decision import Disposition, Finding, Review, Ruling
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _END = grpc.aio.EOF  # type: ignore[attr-defined]  # the stubs lack it
 
@@ -75,7 +73,7 @@ class AsyncQyranClient:
             except ClientClosed:
                 return
             except grpc.RpcError as error:
-                self._raise_unless_passing(error)
+                raise_unless_passing(self._target, error)
                 log.warning("watch broken, reconnecting", target=self._target, after=progress.sequence)
                 at_least_s = retry_s(error)
             except TimeoutError:
@@ -101,11 +99,11 @@ class AsyncQyranClient:
     async def get_case(self, case_id: str) -> Entry | None:
         """The entry of a case; None if it does not exist or is out of scope."""
         try:
-            response = await self._attempt(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id), self._timeout_s)
-        except grpc.RpcError as error:
-            if code_of(error) is grpc.StatusCode.NOT_FOUND:
+            response = await self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id))
+        except CallRefused as refused:
+            if refused.code == "NOT_FOUND":
                 return None
-            raise error_of(self._target, error) from error
+            raise
         return wire.entry_from_message(response.entry)
 
     async def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
@@ -218,14 +216,12 @@ class AsyncQyranClient:
     # -- internals
 
     async def _call(self, call: Callable[..., Awaitable[Any]], request: object, timeout_s: float | None = None) -> Any:
+        options = {"timeout": timeout_s or self._timeout_s, "metadata": self._settings.metadata()}
         try:
-            return await self._attempt(call, request, timeout_s or self._timeout_s)
+            with self._until_closed():
+                return await call(request, wait_for_ready=True, **options)
         except grpc.RpcError as error:
             raise error_of(self._target, error) from error
-
-    async def _attempt(self, call: Callable[..., Awaitable[T]], request: object, timeout_s: float) -> T:
-        with self._until_closed():
-            return await call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._settings.metadata())
 
     async def _stream(self, progress: WatchProgress) -> AsyncIterator[Entry]:
         """One connection of `watch`. Raises grpc.RpcError when it breaks, TimeoutError when it is silent too long."""
@@ -268,7 +264,7 @@ class AsyncQyranClient:
             except grpc.RpcError as error:
                 if download.gives_up():
                     raise error_of(self._target, error) from error
-                self._raise_unless_passing(error)
+                raise_unless_passing(self._target, error)
                 await self._pause(max(retry_s(error), download.wait_s))
 
     async def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
@@ -281,7 +277,3 @@ class AsyncQyranClient:
                 async for response in call:
                     await asyncio.to_thread(download.add, stream, response.chunk)
             await asyncio.to_thread(download.settle, stream)
-
-    def _raise_unless_passing(self, error: grpc.RpcError) -> None:
-        if not is_passing(error):
-            raise error_of(self._target, error) from error

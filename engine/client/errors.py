@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 
 from engine.errors import EvidenceError, LedgerError
 
@@ -51,9 +52,10 @@ def code_of(error: grpc.RpcError) -> grpc.StatusCode:
     return error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
 
 
-def is_passing(error: grpc.RpcError) -> bool:
-    """True if the same stream may succeed later."""
-    return code_of(error) in PASSING
+def raise_unless_passing(target: str, error: grpc.RpcError) -> None:
+    """Return if the same stream may succeed later. Raises CallRefused or EvidenceError."""
+    if code_of(error) not in PASSING:
+        raise error_of(target, error) from error
 
 
 def error_of(target: str, error: grpc.RpcError) -> CallRefused | EvidenceError:
@@ -65,37 +67,29 @@ def error_of(target: str, error: grpc.RpcError) -> CallRefused | EvidenceError:
         return EvidenceError(message)
     refused = CallRefused(message)
     refused.code = code.name
-    _explain(refused, _details(error))
+    _explain(refused, error)
     return refused
 
 
 def retry_s(error: grpc.RpcError) -> float:
     """Seconds to wait before a retry; 0 if the service does not say."""
     refused = CallRefused()
-    _explain(refused, _details(error))
+    _explain(refused, error)
     return refused.retry_s
 
 
-def _details(error: grpc.RpcError) -> bytes:
+def _explain(refused: CallRefused, error: grpc.RpcError) -> None:
+    """Copy the details of google.rpc into the exception."""
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return b""
+        return
     trailing: Mapping[str, str | bytes] = dict(error.trailing_metadata() or ())  # type: ignore[arg-type]
     content = trailing.get(DETAILS_KEY, b"")
-    return content if isinstance(content, bytes) else b""
-
-
-def _explain(refused: CallRefused, content: bytes) -> None:
-    """Copy the details of google.rpc into the exception."""
-    for packed in status_pb2.Status.FromString(content).details:
-        for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
-            if not packed.Is(kind.DESCRIPTOR):
-                continue
-            detail = kind()
-            packed.Unpack(detail)
-            if kind is error_details_pb2.ErrorInfo:
-                refused.reason = detail.reason
-                refused.device_serial = detail.metadata.get("device_serial", "")
-            elif kind is error_details_pb2.RetryInfo:
-                refused.retry_s = detail.retry_delay.ToMilliseconds() / 1000
-            elif detail.field_violations:
-                refused.field = detail.field_violations[0].field
+    for packed in status_pb2.Status.FromString(content if isinstance(content, bytes) else b"").details:
+        if packed.Is(ErrorInfo.DESCRIPTOR):
+            info = ErrorInfo.FromString(packed.value)
+            refused.reason, refused.device_serial = info.reason, info.metadata.get("device_serial", "")
+        elif packed.Is(RetryInfo.DESCRIPTOR):
+            refused.retry_s = RetryInfo.FromString(packed.value).retry_delay.ToMilliseconds() / 1000
+        elif packed.Is(BadRequest.DESCRIPTOR):
+            for violation in BadRequest.FromString(packed.value).field_violations[:1]:
+                refused.field = violation.field

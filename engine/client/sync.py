@@ -20,7 +20,7 @@ from qyran.v1 import violation_service_pb2_grpc as pb_grpc
 from engine import wire
 from engine.client import messages
 from engine.client.channel import ChannelSettings, Tls
-from engine.client.errors import ClientClosed, code_of, error_of, is_passing, retry_s
+from engine.client.errors import CallRefused, ClientClosed, error_of, raise_unless_passing, retry_s
 from engine.client.files import EvidenceDownload, plain
 from engine.client.messages import CameraStatus, Wanted, WatchProgress
 from engine.config import Region
@@ -137,7 +137,7 @@ class QyranClient:
             except ClientClosed:
                 return
             except grpc.RpcError as error:
-                self._raise_unless_passing(error)
+                raise_unless_passing(self._target, error)
                 log.warning("watch broken, reconnecting", target=self._target, after=progress.sequence)
                 at_least_s = retry_s(error)
             self._closed.wait(progress.next_wait_s(at_least_s))
@@ -162,8 +162,13 @@ class QyranClient:
 
     def get_case(self, case_id: str) -> Entry | None:
         """The entry of a case; None if it does not exist or is out of scope."""
-        response = self._get(case_id)
-        return response and wire.entry_from_message(response.entry)
+        try:
+            response = self._call(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id))
+        except CallRefused as refused:
+            if refused.code == "NOT_FOUND":
+                return None
+            raise
+        return wire.entry_from_message(response.entry)
 
     def get_decisions(self, case_id: str) -> tuple[Sequence[Disposition], Sequence[Review]]:
         """The decisions of registers and officers about a case, as recorded in order. Raises for an unknown case."""
@@ -286,14 +291,12 @@ class QyranClient:
     # -- internals
 
     def _call(self, call: Callable[..., T], request: object, timeout_s: float | None = None) -> T:
+        options = {"timeout": timeout_s or self._timeout_s, "metadata": self._settings.metadata()}
         try:
-            return self._attempt(call, request, timeout_s or self._timeout_s)
+            with self._until_closed():
+                return call(request, wait_for_ready=True, **options)
         except grpc.RpcError as error:
             raise error_of(self._target, error) from error
-
-    def _attempt(self, call: Callable[..., T], request: object, timeout_s: float) -> T:
-        with self._until_closed():
-            return call(request, timeout=timeout_s, wait_for_ready=True, metadata=self._settings.metadata())
 
     @contextmanager
     def _until_closed(self) -> Iterator[None]:
@@ -304,14 +307,6 @@ class QyranClient:
             if self._closed.is_set():
                 raise ClientClosed(self._target) from error
             raise
-
-    def _get(self, case_id: str) -> pb.GetCaseResponse | None:
-        try:
-            return self._attempt(self._stub.GetCase, pb.GetCaseRequest(case_id=case_id), self._timeout_s)
-        except grpc.RpcError as error:
-            if code_of(error) is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise error_of(self._target, error) from error
 
     def _stream(self, progress: WatchProgress) -> Iterator[Entry]:
         """One connection of `watch`. Raises grpc.RpcError when it breaks."""
@@ -335,7 +330,7 @@ class QyranClient:
             except grpc.RpcError as error:
                 if download.gives_up():
                     raise error_of(self._target, error) from error
-                self._raise_unless_passing(error)
+                raise_unless_passing(self._target, error)
                 self._closed.wait(max(retry_s(error), download.wait_s))
 
     def _download_rest(self, case_id: str, download: EvidenceDownload) -> None:
@@ -349,7 +344,3 @@ class QyranClient:
                 for response in call:
                     download.add(stream, response.chunk)
             download.settle(stream)
-
-    def _raise_unless_passing(self, error: grpc.RpcError) -> None:
-        if not is_passing(error):
-            raise error_of(self._target, error) from error

@@ -92,7 +92,7 @@ class Deliverer:
                     worker.measure()
                     measure_again_s = time.monotonic() + MEASURE_S
             except QyranError as error:
-                log.error("delivery stands still", recipient=worker.name, error=str(error))
+                log.error("delivery is interrupted", recipient=worker.name, error=str(error))
                 pause_s = RETRY_S
             except Exception:
                 log.exception("delivery failed, going on", recipient=worker.name)

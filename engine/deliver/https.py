@@ -1,8 +1,8 @@
 """Recipients at https:// and http://: one POST per case, JSON in both directions, `Idempotency-Key` is the case's id.
 
 2xx: taken. 400, 409, 410, 413, 415, 422 and 451: refused for good; the body's `reason`, or its beginning, says why.
-429, 502, 503 and 504: not now (`Retry-After` is obeyed). 401, 403, 404, 405 and a redirection: the configuration needs
-mending; it is not the case's fault. After any other answer the case goes again later.
+429, 502, 503 and 504: not now (`Retry-After` is obeyed). 401, 403, 404, 405 and a redirection: the configuration must
+be corrected; the case is not at fault. After any other answer the case goes again later.
 """
 
 from __future__ import annotations

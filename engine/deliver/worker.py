@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import structlog
@@ -198,10 +199,8 @@ def is_gone(owner: str) -> bool:
         return False
     try:
         os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
     return False
 
 
@@ -214,13 +213,9 @@ def read_contents(case: Case, root: Path, limit_bytes: int) -> Mapping[str, byte
 
 
 def _choose(files: Sequence[EvidenceFile], limit_bytes: int) -> Sequence[EvidenceFile]:
-    chosen: list[EvidenceFile] = []
-    for file in sorted(files, key=lambda file: file.size_bytes):
-        limit_bytes -= file.size_bytes
-        if limit_bytes < 0:
-            break
-        chosen.append(file)
-    return chosen
+    ordered = sorted(files, key=lambda file: file.size_bytes)
+    sums = accumulate(file.size_bytes for file in ordered)
+    return [file for file, size_bytes in zip(ordered, sums, strict=True) if size_bytes <= limit_bytes]
 
 
 def _read_file(folder: Path, case: Case, file: EvidenceFile) -> bytes:

@@ -156,16 +156,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _postgres(url: sa.URL) -> sa.Engine:
-    try:
-        return sa.create_engine(url, connect_args=_timeouts(), pool_size=8, max_overflow=32, pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise LedgerError("ledger.url: PostgreSQL needs `pip install 'qyran[postgres]'`") from error
-
-
-def _timeouts() -> dict[str, object]:
-    """Time-outs of libpq and of the server (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+    """With time-outs of libpq and of the server (https://www.postgresql.org/docs/current/libpq-connect.html)."""
     busy_ms = int(BUSY_S * 1000)
-    return {
+    options: dict[str, object] = {
         "connect_timeout": max(1, int(BUSY_S)),
         "tcp_user_timeout": busy_ms,
         "keepalives_idle": max(1, int(BUSY_S)),
@@ -173,6 +166,10 @@ def _timeouts() -> dict[str, object]:
         "keepalives_count": 4,
         "options": f"-c synchronous_commit=on -c lock_timeout={busy_ms}",
     }
+    try:
+        return sa.create_engine(url, connect_args=options, pool_size=8, max_overflow=32, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise LedgerError("ledger.url: PostgreSQL needs `pip install 'qyran[postgres]'`") from error
 
 
 def _explain(reason: str) -> str:

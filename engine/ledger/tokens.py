@@ -1,9 +1,8 @@
 """Bearer tokens: a caller's name, role and scope.
 
 A token is `qyran_ID_SECRET`. The secret has 256 random bits and is never stored, only its BLAKE2b digest, keyed by the
-ID so that a digest copied to another row does not match. A slow hash (argon2, scrypt) protects secrets that people
-choose, because it makes each guess expensive. 256 random bits cannot be guessed, and a hash of 50 ms per call would let
-any caller keep the service busy.
+ID so that a digest copied to another row does not match. The hash is fast, because 256 random bits cannot be guessed,
+and a slow one (argon2, scrypt) would let any caller keep the service busy.
 """
 
 from __future__ import annotations

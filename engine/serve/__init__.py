@@ -13,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +113,7 @@ class Service:
             self._bound.set_exception(error)
 
     async def _serve(self) -> None:
-        with _threads() as (readers, writers, orders):
+        with _threads("reader", READERS + 1) as readers, _threads("audit") as writers, _threads("orders") as orders:
             interceptor = AccessInterceptor(
                 self._directory, self._config.limits, self._security.audit, self._metrics, writers
             )
@@ -162,15 +160,9 @@ class Service:
         return port
 
 
-@contextmanager
-def _threads() -> Iterator[tuple[ThreadPoolExecutor, ThreadPoolExecutor, ThreadPoolExecutor]]:
-    """Threads beside the loop: for reading the disk, for the audit log, for orders about cameras."""
-    with ExitStack() as stack:
-        readers, writers, orders = (
-            stack.enter_context(ThreadPoolExecutor(threads, thread_name_prefix=f"service {name}"))
-            for name, threads in (("reader", READERS + 1), ("audit", 1), ("orders", 1))
-        )
-        yield readers, writers, orders
+def _threads(name: str, count: int = 1) -> ThreadPoolExecutor:
+    """Threads beside the loop."""
+    return ThreadPoolExecutor(count, thread_name_prefix=f"service {name}")
 
 
 def _options(config: ServiceConfig) -> tuple[tuple[str, int], ...]:

@@ -1,7 +1,7 @@
 """Pages of the ledger for watchers that lag, and a process that reads them for watchers that lag far.
 
 SQLite's module releases the interpreter lock at every row and has to win it back. A thread that reads a million entries
-for one watcher would take the lock from the thread that sends them: hence another process.
+for one watcher would take the lock from the thread that sends them: so another process reads.
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
         self, request: pb.RemoveCameraRequest, context: Any
     ) -> pb.RemoveCameraResponse:
         """Remove a camera."""
-        return pb.RemoveCameraResponse(camera=_brief(await self._change(self._cameras.remove, request, mends=True)))
+        return pb.RemoveCameraResponse(
+            camera=_brief(await self._change(self._cameras.remove, request, or_unreadable=True))
+        )
 
     async def PauseCamera(self, request: pb.PauseCameraRequest, context: Any) -> pb.PauseCameraResponse:  # noqa: N802
         """Stop watching a camera."""
@@ -117,18 +119,18 @@ class CameraServicer(pb_grpc.CameraServiceServicer):
             _require_within(scope, name, site)
             return self._cameras.update_site(name, expected, by, site, still)
 
-        record, warnings = await self._change(update, request, mends=True)
+        record, warnings = await self._change(update, request, or_unreadable=True)
         return pb.UpdateSiteResponse(camera=_message(record), warnings=warnings)
 
-    async def _change(self, order: Callable[[str, int, str], T], request: Any, *, mends: bool = False) -> T:
+    async def _change(self, order: Callable[[str, int, str], T], request: Any, *, or_unreadable: bool = False) -> T:
         """Carry out an order about a camera that the caller may see; no other order comes between check and change.
 
-        `mends`: the order is also for a camera that cannot be read any more.
+        `or_unreadable`: also carry out the order for a camera that cannot be read any more.
         """
         name, client = requests.name(request.name, "name"), caller()
 
         def change() -> T:
-            with suppress(Unreadable) if mends else nullcontext():
+            with suppress(Unreadable) if or_unreadable else nullcontext():
                 self._visible(name, client.scope)
             return order(name, request.version, client.name)
 

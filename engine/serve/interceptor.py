@@ -123,8 +123,8 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         permission = PERMISSIONS.get(method, NO_ROLE)
         forms = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
         form = next(form for form in forms if getattr(handler, form))
-        read = partial(_only if form.startswith("unary") else _all, permission, handler.request_deserializer)
-        answer = partial(self._answer, method, permission, read, getattr(handler, form), streams=form != "unary_unary")
+        read = partial(_read, permission, handler.request_deserializer)
+        answer = partial(self._answer, method, permission, read, getattr(handler, form), form)
         make = getattr(grpc, f"stream_{form.rpartition('_')[2]}_rpc_method_handler")
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
             _coroutine(answer), None, _pass_through(handler.response_serializer)
@@ -135,16 +135,16 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         self,
         method: str,
         permission: Permission,
-        read: Callable[[AsyncIterator[bytes]], Awaitable[Any]],
+        read: Callable[[AsyncIterator[bytes]], AsyncGenerator[Any]],
         answer: Answer,
+        form: str,
         contents: AsyncIterator[bytes],
         context: Context,
-        *,
-        streams: bool,
     ) -> Any:
         try:
-            async with self._admitted(method, permission, context, streams=streams) as client:
-                request = await read(contents)
+            async with self._admitted(method, permission, context, streams=form != "unary_unary") as client:
+                requests = read(contents)
+                request = await _only(requests) if form.startswith("unary") else requests
                 if permission.subject is not None:
                     await self._write_audit(client, method, permission.subject(request), context)
                 answered = answer(request, context)
@@ -191,7 +191,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
             found = self._directory.caller(context)
         except Unauthenticated:
             if permission.public:
-                return _anonymous(context)
+                return Caller(_address(context.peer()), Role.VIEWER, Scope(("-",)), "")
             self._metrics.auth_failures.inc()
             self._limits.failures.take(_address(context.peer()))
             log.warning("call refused: no valid credential", call=method, peer=context.peer())
@@ -216,22 +216,15 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  
         await asyncio.get_running_loop().run_in_executor(self._writers, write)
 
 
-async def _only(permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]) -> Any:
-    """The only request of a call."""
-    async with aclosing(_each(permission, parse, contents)) as requests:
+async def _only(requests: AsyncGenerator[Any]) -> Any:
+    """The only request of a call. Raises BadRequest if it is missing."""
+    async with aclosing(requests):
         async for request in requests:
             return request
     raise BadRequest("request", "is missing")
 
 
-async def _all(
-    permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]
-) -> AsyncIterator[Any]:
-    """The requests of a call with a request stream."""
-    return _each(permission, parse, contents)
-
-
-async def _each(
+async def _read(
     permission: Permission, parse: Callable[[bytes], Any], contents: AsyncIterator[bytes]
 ) -> AsyncGenerator[Any]:
     """The requests, parsed. Raises RequestTooLarge, and BadRequest for bytes that do not parse.
@@ -239,22 +232,13 @@ async def _each(
     gRPC itself would answer UNKNOWN to such bytes and log an error of the service.
     """
     async for content in contents:
-        _require_small(permission, len(content))
+        if len(content) > permission.limit_bytes:
+            raise RequestTooLarge(f"the request has {len(content)} bytes, the limit is {permission.limit_bytes}")
         try:
             request = parse(content)
         except DecodeError as error:
             raise BadRequest("request", f"is not a message of this call: {error}") from error
         yield request
-
-
-def _require_small(permission: Permission, size: int) -> None:
-    if size > permission.limit_bytes:
-        raise RequestTooLarge(f"the request has {size} bytes, the limit is {permission.limit_bytes}")
-
-
-def _anonymous(context: Context) -> Caller:
-    """The caller of a public call, without a credential."""
-    return Caller(_address(context.peer()), Role.VIEWER, Scope(("-",)), "")
 
 
 def _address(peer: str) -> str:

@@ -89,11 +89,7 @@ def page_size(value: int) -> int:
 
 def page_token(value: str) -> int:
     """The sequence that a page begins after; opaque to the client."""
-    require(
-        not value or (value.isascii() and value.isdigit() and len(value) < 19),
-        "page_token",
-        "is not a token of this service",
-    )
+    require(not value or (value.isascii() and value.isdigit() and len(value) < 19), "page_token", "is invalid")
     return int(value or 0)
 
 

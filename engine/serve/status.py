@@ -74,7 +74,7 @@ class UnknownResource(Refusal):
 
 
 class Unreadable(Refusal):
-    """The settings or the site of a camera cannot be read; the operator must mend them."""
+    """The settings or the site of a camera cannot be read; the operator must repair them."""
 
     code, reason = Code.FAILED_PRECONDITION, "UNREADABLE"
 

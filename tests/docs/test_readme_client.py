@@ -74,8 +74,5 @@ def test_the_example_takes_and_answers_every_case_once_over_kills(world: World, 
     for number in range(1, 9):
         case_id = f"gate-{number:06d}"
         assert (tmp_path / "evidence" / case_id / "clip.mp4").read_bytes() == CLIP
-        (disposition,) = world.records.decisions.of_case(case_id)[0]
-        assert (disposition.reference, disposition.reporter) == (
-            f"{number:06d}",
-            "our-register" if secured else "loopback",
-        )
+        (made,) = world.records.decisions.of_case(case_id)[0]
+        assert (made.reference, made.reporter) == (f"{number:06d}", "our-register" if secured else "loopback")

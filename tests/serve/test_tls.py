@@ -81,13 +81,9 @@ def test_a_revoked_certificate_is_refused(world: World, pki: Pki):
         first(world, tls)
 
 
-def test_a_client_without_a_certificate_is_refused(world: World, pki: Pki):
-    with pytest.raises(CallRefused, match=r"UNAVAILABLE|DEADLINE"):
-        first(world, pki.tls())
-
-
-def test_a_foreign_or_expired_certificate_is_refused(world: World, pki: Pki):
+def test_a_missing_foreign_or_expired_certificate_is_refused(world: World, pki: Pki):
     for tls in (
+        pki.tls(),
         pki.tls("registry", authority=Authority(pki.folder, "other-ca"), file="foreign"),
         pki.tls("registry", file="expired", valid=dt.timedelta(days=-1)),
     ):
