@@ -34,13 +34,18 @@ class Receipt:
 
 
 class Channel(Protocol):
-    """The connection to one recipient, made of its `RecipientConfig` (`deliverer.CHANNELS`). One thread uses it."""
+    """The connection to one recipient, made of its `RecipientConfig` (`deliverer.CHANNELS`). One thread uses it.
+
+    It raises ConfigError only for an address or option that can never work; what may come back is unavailable. It does
+    not remember what it delivered: another process may deliver between two calls, and two recipients may share a place.
+    """
 
     def submit(self, submission: Submission) -> Receipt:
-        """Hand over one case and block for the answer, at most for the recipient's deadline.
+        """Hand over one case and block for the answer; over a network at most for the recipient's deadline.
 
-        Returns only when the recipient keeps the case for good. The case comes again after a lost answer or a crash,
-        so a recipient that has its id must answer with a receipt and store nothing.
+        Returns only when the recipient keeps the case for good (on a disk: synced). The case comes again after a lost
+        answer or a crash, so if the recipient has its id, make sure that it is kept, store nothing and return
+        `Receipt(duplicate=True)`. Sequences mostly rise, but a case that failed comes later than its successors.
         Raises RecipientUnavailable where any case would fail now, SubmissionFailed where this case fails now,
         SubmissionRefused where the recipient never takes this case.
         """
