@@ -33,10 +33,7 @@ def entry(plate: dict[str, Any] | None) -> Entry:
 
 def test_choose_views_takes_a_few_frames_of_each_band_from_the_first_to_the_last() -> None:
     found = list(choose_views(clip(52, 53, 54, 55, 56, 64)))
-    assert [(band, view.frame) for band, view in found] == [
-        *[("50-60", frame) for frame in (0, 2, 4)],
-        ("60-70", 5),
-    ]
+    assert [(band, view.frame) for band, view in found] == [*[("50-60", frame) for frame in (0, 2, 4)], ("60-70", 5)]
     assert MOST_VIEWS == 3
     assert {view.text for _, view in found} == {"908ZKA01"}
 

@@ -9,21 +9,10 @@ import kernels.lamp as kernel
 import kernels.reference.lamp as twin
 from kernels.lamp import BLUE, COLUMNS, GREEN, HOUSING, LIT, RED, SATURATED, VALUE, Layout
 from kernels.letterbox import Picture, Plane
+from tests.kernels.compare import compare, make_picture
 
 BT601 = np.array([[1, 0, 1.402, -179.456], [1, -0.344, -0.714, 135.424], [1, 1.772, 0, -226.816]])
 PLAIN_RGB = np.hstack([np.eye(3), np.zeros((3, 1))])
-
-
-def noise(*, interleaved: bool, size: tuple[int, int] = (61, 45), seed: int = 0) -> tuple[Picture, Layout]:
-    """Y'CbCr 4:2:0 noise, in rows longer than the image."""
-    rng, (width, height) = np.random.default_rng(seed), size
-    half = (-(-height // 2), -(-width // 2))
-    luma = Plane(rng.integers(0, 256, (height, width + 7), np.uint8), 1, 0)
-    chroma = rng.integers(96, 160, (2, half[0], 2 * half[1] + 6)).astype(np.uint8)
-    layout = Layout(width, height, 2, 2, BT601)
-    if interleaved:
-        return Picture(luma, Plane(chroma[0], 2, 0), Plane(chroma[0], 2, 1)), layout
-    return Picture(luma, Plane(chroma[0], 1, 0), Plane(chroma[1], 1, 0)), layout
 
 
 def of_rgb(rgb: np.ndarray) -> tuple[Picture, Layout]:
@@ -36,11 +25,8 @@ def of_rgb(rgb: np.ndarray) -> tuple[Picture, Layout]:
 def measure(picture: Picture, layout: Layout, *circles: tuple[float, float, float]) -> np.ndarray:
     """The kernel's answer, checked against the twin's."""
     circle_px = np.array(circles, np.float64).reshape(-1, 3)
-    got, want = np.full((2, len(circle_px), COLUMNS), -1, np.float32)
-    kernel.measure_lamps(picture, layout, circle_px, got)
-    twin.measure_lamps(picture, layout, circle_px, want)
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
-    return got
+    arguments = (picture, layout, circle_px, np.full((len(circle_px), COLUMNS), -1, np.float32))
+    return np.asarray(compare(kernel.measure_lamps, twin.measure_lamps, *arguments, rtol=1e-5, atol=1e-4)[-1])
 
 
 @pytest.mark.parametrize("interleaved", [False, True], ids=["planar", "nv12"])
@@ -48,7 +34,7 @@ def measure(picture: Picture, layout: Layout, *circles: tuple[float, float, floa
 def test_kernel_equals_twin(interleaved: bool, count: int) -> None:
     rng = np.random.default_rng(count)
     circles = np.stack([rng.uniform(-5, 66, count), rng.uniform(-5, 50, count), rng.uniform(1, 9, count)], axis=1)
-    measure(*noise(interleaved=interleaved), *map(tuple, circles))
+    measure(make_picture(61, 45, interleaved=interleaved), Layout(61, 45, 2, 2, BT601), *map(tuple, circles))
 
 
 def lamp_picture(colour: tuple[int, int, int], behind: int = 20, radius_px: float = 6.0) -> np.ndarray:

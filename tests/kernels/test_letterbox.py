@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernels import letterbox as kernel
 from kernels.letterbox import Colour, Geometry, Picture, Plane, taps
 from kernels.reference import letterbox as twin
+from tests.kernels.compare import compare, make_picture
 
 PLAIN = Colour(
     np.array([[1, 0, 1.4], [1, -0.34, -0.71], [1, 1.77, 0]], np.float32),
@@ -18,17 +19,6 @@ PLAIN = Colour(
     np.array([-2.1, -2.0, -1.8], np.float32),
     np.array([0.5, 0.25, 0.125], np.float32),
 )
-
-
-def make_picture(width: int, height: int, *, interleaved: bool, seed: int = 0) -> Picture:
-    """Noise, in rows longer than the image, as libavcodec makes them."""
-    random = np.random.default_rng(seed)
-    half = (-(-height // 2), -(-width // 2))
-    luma = Plane(random.integers(0, 256, (height, width + 7), np.uint8), 1, 0)
-    chroma = random.integers(0, 256, (2, half[0], 2 * half[1] + 6), np.uint8)
-    if interleaved:
-        return Picture(luma, Plane(chroma[0], 2, 0), Plane(chroma[0], 2, 1))
-    return Picture(luma, Plane(chroma[0], 1, 0), Plane(chroma[1], 1, 0))
 
 
 def make_geometry(box: tuple[int, int, int, int], size: tuple[int, int], picture: tuple[int, int]) -> Geometry:
@@ -50,12 +40,9 @@ def make_geometry(box: tuple[int, int, int, int], size: tuple[int, int], picture
 def test_kernel_equals_twin(interleaved: bool, layout: str, size: tuple[int, int]) -> None:
     picture = make_picture(61, 45, interleaved=interleaved)
     geometry = make_geometry((4, 6, 60, 44), size, (61, 45))
-    got = np.full((3, 60, 80) if layout == "nchw" else (60, 80, 3), np.nan, np.float32)
-    got = got if layout == "nchw" else got.transpose(2, 0, 1)
-    want = np.full((3, 60, 80), np.nan)
-    kernel.letterbox(picture, geometry, PLAIN, got)
-    twin.letterbox(picture, geometry, PLAIN, want)
-    np.testing.assert_allclose(got, want, atol=2e-5)
+    out = np.full((3, 60, 80) if layout == "nchw" else (60, 80, 3), np.nan, np.float32)
+    out = out if layout == "nchw" else out.transpose(2, 0, 1)
+    compare(kernel.letterbox, twin.letterbox, picture, geometry, PLAIN, out, rtol=1e-7, atol=2e-5)
 
 
 def test_bytes_are_rounded_and_clipped() -> None:
@@ -80,12 +67,10 @@ def test_a_region_equals_the_same_image_cropped_first() -> None:
     np.testing.assert_allclose(whole, cut, atol=1e-5)
 
 
-@given(
-    st.integers(1, 300),
-    st.integers(1, 200),
-    st.floats(0, 1, allow_subnormal=False),
-    st.floats(0, 1, allow_subnormal=False),
-)
+SHARE = st.floats(0, 1, allow_subnormal=False)
+
+
+@given(st.integers(1, 300), st.integers(1, 200), SHARE, SHARE)
 def test_the_weights_of_every_output_sum_to_one_and_stay_on_the_line(limit: int, size: int, a: float, b: float) -> None:
     begin, end = sorted((a * limit, b * limit))
     if end - begin < 1e-6:

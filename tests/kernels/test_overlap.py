@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kernels import overlap as kernel
 from kernels.overlap import SuppressionLimits
 from kernels.reference import overlap as twin
+from tests.kernels.compare import compare
 
 LIMITS = SuppressionLimits(0.5, 0.7)
 
@@ -22,11 +23,8 @@ def make_boxes(count: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (1, 1), (1, 0), (40, 30)])
 def test_iou_equals_twin(n: int, m: int) -> None:
-    first, second = make_boxes(n), make_boxes(m, seed=1)
-    got, want = np.full((n, m), -1, np.float32), np.full((n, m), -1, np.float32)
-    kernel.iou(first, second, got)
-    twin.iou(first, second, want)
-    np.testing.assert_allclose(got, want, rtol=1e-6)
+    out = np.full((n, m), -1, np.float32)
+    compare(kernel.iou, twin.iou, make_boxes(n), make_boxes(m, seed=1), out, rtol=1e-6)
 
 
 def test_iou_of_known_boxes() -> None:
@@ -40,22 +38,16 @@ def test_iou_of_known_boxes() -> None:
 def test_a_box_with_a_nan_overlaps_nothing(column: int) -> None:
     boxes = make_boxes(20)
     boxes[3, column] = np.nan
-    got, want = np.empty((20, 20), np.float32), np.empty((20, 20), np.float32)
-    kernel.iou(boxes, boxes, got)
-    twin.iou(boxes, boxes, want)
-    np.testing.assert_allclose(got, want, rtol=1e-6)
-    assert not got[3].any()
-    assert not got[:, 3].any()
+    *_, found = compare(kernel.iou, twin.iou, boxes, boxes, np.ones((20, 20), np.float32), rtol=1e-6)
+    assert not found[3].any()
+    assert not found[:, 3].any()
 
 
 def suppress(frame, region, category, xyxy, keep) -> np.ndarray:
     """The kernel's answer, checked against the twin's."""
     columns = [np.asarray(c, np.int32) for c in (frame, region, category)]
-    got, want = np.array(keep, np.bool_), np.array(keep, np.bool_)
-    kernel.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, got)
-    twin.suppress(*columns, np.asarray(xyxy, np.float32), LIMITS, want)
-    np.testing.assert_array_equal(got, want)
-    return got
+    arguments = (*columns, np.asarray(xyxy, np.float32), LIMITS, np.array(keep, np.bool_))
+    return compare(kernel.suppress, twin.suppress, *arguments)[-1]
 
 
 @given(st.integers(0, 80), st.integers(0, 10_000))
@@ -96,10 +88,8 @@ def test_occluded_share_equals_its_twin(n: int) -> None:
     rng = np.random.default_rng(n)
     corner, size = rng.uniform(0, 300, (n, 2)), rng.uniform(5, 120, (n, 2))
     boxes = np.column_stack([corner, corner + size]).astype(np.float32)
-    frame, mine, theirs = np.sort(rng.integers(0, 6, n)).astype(np.int32), np.zeros(n), np.zeros(n)
-    kernel.occluded_share(frame, boxes, mine)
-    twin.occluded_share(frame, boxes, theirs)
-    np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+    frame = np.sort(rng.integers(0, 6, n)).astype(np.int32)
+    compare(kernel.occluded_share, twin.occluded_share, frame, boxes, np.zeros(n), rtol=1e-6)
 
 
 def test_only_a_nearer_box_occludes() -> None:

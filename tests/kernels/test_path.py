@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kernels import path
 from kernels.reference import path as twin
+from tests.kernels.compare import compare
 
 
 def simplify(position_m: np.ndarray, tolerance_m: float) -> list[int]:
@@ -48,10 +49,8 @@ number = st.one_of(st.integers(-4, 4).map(float), st.floats(-5, 5), st.just(np.n
 @given(st.lists(st.tuples(number, number, st.floats(0, 4)), max_size=30))
 def test_simplify_equals_its_twin(rows: list) -> None:
     table = np.array(rows, np.float64).reshape(-1, 3)
-    position_m, tolerance_m = np.ascontiguousarray(table[:, :2]), table[:, 2].copy()
-    ours, theirs = np.zeros((2, len(table)), np.int64)
-    assert path.simplify(position_m, tolerance_m, ours) == twin.simplify(position_m, tolerance_m, theirs)
-    assert ours.tolist() == theirs.tolist()
+    position_m = np.ascontiguousarray(table[:, :2])
+    compare(path.simplify, twin.simplify, position_m, table[:, 2].copy(), np.zeros(len(table), np.int64))
 
 
 def test_largest_drop_finds_the_rows_or_returns_minus_one() -> None:
@@ -64,10 +63,7 @@ def test_largest_drop_finds_the_rows_or_returns_minus_one() -> None:
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), max_size=20), st.integers(0, 4))
 def test_running_median_equals_its_twin(values: list, half: int) -> None:
     array = np.array(values, np.float64).reshape(-1, 2)
-    ours, theirs = np.empty_like(array), np.empty_like(array)
-    path.running_median(array, half, ours)
-    twin.running_median(array, half, theirs)
-    np.testing.assert_array_equal(ours, theirs)
+    compare(path.running_median, twin.running_median, array, half, np.empty_like(array))
 
 
 def test_the_running_median_keeps_a_uniform_motion_and_removes_an_outlier() -> None:
@@ -84,5 +80,4 @@ def test_the_running_median_keeps_a_uniform_motion_and_removes_an_outlier() -> N
 @settings(max_examples=100)
 @given(st.lists(number, max_size=30))
 def test_largest_drop_equals_its_twin(values: list[float]) -> None:
-    along_m = np.array(values, np.float64)
-    assert path.largest_drop(along_m) == twin.largest_drop(along_m)
+    compare(path.largest_drop, twin.largest_drop, np.array(values, np.float64))

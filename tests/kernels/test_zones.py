@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kernels import zones
 from kernels.reference import zones as twin
+from tests.kernels.compare import compare
 
 SQUARE = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]
 
@@ -140,10 +141,8 @@ grouping = st.lists(st.integers(0, 2), max_size=12)
 def test_inside_equals_its_twin(groups: list, group: list[int], data: st.DataObject) -> None:
     table = polygons(*groups)
     points = np.array([data.draw(point) for _ in group], np.float64).reshape(-1, 2)
-    ours, theirs = np.ones((2, len(group), 3), np.bool_)
-    zones.inside(points, np.array(group, np.int32), table, ours)
-    twin.inside(points, np.array(group, np.int32), table, theirs)
-    assert (ours == theirs).all()
+    out = np.ones((len(group), 3), np.bool_)
+    compare(zones.inside, twin.inside, points, np.array(group, np.int32), table, out)
 
 
 @settings(max_examples=100)
@@ -151,13 +150,8 @@ def test_inside_equals_its_twin(groups: list, group: list[int], data: st.DataObj
 def test_find_crossings_equals_its_twin(groups: list, group: list[int], data: st.DataObject) -> None:
     table = segments(*[[(*a, *b) for a, b in lines] for lines in groups])
     start, end = (np.array([data.draw(point) for _ in group], np.float64).reshape(-1, 2) for _ in range(2))
-    answers = []
-    for module in (zones, twin):
-        fraction, direction = np.zeros((len(group), 3)), np.ones((len(group), 3), np.int8)
-        module.find_crossings(start, end, np.array(group, np.int32), table, fraction, direction)
-        answers.append((fraction, direction))
-    np.testing.assert_array_equal(answers[0][0], answers[1][0])
-    np.testing.assert_array_equal(answers[0][1], answers[1][1])
+    out = (np.zeros((len(group), 3)), np.ones((len(group), 3), np.int8))
+    compare(zones.find_crossings, twin.find_crossings, start, end, np.array(group, np.int32), table, *out)
 
 
 @settings(max_examples=100)
@@ -166,11 +160,11 @@ def test_dwell_equals_its_twin(rows: list, radius_m: float) -> None:
     time_s = np.cumsum([row[0] for row in rows]).astype(np.float64)
     position = np.array([row[1:3] for row in rows], np.float64).reshape(-1, 2)
     counts = np.array([row[3] for row in rows], np.bool_)
-    ours, theirs = np.zeros(2, zones.STOP), np.zeros(2, zones.STOP)
-    zones.dwell(time_s, position, counts, radius_m, ours)
-    twin.dwell(time_s, position, counts, radius_m, theirs)
+    mine, expected = np.zeros((2, 2), zones.STOP)
+    zones.dwell(time_s, position, counts, radius_m, mine)
+    twin.dwell(time_s, position, counts, radius_m, expected)
     for field in zones.STOP.names:
-        np.testing.assert_allclose(ours[field], theirs[field], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(mine[field], expected[field], rtol=1e-12, atol=1e-12)
 
 
 @settings(max_examples=30)

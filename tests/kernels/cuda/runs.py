@@ -1,4 +1,4 @@
-"""Run a kernel on copies of its arguments, on the CPU or the GPU; return all array arguments after the call."""
+"""Run a kernel on copies of its arguments on the GPU, and compare it with the CPU's."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-
-def on_cpu(kernel: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
-    copies = [argument.copy() if isinstance(argument, np.ndarray) else argument for argument in arguments]
-    kernel(*copies)
-    return [copy for copy in copies if isinstance(copy, np.ndarray)]
+from tests.kernels.compare import on_cpu
 
 
 def on_gpu(kernel: Callable[..., Any], *arguments: Any) -> list[np.ndarray]:
@@ -35,6 +31,6 @@ def check(kernel: Any, twin: Any, gpu: Any, *arguments: Any) -> list[np.ndarray]
     """The GPU's arrays, checked against the CPU kernel's and the twin's."""
     found = on_gpu(gpu, *arguments)
     for other in (kernel, twin):
-        for mine, theirs in zip(found, on_cpu(other, *arguments), strict=True):
-            np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+        for mine, expected in zip(found, on_cpu(other, *arguments), strict=True):
+            np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-12)
     return found

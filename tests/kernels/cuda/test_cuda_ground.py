@@ -8,26 +8,15 @@ import pytest
 import kernels.cuda.ground as gpu
 import kernels.ground as kernel
 import kernels.reference.ground as twin
+from tests.kernels.compare import FOOT, HOMOGRAPHIES, LENS, points
 from tests.kernels.cuda.runs import check
 
-HOMOGRAPHIES = np.array(
-    [[[0.02, 0.001, -12.0], [0.0, -0.03, 40.0], [0.0, 0.0021, -0.2]], [[0.01, 0, -5], [0, -0.02, 30], [0, 0.001, 0.1]]]
-)
 SIZES = pytest.mark.parametrize("n", [0, 1, 300])
-
-
-def points(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two cameras or of no camera, and image points: some above the horizon, some nan."""
-    rng = np.random.default_rng(n)
-    point_px = rng.uniform(0, 1080, (n, 2))
-    point_px[rng.random(n) < 0.05] = np.nan
-    return rng.integers(-1, 2, n).astype(np.int32), point_px
 
 
 @SIZES
 def test_undistort(n: int) -> None:
-    lens = np.array([[1000.0, 540, 540, -0.2, 0.03], [900.0, 500, 500, 0.0, 0.0]])
-    check(kernel.undistort, twin.undistort, gpu.undistort, lens, *points(n))
+    check(kernel.undistort, twin.undistort, gpu.undistort, LENS, *points(n))
 
 
 @SIZES
@@ -39,9 +28,8 @@ def test_to_ground(n: int) -> None:
 
 @SIZES
 def test_onto_road(n: int) -> None:
-    foot = np.array([[1.0, -2.0, 8.0, 0.2, 0.5], [np.nan] * 5])
     geometry, point_px = points(n)
-    check(kernel.onto_road, twin.onto_road, gpu.onto_road, foot, geometry, point_px / 20, np.ones((n, 2)))
+    check(kernel.onto_road, twin.onto_road, gpu.onto_road, FOOT, geometry, point_px / 20, np.ones((n, 2)))
 
 
 @SIZES

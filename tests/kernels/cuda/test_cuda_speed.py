@@ -9,25 +9,10 @@ import kernels.cuda.speed as gpu
 import kernels.reference.speed as twin
 import kernels.speed as kernel
 from kernels.speed import COLUMNS, WORK_ROWS, Fits, Points
+from tests.kernels.compare import ragged
 from tests.kernels.cuda.runs import on_gpu, to_gpu
 
 NOISE = (1.0, 0.1)
-
-
-def ragged(tracks: int) -> tuple[np.ndarray, Points]:
-    """Tracks of 0 to 59 points with gaps, outliers and nan; the times of one do not ascend."""
-    rng = np.random.default_rng(tracks)
-    sizes = rng.integers(0, 60, tracks)
-    offset, count = np.cumsum([0, *sizes]), int(sizes.sum())
-    t_s = np.concatenate([np.cumsum(rng.choice([0.04, 0.08, 0.4], n, p=[0.7, 0.25, 0.05])) for n in sizes] or [[]])
-    velocity = np.repeat(rng.normal(0, 15, (tracks, 2)), sizes, axis=0)
-    position_m = velocity * t_s[:, None] + rng.normal(0, 0.1, (count, 2))
-    position_m[rng.random(count) < 0.1] += 3.0
-    usable = rng.random(count) < 0.9
-    position_m[~usable] = np.nan
-    if tracks > 1:
-        t_s[offset[1] : offset[2]] = 1.0
-    return offset, Points(t_s, position_m, rng.uniform(0.005, 0.1, (count, 2, 2)), usable)
 
 
 def fit_on_gpu(offset: np.ndarray, points: Points) -> Fits:
@@ -49,8 +34,8 @@ def test_fit_speed(tracks: int) -> None:
     for module, rtol in ((kernel, 1e-7), (twin, 1e-5)):
         wanted = module.fit_speed(offset, *points, NOISE)
         for name in Fits._fields:
-            mine, theirs = getattr(found, name), getattr(wanted, name)
-            np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol, err_msg=name)
+            mine, expected = getattr(found, name), getattr(wanted, name)
+            np.testing.assert_allclose(mine, expected, rtol=rtol, atol=rtol, err_msg=name)
     assert tracks < 40 or 0 < np.isfinite(found.speed_mps).sum() < tracks
 
 
