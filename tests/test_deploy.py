@@ -1,4 +1,4 @@
-"""What is deployed fits what is built: metric names, options, the example configuration."""
+"""The deployment files agree with the program: metric names, options, the example configuration."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def metric_names() -> set[str]:
     return names
 
 
-def used_names(text: str) -> set[str]:
-    return set(re.findall(r"\bqyran_\w+", text))
-
-
-def test_the_alerts_use_metrics_that_exist() -> None:
-    used = used_names((DEPLOY / "prometheus" / "alerts.yml").read_text())
-    assert used
-    assert used <= metric_names()
+def test_alerts_and_dashboard_use_metrics_that_exist() -> None:
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text()
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "qyran.json").read_text())
+    panels = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    for text in (alerts, panels):
+        used = set(re.findall(r"\bqyran_\w+", text))
+        assert used
+        assert used <= metric_names()
 
 
 def test_the_gpu_script_runs_benchmarks_that_exist() -> None:
@@ -43,13 +43,6 @@ def test_the_gpu_script_runs_benchmarks_that_exist() -> None:
     run = re.findall(r"measure (\w+)", script)
     assert len(run) == 4
     assert set(run) <= set(names())
-
-
-def test_the_dashboard_uses_metrics_that_exist() -> None:
-    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "qyran.json").read_text())
-    used = used_names(" ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"]))
-    assert used
-    assert used <= metric_names()
 
 
 def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +55,7 @@ def test_the_example_configuration_loads_with_its_sites(monkeypatch: pytest.Monk
     assert "geheim" not in repr(config)
 
 
-def test_what_the_example_leaves_commented_out_is_well_formed_too() -> None:
+def test_the_commented_options_of_the_example_are_valid() -> None:
     text = (DEPLOY / "example" / "engine.toml").read_text()
     shown = re.sub(r"^# (?=\[|[a-z_]+ = )", "", text, flags=re.MULTILINE)
     config = tomlfile.parse(shown, EngineConfig, source="example")
@@ -84,21 +77,17 @@ def test_the_secured_example_takes_its_secrets_from_files_and_encrypts(tmp_path:
     assert "geheim" not in repr(config)
 
 
-def test_the_handbook_lists_every_metric_with_its_meaning() -> None:
+def test_the_handbook_lists_every_metric_with_its_meaning_and_every_alert() -> None:
     handbook = (DEPLOY.parent / "docs" / "operations.md").read_text()
     for family in Metrics().registry.collect():
         name = family.name + ("_total" if family.type == "counter" else "")
         assert f"| `{name}` | {family.type} | {family.documentation} |" in handbook
+    alerts = re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text())
+    assert alerts
+    assert all(f"| {alert} |" in handbook for alert in alerts)
 
 
-def test_the_handbook_knows_every_alarm() -> None:
-    handbook = (DEPLOY.parent / "docs" / "operations.md").read_text()
-    alarms = re.findall(r"alert: (\w+)", (DEPLOY / "prometheus" / "alerts.yml").read_text())
-    assert alarms
-    assert all(f"| {alarm} |" in handbook for alarm in alarms)
-
-
-def test_the_unit_of_a_gpu_starts_a_worker_that_there_is() -> None:
+def test_the_systemd_unit_of_a_gpu_starts_a_valid_worker() -> None:
     unit = (DEPLOY / "systemd" / "qyran-gpu@.service").read_text()
     [command] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
     program, verb, _, option, share = command.replace("%i", "1").replace("${QYRAN_GPUS}", "2").split()

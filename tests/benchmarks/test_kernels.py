@@ -1,4 +1,4 @@
-"""The kernel benchmark times what it says it times, and its page says what was measured."""
+"""The kernel benchmark compares equal work, and every kernel is measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.pages import result
 RESULTS = result("kernels")
 
 
-def test_every_case_there_is_was_measured() -> None:
+def test_the_committed_result_has_every_case() -> None:
     assert [(case.name, case.load) for case in cases()] == [(k, row["load"]) for k, row in RESULTS["kernels"].items()]
 
 
@@ -26,7 +26,7 @@ OUTPUTS: dict[str, Callable[[Any, Any], list[np.ndarray]]] = {
     "track_batch": lambda arguments, result: [arguments[-1].identity],
     "fit_speed": lambda arguments, result: list(result),
 }
-"""Where an answer is, if not in the arrays of the call."""
+"""The results of a call, if they are not its array arguments."""
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
@@ -38,8 +38,8 @@ def test_kernel_and_twin_do_the_same_work_under_the_load(case: KernelCase) -> No
         result = work(*arguments)
         found = OUTPUTS.get(case.name, lambda arguments, _: [a for a in arguments if isinstance(a, np.ndarray)])
         answers.append([array.copy() for array in found(arguments, result)])
-    for mine, theirs in zip(*answers, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
+    for mine, expected in zip(*answers, strict=True):
+        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_figures_follow_from_the_times() -> None:
@@ -57,7 +57,7 @@ def test_bytes_are_those_of_all_arrays_in_all_tuples() -> None:
     assert nbytes((np.zeros(3), (np.zeros(2, np.int32), 5), 1.0)) == 24 + 8
 
 
-def test_every_kernel_file_is_measured_but_those_that_work_inside_another() -> None:
+def test_every_kernel_file_is_measured_except_those_used_only_inside_another() -> None:
     measured = {case.kernel.__module__ for case in cases()}
     files = {f"kernels.{path.stem}" for path in Path(kernels.__file__).parent.glob("[a-z]*.py")}
     assert measured == files - {"kernels.kalman", "kernels.line"}

@@ -57,12 +57,7 @@ def test_every_kind_has_tests_and_mutants_that_parse(path: Path) -> None:
 
 def test_a_kind_is_tested_by_the_file_of_its_name_and_a_shared_module_by_all_rules(tmp_path: Path) -> None:
     (tmp_path / "tests" / "rules").mkdir(parents=True)
-    every = [
-        "tests/rules/test_bus_lane.py",
-        "tests/rules/test_turn.py",
-        "tests/test_rules_u_turn.py",
-        "tests/test_gpu.py",
-    ]
+    every = [f"tests/{name}.py" for name in ("rules/test_bus_lane", "rules/test_turn", "test_rules_u_turn", "test_gpu")]
     for name in every:
         (tmp_path / name).touch()
     assert mutations.find_tests("bus_lane", tmp_path) == every[:1]

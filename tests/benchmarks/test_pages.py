@@ -40,10 +40,9 @@ def test_renew_refuses_a_page_without_marks(writer: Any) -> None:
 
 
 def test_between_refuses_a_single_mark() -> None:
-    with pytest.raises(ValueError, match="is missing"):
-        pages.between("text <!-- kernels:end -->", "kernels", "table")
-    with pytest.raises(ValueError, match="is missing"):
-        pages.between("text <!-- kernels:begin -->", "kernels", "table")
+    for mark in ("begin", "end"):
+        with pytest.raises(ValueError, match="is missing"):
+            pages.between(f"text <!-- kernels:{mark} -->", "kernels", "table")
 
 
 def test_write_replaces_the_table_in_place(tmp_path: Path) -> None:

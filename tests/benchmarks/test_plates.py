@@ -52,14 +52,8 @@ def test_figures_count_the_readings():
         read("RK099AN", ""),
         read("RK099AN", "XXXX", box=(0, 0, 5, 5)),
     ]
-    assert figures(found) == {
-        "n": 5,
-        "exact": 0.2,
-        "exact_but_twins": 0.4,
-        "within_one": 0.6,
-        "none": 0.2,
-        "located": 0.6,
-    }
+    shares = {"exact": 0.2, "exact_but_twins": 0.4, "within_one": 0.6, "none": 0.2, "located": 0.6}
+    assert figures(found) == {"n": 5, **shares}
 
 
 def test_committed_result_reaches_the_required_shares():

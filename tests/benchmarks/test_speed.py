@@ -21,12 +21,12 @@ def camera() -> RoadCamera:
     return RoadCamera((960.5, 540.5), np.array([np.log(2600.0), 0.27, 0.0, 0.12, np.log(8.0), 0, 0, 0, 0]))
 
 
-def seen(x_m: float, y_m: float) -> np.ndarray:
+def to_pixel(x_m: float, y_m: float) -> np.ndarray:
     return np.asarray(camera().to_image(np.array([[x_m, y_m]]))[0])
 
 
 def through(one: tuple[float, float], other: tuple[float, float]) -> np.ndarray:
-    line = np.cross(np.append(seen(*one), 1.0), np.append(seen(*other), 1.0))
+    line = np.cross(np.append(to_pixel(*one), 1.0), np.append(to_pixel(*other), 1.0))
     return np.asarray(line / np.hypot(line[0], line[1]))
 
 
@@ -63,7 +63,7 @@ def recording(folder: Path, *, vehicles: int = 30, noise_px: float = 0.5) -> Pat
         measurement_lines=np.array([through((-4.0, y), (4.0, y)) for y in (NEAR_M, FAR_M)]),
         lane_lines=np.array([through((x, NEAR_M), (x, FAR_M)) for x in (-4.0, 0.0, 4.0)]),
         invalid_lanes=np.array([], np.int32),
-        distance_px=np.array([[seen(*corners[a]), seen(*corners[b])] for a, b in pairs]),
+        distance_px=np.array([[to_pixel(*corners[a]), to_pixel(*corners[b])] for a, b in pairs]),
         distance_m=np.array([np.hypot(*np.subtract(corners[a], corners[b])) for a, b in pairs]),
         vp1_px=camera().to_image(np.array([[0.0, 1e9]]))[0],
         vp2_px=camera().to_image(np.array([[-1e9, 0.0]]))[0],
@@ -77,7 +77,7 @@ def _lowest(x_m: float, y_m: float, parameters: speed.SpeedParameters) -> np.nda
     """(2,) image of the lowest visible point of a vehicle with its bumper at (x_m, y_m)."""
     distance = np.hypot(x_m, y_m)
     bumper = distance * parameters.clearance_m / (8.0 - parameters.clearance_m)
-    return seen(*(np.array([x_m, y_m]) * (1.0 + min(bumper, parameters.overhang_m) / distance)))
+    return to_pixel(*(np.array([x_m, y_m]) * (1.0 + min(bumper, parameters.overhang_m) / distance)))
 
 
 def _published_scale() -> float:

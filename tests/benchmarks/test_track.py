@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,12 @@ import pytest
 from benchmarks import track
 from benchmarks.hota import count, read_truth
 from benchmarks.mot import TrackingResult, read_sequences
+
+
+def qyran_result(data: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The result of Qyran's tracker on the sequences in `data`."""
+    assert track.main(["--data", str(data), "--out", str(out), "--json", "--repeat", "1"]) == 0
+    return json.loads(capsys.readouterr().out)["trackers"]["qyran"]
 
 
 def sequence(folder: Path, name: str, margins: bool = False) -> None:
@@ -29,9 +36,7 @@ def test_perfect_detections_score_100_and_are_written_unchanged(
 ) -> None:
     sequence(tmp_path / "data", "0000")
     sequence(tmp_path / "data", "0001")
-    options = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--json", "--repeat", "1"]
-    assert track.main(options) == 0
-    qyran = json.loads(capsys.readouterr().out)["trackers"]["qyran"]
+    qyran = qyran_result(tmp_path / "data", tmp_path / "out", capsys)
     assert (qyran["HOTA"], qyran["DetA"], qyran["AssA"]) == (100, 100, 100)
     written = np.loadtxt(tmp_path / "out" / "0001.txt", delimiter=",")
     assert written.shape == (60, 10)
@@ -42,10 +47,7 @@ def test_perfect_detections_score_100_and_are_written_unchanged(
 def test_result_without_truth_has_speed_and_no_hota(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sequence(tmp_path / "data", "0000")
     (tmp_path / "data" / "0000" / "gt.txt").unlink()
-    assert (
-        track.main(["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--json", "--repeat", "1"]) == 0
-    )
-    qyran = json.loads(capsys.readouterr().out)["trackers"]["qyran"]
+    qyran = qyran_result(tmp_path / "data", tmp_path / "out", capsys)
     assert qyran["frames_per_cpu_s"] > 0
     assert "HOTA" not in qyran
 
@@ -85,6 +87,4 @@ def test_a_swap_lowers_association_and_a_miss_lowers_detection(tmp_path: Path) -
 def test_hota_on_kitti_is_above_every_published_tracker(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--data", str(data / "kitti_mot"), "--out", str(tmp_path), "--json", "--repeat", "1"]
-    assert track.main(options) == 0
-    assert json.loads(capsys.readouterr().out)["trackers"]["qyran"]["HOTA"] > 71.0
+    assert qyran_result(data / "kitti_mot", tmp_path, capsys)["HOTA"] > 71.0

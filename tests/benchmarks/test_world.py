@@ -44,7 +44,7 @@ def test_choose_views_skips_a_hidden_or_small_plate() -> None:
 
 
 def test_figures_count_readings_by_their_distance_from_the_truth() -> None:
-    found = figures([("908ZKA01", said) for said in ("908ZKA01", "908ZKA07", "90BZKA07", "")])
+    found = figures([("908ZKA01", read) for read in ("908ZKA01", "908ZKA07", "90BZKA07", "")])
     assert found == {"n": 4, "exact": 0.25, "within_one": 0.5, "none": 0.25}
 
 
@@ -63,4 +63,4 @@ def test_a_case_names_an_owner_only_if_its_plate_is_confident(plate: dict[str, A
 def test_clip_truth_finds_a_plate_by_the_name_of_its_vehicle() -> None:
     truth = ClipTruth(clip(52))
     assert truth.plate_of("a") == "908ZKA01"
-    assert truth.plate_of("nobody") == ""
+    assert truth.plate_of("no such vehicle") == ""
