@@ -135,7 +135,7 @@ def run(
 def _calibrate(recording: SurveyedRecording, parameters: SpeedParameters) -> CameraCalibration:
     fit = brnocompspeed.calibrate_survey(recording)
     return CameraCalibration(
-        fit.image_to_ground, fit.homography_covariance, fit.camera.position_m, parameters.view_sigma
+        fit.camera.image_to_ground(), fit.homography_covariance, fit.camera.position_m, parameters.view_sigma
     )
 
 

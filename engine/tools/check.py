@@ -111,12 +111,12 @@ def _table(config: EngineConfig, results: list[Probe | SourceError]) -> Table:
     return table
 
 
-def _cells(seen: Probe) -> tuple[str, ...]:
+def _cells(found: Probe) -> tuple[str, ...]:
     return (
-        seen.codec + (" (B-frames)" if seen.b_frames else ""),
-        f"{seen.width_px}x{seen.height_px}",
-        f"{seen.fps:.2f}" + (" (varies)" if seen.variable_rate else ""),
-        "-" if seen.gop_s is None else f"{seen.gop_s:.1f}",
-        f"{seen.bitrate_bps / 1e6:.2f}",
-        seen.clock.name.lower(),
+        found.codec + (" (B-frames)" if found.b_frames else ""),
+        f"{found.width_px}x{found.height_px}",
+        f"{found.fps:.2f}" + (" (varies)" if found.variable_rate else ""),
+        "-" if found.gop_s is None else f"{found.gop_s:.1f}",
+        f"{found.bitrate_bps / 1e6:.2f}",
+        found.clock.name.lower(),
     )

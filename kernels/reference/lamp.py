@@ -5,21 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import Floats, Floats32
-from kernels.lamp import (
-    BLUE,
-    GREEN,
-    HOUSING,
-    LIT,
-    LIT_MARGIN,
-    RED,
-    RING_INNER,
-    RING_MIN_WIDTH_PX,
-    RING_OUTER,
-    SATURATED,
-    SATURATION,
-    VALUE,
-    Layout,
-)
+from kernels import lamp as kernel
+from kernels.lamp import Layout
 from kernels.letterbox import Picture, Plane
 
 
@@ -28,15 +15,17 @@ def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floa
     rgb = _rgb(picture, layout)
     y, x = np.mgrid[: layout.height_px, : layout.width_px] + 0.5
     for lamp, (x_px, y_px, radius_px) in enumerate(circle_px):
-        square, near = (x - x_px) ** 2 + (y - y_px) ** 2, RING_INNER * radius_px
-        ring = (near**2 <= square) & (square <= max(RING_OUTER * radius_px, near + RING_MIN_WIDTH_PX) ** 2)
+        square, near = (x - x_px) ** 2 + (y - y_px) ** 2, kernel.RING_INNER * radius_px
+        ring = (near**2 <= square) & (
+            square <= max(kernel.RING_OUTER * radius_px, near + kernel.RING_MIN_WIDTH_PX) ** 2
+        )
         housing = np.float64(np.float32(_mean(rgb.max(axis=2)[ring])))
         lens = rgb[square <= radius_px**2]
-        saturated = lens.min(axis=1) > SATURATION
-        out[lamp, [RED, GREEN, BLUE]] = [_mean(channel) for channel in lens[~saturated].T]
-        out[lamp, VALUE], out[lamp, HOUSING] = _mean(lens.max(axis=1)), housing
-        out[lamp, LIT] = (lens.max(axis=1) > housing + LIT_MARGIN).mean() if len(lens) else 0
-        out[lamp, SATURATED] = saturated.mean() if len(lens) else 0
+        saturated = lens.min(axis=1) > kernel.SATURATION
+        out[lamp, [kernel.RED, kernel.GREEN, kernel.BLUE]] = [_mean(channel) for channel in lens[~saturated].T]
+        out[lamp, kernel.VALUE], out[lamp, kernel.HOUSING] = _mean(lens.max(axis=1)), housing
+        out[lamp, kernel.LIT] = (lens.max(axis=1) > housing + kernel.LIT_MARGIN).mean() if len(lens) else 0
+        out[lamp, kernel.SATURATED] = saturated.mean() if len(lens) else 0
 
 
 def _mean(values: Floats) -> float:

@@ -9,21 +9,11 @@ from itertools import pairwise
 import numpy as np
 
 from kernels import Floats
+from kernels import track as kernel
 from kernels.assign import FREE, Edges, matching
 from kernels.reference.assign import assign
 from kernels.reference.kalman import correct, predict
-from kernels.track import (
-    CAMERA_SHIFT,
-    MAX_SCORE,
-    MIN_SIZE_PX,
-    TENTATIVE,
-    Associations,
-    Batch,
-    KernelParameters,
-    Track,
-    TrackTable,
-    Workspace,
-)
+from kernels.track import Associations, Batch, KernelParameters, Track, TrackTable, Workspace
 
 
 @dataclass
@@ -78,7 +68,7 @@ def _process_frame(frame: _CameraFrame, dt_s: float, size_px: Floats, rows: rang
     _keep(frame, [track for track in frame.tracks if dt_s > 0])
     for track in frame.tracks:
         predict(dt_s, parameters.centre_agility, parameters.size_agility, track["mean"], track["covariance"])
-        track["mean"][2:4] = np.maximum(track["mean"][2:4], MIN_SIZE_PX)
+        track["mean"][2:4] = np.maximum(track["mean"][2:4], kernel.MIN_SIZE_PX)
     _keep(frame, [track for track in frame.tracks if not _is_over(frame, track, size_px)])
     _associate(frame, math.inf, [row for row in rows if score[row] >= parameters.high_score])
     doubtful = [row for row in rows if parameters.low_score <= score[row] < parameters.high_score]
@@ -92,7 +82,7 @@ def _keep(frame: _CameraFrame, kept: list[Track]) -> None:
     """Keep these tracks, in order; end the others."""
     identities = {int(track["identity"]) for track in kept}
     for track in frame.tracks:
-        if int(track["identity"]) not in identities | {TENTATIVE}:
+        if int(track["identity"]) not in identities | {kernel.TENTATIVE}:
             frame.out.ended[frame.out.ended_count[0]] = track["identity"]
             frame.out.ended_count[0] += 1
     frame.table.tracks[frame.camera, : len(kept)] = [track.copy() for track in kept]
@@ -100,7 +90,7 @@ def _keep(frame: _CameraFrame, kept: list[Track]) -> None:
 
 
 def _is_over(frame: _CameraFrame, track: Track, size_px: Floats) -> bool:
-    tentative = track["identity"] == TENTATIVE
+    tentative = track["identity"] == kernel.TENTATIVE
     timeout_s = frame.parameters.max_tentative_s if tentative else frame.parameters.max_lost_s
     inside = ((track["mean"][:2] >= 0) & (track["mean"][:2] <= size_px)).all()
     return bool(not inside or frame.now_s - track["seen_s"] > timeout_s)
@@ -143,23 +133,23 @@ def _start_track(frame: _CameraFrame, row: int) -> None:
     rate = parameters.birth_rate**2
     track["covariance"] = [parameters.centre_noise**2, 0, rate, parameters.size_noise**2, 0, rate]
     track["votes"], track["evidence"], track["seen_s"] = 0, 0, frame.now_s
-    track["identity"], track["row"] = TENTATIVE, FREE
+    track["identity"], track["row"] = kernel.TENTATIVE, FREE
     _add_detection(frame, track, row)
 
 
 def _add_detection(frame: _CameraFrame, track: Track, row: int) -> None:
-    score = float(np.clip(frame.batch.score[row], 1 - MAX_SCORE, MAX_SCORE))
+    score = float(np.clip(frame.batch.score[row], 1 - kernel.MAX_SCORE, kernel.MAX_SCORE))
     track["votes"][frame.batch.class_id[row]] += score
     track["evidence"] += _log_odds(score) - _log_odds(frame.parameters.even_score)
     frame.out.previous[row] = track["row"]
     track["row"] = row
     reported = [row]
-    if track["identity"] == TENTATIVE and track["evidence"] >= frame.parameters.confirm_evidence:
-        track["identity"] = (frame.camera << CAMERA_SHIFT) | int(frame.table.issued[frame.camera])
+    if track["identity"] == kernel.TENTATIVE and track["evidence"] >= frame.parameters.confirm_evidence:
+        track["identity"] = (frame.camera << kernel.CAMERA_SHIFT) | int(frame.table.issued[frame.camera])
         frame.table.issued[frame.camera] += 1
         while (before := int(frame.out.previous[reported[-1]])) != FREE:
             reported.append(before)
-    if track["identity"] != TENTATIVE:
+    if track["identity"] != kernel.TENTATIVE:
         frame.out.identity[reported] = track["identity"]
         frame.out.class_id[reported] = np.argmax(track["votes"])
 

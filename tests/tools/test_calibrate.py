@@ -60,8 +60,8 @@ def vanishing(camera: RoadCamera) -> list[Mark]:
 def stretch_error(calibrated: Calibrated, camera: RoadCamera) -> float:
     """Relative error of a 20 m stretch in the middle of the road."""
     ground = np.array([[2.0, 25.0], [2.0, 45.0]]) + camera.position_m[:2]
-    seen = calibrated.camera.to_ground(camera.to_image(ground))
-    return float(np.linalg.norm(seen[0] - seen[1]) / 20.0 - 1.0)
+    near, far = calibrated.camera.to_ground(camera.to_image(ground))
+    return float(np.linalg.norm(near - far) / 20.0 - 1.0)
 
 
 def with_scale(camera: RoadCamera) -> list[Mark]:
@@ -117,7 +117,7 @@ def test_the_homography_agrees_with_the_camera_and_its_covariance_is_valid() -> 
     found = calibrate(distances(camera), SIZE)
     point_px = np.array([[900.0, 700.0], [1200.0, 500.0]])
     position, jacobian = np.empty((2, 2)), np.empty((2, 2, 2))
-    to_ground(found.image_to_ground[None], np.zeros(2, np.int32), point_px, position, jacobian)
+    to_ground(found.camera.image_to_ground()[None], np.zeros(2, np.int32), point_px, position, jacobian)
     np.testing.assert_allclose(position, found.camera.to_ground(point_px), rtol=1e-9)
     covariance = found.homography_covariance
     np.testing.assert_allclose(covariance, covariance.T, atol=1e-18)

@@ -28,14 +28,17 @@ def survey_text(k1: float = 0.0) -> str:
         f"radial_terms = {int(k1 != 0.0)}",
         "click_px = 0.1",
     ]
+
+    def add(kind: str, name: str, *ends_m: tuple[float, float]) -> None:
+        one, other = camera(k1).to_image(np.array(ends_m)).tolist()
+        lines.extend([f"[[{kind}]]", f'name = "{name}"', f"from_px = {one}", f"to_px = {other}"])
+
     for x in (-4.0, 0.0, 4.0):
-        ends = [camera(k1).to_image(np.array([[x, y]]))[0].tolist() for y in (14.0, 40.0)]
-        lines += ["[[directions]]", f'name = "line {x:g}"', f"from_px = {ends[0]}", f"to_px = {ends[1]}"]
-    for k, (x, y) in enumerate([(-4.0, 14.0), (-4.0, 22.0), (-4.0, 30.0), (4.0, 14.0), (4.0, 22.0), (4.0, 30.0)]):
-        ends = [camera(k1).to_image(np.array([place]))[0].tolist() for place in ((x, y), (x, y + 8.0))]
-        lines += ["[[distances]]", f'name = "d{k}"', f"from_px = {ends[0]}", f"to_px = {ends[1]}", "metres = 8.0"]
-    ends = [camera(k1).to_image(np.array([place]))[0].tolist() for place in ((-4.0, 20.0), (4.0, 20.0))]
-    lines += ["[[distances]]", 'name = "width"', f"from_px = {ends[0]}", f"to_px = {ends[1]}", "metres = 8.0"]
+        add("directions", f"line {x:g}", (x, 14.0), (x, 40.0))
+    spans = [((x, y), (x, y + 8.0)) for x in (-4.0, 4.0) for y in (14.0, 22.0, 30.0)]
+    for k, (near_m, far_m) in enumerate([*spans, ((-4.0, 20.0), (4.0, 20.0))]):
+        add("distances", f"d{k}", near_m, far_m)
+        lines.append("metres = 8.0")
     return "\n".join(lines)
 
 

@@ -15,8 +15,12 @@ import numpy as np
 
 from engine.types import Floats
 
-PARAMETERS = ("log_focal", "pitch_rad", "roll_rad", "yaw_rad", "log_height", "x_m", "y_m", "k1", "k2")
-"""The elements of a parameter vector, in this order."""
+PARAMETERS = (
+    *("focal length", "tilt", "roll", "direction", "height of the camera (the scale)"),
+    *("place", "place", "distortion k1", "distortion k2"),
+)
+"""The elements of a parameter vector: log focal length in pixels, pitch, roll and yaw in radians, log height, x, y in
+metres, k1, k2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,11 @@ class RoadCamera:
         k1, k2 = self.distortion
         if k1 == 0.0 and k2 == 0.0:
             return np.asarray(point_px, np.float64)
-        seen = (np.asarray(point_px) - self.centre_px) / self.focal_px
-        straight = seen
+        distorted = (np.asarray(point_px) - self.centre_px) / self.focal_px
+        straight = distorted
         for _ in range(10):
             square = (straight**2).sum(axis=1, keepdims=True)
-            straight = seen / (1.0 + square * (k1 + square * k2))
+            straight = distorted / (1.0 + square * (k1 + square * k2))
         return np.asarray(straight * self.focal_px + self.centre_px)
 
     def direction(self, point_px: Floats) -> Floats:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Mapping
+from math import radians
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -80,25 +84,20 @@ class Survey(Strict, frozen=True):
 
     def __post_init__(self) -> None:
         names = [mark.name for mark in self.marks()]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two marks have the name {name!r}")
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two marks have the name {repeated[0]!r}")
 
     def marks(self) -> list[Mark]:
         """Every mark of the file."""
         height, sigma_m = self.camera_height_m, self.camera_height_sigma_m
-        rad = np.deg2rad
         return [
             *self._points(),
             *(Distance(d.name, (d.from_px, d.to_px), d.metres, d.sigma_m) for d in self.distances),
             *(
-                Direction(d.name, (d.from_px, d.to_px), float(rad(d.degrees)), float(rad(d.sigma_deg)))
+                Direction(d.name, (d.from_px, d.to_px), radians(d.degrees), radians(d.sigma_deg))
                 for d in self.directions
             ),
-            *(
-                VanishingPoint(v.name, v.px, float(rad(v.degrees)), float(rad(v.sigma_deg)))
-                for v in self.vanishing_points
-            ),
+            *(VanishingPoint(v.name, v.px, radians(v.degrees), radians(v.sigma_deg)) for v in self.vanishing_points),
             *([CameraHeight(height, sigma_m)] if height is not None else []),
         ]
 
@@ -126,7 +125,7 @@ def _metres(degrees: PointPx, origin: PointPx) -> PointPx:
 
 
 def load_survey(path: Path) -> Survey:
-    """Read a survey file. Raises ConfigError with the file and the place in it."""
+    """Read a survey file. Raises ConfigError, which names the file and the place in it."""
     return tomlfile.load(path, Survey)
 
 
@@ -140,13 +139,8 @@ def metres_from_degrees(latitude_deg: Floats, longitude_deg: Floats, origin_deg:
     root = 1.0 - WGS84_ECCENTRICITY_SQUARED * np.sin(latitude) ** 2
     north_m = WGS84_RADIUS_M * (1.0 - WGS84_ECCENTRICITY_SQUARED) / root**1.5
     east_m = WGS84_RADIUS_M / np.sqrt(root) * np.cos(latitude)
-    return np.stack(
-        [
-            np.deg2rad(np.asarray(longitude_deg) - origin_deg[1]) * east_m,
-            np.deg2rad(np.asarray(latitude_deg) - origin_deg[0]) * north_m,
-        ],
-        axis=-1,
-    )
+    east = np.deg2rad(np.asarray(longitude_deg) - origin_deg[1]) * east_m
+    return np.stack([east, np.deg2rad(np.asarray(latitude_deg) - origin_deg[0]) * north_m], axis=-1)
 
 
 def site_calibration(
@@ -168,7 +162,7 @@ def site_calibration(
     camera = calibrated.camera
     k1, k2 = camera.distortion
     corners = area_px(calibrated, image_size_px, widest_sigma=widest_sigma)
-    rows: list[Row3] = [(_digits(a), _digits(b), _digits(c)) for a, b, c in calibrated.image_to_ground]
+    rows: list[Row3] = [(_digits(a), _digits(b), _digits(c)) for a, b, c in calibrated.camera.image_to_ground()]
     x, y, height = (round(value, 4) for value in camera.position_m)
     return Calibration(
         id=name,
@@ -190,28 +184,15 @@ def _digits(value: float) -> float:
 
 def site_section(calibration: Calibration) -> str:
     """The `[calibration]` table of a site file as text; `engine.site` reads the same values back."""
-    lines = [
-        "[calibration]",
-        f'id = "{calibration.id}"',
-        f"made = {calibration.made.isoformat()}",
-        f"expires = {calibration.expires.isoformat()}",
-        f"image_to_ground = {_lists(calibration.image_to_ground)}",
-        f"residual_m = {calibration.residual_m!r}",
-        f"area_px = {_lists(calibration.area_px)}",
-        f"relative_sigma = {calibration.relative_sigma!r}",
-        f"readout_s = {calibration.readout_s!r}",
-    ]
-    if calibration.covariance is not None:
-        lines.append(f"covariance = {list(calibration.covariance)!r}")
-    if calibration.camera_m is not None:
-        lines.append(f"camera_m = {list(calibration.camera_m)!r}")
-    if calibration.still is not None:
-        lines.append(f'still = "{calibration.still}"')
-    if (lens := calibration.lens) is not None:
-        lines += ["[calibration.lens]", f"focal_px = {lens.focal_px!r}", f"centre_px = {list(lens.centre_px)!r}"]
-        lines += [f"k1 = {lens.k1!r}", f"k2 = {lens.k2!r}"]
-    return "\n".join(lines) + "\n"
+    table = msgspec.to_builtins(calibration, builtin_types=(dt.datetime,), enc_hook=str)
+    lens = table.pop("lens")
+    return _toml("calibration", table) + (_toml("calibration.lens", lens) if lens else "")
 
 
-def _lists(rows: tuple[tuple[float, ...], ...]) -> str:
-    return repr([list(row) for row in rows])
+def _toml(name: str, table: Mapping[str, Any]) -> str:
+    lines = (
+        f"{key} = {value.isoformat() if isinstance(value, dt.datetime) else json.dumps(value, ensure_ascii=False)}\n"
+        for key, value in table.items()
+        if value is not None
+    )
+    return f"[{name}]\n" + "".join(lines)

@@ -50,8 +50,8 @@ class GroundPoint:
         return np.asarray(camera.to_ground(np.array([self.point_px]))[0] - self.ground_m)
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _propagate_clicks(lambda points: camera.to_ground(points)[0], np.array([self.point_px]), click_px)
-        return np.hypot(seen, self.sigma_m)
+        clicks = _propagate_clicks(lambda points: camera.to_ground(points)[0], np.array([self.point_px]), click_px)
+        return np.hypot(clicks, self.sigma_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Distance:
         return self._length(camera, np.array(self.ends_px)) - self.length_m
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _propagate_clicks(lambda ends: self._length(camera, ends), np.array(self.ends_px), click_px)
-        return np.hypot(seen, self.sigma_m)
+        clicks = _propagate_clicks(lambda ends: self._length(camera, ends), np.array(self.ends_px), click_px)
+        return np.hypot(clicks, self.sigma_m)
 
     @staticmethod
     def _length(camera: RoadCamera, ends_px: Floats) -> Floats:
@@ -96,8 +96,8 @@ class Direction:
         return self._angle(camera, np.array(self.ends_px))
 
     def sigma(self, camera: RoadCamera, click_px: float) -> Floats:
-        seen = _propagate_clicks(lambda ends: self._angle(camera, ends), np.array(self.ends_px), click_px)
-        return np.hypot(seen, self.sigma_rad)
+        clicks = _propagate_clicks(lambda ends: self._angle(camera, ends), np.array(self.ends_px), click_px)
+        return np.hypot(clicks, self.sigma_rad)
 
     def _angle(self, camera: RoadCamera, ends_px: Floats) -> Floats:
         one, other = camera.to_ground(ends_px)

@@ -29,11 +29,11 @@ def length_sigma(calibrated: Calibrated, point_px: Floats, stretch_m: float = ST
     camera = calibrated.camera
     middle = camera.to_ground(point_px)
     reach = np.hypot(*(middle - camera.position_m[:2]).T)
-    seen = np.isfinite(reach) & (reach < FARTHEST_M)
+    visible = np.isfinite(reach) & (reach < FARTHEST_M)
     half = np.array([0.0, stretch_m / 2])
     ends_px = np.stack([camera.to_image(middle + half), camera.to_image(middle - half)], axis=1)
-    seen &= np.isfinite(ends_px).all(axis=(1, 2))
-    ends_px[~seen] = camera.centre_px
+    visible &= np.isfinite(ends_px).all(axis=(1, 2))
+    ends_px[~visible] = camera.centre_px
 
     def lengths(view: RoadCamera) -> Floats:
         ends = view.to_ground(ends_px.reshape(-1, 2)).reshape(-1, 2, 2)
@@ -41,7 +41,7 @@ def length_sigma(calibrated: Calibrated, point_px: Floats, stretch_m: float = ST
 
     slope = gradient(camera, lengths) / stretch_m
     variance = np.einsum("pi,ij,pj->p", slope, calibrated.covariance, slope)
-    return np.where(seen & np.isfinite(variance), np.sqrt(np.maximum(variance, 0.0)), np.inf)
+    return np.where(visible & np.isfinite(variance), np.sqrt(np.maximum(variance, 0.0)), np.inf)
 
 
 def area_px(
@@ -49,7 +49,7 @@ def area_px(
 ) -> Floats:
     """(K, 2) corners of the convex hull of the image points whose `length_sigma` is at most `widest_sigma`.
 
-    Raises CalibrationError if there are none.
+    Raises CalibrationError if there is no such point.
     """
     width, height = image_size_px
     columns, rows = np.linspace(0, width, SAMPLES), np.linspace(0, height, max(2, SAMPLES * height // width))

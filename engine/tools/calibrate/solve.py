@@ -9,7 +9,7 @@ test, one in a thousand), a mark is wrong: the one without which the others agre
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -18,7 +18,7 @@ from scipy.stats import chi2
 
 from engine.errors import CalibrationError
 from engine.tools.calibrate.camera import PARAMETERS, RoadCamera
-from engine.tools.calibrate.marks import Direction, GroundPoint, Mark, VanishingPoint
+from engine.tools.calibrate.marks import Direction, Distance, GroundPoint, Mark, VanishingPoint
 from engine.types import Floats, Ints
 
 PRIOR_SIGMA = np.array([0.7, np.deg2rad(20.0), np.deg2rad(8.0), 2.0, 1.0, 500.0, 500.0, 0.15, 0.1])
@@ -31,17 +31,6 @@ DESCENTS = 6
 """Number of start points from which the fit descends."""
 OFF = 1e3
 """Residual, in standard deviations, of a mark at or above the horizon."""
-NAMES = {
-    "log_focal": "focal length",
-    "pitch_rad": "tilt",
-    "roll_rad": "roll",
-    "yaw_rad": "direction",
-    "log_height": "height of the camera (the scale)",
-    "x_m": "place",
-    "y_m": "place",
-    "k1": "distortion k1",
-    "k2": "distortion k2",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +60,6 @@ class Calibrated:
     """Names of marks that contradicted all others and were left out."""
     agreement: float
     """Sum of squares over degrees of freedom; 1 is what the marks' noise predicts."""
-
-    @property
-    def image_to_ground(self) -> Floats:
-        """(3, 3) homography of undistorted image points; Frobenius norm 1, positive weight on the road."""
-        return self.camera.image_to_ground()
 
     @property
     def homography_covariance(self) -> Floats:
@@ -134,16 +118,9 @@ class _Problem:
 
     def solve(self, start: Floats, *, tolerance: float = 1e-10) -> _Solution:
         """Descend from a start point at which all marks are seen on the ground."""
-        sigma = self.sigma(self.camera(start))
-        fit = least_squares(
-            self.weighted,
-            start,
-            args=(sigma,),
-            x_scale=PRIOR_SIGMA[self.free],
-            ftol=tolerance,
-            xtol=tolerance,
-            max_nfev=60,
-        )
+        sigma, scale = self.sigma(self.camera(start)), PRIOR_SIGMA[self.free]
+        limits = {"ftol": tolerance, "xtol": tolerance, "max_nfev": 60}
+        fit = least_squares(self.weighted, start, args=(sigma,), x_scale=scale, **limits)
         return _Solution(self, fit.x, fit.jac, fit.fun, sigma)
 
 
@@ -198,9 +175,8 @@ def calibrate(
     width, height = image_size_px
     typical = TYPICAL.copy()
     typical[0] = np.log(1.3 * width)
-    problem = _Problem(
-        tuple(marks), centre_px or (width / 2, height / 2), typical, _free(marks, radial_terms), click_px
-    )
+    centre_px = centre_px or (width / 2, height / 2)
+    problem = _Problem(tuple(marks), centre_px, typical, _free(marks, radial_terms), click_px)
     best, wrong = _drop_wrong(_best(problem))
     _require_determined(best)
     return _result(best, wrong)
@@ -215,11 +191,11 @@ def _free(marks: Sequence[Mark], radial_terms: int) -> Ints:
 
 def _best(problem: _Problem) -> _Solution:
     """Descend from the best start points, then once more from the best result, with the noise as computed there."""
-    starts = sorted((problem.cost(start), k, start) for k, start in enumerate(_starts(problem)))
-    seen = [start for cost, _, start in starts if np.isfinite(cost)]
-    if not seen:
+    costs = sorted((problem.cost(start), k, start) for k, start in enumerate(_starts(problem)))
+    starts = [start for cost, _, start in costs if np.isfinite(cost)]
+    if not starts:
         raise CalibrationError("no camera over a road sees all marks below its horizon")
-    ends = [problem.solve(start, tolerance=1e-3) for start in seen[:DESCENTS]]
+    ends = [problem.solve(start, tolerance=1e-3) for start in starts[:DESCENTS]]
     best = min(ends, key=lambda end: problem.cost(end.values))
     return problem.solve(best.values)
 
@@ -260,9 +236,7 @@ def _drop_one(solution: _Solution) -> tuple[_Solution, str]:
     problem, trials = solution.problem, []
     for k, mark in enumerate(problem.marks):
         rest = [*problem.marks[:k], *problem.marks[k + 1 :]]
-        trial = _Problem(rest, problem.centre_px, problem.typical, problem.free, problem.click_px).solve(
-            solution.values
-        )
+        trial = replace(problem, marks=rest).solve(solution.values)
         if trial.freedom >= 1:
             trials.append((trial.square, k, mark.name, trial))
     if not trials:
@@ -286,7 +260,7 @@ def _require_determined(solution: _Solution) -> None:
     """Raise CalibrationError if a parameter is hardly better known than from its prior alone."""
     posterior = np.sqrt(np.diag(np.linalg.inv(solution.jacobian.T @ solution.jacobian)))
     share = posterior / PRIOR_SIGMA[solution.problem.free]
-    loose = [NAMES[PARAMETERS[k]] for k, s in zip(solution.problem.free, share, strict=True) if s > NOT_DETERMINED]
+    loose = [PARAMETERS[k] for k, s in zip(solution.problem.free, share, strict=True) if s > NOT_DETERMINED]
     if loose:
         raise CalibrationError(f"the marks do not determine the {', the '.join(dict.fromkeys(loose))}")
     if solution.freedom < 0:
@@ -300,13 +274,9 @@ def _residuals(solution: _Solution) -> tuple[MarkResidual, ...]:
     for mark, sigma in zip(solution.problem.marks, solution.sigma, strict=True):
         residual = mark.residual(camera)
         size = float(residual[0]) if len(residual) == 1 else float(np.linalg.norm(residual))
-        length = getattr(mark, "length_m", None)
-        share = size / length if length else None
-        found.append(
-            MarkResidual(
-                mark.name, mark.unit, size, float(np.linalg.norm(np.broadcast_to(sigma, residual.shape))), share
-            )
-        )
+        expected = float(np.linalg.norm(np.broadcast_to(sigma, residual.shape)))
+        share = size / mark.length_m if isinstance(mark, Distance) and mark.length_m else None
+        found.append(MarkResidual(mark.name, mark.unit, size, expected, share))
     return tuple(found)
 
 
