@@ -4,9 +4,9 @@ The plane-induced homography (Hartley and Zisserman, "Multiple View Geometry", 2
 image point q = (u, v, 1) to (X, Y, W) = H q and to the ground point (X, Y) / W. H is scaled so that W > 0 on the
 visible road. A pixel with W <= 0 is at or above the horizon and has no ground point (nan).
 
-The body of a kernel is one loop, `..._strided`, that starts and steps as its `stride` says. The CPU kernel runs it over
-all points or tracks. In `kernels.cuda` every thread runs the same loop from its own number on, in steps of the number
-of threads (a grid-stride loop), so CPU and GPU share one source.
+A kernel is one loop over points or tracks; its last argument `stride` has the first index and the step, by default all.
+In `kernels.cuda` every thread runs the same loop from its own number on, in steps of the number of threads (a
+grid-stride loop), so CPU and GPU share one source.
 """
 
 from __future__ import annotations
@@ -34,8 +34,16 @@ def project(h: Floats, u: float, v: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, nogil=True)
-def undistort_strided(stride: Stride, lens: Floats, geometry: Ints32, point_px: Floats) -> None:
-    """`undistort` of every `stride[1]`-th point from `stride[0]` on."""
+def undistort(lens: Floats, geometry: Ints32, point_px: Floats, stride: Stride = ALL) -> None:
+    """Move image points to where a lens without radial distortion would show them, in place.
+
+    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); no distortion if k1 = k2 = 0
+    geometry  (P,) i4: lens of a point; negative: no lens, the point stays unchanged
+    point_px  (P, 2) f8, in place: image points
+
+    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`. It converges for the
+    few per cent of distortion of a traffic camera.
+    """
     for i in range(stride[0], len(geometry), stride[1]):
         if geometry[i] < 0:
             continue
@@ -52,24 +60,22 @@ def undistort_strided(stride: Stride, lens: Floats, geometry: Ints32, point_px: 
 
 
 @njit(cache=True, nogil=True)
-def undistort(lens: Floats, geometry: Ints32, point_px: Floats) -> None:
-    """Move image points to where a lens without radial distortion would show them, in place.
-
-    lens      (C, 5) f8: focal length, centre u and v in pixels, k1, k2 (Brown 1966); no distortion if k1 = k2 = 0
-    geometry  (P,) i4: lens of a point; negative: no lens, the point stays unchanged
-    point_px  (P, 2) f8, in place: image points
-
-    The inverse of the polynomial is a fixed-point iteration, as in OpenCV's `undistortPoints`. It converges for the
-    few per cent of distortion of a traffic camera.
-    """
-    undistort_strided(ALL, lens, geometry, point_px)
-
-
-@njit(cache=True, nogil=True)
-def to_ground_strided(
-    stride: Stride, image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
+def to_ground(
+    image_to_ground: Floats,
+    geometry: Ints32,
+    point_px: Floats,
+    position_m: Floats,
+    jacobian: Floats,
+    stride: Stride = ALL,
 ) -> None:
-    """`to_ground` of every `stride[1]`-th point from `stride[0]` on."""
+    """Project image points to the ground.
+
+    image_to_ground  (C, 3, 3) f8: homographies, W > 0 on the road
+    geometry         (P,) i4: homography of a point; negative: no homography
+    point_px         (P, 2) f8: image points
+    position_m       (P, 2) f8, out: ground points; nan without a homography and at or above the horizon
+    jacobian         (P, 2, 2) f8, out: d position / d point, m/px; nan like `position_m`
+    """
     for i in range(stride[0], len(geometry), stride[1]):
         position_m[i] = np.nan
         jacobian[i] = np.nan
@@ -81,21 +87,6 @@ def to_ground_strided(
         for k in range(2):
             jacobian[i, 0, k] = (h[0, k] - x * h[2, k]) / w
             jacobian[i, 1, k] = (h[1, k] - y * h[2, k]) / w
-
-
-@njit(cache=True, nogil=True)
-def to_ground(
-    image_to_ground: Floats, geometry: Ints32, point_px: Floats, position_m: Floats, jacobian: Floats
-) -> None:
-    """Project image points to the ground.
-
-    image_to_ground  (C, 3, 3) f8: homographies, W > 0 on the road
-    geometry         (P,) i4: homography of a point; negative: no homography
-    point_px         (P, 2) f8: image points
-    position_m       (P, 2) f8, out: ground points; nan without a homography and at or above the horizon
-    jacobian         (P, 2, 2) f8, out: d position / d point, m/px; nan like `position_m`
-    """
-    to_ground_strided(ALL, image_to_ground, geometry, point_px, position_m, jacobian)
 
 
 @njit(cache=True, nogil=True)
@@ -118,8 +109,21 @@ def _is_known(row: Floats) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def onto_road_strided(stride: Stride, foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
-    """`onto_road` of every `stride[1]`-th point from `stride[0]` on."""
+def onto_road(foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats, stride: Stride = ALL) -> None:
+    """Move the lowest visible point of a vehicle to the end of the vehicle that faces the camera, in place.
+
+    The lower edge of a vehicle's outline is the edge of its bumper at the clearance z above the road, or the tyre
+    behind it, whichever is lower in the image. The line of sight below a bumper at the distance R from the camera's
+    foot meets the road at r = R H / (H - z), H being the camera's height; the tyre stands on the road an overhang
+    behind the bumper. So the visible point is min(r z / H, overhang) too far from the camera: a share of the distance
+    nearby, a constant far away. As this changes along the road, it would bias the speed.
+
+    foot          (C, 5) f8: x, y, height of the camera above the road, clearance, overhang, all in metres; a row with a
+                  nan leaves its points unchanged
+    geometry      (P,) i4: row of `foot` of a point; negative: no row, the point stays unchanged
+    position_m    (P, 2) f8, in place: ground points
+    by_clearance  (P, 2) f8, out: d position / d clearance; zero if the tyre is visible or the point is unchanged
+    """
     for i in range(stride[0], len(geometry), stride[1]):
         by_clearance[i] = 0.0
         if geometry[i] < 0 or not _is_known(foot[geometry[i]]):
@@ -138,27 +142,7 @@ def onto_road_strided(stride: Stride, foot: Floats, geometry: Ints32, position_m
 
 
 @njit(cache=True, nogil=True)
-def onto_road(foot: Floats, geometry: Ints32, position_m: Floats, by_clearance: Floats) -> None:
-    """Move the lowest visible point of a vehicle to the end of the vehicle that faces the camera, in place.
-
-    The lower edge of a vehicle's outline is the edge of its bumper at the clearance z above the road, or the tyre
-    behind it, whichever is lower in the image. The line of sight below a bumper at the distance R from the camera's
-    foot meets the road at r = R H / (H - z), H being the camera's height; the tyre stands on the road an overhang
-    behind the bumper. So the visible point is min(r z / H, overhang) too far from the camera: a share of the distance
-    nearby, a constant far away. As this changes along the road, it would bias the speed.
-
-    foot          (C, 5) f8: x, y, height of the camera above the road, clearance, overhang, all in metres; a row with a
-                  nan leaves its points unchanged
-    geometry      (P,) i4: row of `foot` of a point; negative: no row, the point stays unchanged
-    position_m    (P, 2) f8, in place: ground points
-    by_clearance  (P, 2) f8, out: d position / d clearance; zero if the tyre is visible or the point is unchanged
-    """
-    onto_road_strided(ALL, foot, geometry, position_m, by_clearance)
-
-
-@njit(cache=True, nogil=True)
-def speed_by_homography_strided(
-    stride: Stride,
+def speed_by_homography(
     image_to_ground: Floats,
     offset: Ints,
     geometry: Ints32,
@@ -166,8 +150,20 @@ def speed_by_homography_strided(
     gain: Floats,
     heading_rad: Floats,
     out: Floats,
+    stride: Stride = ALL,
 ) -> None:
-    """`speed_by_homography` of every `stride[1]`-th track from `stride[0]` on."""
+    """Derivative of a speed by the elements of its homography, for a speed that is a weighted sum of ground positions.
+
+    v = sum_i gain_i (direction . position_i); d position / d H follows from the quotient of the projection.
+
+    image_to_ground  (C, 3, 3) f8: homographies
+    offset           (N + 1,) i8: track n has the points offset[n] to offset[n + 1] - 1
+    geometry         (N,) i4: homography of a track; negative: no homography
+    point_px         (P, 2) f8: image points
+    gain             (P,) f8: weight of each point, 1/s
+    heading_rad      (N,) f8: direction of travel on the ground
+    out              (N, 9) f8, out: d speed / d H in row-major order, m/s; nan without a homography
+    """
     for n in range(stride[0], len(geometry), stride[1]):
         out[n] = np.nan
         if geometry[n] < 0:
@@ -186,28 +182,3 @@ def speed_by_homography_strided(
                 out[n, row] += factor * u
                 out[n, row + 1] += factor * v
                 out[n, row + 2] += factor
-
-
-@njit(cache=True, nogil=True)
-def speed_by_homography(
-    image_to_ground: Floats,
-    offset: Ints,
-    geometry: Ints32,
-    point_px: Floats,
-    gain: Floats,
-    heading_rad: Floats,
-    out: Floats,
-) -> None:
-    """Derivative of a speed by the elements of its homography, for a speed that is a weighted sum of ground positions.
-
-    v = sum_i gain_i (direction . position_i); d position / d H follows from the quotient of the projection.
-
-    image_to_ground  (C, 3, 3) f8: homographies
-    offset           (N + 1,) i8: track n has the points offset[n] to offset[n + 1] - 1
-    geometry         (N,) i4: homography of a track; negative: no homography
-    point_px         (P, 2) f8: image points
-    gain             (P,) f8: weight of each point, 1/s
-    heading_rad      (N,) f8: direction of travel on the ground
-    out              (N, 9) f8, out: d speed / d H in row-major order, m/s; nan without a homography
-    """
-    speed_by_homography_strided(ALL, image_to_ground, offset, geometry, point_px, gain, heading_rad, out)

@@ -119,16 +119,7 @@ def _lens(
 
 
 @njit(cache=True, nogil=True)
-def measure_lamps_strided(stride: Stride, picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
-    """`measure_lamps` of every `stride[1]`-th lamp from `stride[0]` on."""
-    for lamp in range(stride[0], len(circle_px), stride[1]):
-        x_px, y_px, radius_px = circle_px[lamp]
-        out[lamp, HOUSING] = _ring(picture, layout, x_px, y_px, radius_px)
-        _lens(picture, layout, x_px, y_px, radius_px, float(out[lamp, HOUSING]), out[lamp])
-
-
-@njit(cache=True, nogil=True)
-def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32) -> None:
+def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floats32, stride: Stride = ALL) -> None:
     """Measure the lamps of one image.
 
     circle_px  (L, 3) f8: x and y of the centre of the lens, its radius; image pixels. A pixel belongs to the lens if
@@ -136,4 +127,7 @@ def measure_lamps(picture: Picture, layout: Layout, circle_px: Floats, out: Floa
     out        (L, COLUMNS) f4, out: components 0 to 255, shares 0 to 1; nan if the circle or its ring has no pixel in
                the image
     """
-    measure_lamps_strided(ALL, picture, layout, circle_px, out)
+    for lamp in range(stride[0], len(circle_px), stride[1]):
+        x_px, y_px, radius_px = circle_px[lamp]
+        out[lamp, HOUSING] = _ring(picture, layout, x_px, y_px, radius_px)
+        _lens(picture, layout, x_px, y_px, radius_px, float(out[lamp, HOUSING]), out[lamp])

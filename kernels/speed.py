@@ -270,6 +270,7 @@ def momentary_velocity(
     setting: tuple[float, float, float],
     velocity_mps: Floats,
     sigma_mps: Floats,
+    stride: Stride = ALL,
 ) -> None:
     """Least-squares velocity over the last moments before each wanted point.
 
@@ -280,19 +281,6 @@ def momentary_velocity(
     sigma_mps     (P,) f8, out: standard error of the speed if the errors of the points are independent; nan likewise
     """
     points = Points(t_s, position_m, jacobian, wanted)
-    momentary_velocity_strided(ALL, offset, points, setting, velocity_mps, sigma_mps)
-
-
-@njit(cache=True, nogil=True)
-def momentary_velocity_strided(
-    stride: Stride,
-    offset: Ints,
-    points: Points,
-    setting: tuple[float, float, float],
-    velocity_mps: Floats,
-    sigma_mps: Floats,
-) -> None:
-    """`momentary_velocity` at the chosen points of every `stride[1]`-th track from `stride[0]` on."""
     for n in range(stride[0], len(offset) - 1, stride[1]):
         for i in range(offset[n], offset[n + 1]):
             velocity_mps[i] = np.nan

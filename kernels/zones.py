@@ -2,8 +2,7 @@
 
 Polygons and lines lie in the image. Those of several sites share one table in groups, so that one call serves a batch
 of cameras and no camera's answer depends on another camera.
-
-`inside_strided` and `find_crossings_strided` are the loops that `kernels.cuda` shares (see `kernels.ground`).
+`stride` is explained in `kernels.ground`.
 """
 
 from __future__ import annotations
@@ -80,17 +79,7 @@ def _contains(polygons: Polygons, zone: int, x: float, y: float) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def inside_strided(stride: Stride, point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> None:
-    """`inside` of every `stride[1]`-th point from `stride[0]` on."""
-    for row in range(stride[0], len(point_px), stride[1]):
-        out[row] = False
-        begin = polygons.first[group[row]]
-        for zone in range(begin, polygons.first[group[row] + 1]):
-            out[row, zone - begin] = _contains(polygons, zone, point_px[row, 0], point_px[row, 1])
-
-
-@njit(cache=True, nogil=True)
-def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> None:
+def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags, stride: Stride = ALL) -> None:
     """Test every point against the polygons of its group.
 
     point_px   (P, 2) f8: image pixels; a point with a nan is in no polygon
@@ -100,7 +89,11 @@ def inside(point_px: Floats, group: Ints32, polygons: Polygons, out: Flags) -> N
 
     Crossing number test (Shimrat 1962, Algorithm 112), even-odd for polygons that intersect themselves.
     """
-    inside_strided(ALL, point_px, group, polygons, out)
+    for row in range(stride[0], len(point_px), stride[1]):
+        out[row] = False
+        begin = polygons.first[group[row]]
+        for zone in range(begin, polygons.first[group[row] + 1]):
+            out[row, zone - begin] = _contains(polygons, zone, point_px[row, 0], point_px[row, 1])
 
 
 @njit(cache=True, nogil=True)
@@ -110,16 +103,27 @@ def _orientation(ax: float, ay: float, bx: float, by: float, x: float, y: float)
 
 
 @njit(cache=True, nogil=True)
-def find_crossings_strided(
-    stride: Stride,
+def find_crossings(
     from_px: Floats,
     to_px: Floats,
     group: Ints32,
     segments: Segments,
     fraction: Floats,
     direction: Signs,
+    stride: Stride = ALL,
 ) -> None:
-    """`find_crossings` of every `stride[1]`-th step from `stride[0]` on."""
+    """Find where the steps from one sighting to the next cross the lines of their group.
+
+    from_px    (P, 2) f8: start of the step, image pixels; a step with a nan crosses no line
+    to_px      (P, 2) f8: end of the step
+    group      (P,) i4: group of the step
+    fraction   (P, W) f8, out: share of the step at the crossing, 0 to 1; nan without a crossing
+    direction  (P, W) i1, out: 1 from left to right of the line (looking along it, y down), -1 back, 0 no crossing
+
+    A point on the line counts as right of it: a step that ends there crosses, and the next step does not cross again.
+    The crossing time is the same share of the time between the two frames. This assumes straight and uniform motion
+    for one step only.
+    """
     for row in range(stride[0], len(from_px), stride[1]):
         fraction[row], direction[row] = np.nan, 0
         begin = segments.first[group[row]]
@@ -134,25 +138,6 @@ def find_crossings_strided(
             if (along_a >= 0) != (along_b >= 0):
                 fraction[row, line - begin] = before / (before - after)
                 direction[row, line - begin] = 1 if after >= 0 else -1
-
-
-@njit(cache=True, nogil=True)
-def find_crossings(
-    from_px: Floats, to_px: Floats, group: Ints32, segments: Segments, fraction: Floats, direction: Signs
-) -> None:
-    """Find where the steps from one sighting to the next cross the lines of their group.
-
-    from_px    (P, 2) f8: start of the step, image pixels; a step with a nan crosses no line
-    to_px      (P, 2) f8: end of the step
-    group      (P,) i4: group of the step
-    fraction   (P, W) f8, out: share of the step at the crossing, 0 to 1; nan without a crossing
-    direction  (P, W) i1, out: 1 from left to right of the line (looking along it, y down), -1 back, 0 no crossing
-
-    A point on the line counts as right of it: a step that ends there crosses, and the next step does not cross again.
-    The crossing time is the same share of the time between the two frames. This assumes straight and uniform motion
-    for one step only.
-    """
-    find_crossings_strided(ALL, from_px, to_px, group, segments, fraction, direction)
 
 
 @njit(cache=True, nogil=True)

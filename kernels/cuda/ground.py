@@ -7,26 +7,26 @@ from typing import Any
 from kernels import ground
 from kernels.cuda.source import cuda, launch, on_device
 
-_undistort_strided = on_device(ground.undistort_strided)
-_to_ground_strided = on_device(ground.to_ground_strided)
-_onto_road_strided = on_device(ground.onto_road_strided)
-_speed_by_homography_strided = on_device(ground.speed_by_homography_strided)
+_undistort_on_device = on_device(ground.undistort)
+_to_ground_on_device = on_device(ground.to_ground)
+_onto_road_on_device = on_device(ground.onto_road)
+_speed_by_homography_on_device = on_device(ground.speed_by_homography)
 
 
 @cuda.jit
 def _undistort(lens: Any, geometry: Any, point_px: Any) -> None:
-    _undistort_strided((cuda.grid(1), cuda.gridsize(1)), lens, geometry, point_px)
+    _undistort_on_device(lens, geometry, point_px, (cuda.grid(1), cuda.gridsize(1)))
 
 
 @cuda.jit
 def _to_ground(image_to_ground: Any, geometry: Any, point_px: Any, position_m: Any, jacobian: Any) -> None:
     stride = (cuda.grid(1), cuda.gridsize(1))
-    _to_ground_strided(stride, image_to_ground, geometry, point_px, position_m, jacobian)
+    _to_ground_on_device(image_to_ground, geometry, point_px, position_m, jacobian, stride)
 
 
 @cuda.jit
 def _onto_road(foot: Any, geometry: Any, position_m: Any, by_clearance: Any) -> None:
-    _onto_road_strided((cuda.grid(1), cuda.gridsize(1)), foot, geometry, position_m, by_clearance)
+    _onto_road_on_device(foot, geometry, position_m, by_clearance, (cuda.grid(1), cuda.gridsize(1)))
 
 
 @cuda.jit
@@ -34,7 +34,7 @@ def _speed_by_homography(
     image_to_ground: Any, offset: Any, geometry: Any, point_px: Any, gain: Any, heading_rad: Any, out: Any
 ) -> None:
     stride = (cuda.grid(1), cuda.gridsize(1))
-    _speed_by_homography_strided(stride, image_to_ground, offset, geometry, point_px, gain, heading_rad, out)
+    _speed_by_homography_on_device(image_to_ground, offset, geometry, point_px, gain, heading_rad, out, stride)
 
 
 def undistort(lens: Any, geometry: Any, point_px: Any, stream: Any = 0) -> None:

@@ -9,7 +9,7 @@ from kernels.cuda.source import cuda, launch, on_device
 from kernels.lamp import Layout
 from kernels.letterbox import Picture, Plane
 
-_measure_lamps_strided = on_device(lamp.measure_lamps_strided)
+_measure_lamps_on_device = on_device(lamp.measure_lamps)
 
 
 @cuda.jit
@@ -20,7 +20,7 @@ def _measure_lamps(
         Plane(first, planes[0], planes[1]), Plane(second, planes[2], planes[3]), Plane(third, planes[4], planes[5])
     )
     layout = Layout(sizes[0], sizes[1], sizes[2], sizes[3], to_rgb)
-    _measure_lamps_strided((cuda.grid(1), cuda.gridsize(1)), picture, layout, circle_px, out)
+    _measure_lamps_on_device(picture, layout, circle_px, out, (cuda.grid(1), cuda.gridsize(1)))
 
 
 def measure_lamps(picture: Picture, layout: Layout, circle_px: Any, out: Any, stream: Any = 0) -> None:

@@ -13,7 +13,7 @@ from kernels.cuda.source import cuda, launch, on_device
 from kernels.speed import Points
 
 _fit_speed_at = on_device(speed.fit_speed_at)
-_momentary_velocity_strided = on_device(speed.momentary_velocity_strided)
+_momentary_velocity_on_device = on_device(speed.momentary_velocity)
 
 
 class FitBuffers(NamedTuple):
@@ -40,8 +40,8 @@ def _fit_speed(
 def _momentary_velocity(
     offset: Any, t_s: Any, position_m: Any, jacobian: Any, wanted: Any, setting: Any, velocity_mps: Any, sigma_mps: Any
 ) -> None:
-    stride, points = (cuda.grid(1), cuda.gridsize(1)), Points(t_s, position_m, jacobian, wanted)
-    _momentary_velocity_strided(stride, offset, points, setting, velocity_mps, sigma_mps)
+    stride = (cuda.grid(1), cuda.gridsize(1))
+    _momentary_velocity_on_device(offset, t_s, position_m, jacobian, wanted, setting, velocity_mps, sigma_mps, stride)
 
 
 def fit_speed(offset: Any, points: Points, noise: tuple[float, float], out: FitBuffers, stream: Any = 0) -> None:

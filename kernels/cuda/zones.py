@@ -8,14 +8,14 @@ from kernels import zones
 from kernels.cuda.source import cuda, launch, on_device
 from kernels.zones import Polygons, Segments
 
-_inside_strided = on_device(zones.inside_strided)
-_find_crossings_strided = on_device(zones.find_crossings_strided)
+_inside_on_device = on_device(zones.inside)
+_find_crossings_on_device = on_device(zones.find_crossings)
 
 
 @cuda.jit
 def _inside(point_px: Any, group: Any, corner_px: Any, first_corner: Any, first: Any, out: Any) -> None:
     polygons = Polygons(corner_px, first_corner, first)
-    _inside_strided((cuda.grid(1), cuda.gridsize(1)), point_px, group, polygons, out)
+    _inside_on_device(point_px, group, polygons, out, (cuda.grid(1), cuda.gridsize(1)))
 
 
 @cuda.jit
@@ -23,7 +23,7 @@ def _find_crossings(
     from_px: Any, to_px: Any, group: Any, end_px: Any, first: Any, fraction: Any, direction: Any
 ) -> None:
     stride = (cuda.grid(1), cuda.gridsize(1))
-    _find_crossings_strided(stride, from_px, to_px, group, Segments(end_px, first), fraction, direction)
+    _find_crossings_on_device(from_px, to_px, group, Segments(end_px, first), fraction, direction, stride)
 
 
 def inside(point_px: Any, group: Any, polygons: Polygons, out: Any, stream: Any = 0) -> None:
