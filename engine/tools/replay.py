@@ -161,17 +161,10 @@ def draw_boxes(rgb: Bytes8, labels: Sequence[BoxLabel]) -> Image.Image:
     font = ImageFont.load_default(size=max(12, picture.height // 50))
     for label in labels:
         pen.rectangle(label.xyxy_px, outline=label.colour, width=max(1, picture.height // 360))
-        _draw_caption(pen, label, font)
+        corner = label.xyxy_px[:2]
+        pen.rectangle(pen.textbbox(corner, label.text, font=font, anchor="lb"), fill=(0, 0, 0))
+        pen.text(corner, label.text, font=font, fill=label.colour, anchor="lb")
     return picture
-
-
-def _draw_caption(
-    pen: ImageDraw.ImageDraw, label: BoxLabel, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> None:
-    left, top = label.xyxy_px[:2]
-    box = pen.textbbox((left, top), label.text, font=font, anchor="lb")
-    pen.rectangle(box, fill=(0, 0, 0))
-    pen.text((left, top), label.text, font=font, fill=label.colour, anchor="lb")
 
 
 def _labels(motion: Motion, frame: int) -> list[BoxLabel]:
@@ -260,10 +253,8 @@ def _progress(video: Path, console: Console) -> Iterator[Callable[[Segment], Non
 
 def _track_table(log: ReplayLog) -> Table:
     table = Table(title=f"{len(log.tracks)} tracks", title_justify="left")
-    for column, justify in (("track", "right"), ("class", "left"), ("from s", "right"), ("to s", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    table.add_column("sightings", justify="right")
-    table.add_column("mean speed (k = 3)")
+    for column in ("track", "class", "from s", "to s", "sightings", "mean speed (k = 3)"):
+        table.add_column(column, justify="left" if column in ("class", "mean speed (k = 3)") else "right")
     began_s = min((t.first_s for t in log.tracks.values()), default=0.0)
     for track, t in sorted(log.tracks.items()):
         times = (f"{t.first_s - began_s:.1f}", f"{t.last_s - began_s:.1f}")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from time import perf_counter, process_time
@@ -99,12 +100,13 @@ class MeasuredRate(NamedTuple):
         return self.cores if part == "cpu" else self.elapsed
 
 
-def _measure_rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
-    """Call `work` for `seconds` and sum what it returns. The first call only warms up."""
+def _measure_rate(work: Callable[[], object], units: int, seconds: float) -> MeasuredRate:
+    """Call `work` for `seconds`; each call does `units` of work. The first call only warms up."""
     work()
-    began_s, began_cpu_s, done = perf_counter(), process_time(), 0.0
+    began_s, began_cpu_s, done = perf_counter(), process_time(), 0
     while not done or perf_counter() - began_s < seconds:
-        done += work()
+        work()
+        done += units
     spent_s = max(process_time() - began_cpu_s, 1e-6)
     return MeasuredRate(done / (perf_counter() - began_s), len(os.sched_getaffinity(0)) * done / spent_s)
 
@@ -115,17 +117,8 @@ def _measure_rate(work: Callable[[], float], seconds: float) -> MeasuredRate:
 def _measure_detector(detector: Detector, card: ModelCard, request: CapacityRequest) -> dict[int, MeasuredRate]:
     """Pictures per second, by batch size."""
     sizes = batch_sizes(request.detector.batch)
-    return {
-        size: _measure_rate(_detect_once(detector, _noise(card, size)), request.seconds / len(sizes)) for size in sizes
-    }
-
-
-def _detect_once(detector: Detector, batch: FrameBatch) -> Callable[[], float]:
-    def look() -> float:
-        detector.detect(batch)
-        return len(batch.frame)
-
-    return look
+    seconds = request.seconds / len(sizes)
+    return {size: _measure_rate(partial(detector.detect, _noise(card, size)), size, seconds) for size in sizes}
 
 
 def _noise(card: ModelCard, rows: int) -> FrameBatch:
@@ -188,13 +181,12 @@ def _one_pass(
     batches, pictures = _batches(clip, len(views)), 0
     with open_decoding(request.decoder, request.pipeline, views, card.input, metrics) as decoding:
 
-        def one() -> float:
+        def one() -> None:
             nonlocal pictures
             pictures = sum(len(decoding.decoder.decode(batch).frame) for batch in next(batches))
-            return 1.0
 
         part = _part(isinstance(decoding.decoder, CpuDecoder), "nvdec")
-        return part, 1 / _measure_rate(one, request.seconds / 2).on(part), pictures
+        return part, 1 / _measure_rate(one, 1, request.seconds / 2).on(part), pictures
 
 
 def _batches(clip: _Clip, cameras: int) -> Iterator[list[list[Segment]]]:
@@ -214,12 +206,7 @@ def _shift(segment: Segment, camera: int, later_s: float) -> Segment:
 def _measure_tracker(seconds: float) -> MeasuredRate:
     """Frames per second of the tracker, with a lane of passing vehicles."""
     tracker, played = KalmanTracker(), count()
-
-    def track() -> float:
-        tracker.track(_traffic(next(played)))
-        return _TRACKED_FRAMES
-
-    return _measure_rate(track, seconds)
+    return _measure_rate(lambda: tracker.track(_traffic(next(played))), _TRACKED_FRAMES, seconds)
 
 
 def _traffic(played: int) -> Detections:
