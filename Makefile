@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test lint bench proto proto-release lock clean
 
-demo: $(VENV)/demo.stamp  ## a simulated city of RTSP cameras, judged live
+demo: $(VENV)/demo.stamp  ## a simulated city of RTSP cameras, watched by the engine
 	$(BIN)/qyran demo
 
 test: $(VENV)/test.stamp  ## every test that can run on this machine, two files at a time
@@ -24,7 +24,7 @@ bench: $(VENV)/test.stamp  ## the stage costs of this machine
 proto: $(VENV)/test.stamp  ## regenerate proto/qyran/v1/*_pb2*
 	$(BIN)/python proto/generate.py
 
-proto-release: $(VENV)/test.stamp  ## what the protocol is held to from now on: when a release is made
+proto-release: $(VENV)/test.stamp  ## at a release: store the contract with which later changes must be compatible
 	cd proto && $(abspath $(BIN))/buf build -o released.binpb
 
 lock: $(VENV)/test.stamp  ## write the versions of this environment to constraints.txt

@@ -51,7 +51,7 @@ def _judged(kind: str) -> str:
         return "not yet"
     rule = rule_kinds()[kind].rule
     words = {RegistryRule: "with a registry", ClassifierRule: "with your own model", SectionEndRule: "with a section"}
-    return next((said for base, said in words.items() if issubclass(rule, base)), "yes")
+    return next((text for base, text in words.items() if issubclass(rule, base)), "yes")
 
 
 def _part(part: Part) -> list[str]:

@@ -29,12 +29,12 @@ def traffic_table(result: dict[str, Any]) -> str:
         counts = (str(row[name]) for name in ("offenders", "found", "cases", "precision", "recall"))
         lines.append(_row((f"`{kind}`", *counts)))
     lawful, minutes = result["lawful"], result["parameters"]["minutes"]
-    said = (
+    summary = (
         f"{minutes} camera minutes of dense traffic that keeps to the law, {lawful['vehicles']:,} vehicles: "
         f"{lawful['false_cases']} cases. {minutes} camera minutes with offenders among "
         f"{result['planted']['vehicles']:,} vehicles:"
     )
-    return "\n".join([said, "", *lines]) + "\n"
+    return "\n".join([summary, "", *lines]) + "\n"
 
 
 def table() -> str:

@@ -47,26 +47,26 @@ def measure_reliability(
             if outcome is None:
                 continue
             fit = forms.fit(outcome.glyphs)
-            seen = features(outcome, fits=fit.known)
-            names = list(seen)
-            shown.append(ReadingFeatures(number, tuple(seen.values()), _plain(fit.text) == _plain(text)))
+            found = features(outcome, fits=fit.known)
+            names = list(found)
+            shown.append(ReadingFeatures(number, tuple(found.values()), _plain(fit.text) == _plain(text)))
     return {"readings": len(shown), "curve": dict(zip(names, _rounded(_fit(shown)), strict=True)), "bins": _bins(shown)}
 
 
 def _bins(shown: list[ReadingFeatures]) -> list[dict[str, float]]:
     """Bins by the confidence that the curve fitted to all other photos states."""
-    said = np.zeros(len(shown))
+    stated = np.zeros(len(shown))
     right = np.array([one.right for one in shown])
     photo = np.array([one.photo for one in shown])
     for number in np.unique(photo):
         curve = _fit([one for one in shown if one.photo != number])
-        said[photo == number] = _probability(curve, np.array([one.features for one in shown])[photo == number])
-    return [_bin(low, high, said, right) for low, high in pairwise(BINS)]
+        stated[photo == number] = _probability(curve, np.array([one.features for one in shown])[photo == number])
+    return [_bin(low, high, stated, right) for low, high in pairwise(BINS)]
 
 
-def _bin(low: float, high: float, said: Floats, right: Flags) -> dict[str, float]:
-    chosen = (said >= low) & ((said < high) | (high == BINS[-1]))
-    mean = [round(float(values[chosen].mean()), 3) if chosen.any() else float("nan") for values in (said, right)]
+def _bin(low: float, high: float, stated: Floats, right: Flags) -> dict[str, float]:
+    chosen = (stated >= low) & ((stated < high) | (high == BINS[-1]))
+    mean = [round(float(values[chosen].mean()), 3) if chosen.any() else float("nan") for values in (stated, right)]
     return {"from": low, "to": high, "n": int(chosen.sum()), "said": mean[0], "right": mean[1]}
 
 

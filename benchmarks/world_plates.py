@@ -86,7 +86,7 @@ def figures(texts: list[tuple[str, str]]) -> dict[str, float]:
 
     return {
         "n": len(texts),
-        "exact": share([true == said for true, said in texts]),
-        "within_one": share([distance(true, said) <= 1 for true, said in texts]),
-        "none": share([not said for _, said in texts]),
+        "exact": share([true == read for true, read in texts]),
+        "within_one": share([distance(true, read) <= 1 for true, read in texts]),
+        "none": share([not read for _, read in texts]),
     }

@@ -71,7 +71,7 @@ class Camera:
 
 
 def stated(matrix: Floats) -> list[list[float]]:
-    """The matrix as files state it: 12 significant digits, and 0 for what is 0 but for rounding.
+    """The matrix as files state it: 12 significant digits, and 0 for a value that differs from 0 by rounding only.
 
     The last bits of a product or an inverse differ between processors. On the road of a scene, what is left out here
     is less than a micrometre.

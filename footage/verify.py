@@ -128,12 +128,12 @@ def fits(changed: Flags, shade: Flags, drawn: Flags, xyxy_px: list[float]) -> bo
     left, top, right, bottom = (round(v) for v in xyxy_px)
     cut = np.pad(drawn, _BAND_PX)[top : bottom + 2 * _BAND_PX, left : right + 2 * _BAND_PX]
     within, beyond = _bands(cut)
-    there, told = (np.pad(flags, _BAND_PX + _ASIDE_PX) for flags in (changed, ~shade))
+    there, unshaded = (np.pad(flags, _BAND_PX + _ASIDE_PX) for flags in (changed, ~shade))
 
     def ends(across: int, down: int) -> float:
         y, x = top + _ASIDE_PX + down, left + _ASIDE_PX + across
         here = np.s_[y : y + cut.shape[0], x : x + cut.shape[1]]
-        return _share(there[here], within & told[here]) - _share(there[here], beyond & told[here])
+        return _share(there[here], within & unshaded[here]) - _share(there[here], beyond & unshaded[here])
 
     beside = [(_ASIDE_PX, 0), (-_ASIDE_PX, 0), (0, _ASIDE_PX), (0, -_ASIDE_PX)]
     return ends(0, 0) > max(ends(*step) for step in beside)

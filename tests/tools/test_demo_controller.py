@@ -58,16 +58,11 @@ def test_the_clip_has_no_start_time_before_its_first_start(clip: ClipClock) -> N
     assert clip.began_s(BEGAN_S + 1) is None
 
 
-def test_the_start_time_at_an_instant_is_the_last_one_before_it(clip: ClipClock) -> None:
+def test_the_start_time_at_an_instant_is_the_last_one_of_the_first_client_before_it(clip: ClipClock) -> None:
     clip.sender.send(("s", "junction.mp4", BEGAN_S))
+    assert clip.began_s(BEGAN_S + 1) == BEGAN_S
+    clip.sender.send(("other", "junction.mp4", BEGAN_S + 5))
     assert clip.began_s(BEGAN_S + 19) == BEGAN_S
     clip.sender.send(("s", "junction.mp4", BEGAN_S + 20.1))
     assert clip.began_s(BEGAN_S + 20.05) == BEGAN_S
     assert clip.began_s(BEGAN_S + 20.2) == BEGAN_S + 20.1
-
-
-def test_a_second_client_of_the_clip_changes_nothing(clip: ClipClock) -> None:
-    clip.sender.send(("s", "junction.mp4", BEGAN_S))
-    assert clip.began_s(BEGAN_S + 1) == BEGAN_S
-    clip.sender.send(("other", "junction.mp4", BEGAN_S + 5))
-    assert clip.began_s(BEGAN_S + 6) == BEGAN_S
