@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 from contextlib import ExitStack, closing
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -49,8 +50,7 @@ def measure(videos: Path, segments: int) -> dict[str, object]:
     reference = open_detector(card, DetectorConfig(runtime="onnx"), metrics)
     with closing(here), closing(reference):
         found = {
-            path.name: _video(path, segments, here, reference, metrics).numbers()
-            for path in sorted(videos.glob("*.mp4"))
+            path.name: asdict(_video(path, segments, here, reference, metrics)) for path in sorted(videos.glob("*.mp4"))
         }
     return {"machine": describe_machine(), "detector": here.model.runtime, "bounds": BOUNDS["int8"], "videos": found}
 

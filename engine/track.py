@@ -98,7 +98,16 @@ class KalmanTracker:
         frames = detections.frames
         _require_valid(detections)
         kept = _vehicle_rows(detections)
-        out = self._run(_to_batch(detections, kept, self._rows_of(frames.camera)))
+        batch = Batch(
+            self._rows_of(frames.camera),
+            frames.captured_s,
+            frames.size_px,
+            np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),
+            _to_centres(detections.xyxy_px[kept]),
+            detections.score[kept],
+            detections.class_id[kept],
+        )
+        out = self._run(batch)
         reported = np.flatnonzero(out.identity != TENTATIVE)
         ended = np.concatenate([np.array(self._ended, np.int64), self._named(out.ended[: out.ended_count[0]])])
         self._ended.clear()
@@ -150,7 +159,9 @@ class KalmanTracker:
 
     def _run(self, batch: Batch) -> Associations:
         rows, most = len(batch.score), int(np.diff(batch.first).max(initial=0))
-        out = _new_sightings(rows, int(self._state.live.sum()) + rows)
+        identity, row = np.full(rows, TENTATIVE, np.int64), np.full(rows, FREE, np.int64)
+        ended = np.empty(int(self._state.live.sum()) + rows, np.int64)
+        out = Associations(identity, np.zeros(rows, np.int32), row, ended, np.zeros(1, np.int64))
         self._state.tracks["row"] = FREE
         done = 0
         while True:
@@ -194,19 +205,6 @@ def _person_boxes(detections: Detections) -> Persons:
     return Persons(detections.frame[rows], detections.xyxy_px[rows])
 
 
-def _to_batch(detections: Detections, kept: Ints, row: Ints32) -> Batch:
-    frames = detections.frames
-    return Batch(
-        row,
-        frames.captured_s,
-        frames.size_px,
-        np.searchsorted(detections.frame[kept], np.arange(len(frames) + 1)),
-        _to_centres(detections.xyxy_px[kept]),
-        detections.score[kept],
-        detections.class_id[kept],
-    )
-
-
 def _to_centres(xyxy_px: Floats32) -> Floats:
     """(D, 4) f8: x and y of the centre, width and height, image pixels."""
     low, high = xyxy_px[:, :2].astype(np.float64), xyxy_px[:, 2:]
@@ -214,19 +212,5 @@ def _to_centres(xyxy_px: Floats32) -> Floats:
 
 
 def _new_state(cameras: int, capacity: int) -> TrackTable:
-    return TrackTable(
-        np.zeros((cameras, capacity), TRACK),
-        np.zeros(cameras, np.int64),
-        np.zeros(cameras, np.int64),
-        np.full(cameras, -np.inf),
-    )
-
-
-def _new_sightings(rows: int, most_ended: int) -> Associations:
-    return Associations(
-        np.full(rows, TENTATIVE, np.int64),
-        np.zeros(rows, np.int32),
-        np.full(rows, FREE, np.int64),
-        np.empty(most_ended, np.int64),
-        np.zeros(1, np.int64),
-    )
+    live, issued = np.zeros(cameras, np.int64), np.zeros(cameras, np.int64)
+    return TrackTable(np.zeros((cameras, capacity), TRACK), live, issued, np.full(cameras, -np.inf))

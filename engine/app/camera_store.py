@@ -43,8 +43,7 @@ class CameraStore:
         self._declared = {camera.name: camera for camera in config.cameras}
         self._allowed = frozenset(config.service.camera_secrets)
         self._stills = config.state / "stills"
-        self._versions = versions
-        self._secrets = secrets
+        self._versions, self._secrets = versions, secrets
 
     def all(self) -> Sequence[CameraRecord]:
         """Every camera that is not removed, those of the file first. Raises LedgerError.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from engine.decode.sampling import FrameSelection, FrameSelector, PartialBatch, 
 from engine.decode.settings import DecodeSettings, ModelInput
 from engine.errors import DecodeError
 from engine.metrics import Metrics
-from engine.types import Flags, FrameBatch, Frames, Segment
+from engine.types import FrameBatch, Frames, Segment
 from kernels.letterbox import letterbox
 
 log = structlog.get_logger()
@@ -57,8 +57,7 @@ class CpuDecoder:
     def __init__(
         self, cameras: Mapping[int, DecodeSettings], model: ModelInput, metrics: Metrics, threads: int
     ) -> None:
-        self._model = model
-        self._metrics = metrics
+        self._model, self._metrics = model, metrics
         self._selector = FrameSelector(cameras)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
 
@@ -72,13 +71,10 @@ class CpuDecoder:
     def decode_selected(self, selections: Sequence[FrameSelection]) -> PartialBatch:
         """As `decode`, with frames that another decoder selected."""
         tasks = _plan_tasks(selections)
-        batch, index = _empty_batch(selections, self._model), indices_of(selections)
-        sound = list(self._pool.map(lambda task: self._fill(task, batch), tasks))
-        if all(sound):
-            return PartialBatch(batch, index)
-        return _remove_tasks(
-            [task for task, ok in zip(tasks, sound, strict=True) if not ok], PartialBatch(batch, index)
-        )
+        part = PartialBatch(_empty_batch(selections, self._model), indices_of(selections))
+        sound = self._pool.map(lambda task: self._fill(task, part.batch), tasks)
+        corrupt = [task for task, ok in zip(tasks, sound, strict=True) if not ok]
+        return _remove_tasks(corrupt, part) if corrupt else part
 
     def remove_camera(self, camera: int) -> None:
         """Forget a camera; between two batches."""
@@ -90,9 +86,10 @@ class CpuDecoder:
 
     def _fill(self, task: _Task, batch: FrameBatch) -> bool:
         """Decode one segment into its rows of `batch`. Returns False if it is corrupt."""
+        places = {int(row): place for place, row in enumerate(task.selection.wanted)}
         try:
-            for place_in_task, frame in _decode_task(task):
-                self._fill_frame(task, place_in_task, frame, batch)
+            for row, frame in decode_frames(task.selection.segment, task.selection.wanted):
+                self._fill_frame(task, places[row], frame, batch)
         except DecodeError as error:
             name, sequence = task.selection.settings.name, task.selection.segment.sequence
             self._metrics.corrupt.labels(name).inc()
@@ -125,18 +122,10 @@ def _plan_tasks(selections: Sequence[FrameSelection]) -> list[_Task]:
     return tasks
 
 
-def _decode_task(task: _Task) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yield the wanted frames, each with its position among them."""
-    places = {int(row): place for place, row in enumerate(task.selection.wanted)}
-    for row, frame in decode_frames(task.selection.segment, task.selection.wanted):
-        yield places[row], frame
-
-
 def _empty_batch(selections: Sequence[FrameSelection], model: ModelInput) -> FrameBatch:
     """A batch with room for all frames. It contains what is known before decoding."""
-    regions = np.array(
-        [len(selection.settings.regions) for selection in selections for _ in selection.wanted], np.int64
-    )
+    settings = [selection.settings for selection in selections for _ in selection.wanted]
+    regions = np.array([len(of_frame.regions) for of_frame in settings], np.int64)
     rows = int(regions.sum())
     return FrameBatch(
         frames=frames_of(selections),
@@ -144,7 +133,7 @@ def _empty_batch(selections: Sequence[FrameSelection], model: ModelInput) -> Fra
         frame=np.repeat(np.arange(len(regions), dtype=np.int32), regions),
         model_to_image=np.zeros((rows, 4), np.float32),
         region_xyxy_px=np.zeros((rows, 4), np.float32),
-        lamps=empty_lamps([len(selection.settings.lamps) for selection in selections for _ in selection.wanted]),
+        lamps=empty_lamps([len(of_frame.lamps) for of_frame in settings]),
     )
 
 
@@ -162,8 +151,9 @@ def _remove_tasks(corrupt: Sequence[_Task], part: PartialBatch) -> PartialBatch:
     for task in corrupt:
         frames[task.frames] = rows[task.rows] = False
     place = np.cumsum(frames, dtype=np.int32) - 1
+    columns = ("camera", "captured_s", "size_px", "clock")
     sound = FrameBatch(
-        frames=_select_frames(frames, batch.frames),
+        frames=Frames(*(getattr(batch.frames, column)[frames] for column in columns)),
         pixels=batch.pixels[rows],
         frame=place[batch.frame[rows]],
         model_to_image=batch.model_to_image[rows],
@@ -171,7 +161,3 @@ def _remove_tasks(corrupt: Sequence[_Task], part: PartialBatch) -> PartialBatch:
         lamps=select_lamps(frames, place, batch.lamps),
     )
     return PartialBatch(sound, part.index[frames])
-
-
-def _select_frames(keep: Flags, frames: Frames) -> Frames:
-    return Frames(frames.camera[keep], frames.captured_s[keep], frames.size_px[keep], frames.clock[keep])

@@ -79,9 +79,7 @@ class DaliGraph:
     def __init__(
         self, model: ModelInput, device: Device, *, most: int, regions: int, lamps: bool, threads: int
     ) -> None:
-        self._model = model
-        self._regions = regions
-        self._lamps = lamps
+        self._model, self._regions, self._lamps = model, regions, lamps
         self._pipe = _new_pipeline(device, most, threads)
         with self._pipe:
             video, colour = _add_decoder(device), _colour_inputs()

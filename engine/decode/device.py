@@ -63,8 +63,8 @@ class _Job:
     @property
     def size_bytes(self) -> int:
         """Approximate memory that it needs on the device."""
-        segment, frames = self.selection.segment, len(self.selection.wanted)
-        return 3 * segment.width_px * segment.height_px * (frames + _RESERVE_FRAMES)
+        segment = self.selection.segment
+        return 3 * segment.width_px * segment.height_px * (len(self.selection.wanted) + _RESERVE_FRAMES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,12 +98,8 @@ class DeviceDecoder:
         most: int,
     ) -> None:
         self._selector = FrameSelector(cameras)
-        self._model = model
-        self._metrics = metrics
-        self._cpu = cpu
-        self._formats = formats
-        self._open_graph = open_graph
-        self._budget_bytes = budget_bytes
+        self._model, self._metrics, self._cpu, self._formats = model, metrics, cpu, formats
+        self._open_graph, self._budget_bytes = open_graph, budget_bytes
         self._most = 0
         self._refusals: dict[int, int] = {}
         self._limit(most)
@@ -165,10 +161,9 @@ class DeviceDecoder:
             yield from self._halves(jobs, "memory")
         except DecodeError as error:
             if len(jobs) == 1:
-                log.warning(
-                    "segment does not decode on the device", camera=jobs[0].selection.settings.name, error=str(error)
-                )
-            self.close()  # after an error in `run` a DALI pipeline is invalid (documentation of nvidia.dali.Pipeline)
+                name = jobs[0].selection.settings.name
+                log.warning("segment does not decode on the device", camera=name, error=str(error))
+            self.close()  # after an error in `run` a DALI pipeline must not run again
             yield from self._halves(jobs, "device")
 
     def _halves(self, jobs: Sequence[_Job], reason: str) -> Iterator[PartialBatch | _Refused]:
@@ -198,9 +193,8 @@ class DeviceDecoder:
             first += len(looks)
             if box is None:
                 continue
-            to_rgb = np.column_stack(rgb_correction(self._formats.of(job.selection.segment).encoding, RGB)).astype(
-                np.float64
-            )
+            encoding = self._formats.of(job.selection.segment).encoding
+            to_rgb = np.column_stack(rgb_correction(encoding, RGB)).astype(np.float64)
             for crop, look in zip(crops, np.split(looks, len(crops)), strict=True):
                 read_lamps_in_crop(settings, box, crop, to_rgb, look)
 

@@ -33,10 +33,7 @@ class DeviceFrameFetcher:
         open_graph: Callable[[], DaliStillGraph],
         metrics: Metrics,
     ) -> None:
-        self._cameras = cameras
-        self._formats = formats
-        self._open_graph = open_graph
-        self._metrics = metrics
+        self._cameras, self._formats, self._open_graph, self._metrics = cameras, formats, open_graph, metrics
         self._graph: DaliStillGraph | None = None
         self._lock = Lock()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -29,9 +29,6 @@ log = structlog.get_logger()
 _MEGABYTE = 1 << 20
 _INSTALL = "pip install 'qyran[gpu]'"
 
-Device = int | None
-"""Index of a GPU; None for DALI's CPU backend."""
-
 
 class Decoding:
     """The decoder, and the fetcher of single full-resolution frames; both know the same cameras."""
@@ -47,7 +44,7 @@ class Decoding:
         self.fetch_frames: FrameFetcher = fetcher or fetch_frames
 
     def add_camera(self, index: int, camera: WatchedCamera) -> None:
-        """Decode one more camera; between two batches. A graph on a device is made anew, since it may be too small."""
+        """Decode one more camera; between two batches. Opens the graph of a device again, since it may be too small."""
         self._cameras[index] = settings_of(camera)
         if self._fetcher:
             self.decoder.close()
@@ -72,59 +69,37 @@ def open_decoding(
 
     Raises ConfigError if DALI is required and cannot run.
     """
-    cpu = CpuDecoder(cameras, model, metrics, sizes.decode_threads)
-    try:
+    with closing(CpuDecoder(cameras, model, metrics, sizes.decode_threads)) as cpu:
         if not _uses_dali(config):
             _log_decoder(metrics, "cpu", "cpu")
             yield Decoding(cameras, cpu)
             return
+        from engine.decode.dali import DaliGraph, DaliStillGraph
+        from engine.decode.device import DeviceDecoder
+        from engine.decode.device_fetcher import DeviceFrameFetcher
+
         device = None if config.device == "cpu" else config.device
-        with _open_dali(config, sizes, cameras, model, metrics, device, cpu) as decoding:
-            _log_decoder(metrics, "dali", "cpu" if device is None else f"cuda:{device}")
-            yield decoding
-    finally:
-        cpu.close()
+        codecs = DALI_CPU_CODECS if device is None else GPU_CODECS
 
+        def open_graph(most: int) -> DaliGraph:
+            regions = max((len(camera.regions) for camera in cameras.values()), default=1)
+            lamps = any(camera.lamps for camera in cameras.values())
+            return DaliGraph(model, device, most=most, regions=regions, lamps=lamps, threads=sizes.decode_threads)
 
-@contextmanager
-def _open_dali(
-    config: DecoderConfig,
-    sizes: PipelineConfig,
-    cameras: dict[int, DecodeSettings],
-    model: ModelInput,
-    metrics: Metrics,
-    device: Device,
-    cpu: CpuDecoder,
-) -> Iterator[Decoding]:
-    from engine.decode.dali import DaliGraph, DaliStillGraph
-    from engine.decode.device import DeviceDecoder
-    from engine.decode.device_fetcher import DeviceFrameFetcher
-
-    codecs = DALI_CPU_CODECS if device is None else GPU_CODECS
-    threads = sizes.decode_threads
-    decoder = DeviceDecoder(
-        cameras,
-        model,
-        metrics,
-        cpu=cpu,
-        formats=PictureFormats(codecs),
-        open_graph=lambda most: DaliGraph(
+        decoder = DeviceDecoder(
+            cameras,
             model,
-            device,
-            most=most,
-            regions=max((len(camera.regions) for camera in cameras.values()), default=1),
-            lamps=any(camera.lamps for camera in cameras.values()),
-            threads=threads,
-        ),
-        budget_bytes=config.memory_mb * _MEGABYTE,
-        most=sizes.batch_segments,
-    )
-    fetcher = DeviceFrameFetcher(cameras, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
-    try:
-        yield Decoding(cameras, decoder, fetcher)
-    finally:
-        fetcher.close()
-        decoder.close()
+            metrics,
+            cpu=cpu,
+            formats=PictureFormats(codecs),
+            open_graph=open_graph,
+            budget_bytes=config.memory_mb * _MEGABYTE,
+            most=sizes.batch_segments,
+        )
+        fetcher = DeviceFrameFetcher(cameras, PictureFormats(codecs), lambda: DaliStillGraph(device, 1), metrics)
+        with closing(decoder), closing(fetcher):
+            _log_decoder(metrics, "dali", "cpu" if device is None else f"cuda:{device}")
+            yield Decoding(cameras, decoder, fetcher)
 
 
 def _uses_dali(config: DecoderConfig) -> bool:

@@ -7,7 +7,7 @@ card's threshold by more than scores may differ. So boxes near the threshold hav
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -76,10 +76,6 @@ class Agreement:
         }
         limit = f"at most {1 - bounds.share:.1%} are allowed"
         return [f"{what}, {limit}" for what, share in shares.items() if share < bounds.share]
-
-    def numbers(self) -> dict[str, float]:
-        """The fields by name."""
-        return asdict(self)
 
 
 def measure_agreement(

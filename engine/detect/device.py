@@ -32,11 +32,10 @@ class DeviceDetector:
         self, card: ModelCard, network: Network, on_overflow: Callable[[int], None] = lambda lost: None
     ) -> None:
         device = network.pictures.device
-        self._card = card
-        self._network = network
+        self._card, self._network = card, network
         self._reader = DeviceReader(card, device)
         self._merge = DeviceMerge(card, device, on_overflow)
-        self._stream = _stream(device)
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._turn = Lock()
         with _translate_errors(), self._on_stream():
             self._reader.read(network.run(network.sizes[0]))
@@ -52,11 +51,13 @@ class DeviceDetector:
         If the device's memory is too small to compare the boxes of the batch at once, it compares fewer at a time.
         """
         if not len(batch.frame):
-            return _no_detections(batch)
+            none, score = np.empty(0, np.int32), np.empty(0, np.float32)
+            return Detections(batch.frames, none, np.empty((0, 4), np.float32), score, none)
         with self._turn, torch.inference_mode():
             while True:
                 try:
-                    return self._detect(batch)
+                    with _translate_errors(), self._on_stream():
+                        return self._merge.merge(self._find_candidates(_to_tensor(batch.pixels)), batch)
                 except OutOfDeviceMemory:
                     if not self._merge.shrink():
                         raise
@@ -65,10 +66,6 @@ class DeviceDetector:
     def close(self) -> None:
         """Close the network."""
         self._network.close()
-
-    def _detect(self, batch: FrameBatch) -> Detections:
-        with _translate_errors(), self._on_stream():
-            return self._merge.merge(self._find_candidates(_to_tensor(batch.pixels)), batch)
 
     def _find_candidates(self, pixels: Tensor) -> DeviceCandidates:
         """The candidates of all rows. The outputs of a run are read before the next run overwrites them."""
@@ -105,21 +102,7 @@ def _translate_errors() -> Iterator[None]:
         raise
 
 
-def _stream(device: torch.device) -> torch.cuda.Stream | None:
-    return torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-
-
 def _to_tensor(pixels: Any) -> Tensor:
     if isinstance(pixels, np.ndarray):
         return torch.from_numpy(pixels)
     return pixels if isinstance(pixels, Tensor) else torch.utils.dlpack.from_dlpack(pixels)
-
-
-def _no_detections(batch: FrameBatch) -> Detections:
-    return Detections(
-        batch.frames,
-        np.empty(0, np.int32),
-        np.empty((0, 4), np.float32),
-        np.empty(0, np.float32),
-        np.empty(0, np.int32),
-    )

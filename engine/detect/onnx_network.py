@@ -42,9 +42,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, card: ModelCard, content: bytes, precision: str, device: torch.device, most: int) -> None:
-        self._card = card
-        self._precision = precision
-        self._device = device
+        self._card, self._precision, self._device = card, precision, device
         self._session = open_session(card, content, _providers(device))
         others = check_inputs(card, self._session)
         self._sizes = [1] if self._session.get_inputs()[0].shape[0] == 1 else batch_sizes(most)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ def _open_tensorrt(card: ModelCard, config: DetectorConfig, metrics: Metrics, gp
     network = PlanNetwork(card, plan.content, config.precision, here.device, folder.path(key).with_suffix(".jit"))
     detector = DeviceDetector(card, network, metrics.left_out.inc)
     if plan.record.on_device is None:
-        _check_on_gpu(card, config, folder, plan, detector)
+        found = _check_agreement(card, config, detector, load_reference_frames(card, config.footage))
+        folder.confirm(plan, asdict(found))
     return detector
 
 
@@ -147,35 +148,21 @@ def plan_key(card: ModelCard, config: DetectorConfig, sm: int, gpu: str) -> Plan
 
 def make_plan(card: ModelCard, config: DetectorConfig, key: PlanKey, sm: int, progress: Progress) -> Plan:
     """Build and store a plan. Raises ModelError if the network cannot be built, or if its precision costs accuracy."""
+    import torch
+
     from engine.detect import tensorrt
+    from engine.detect.device import DeviceDetector
+    from engine.detect.onnx_network import OnnxNetwork
     from engine.detect.precision import convert_network
 
     if config.precision == "int8" and not config.footage:
         raise ConfigError("detector: int8 is calibrated with footage of your own cameras: set detector.footage")
     frames = load_reference_frames(card, config.footage)
     network = convert_network(card, read_model(card), config.precision, network_inputs(card, frames))
-    converted = _check_converted(card, config, network, frames)
-    built = tensorrt.build_plan(card, network, sm, config.batch, progress)
-    return plan_folder(config).keep(key, built.content, built.facts, converted.numbers())
-
-
-def _check_converted(
-    card: ModelCard, config: DetectorConfig, network: bytes, frames: Sequence[FrameBatch]
-) -> Agreement:
-    """Check the accuracy of the converted network on the CPU, before the plan is built. Raises ModelError."""
-    import torch
-
-    from engine.detect.device import DeviceDetector
-    from engine.detect.onnx_network import OnnxNetwork
-
     tried = DeviceDetector(card, OnnxNetwork(card, network, config.precision, torch.device("cpu"), 1))
-    return _check_agreement(card, config, tried, frames)
-
-
-def _check_on_gpu(card: ModelCard, config: DetectorConfig, folder: PlanFolder, plan: Plan, detector: Detector) -> None:
-    """Check the accuracy of the plan on its GPU, and store the result, so that this is done once. Raises ModelError."""
-    found = _check_agreement(card, config, detector, load_reference_frames(card, config.footage))
-    folder.confirm(plan, found.numbers())
+    converted = _check_agreement(card, config, tried, frames)
+    built = tensorrt.build_plan(card, network, sm, config.batch, progress)
+    return plan_folder(config).keep(key, built.content, built.facts, asdict(converted))
 
 
 def _check_agreement(

@@ -61,9 +61,7 @@ class PlanNetwork:
         self, card: ModelCard, plan: bytes, precision: str, device: torch.device, jit: Path, *, graphs: bool = True
     ) -> None:
         self._trt = trt = load_library()
-        self._card = card
-        self._precision = precision
-        self._device = device
+        self._card, self._precision, self._device = card, precision, device
         self._graphs = graphs and device.type == "cuda"
         self._logger = make_logger(trt)
         self._runtime = trt.Runtime(self._logger)
@@ -171,8 +169,7 @@ class _ContextFactory:
     """
 
     def __init__(self, trt: Any, engine: Any, jit: Path) -> None:
-        self._engine = engine
-        self._jit = jit
+        self._engine, self._jit = engine, jit
         self._cache: Any = None
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self._config: Any = strategy

@@ -38,8 +38,7 @@ class StillDetector:
     """Runs a detector on all tiles of all stills. `frame` of the result is the index of the still."""
 
     def __init__(self, detector: Detector, model: ModelInput) -> None:
-        self._detector = detector
-        self._model = model
+        self._detector, self._model = detector, model
 
     def __call__(self, stills: Sequence[Still]) -> Detections:
         return self._detector.detect(self._batch(stills))

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Protocol
 
 import structlog
 
@@ -38,27 +37,6 @@ EXIT_LIMIT_S = 60.0
 _LISTEN_S = 1.0
 
 
-class GpuMonitor(Protocol):
-    """Numbers and errors of one GPU. A number is nan if the card or its partition (MIG) does not report it."""
-
-    def memory_used_bytes(self) -> float:
-        """Memory in use by all processes."""
-
-    def memory_total_bytes(self) -> float:
-        """All memory of the GPU or its partition."""
-
-    def busy_computing(self) -> float:
-        """Share of the last sample period in which its multiprocessors were busy, 0 to 1."""
-
-    def busy_decoding(self) -> float:
-        """Share of the last sample period in which its video decoders were busy, 0 to 1."""
-
-    def wait_for_xid(self, timeout_s: float) -> int | None:
-        """The next Xid; None if there is none within the time-out."""
-
-    def close(self) -> None: ...
-
-
 def has_driver() -> bool:
     """True if NVIDIA's driver is installed. Does not import torch, which takes a second."""
     try:
@@ -68,7 +46,7 @@ def has_driver() -> bool:
     return True
 
 
-def open_monitor(index: int) -> GpuMonitor | None:
+def open_monitor(index: int) -> NvmlMonitor | None:
     """The monitor of the GPU with this CUDA index in this process; None without a GPU or without NVML (logged)."""
     uuid = _find_uuid(index)
     if uuid is None:
@@ -94,7 +72,8 @@ def _find_uuid(index: int) -> str | None:
 
 
 class NvmlMonitor:
-    """The GPU with this UUID. Raises ImportError without nvidia-ml-py, DeviceError if NVML fails."""
+    """Numbers and errors of the GPU with this UUID. A number is nan if the card or its partition (MIG) does not report
+    it. Raises ImportError without nvidia-ml-py, DeviceError if NVML fails."""
 
     def __init__(self, uuid: str) -> None:
         import pynvml
@@ -109,18 +88,23 @@ class NvmlMonitor:
             raise DeviceError(f"NVML, GPU {uuid}: {error}") from error
 
     def memory_used_bytes(self) -> float:
+        """Memory in use by all processes."""
         return self._read(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
 
     def memory_total_bytes(self) -> float:
+        """All memory of the GPU or its partition."""
         return self._read(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total)
 
     def busy_computing(self) -> float:
+        """Share of the last sample period in which its multiprocessors were busy, 0 to 1."""
         return self._read(lambda: self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu / 100)
 
     def busy_decoding(self) -> float:
+        """Share of the last sample period in which its video decoders were busy, 0 to 1."""
         return self._read(lambda: self._nvml.nvmlDeviceGetDecoderUtilization(self._handle)[0] / 100)
 
     def wait_for_xid(self, timeout_s: float) -> int | None:
+        """The next Xid; None if there is none within the time-out."""
         try:
             # For an Xid event, eventData is the most recent Xid (NVML API, nvmlEventData_t).
             return int(self._nvml.nvmlEventSetWait_v2(self._events, int(1000 * timeout_s)).eventData)
@@ -134,6 +118,7 @@ class NvmlMonitor:
             return None
 
     def close(self) -> None:
+        """End the connection to NVML."""
         self._nvml.nvmlEventSetFree(self._events)
         self._nvml.nvmlShutdown()
 
@@ -160,7 +145,7 @@ def watch_gpu(index: int, metrics: Metrics) -> Iterator[LossCheck]:
 
 
 @contextmanager
-def watch_monitor(monitor: GpuMonitor, name: str, metrics: Metrics) -> Iterator[LossCheck]:
+def watch_monitor(monitor: NvmlMonitor, name: str, metrics: Metrics) -> Iterator[LossCheck]:
     """Export the numbers of a GPU as metrics under `name`, and listen for its Xids. Closes the monitor at the end.
 
     This context must enclose all use of the GPU. If it is still open `EXIT_LIMIT_S` after the GPU was lost, because a
@@ -179,7 +164,7 @@ def watch_monitor(monitor: GpuMonitor, name: str, metrics: Metrics) -> Iterator[
 
 
 class _Listener:
-    def __init__(self, monitor: GpuMonitor, name: str, metrics: Metrics) -> None:
+    def __init__(self, monitor: NvmlMonitor, name: str, metrics: Metrics) -> None:
         self.lost: DeviceLost | None = None
         self._monitor, self._name, self._metrics = monitor, name, metrics
         self._closed = threading.Event()

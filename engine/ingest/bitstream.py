@@ -21,6 +21,7 @@ _LENGTH_PREFIXED = b"\x01"  # first byte of avcC and hvcC: their configurationVe
 _H264_SPS, _H264_PPS = 7, 8
 _HEVC_VPS, _HEVC_SPS, _HEVC_PPS = 32, 33, 34
 _PARAMETER_SETS = {"h264": (_H264_SPS, _H264_PPS), "hevc": (_HEVC_VPS, _HEVC_SPS, _HEVC_PPS)}
+_SLICES = {"h264": range(1, 6), "hevc": range(32)}  # types of coded slices (H.264, table 7-1; H.265, table 7-1)
 _AV1_SEQUENCE_HEADER = 1
 
 
@@ -71,19 +72,14 @@ def picture_size(codec: str, extradata: bytes, key_packet: bytes) -> tuple[int, 
 
 def _parameter_sets(codec: str, data: bytes) -> dict[int, bytes]:
     """Parameter sets before the first slice, by NAL unit type, with start codes; sets of one type are concatenated."""
-    kinds, sets = _PARAMETER_SETS[codec], dict[int, bytes]()
+    kinds, sets, slices = _PARAMETER_SETS[codec], dict[int, bytes](), _SLICES[codec]
     for unit in _nal_units(data):
         kind = unit[0] & 0x1F if codec == "h264" else unit[0] >> 1 & 0x3F
         if kind in kinds:
             sets[kind] = sets.get(kind, b"") + b"\x00" + _START + unit
-        elif _is_slice(codec, kind):
+        elif kind in slices:
             break
     return sets
-
-
-def _is_slice(codec: str, kind: int) -> bool:
-    """True for NAL unit types of coded slices (ITU-T H.264, table 7-1; ITU-T H.265, table 7-1)."""
-    return 1 <= kind <= 5 if codec == "h264" else kind <= 31
 
 
 def _nal_units(data: bytes) -> Iterator[bytes]:

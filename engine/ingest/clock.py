@@ -123,7 +123,8 @@ class CaptureClock:
         first_s, last_s = float(pts_s.min()), float(pts_s.max())
         target_s, source = self._target()
         offset_s = self._steer(target_s, source, first_s, last_s)
-        captured_s, resume_s = pts_s + offset_s, self._resume_s(first_s)
+        captured_s = pts_s + offset_s
+        resume_s = self._last_s + max(_LEAST_GAP_S, _CATCH_UP * (first_s - self._stamped_s))
         late = first_s + offset_s < resume_s
         if late:
             captured_s = np.maximum(captured_s, resume_s + _CATCH_UP * (pts_s - first_s))
@@ -164,10 +165,6 @@ class CaptureClock:
             target_s -= off_by_s - min(most_s, max(-most_s, off_by_s))
         self._offset_s, self._source = target_s, source
         return target_s
-
-    def _resume_s(self, first_s: float) -> float:
-        """The earliest permitted capture time of a segment that begins at pts `first_s`."""
-        return self._last_s + max(_LEAST_GAP_S, _CATCH_UP * (first_s - self._stamped_s))
 
 
 class DeclaredClock:

@@ -159,14 +159,13 @@ def _reported_s(packet: av.Packet[VideoStream]) -> float | None:
 
 
 def _source_error(config: CameraConfig, error: av.FFmpegError, waited_s: float, timeout_s: float) -> SourceError:
-    # The elapsed time decides first: libavformat's RTSP demuxer (libavformat/rtsp.c) turns an interrupted wait into
-    # other errors than AVERROR_EXIT, too.
+    # The elapsed time decides first: libavformat's RTSP demuxer turns an interrupted wait into other errors, too.
     if waited_s >= timeout_s:
         return TimedOut(_message(config, f"no usable data within {timeout_s:g} s"))
-    for kind, ours, what in _BY_TYPE:
+    for kind, raised, what in _BY_TYPE:
         if isinstance(error, kind):
-            return ours(_message(config, what))
-    # libavformat reports a failed TLS handshake (libavformat/tls_*.c) and an unknown host (libavformat/tcp.c) as EIO.
+            return raised(_message(config, what))
+    # libavformat reports a failed TLS handshake and an unknown host as EIO.
     if error.errno == errno.EIO and config.url.startswith("rtsps://"):
         return TlsFailed(_message(config, "the TLS handshake failed, or the host is unknown"))
     if error.errno in (errno.EIO, *_NO_ROUTE):

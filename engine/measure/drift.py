@@ -179,27 +179,19 @@ class ViewDriftMonitor:
     def _check_view(self, camera: int, segment: Segment) -> None:
         state, name = self._states[camera], self._names[camera]
         state.checked_s = segment.began_s
-        drift_px = self._drift_px(state, segment)
+        try:
+            [still] = self._fetch_frames([key_frame(segment)], [float(segment.captured_s[0])])
+            drift_px = state.drift_px(still.rgb)
+        except DecodeError:
+            drift_px = None
         if drift_px is None:
             self._metrics.view_unclear.labels(name).inc()
             return
         self._metrics.view_drift_px.labels(name).set(drift_px)
         if state.update(drift_px, self._schedule.needed):
             self._metrics.camera_moved.labels(name).set(state.moved)
-            _log_change(name, state, drift_px)
-
-    def _drift_px(self, state: DriftState, segment: Segment) -> float | None:
-        try:
-            [still] = self._fetch_frames([key_frame(segment)], [float(segment.captured_s[0])])
-        except DecodeError:
-            return None
-        return state.drift_px(still.rgb)
-
-
-def _log_change(name: str, state: DriftState, drift_px: float) -> None:
-    limit_px = state.most_drift_px
-    facts = {"camera": name, "drift_px": round(drift_px, 1), "most_drift_px": round(limit_px, 1)}
-    if state.moved:
-        log.warning("camera moved: its measurements are suspended", **facts)
-    else:
-        log.info("camera back at its calibrated view", **facts)
+            facts = {"camera": name, "drift_px": round(drift_px, 1), "most_drift_px": round(state.most_drift_px, 1)}
+            if state.moved:
+                log.warning("camera moved: its measurements are suspended", **facts)
+            else:
+                log.info("camera back at its calibrated view", **facts)

@@ -45,9 +45,8 @@ class SightingHistory:
         ids, count = np.unique(fresh["track"], return_counts=True)
         tracks = ids.tolist()
         past = [self._of_track.get(track, fresh[:0]) for track in tracks]
-        offset = np.cumsum(
-            [0, *(len(old) + new for old, new in zip(past, count.tolist(), strict=True))], dtype=np.int64
-        )
+        lengths = [len(old) + new for old, new in zip(past, count.tolist(), strict=True)]
+        offset = np.cumsum([0, *lengths], dtype=np.int64)
         seen = np.empty(offset[-1], fresh.dtype)
         whole = seen.view(WHOLE)
         for begin, old in zip(offset[:-1].tolist(), past, strict=True):

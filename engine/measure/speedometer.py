@@ -119,12 +119,8 @@ class GroundSpeedometer:
     ) -> Bytes8:
         """(T,) `Measurable` of each single sighting."""
         within = np.empty((len(tracks), 1), np.bool_)
-        inside(
-            foot_px,
-            np.where(geometry < 0, len(self._table.index), geometry).astype(np.int32),
-            self._table.areas,
-            within,
-        )
+        area = np.where(geometry < 0, len(self._table.index), geometry).astype(np.int32)
+        inside(foot_px, area, self._table.areas, within)
         hidden = np.empty(len(tracks))
         occluded_share(tracks.frame, tracks.xyxy_px, hidden)
         margin, size_px = self.bounds.border_px, tracks.frames.size_px[tracks.frame]
@@ -188,17 +184,13 @@ class GroundSpeedometer:
         foot_px = np.ascontiguousarray(seen["foot_px"])
         speed_by_homography(table.image_to_ground, offset, geometry, foot_px, fit.gain, fit.heading_rad, by_homography)
         calibration = np.einsum("ni,nij,nj->n", by_homography, _table_rows(table.covariance, geometry), by_homography)
-        toward = np.repeat(
-            np.stack([np.cos(fit.heading_rad), np.sin(fit.heading_rad)], axis=1), np.diff(offset), axis=0
-        )
-        lifted = fit.gain * (seen["by_clearance"] * toward).sum(axis=1)
-        clearance = np.add.reduceat(np.append(lifted, 0.0), offset[:-1]) * _table_rows(
-            table.clearance_sigma_m, geometry
-        )
+        heading = np.stack([np.cos(fit.heading_rad), np.sin(fit.heading_rad)], axis=1)
+        lifted = fit.gain * (seen["by_clearance"] * np.repeat(heading, np.diff(offset), axis=0)).sum(axis=1)
+        lifted_mps = np.add.reduceat(np.append(lifted, 0.0), offset[:-1])
+        clearance = lifted_mps * _table_rows(table.clearance_sigma_m, geometry)
         scale = _table_rows(table.relative_sigma, geometry) * fit.speed_mps
-        outline = (
-            np.sqrt(2.0) * self.bounds.outline_m * fit.speed_mps / np.maximum(fit.length_m, self.bounds.min_length_m)
-        )
+        length_m = np.maximum(fit.length_m, self.bounds.min_length_m)
+        outline = np.sqrt(2.0) * self.bounds.outline_m * fit.speed_mps / length_m
         return np.asarray(np.sqrt(fit.sigma_mps**2 + calibration + clearance**2 + scale**2 + outline**2))
 
 

@@ -76,10 +76,7 @@ class Pipeline:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`cameras` gives the name of every camera index, and may change between two batches."""
-        self._stages = stages
-        self._cameras = cameras
-        self._watch = watch
-        self._clock = clock
+        self._stages, self._cameras, self._watch, self._clock = stages, cameras, watch, clock
         self._heard_s: dict[int, float] = {}
         self._recorder = Recorder(stages.ledger, stages.evidence_builder, metrics, clock)
 

@@ -62,8 +62,7 @@ class _Counts:
     """Counts what the stages give, by camera."""
 
     def __init__(self, names: Mapping[int, str], metrics: Metrics) -> None:
-        self._names = names
-        self._metrics = metrics
+        self._names, self._metrics = names, metrics
 
     def frames(self, batch: FrameBatch) -> None:
         for name, count in self._by_camera(batch.frames.camera):

@@ -5,16 +5,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterable
-from typing import TypeVar
+from contextlib import suppress
+from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 
-class _End:
+class _End(NamedTuple):
     """The last item of the queue, with the error that ended the producer, if any."""
 
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+    error: BaseException | None
 
 
 def prefetch(items: Iterable[T], depth: int, name: str) -> Generator[T, None, None]:
@@ -34,7 +34,9 @@ def prefetch(items: Iterable[T], depth: int, name: str) -> Generator[T, None, No
             raise item.error
     finally:
         stopped.set()
-        _empty(handed)
+        with suppress(queue.Empty):
+            while True:
+                handed.get_nowait()
         thread.join()
 
 
@@ -57,11 +59,3 @@ def _hand(item: T | _End, handed: queue.Queue[T | _End], stopped: threading.Even
         except queue.Full:
             continue
     return None
-
-
-def _empty(handed: queue.Queue[T | _End]) -> None:
-    while True:
-        try:
-            handed.get_nowait()
-        except queue.Empty:
-            return

@@ -34,8 +34,7 @@ class StorageHealth:
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._metrics = metrics
-        self._clock = clock
+        self._metrics, self._clock = metrics, clock
         self._since_s: float | None = None
         self._was_failing = False
 
@@ -71,9 +70,7 @@ class Recorder:
         self, ledger: Ledger, evidence_builder: EvidenceBuilder, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         """`evidence_builder` tells whether the disk refuses cases, and how many wait for it."""
-        self._ledger = ledger
-        self._evidence_builder = evidence_builder
-        self._metrics = metrics
+        self._ledger, self._evidence_builder, self._metrics = ledger, evidence_builder, metrics
         self._clock = clock
         self._storage = StorageHealth(metrics, clock)
         self._unrecorded: list[Case] = []

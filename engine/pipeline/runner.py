@@ -38,9 +38,7 @@ class CameraReader:
 
     def __init__(self, name: str, source: Source, recordings: Recordings, mailbox: Mailbox) -> None:
         self.name = name
-        self._source = source
-        self._recordings = recordings
-        self._mailbox = mailbox
+        self._source, self._recordings, self._mailbox = source, recordings, mailbox
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
@@ -100,12 +98,8 @@ class Runner:
         find_loss: Callable[[], DeviceLost | None] = lambda: None,
     ) -> None:
         """`find_loss` is called before every batch; it returns an error if the GPU is lost."""
-        self._find_loss = find_loss
-        self._pipeline = pipeline
-        self._recordings = recordings
-        self._mailbox = mailbox
-        self._batch_segments = batch_segments
-        self._overlap = overlap
+        self._find_loss, self._pipeline, self._recordings = find_loss, pipeline, recordings
+        self._mailbox, self._batch_segments, self._overlap = mailbox, batch_segments, overlap
         self._readers: dict[int, CameraReader] = {}
         self._actions: deque[tuple[Action, Future[None]]] = deque()
         self._lock = threading.Lock()

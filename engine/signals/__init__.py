@@ -6,13 +6,5 @@ from engine.signals.file import read_reports
 from engine.signals.timeline import CLOSED, NOT_GREEN, PERMITS, PROHIBITS
 
 __all__ = [
-    "CLOSED",
-    "NOT_GREEN",
-    "PERMITS",
-    "PROHIBITS",
-    "Change",
-    "Controller",
-    "Report",
-    "SignalBook",
-    "read_reports",
-]
+    "CLOSED", "NOT_GREEN", "PERMITS", "PROHIBITS", "Change", "Controller", "Report", "SignalBook", "read_reports",
+]  # fmt: skip

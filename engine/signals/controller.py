@@ -95,10 +95,13 @@ class Controller:
                 return False
             self._require_order(report)
             if report.sequence != self._sequence + 1:
-                self._interrupt()
+                for group in self._groups.values():
+                    group.open = False
             for change in sorted(self._watched(report), key=lambda change: change.began_s):
                 self._change(self._groups[change.group], change)
-            self._reach(report.reported_s)
+            for group in self._groups.values():
+                if group.open:
+                    group.timeline.spans[-1].until_s = report.reported_s
             self._sequence, self._reported_s = report.sequence, report.reported_s
             return True
 
@@ -118,11 +121,6 @@ class Controller:
             if change.began_s < spans[-1].until_s:
                 raise SignalError(f"changes: group {change.group!r} contradicts an earlier report")
 
-    def _interrupt(self) -> None:
-        """Mark the current phases of all groups as unknown."""
-        for group in self._groups.values():
-            group.open = False
-
     @staticmethod
     def _change(group: _Group, change: Change) -> None:
         spans = group.timeline.spans
@@ -133,9 +131,3 @@ class Controller:
             spans[-1].until_s = change.began_s
         group.timeline.push(Span(change.phase, change.began_s, change.began_s))
         group.open = True
-
-    def _reach(self, reported_s: float) -> None:
-        """Extend the current phases up to this time."""
-        for group in self._groups.values():
-            if group.open:
-                group.timeline.spans[-1].until_s = reported_s

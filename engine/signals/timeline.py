@@ -6,7 +6,7 @@ The meaning is that of the Road Traffic Regulations of the Republic of Kazakhsta
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.types import Phase
@@ -96,7 +96,7 @@ class Timeline:
         """True if another phase was certainly shown at some time from `began_s` to `ended_s`. DARK does not count."""
         return any(
             span.phase not in phases and span.phase is not Phase.DARK
-            for span in self._spans_between(began_s, ended_s)
+            for span in self.spans[max(0, self._row(began_s)) : self._row(ended_s) + 1]
             if span.from_s + margin_s <= min(ended_s, span.until_s - margin_s) and span.until_s - margin_s >= began_s
         )
 
@@ -108,9 +108,3 @@ class Timeline:
         """True if the span follows one of these phases without a break."""
         before, span = self.spans[row - 1], self.spans[row]
         return before.phase in phases and span.from_s - before.until_s <= LONGEST_GAP_S
-
-    def _spans_between(self, began_s: float, ended_s: float) -> Iterator[Span]:
-        for span in self.spans[max(0, self._row(began_s)) :]:
-            if span.from_s > ended_s:
-                return
-            yield span

@@ -15,7 +15,7 @@ from engine.detect.heads.picodet import PicoDetHead
 from engine.detect.heads.ssd import SsdHead
 from engine.detect.heads.yolox import YoloxHead
 
-__all__ = ["NUMPY", "Arrays", "Candidates", "ClassScores", "DetectorHead", "head_of", "reader_of"]
+__all__ = ["NUMPY", "Arrays", "Candidates", "ClassScores", "DetectorHead", "make_head", "make_reader"]
 
 _HEADS: dict[str, Callable[[ModelCard, Arrays], DetectorHead]] = {
     "ssd": SsdHead,

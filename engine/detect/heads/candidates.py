@@ -60,8 +60,7 @@ class HostReader:
     """Reads outputs in host memory, with a head that uses NumPy."""
 
     def __init__(self, head: DetectorHead, classes: ClassScores) -> None:
-        self._head = head
-        self._classes = classes
+        self._head, self._classes = head, classes
 
     def read(self, outputs: Outputs) -> Candidates:
         """The boxes with at least the card's low threshold. Raises ModelError if the outputs do not fit."""
