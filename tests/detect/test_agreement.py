@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.detect.agreement import BOUNDS, MIN_BOXES, Agreement, AgreementBounds, compare_detections
 from engine.detect.cards import find_card
-from engine.types import Clock, Detections, Frames, VehicleClass
+from engine.types import Detections, VehicleClass
+from tests.support.frames import make_frames
 
 CARD = find_card("ssd_mobilenet_v3_large")
 BOUNDS_HERE = AgreementBounds(share=0.95, iou=0.9, score=0.05)
@@ -19,15 +20,12 @@ def boxes(count: int, *, score: float = SURE, frames: int = 5) -> Detections:
     """Cars that do not overlap, spread over a few frames."""
     left = 100.0 * np.arange(count)[:, None]
     return Detections(
-        Frames(
-            np.zeros(frames, np.int32), np.arange(frames, dtype=float), np.full((frames, 2), 9999, np.int32),
-            np.full(frames, Clock.ARRIVAL, np.uint8),
-        ),
+        make_frames(np.arange(frames, dtype=float), (9999, 9999)),
         np.sort(np.arange(count, dtype=np.int32) % frames),
         (left + np.array([0.0, 0.0, 80.0, 60.0])).astype(np.float32),
         np.full(count, score, np.float32),
         np.full(count, VehicleClass.CAR, np.int32),
-    )  # fmt: skip
+    )
 
 
 def first(count: int, of: Detections) -> Detections:

@@ -26,9 +26,10 @@ from engine.detect.onnx import OnnxDetector, read_model
 from engine.detect.onnx_network import OnnxNetwork
 from engine.errors import ConfigError, OutOfDeviceMemory
 from engine.metrics import Metrics
-from engine.types import Clock, Detections, FrameBatch, Frames
-from tests.detect.test_onnx import data_card, still
-from tests.support.networks import COCO, make_card, make_network
+from engine.types import Detections, FrameBatch
+from tests.detect.test_onnx import data_card, decoded_card, still
+from tests.support.frames import make_batch
+from tests.support.networks import COCO
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(4)
@@ -36,21 +37,8 @@ RANDOM = np.random.default_rng(4)
 
 def make_regions(frames: int, *regions: tuple[int, int, int, int], width: int = 64, height: int = 32) -> FrameBatch:
     """Frames of 1280 x 640, each with these regions, scaled to the model's input."""
-    rows = frames * len(regions)
-    region = np.tile(np.array(regions, np.float32), (frames, 1))
-    scale = (region[:, 2:] - region[:, :2]) / [width, height]
-    return FrameBatch(
-        Frames(
-            np.zeros(frames, np.int32),
-            np.arange(frames, dtype=float),
-            np.tile(np.array([1280, 640], np.int32), (frames, 1)),
-            np.full(frames, Clock.ARRIVAL, np.uint8),
-        ),
-        RANDOM.uniform(0, 255, (rows, 3, height, width)).astype(np.float32),
-        np.repeat(np.arange(frames, dtype=np.int32), len(regions)),
-        np.concatenate([scale, region[:, :2]], axis=1).astype(np.float32),
-        region,
-    )
+    pixels = RANDOM.uniform(0, 255, (frames * len(regions), 3, height, width)).astype(np.float32)
+    return make_batch(frames, regions, (1280, 640), (width, height), pixels)
 
 
 WHOLE, LEFT, MIDDLE = (0, 0, 1280, 640), (0, 0, 700, 640), (400, 160, 900, 480)
@@ -212,8 +200,8 @@ class Exported:
     def __init__(self, pixels: torch.Tensor) -> None:
         self._pixels = pixels
 
-    def __dlpack__(self, **wishes: object) -> object:
-        return self._pixels.__dlpack__(**wishes)
+    def __dlpack__(self, **options: object) -> object:
+        return self._pixels.__dlpack__(**options)
 
     def __dlpack_device__(self) -> object:
         return self._pixels.__dlpack_device__()
@@ -234,15 +222,7 @@ def test_the_shipped_detector_finds_the_same_on_the_device() -> None:
 
 
 def test_a_network_for_one_picture_runs_pictures_one_by_one(tmp_path: Path) -> None:
-    path = tmp_path / "rt.onnx"
-    outputs = {
-        "labels": np.array([[2]]),
-        "boxes": np.array([[[1, 2, 30, 40]]], np.float32),
-        "scores": np.ones((1, 1), np.float32),
-    }
-    make_network(path, outputs, sizes_input=True)
-    card = find_card(str(make_card(path, "detr", head_options={"labels": "labels"})))
-    found = bound(card).detect(make_regions(3, (0, 0, 64, 64), width=64, height=64))
+    found = bound(decoded_card(tmp_path)).detect(make_regions(3, (0, 0, 64, 64), width=64, height=64))
     assert found.frame.tolist() == [0, 1, 2]
     assert found.xyxy_px.tolist() == [[1, 2, 30, 40]] * 3
 

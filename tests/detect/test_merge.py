@@ -10,7 +10,8 @@ from engine.decode.settings import ModelInput
 from engine.detect.cards import ModelCard
 from engine.detect.heads import Candidates
 from engine.detect.merge import merge_candidates
-from engine.types import Clock, Detections, FrameBatch, Frames, VehicleClass
+from engine.types import Detections, FrameBatch, VehicleClass
+from tests.support import frames as support
 
 CAR, TRUCK, PERSON, BICYCLE = VehicleClass.CAR, VehicleClass.TRUCK, VehicleClass.PERSON, VehicleClass.BICYCLE
 CARD = ModelCard(
@@ -24,32 +25,15 @@ RIGHT = (80, 0, 200, 100)
 
 def make_batch(*regions: tuple[int, int, int, int], frames: int = 1) -> FrameBatch:
     """Frames of 200 x 100, each with these regions; one model pixel is one image pixel."""
-    rows = frames * len(regions)
-    region = np.tile(np.array(regions, np.float32), (frames, 1))
-    return FrameBatch(
-        Frames(
-            np.zeros(frames, np.int32),
-            np.arange(frames, dtype=float),
-            np.tile(np.array([200, 100], np.int32), (frames, 1)),
-            np.full(frames, Clock.ARRIVAL, np.uint8),
-        ),
-        None,
-        np.repeat(np.arange(frames, dtype=np.int32), len(regions)),
-        np.concatenate([np.ones((rows, 2)), region[:, :2]], axis=1).astype(np.float32),
-        region,
-    )
+    return support.make_batch(frames, regions, (200, 100), None, None)
 
 
 def merge(batch: FrameBatch, *boxes: tuple[int, list[float], float, VehicleClass]) -> Detections:
     """Candidates given as (row, image box, score, class)."""
-    rows = np.array([box[0] for box in boxes], np.int32)
-    xyxy = np.array([box[1] for box in boxes], np.float32).reshape(-1, 4)
-    found = Candidates(
-        rows,
-        xyxy - np.tile(batch.model_to_image[rows, 2:], 2),
-        np.array([box[2] for box in boxes], np.float32),
-        np.array([box[3] for box in boxes], np.int32),
-    )
+    row, xyxy, score, kind = zip(*boxes, strict=True) if boxes else ((), (), (), ())
+    rows = np.array(row, np.int32)
+    model_px = np.array(xyxy, np.float32).reshape(-1, 4) - np.tile(batch.model_to_image[rows, 2:], 2)
+    found = Candidates(rows, model_px, np.array(score, np.float32), np.array(kind, np.int32))
     return merge_candidates(found, batch, CARD)
 
 

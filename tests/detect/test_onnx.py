@@ -18,9 +18,10 @@ from engine.detect.dynamic_batch import with_dynamic_batch
 from engine.detect.onnx import OnnxDetector
 from engine.errors import ConfigError, ModelError
 from engine.metrics import Metrics
-from engine.types import Clock, FrameBatch, Frames, Segment, VehicleClass
+from engine.types import FrameBatch, Segment, VehicleClass
 from rig.videos import cut
-from tests.support.networks import make_card, make_network
+from tests.support import frames
+from tests.support.networks import COCO, make_card, make_network
 
 BOXES = np.array([[[0.5, 0.5, 0.25, 0.5], [0.25, 0.5, 0.125, 0.125]]], np.float32)
 
@@ -42,19 +43,17 @@ def detr(tmp_path: Path) -> Path:
 
 def make_batch(card: ModelCard, brightness: list[float]) -> FrameBatch:
     """One frame per row, with pictures of the model's size."""
-    rows, width, height = len(brightness), card.input.width_px, card.input.height_px
-    return FrameBatch(
-        Frames(
-            np.zeros(rows, np.int32),
-            np.arange(rows, dtype=float),
-            np.tile(np.array([width, height], np.int32), (rows, 1)),
-            np.full(rows, Clock.ARRIVAL, np.uint8),
-        ),
-        np.array(brightness, np.float32)[:, None, None, None] * np.ones((1, 3, height, width), np.float32),
-        np.arange(rows, dtype=np.int32),
-        np.tile(np.array([1, 1, 0, 0], np.float32), (rows, 1)),
-        np.tile(np.array([0, 0, width, height], np.float32), (rows, 1)),
-    )
+    width, height = card.input.width_px, card.input.height_px
+    pixels = np.array(brightness, np.float32)[:, None, None, None] * np.ones((1, 3, height, width), np.float32)
+    return frames.make_batch(len(brightness), [(0, 0, width, height)], (width, height), None, pixels)
+
+
+def decoded_card(folder: Path) -> ModelCard:
+    """Card of a DETR that is exported for one picture, scales its boxes by its second input, and finds one car."""
+    path = folder / "rt.onnx"
+    boxes, scores = np.array([[[1, 2, 30, 40]]], np.float32), np.ones((1, 1), np.float32)
+    make_network(path, {"labels": np.array([[2]]), "boxes": boxes, "scores": scores}, sizes_input=True)
+    return find_card(str(make_card(path, "detr", head_options={"labels": "labels"})))
 
 
 def test_all_frames_have_boxes_with_class_and_score(detr: Path) -> None:
@@ -92,14 +91,7 @@ def test_the_record_names_model_and_runtime(detr: Path) -> None:
 
 
 def test_a_network_that_scales_its_boxes_gets_the_size_of_the_model(tmp_path: Path) -> None:
-    path = tmp_path / "rt.onnx"
-    outputs = {
-        "labels": np.array([[2]]),
-        "boxes": np.array([[[1, 2, 30, 40]]], np.float32),
-        "scores": np.ones((1, 1), np.float32),
-    }
-    make_network(path, outputs, sizes_input=True)
-    card = find_card(str(make_card(path, "detr", head_options={"labels": "labels"})))
+    card = decoded_card(tmp_path)
     assert OnnxDetector(card, threads=1).detect(make_batch(card, [1.0])).xyxy_px.tolist() == [[1, 2, 30, 40]]
 
 
@@ -201,10 +193,9 @@ def detect(card: ModelCard, segment: Segment) -> list[tuple[VehicleClass, list[f
 
 def public_card(data: Path, model: str, head: str, **changes: object) -> ModelCard:
     path = data / "models" / f"{model}.onnx"
-    coco = {"0": "person", "1": "bicycle", "2": "car", "3": "motorcycle", "5": "bus", "7": "truck"}
     return ModelCard(
         name=model, file=path, sha256=hashlib.sha256(path.read_bytes()).hexdigest(), licence="Apache-2.0", source="",
-        head=head, classes=coco, score_threshold=0.4, input=ModelInput(width_px=416, height_px=416, **changes),
+        head=head, classes=dict(COCO), score_threshold=0.4, input=ModelInput(width_px=416, height_px=416, **changes),
     )  # type: ignore[arg-type]  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from engine.errors import CalibrationError
 from engine.measure import CameraGeometry, FootModel, GroundSpeedometer, Lens, SpeedBounds
-from engine.types import Clock, Frames, Measurable, Tracks
+from engine.types import Clock, Measurable, Tracks
+from tests.support.frames import make_frames
 
 SIZE = (1280, 720)
 HEIGHT_M = 8.0
@@ -52,16 +53,10 @@ def batch(
     ended: tuple[int, ...] = (),
 ) -> Tracks:
     """Tracks of one camera; `ways` has the (F, 2) ground positions of each identity, nan if it is not seen."""
-    frames = Frames(
-        np.full(len(times_s), camera, np.int32),
-        times_s,
-        np.tile(np.array(SIZE, np.int32), (len(times_s), 1)),
-        np.full(len(times_s), clock, np.uint8),
-    )
     seen = [(f, track) for f in range(len(times_s)) for track in ways if np.isfinite(ways[track][f, 0])]
     ground = np.array([ways[track][f] for f, track in seen]).reshape(-1, 2)
     return Tracks(
-        frames,
+        make_frames(times_s, SIZE, camera=camera, clock=clock),
         np.array([f for f, _ in seen], np.int32),
         np.array([track for _, track in seen], np.int64),
         boxes(ground),
@@ -76,6 +71,9 @@ def straight(times_s: np.ndarray, start: tuple[float, float], velocity: tuple[fl
 
 
 TIMES = 1.7e9 + np.arange(26) / 12.5
+WAY = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+TRACKS = batch(TIMES, {1: WAY})
+"""One vehicle that drives towards the camera at 16 m/s."""
 
 
 def only(tracks: Tracks, meter: GroundSpeedometer | None = None, **changes: object) -> tuple[Measurable, float, float]:
@@ -96,11 +94,10 @@ def test_a_vehicle_at_constant_speed_is_measured() -> None:
 
 
 def test_batches_add_up_to_the_same_measurement() -> None:
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    whole = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, {7: way}))
+    whole = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, {7: WAY}))
     meter = GroundSpeedometer({0: geometry()})
     for part in (slice(0, 9), slice(9, 20), slice(20, 26)):
-        last = meter.measure(batch(TIMES[part], {7: way[part]}))
+        last = meter.measure(batch(TIMES[part], {7: WAY[part]}))
     assert last.speeds.speed_mps[0] == whole.speeds.speed_mps[0]
     assert last.velocity_mps[-1].tolist() == whole.velocity_mps[-1].tolist()
     assert len(last.velocity_mps) == 6
@@ -116,9 +113,7 @@ def test_the_result_of_a_vehicle_does_not_depend_on_others() -> None:
     company = GroundSpeedometer({0: geometry()}, bounds).measure(batch(TIMES, ways)).speeds
     assert (company.measurable == Measurable.YES).sum() > 600
     for k in (1, 350, 699):
-        alone = (
-            GroundSpeedometer({0: geometry()}, SpeedBounds(max_hidden=2.0)).measure(batch(TIMES, {k: ways[k]})).speeds
-        )
+        alone = GroundSpeedometer({0: geometry()}, bounds).measure(batch(TIMES, {k: ways[k]})).speeds
         for name in ("speed_mps", "began_s", "ended_s", "length_m", "heading_rad"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(company, name)[k - 1], err_msg=name)
         assert alone.sigma_mps[0] == pytest.approx(company.sigma_mps[k - 1], rel=1e-12)  # NumPy sums part of it
@@ -141,7 +136,7 @@ def test_the_stated_uncertainty_covers_the_scatter_of_a_noisy_detector() -> None
 
 
 def test_the_outline_makes_a_short_stretch_less_certain() -> None:
-    far, near = straight(TIMES, (1.0, 60.0), (0.0, -16.0)), straight(TIMES[:10], (1.0, 60.0), (0.0, -16.0))
+    far, near = WAY, straight(TIMES[:10], (1.0, 60.0), (0.0, -16.0))
     _, _, long_sigma = only(batch(TIMES, {1: far}))
     _, _, short_sigma = only(batch(TIMES[:10], {1: near}))
     assert short_sigma > 2 * long_sigma
@@ -152,23 +147,49 @@ def test_the_outline_makes_a_short_stretch_less_certain() -> None:
 def test_scale_covariance_passes_to_the_speed() -> None:
     h = np.linalg.inv(ground_to_image())
     ground_scale = np.concatenate([h[0], h[1], np.zeros(3)])
-    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
     covariance = np.outer(ground_scale, ground_scale) * 0.02**2
     exact = SpeedBounds(outline_m=0.0)
-    _, speed, sigma = only(tracks, GroundSpeedometer({0: geometry(covariance=covariance, relative_sigma=0.0)}, exact))
+    _, speed, sigma = only(TRACKS, GroundSpeedometer({0: geometry(covariance=covariance, relative_sigma=0.0)}, exact))
     assert sigma == pytest.approx(0.02 * speed, rel=0.05)
 
 
-def test_a_cut_vehicle_is_truncated() -> None:
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    tracks = batch(TIMES, {1: way})
-    boxes_px = tracks.xyxy_px.copy()
+def cut_by_the_border() -> Tracks:
+    boxes_px = TRACKS.xyxy_px.copy()
     boxes_px[2:, 3] = SIZE[1] - 1
-    assert only(dataclasses.replace(tracks, xyxy_px=boxes_px))[0] == Measurable.TRUNCATED
+    return dataclasses.replace(TRACKS, xyxy_px=boxes_px)
+
+
+def with_a_switch_of_identity() -> np.ndarray:
+    way = straight(TIMES, (-3.0, 60.0), (0.0, -14.0))
+    way[13:, 0] += 7.0
+    return way
+
+
+T, GAP = TIMES - TIMES[0], np.concatenate([TIMES[:12], TIMES[12:] + 1.5])
+NEAR_PX = np.array([[0, 600], [1280, 600], [1280, 720], [0, 720]], float)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "changes", "reason"),
+    [
+        (cut_by_the_border(), {}, Measurable.TRUNCATED),
+        (batch(GAP, {1: straight(GAP, (1.0, 60.0), (0.0, -10.0))}), {}, Measurable.OCCLUDED),
+        (batch(TIMES, {1: np.column_stack([T**0, 60.0 - 20.0 * T + 3.5 * T**2])}), {}, Measurable.ACCELERATING),
+        (batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -12.0))}), {"area_px": NEAR_PX}, Measurable.OUTSIDE),
+        (batch(TIMES, {1: WAY}, clock=Clock.UNSTABLE), {}, Measurable.CLOCK_UNSTABLE),
+        (batch(TIMES[:5], {1: WAY[:5]}), {}, Measurable.TOO_SHORT),
+        (batch(TIMES, {1: straight(TIMES, (1.0, 50.0), (0.0, -1.0))}), {}, Measurable.TOO_SHORT),
+        (batch(TIMES, {1: with_a_switch_of_identity()}), {}, Measurable.INCONSISTENT),
+        (TRACKS, {"relative_sigma": 0.1}, Measurable.UNCERTAIN),
+    ],
+    ids=["cut", "long gap", "brakes", "outside", "clock", "short time", "short way", "switch", "poor calibration"],
+)
+def test_the_reason_for_no_speed_is_stated(tracks: Tracks, changes: dict[str, object], reason: Measurable) -> None:
+    assert only(tracks, **changes)[0] == reason
 
 
 def test_a_vehicle_behind_another_is_occluded_and_the_other_is_not() -> None:
-    ways = {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0)), 2: straight(TIMES, (1.4, 58.0), (0.0, -16.0))}
+    ways = {1: WAY, 2: straight(TIMES, (1.4, 58.0), (0.0, -16.0))}
     speeds = GroundSpeedometer({0: geometry()}).measure(batch(TIMES, ways)).speeds
     assert speeds.measurable.tolist() == [Measurable.OCCLUDED, Measurable.YES]
     assert np.isnan(speeds.speed_mps[0])
@@ -184,11 +205,11 @@ def with_boxes_widened(tracks: Tracks, rows: slice, by: float) -> Tracks:
 
 
 def test_a_box_that_includes_a_neighbour_is_occluded() -> None:
-    foot, tracks = FootModel((0.0, 0.0, HEIGHT_M)), batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
-    assert only(tracks, foot=foot)[0] == Measurable.YES
-    assert only(with_boxes_widened(tracks, slice(5, 15), 1.5), foot=foot)[0] == Measurable.OCCLUDED
-    assert only(with_boxes_widened(tracks, slice(5, 8), 1.5), foot=foot)[0] == Measurable.YES
-    assert only(with_boxes_widened(tracks, slice(5, 15), 1.2), foot=foot)[0] == Measurable.YES
+    foot = FootModel((0.0, 0.0, HEIGHT_M))
+    assert only(TRACKS, foot=foot)[0] == Measurable.YES
+    assert only(with_boxes_widened(TRACKS, slice(5, 15), 1.5), foot=foot)[0] == Measurable.OCCLUDED
+    assert only(with_boxes_widened(TRACKS, slice(5, 8), 1.5), foot=foot)[0] == Measurable.YES
+    assert only(with_boxes_widened(TRACKS, slice(5, 15), 1.2), foot=foot)[0] == Measurable.YES
 
 
 def test_a_vehicle_whose_side_becomes_visible_is_measured() -> None:
@@ -198,79 +219,38 @@ def test_a_vehicle_whose_side_becomes_visible_is_measured() -> None:
     side = (1.8 * np.cos(angle) + 4.4 * np.sin(angle)) / 1.8
     left, top, right, bottom = tracks.xyxy_px.T
     half, middle = (right - left) / 2 * side, (left + right) / 2
-    whole = dataclasses.replace(
-        tracks, xyxy_px=np.column_stack([middle - half, top, middle + half, bottom]).astype(np.float32)
-    )
+    boxes_px = np.column_stack([middle - half, top, middle + half, bottom]).astype(np.float32)
     assert side.max() > 1.4 * side.min()
+    whole = dataclasses.replace(tracks, xyxy_px=boxes_px)
     assert only(whole, foot=FootModel((0.0, 0.0, HEIGHT_M)))[0] == Measurable.YES
-
-
-def test_a_vehicle_after_a_long_gap_is_occluded() -> None:
-    times = np.concatenate([TIMES[:12], TIMES[12:] + 1.5])
-    way = np.array([1.0, 60.0]) + np.outer(times - times[0], [0.0, -10.0])
-    assert only(batch(times, {1: way}))[0] == Measurable.OCCLUDED
-
-
-def test_a_braking_vehicle_is_accelerating() -> None:
-    t = TIMES - TIMES[0]
-    way = np.column_stack([np.ones_like(t), 60.0 - 20.0 * t + 3.5 * t**2])
-    assert only(batch(TIMES, {1: way}))[0] == Measurable.ACCELERATING
-
-
-def test_outside_the_area_nothing_is_measured() -> None:
-    area = np.array([[0, 600], [1280, 600], [1280, 720], [0, 720]], float)
-    assert only(batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -12.0))}), area_px=area)[0] == Measurable.OUTSIDE
 
 
 @pytest.mark.parametrize(
     "changes", [{"valid_to_s": TIMES[0]}, {"valid_from_s": TIMES[-1] + 1}, {"image_size_px": (1920, 1080)}]
 )
 def test_nothing_is_measured_without_a_valid_calibration(changes: dict[str, object]) -> None:
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    motion = GroundSpeedometer({0: geometry(**changes)}).measure(batch(TIMES, {1: way}))
+    motion = GroundSpeedometer({0: geometry(**changes)}).measure(batch(TIMES, {1: WAY}))
     assert motion.speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
     assert np.isnan(motion.position_m).all()
     assert np.isnan(motion.velocity_mps).all()
 
 
 def test_a_camera_without_geometry_is_not_calibrated() -> None:
-    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))}, camera=3)
+    tracks = batch(TIMES, {1: WAY}, camera=3)
     for known in ({0: geometry()}, {}):
         assert GroundSpeedometer(known).measure(tracks).speeds.measurable.tolist() == [Measurable.NOT_CALIBRATED]
 
 
-def test_an_unstable_clock_measures_nothing() -> None:
-    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))}, clock=Clock.UNSTABLE)
-    assert only(tracks)[0] == Measurable.CLOCK_UNSTABLE
-
-
-def test_a_short_track_is_too_short() -> None:
-    assert only(batch(TIMES[:5], {1: straight(TIMES[:5], (1.0, 60.0), (0.0, -16.0))}))[0] == Measurable.TOO_SHORT
-    assert only(batch(TIMES, {1: straight(TIMES, (1.0, 50.0), (0.0, -1.0))}))[0] == Measurable.TOO_SHORT
-
-
-def test_a_switch_of_identity_is_inconsistent() -> None:
-    way = straight(TIMES, (-3.0, 60.0), (0.0, -14.0))
-    way[13:, 0] += 7.0
-    assert only(batch(TIMES, {1: way}))[0] == Measurable.INCONSISTENT
-
-
-def test_a_poor_calibration_is_uncertain() -> None:
-    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
-    assert only(tracks, relative_sigma=0.1)[0] == Measurable.UNCERTAIN
-
-
 def test_a_wild_box_does_not_move_the_speed() -> None:
-    tracks = batch(TIMES, {1: straight(TIMES, (1.0, 60.0), (0.0, -16.0))})
-    wild = tracks.xyxy_px.copy()
+    wild = TRACKS.xyxy_px.copy()
     wild[[5, 17]] += np.array([0, 40, 0, 40], np.float32)
-    reason, speed, _ = only(dataclasses.replace(tracks, xyxy_px=wild))
+    reason, speed, _ = only(dataclasses.replace(TRACKS, xyxy_px=wild))
     assert reason == Measurable.YES
     assert speed == pytest.approx(16.0, rel=5e-3)
 
 
 def test_the_readout_of_a_rolling_shutter_is_corrected() -> None:
-    readout_s, way = 0.02, straight(TIMES, (1.0, 60.0), (0.0, -16.0))
+    readout_s, way = 0.02, WAY
     for _ in range(5):
         depth = image_of(way)[:, 1] / SIZE[1]
         way = np.array([1.0, 60.0]) + np.outer(TIMES - TIMES[0] + readout_s * depth, [0.0, -16.0])
@@ -309,10 +289,9 @@ def test_a_standing_vehicle_has_a_momentary_velocity_near_zero() -> None:
 
 def test_ended_tracks_are_dropped_and_live_ones_are_bounded() -> None:
     meter = GroundSpeedometer({0: geometry()}, SpeedBounds(max_sightings=10))
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    meter.measure(batch(TIMES[:20], {1: way[:20]}))
+    meter.measure(batch(TIMES[:20], {1: WAY[:20]}))
     assert meter.remembered() == {1: 10}
-    meter.measure(batch(TIMES[20:], {1: way[20:]}, ended=(1,)))
+    meter.measure(batch(TIMES[20:], {1: WAY[20:]}, ended=(1,)))
     assert meter.remembered() == {}
 
 
@@ -323,20 +302,18 @@ def test_an_empty_batch_is_an_empty_motion() -> None:
 
 def test_a_moved_camera_measures_nothing_until_it_is_back() -> None:
     meter = GroundSpeedometer({0: geometry()})
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    assert meter.measure(batch(TIMES[:20], {1: way[:20]})).speeds.measurable.tolist() == [Measurable.YES]
-    moved = meter.measure(batch(TIMES[20:23], {1: way[20:23]}), moved=frozenset({0})).speeds
+    assert meter.measure(batch(TIMES[:20], {1: WAY[:20]})).speeds.measurable.tolist() == [Measurable.YES]
+    moved = meter.measure(batch(TIMES[20:23], {1: WAY[20:23]}), moved=frozenset({0})).speeds
     assert moved.measurable.tolist() == [Measurable.MOVED]
-    both = meter.measure(batch(TIMES, {1: way, 2: way}), moved=frozenset({5})).speeds
+    both = meter.measure(batch(TIMES, {1: WAY, 2: WAY}), moved=frozenset({5})).speeds
     assert both.measurable.tolist() == [Measurable.MOVED, Measurable.YES]
 
 
 def test_a_paused_speedometer_states_no_speed() -> None:
     meter = GroundSpeedometer({0: geometry()})
-    way = straight(TIMES, (1.0, 60.0), (0.0, -16.0))
-    paused = meter.measure(batch(TIMES, {1: way}), can_record=False).speeds
+    paused = meter.measure(batch(TIMES, {1: WAY}), can_record=False).speeds
     assert paused.measurable.tolist() == [Measurable.UNRECORDABLE]
-    assert meter.measure(batch(TIMES, {2: way})).speeds.measurable.tolist() == [Measurable.YES]
+    assert meter.measure(batch(TIMES, {2: WAY})).speeds.measurable.tolist() == [Measurable.YES]
 
 
 @pytest.mark.parametrize(
