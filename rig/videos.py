@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import av
@@ -15,6 +15,18 @@ from engine.types import Bytes8, Clock, Segment
 FPS = 25
 SIZE_PX = (192, 128)
 BEGAN_S = 1_780_000_000.0
+ENCODINGS: Mapping[str, tuple[str, str, dict[str, str]]] = {
+    "h264": ("libx264", "yuv420p", {"tune": "zerolatency"}),
+    "h264 with B-frames": ("libx264", "yuv420p", {"bf": "3", "b-adapt": "0"}),
+    "h264 4:2:2": ("libx264", "yuv422p", {"bf": "2"}),
+    "h264 10 bit": ("libx264", "yuv420p10le", {}),
+    "h264 full range": ("libx264", "yuvj420p", {}),
+    "hevc": ("libx265", "yuv420p", {"x265-params": "log-level=none"}),
+    "mjpeg": ("mjpeg", "yuvj420p", {}),
+    "mjpeg 4:2:2": ("mjpeg", "yuvj422p", {}),
+    "vp9": ("libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8"}),
+}
+"""Encoder, pixel format and options."""
 
 
 def picture(number: int, size_px: tuple[int, int] = SIZE_PX) -> Bytes8:
@@ -52,6 +64,12 @@ def make_segment(
         packets += context.encode(frame)
     packets += context.encode(None)
     return cut(packets, av.CodecContext.create(encoder, "w").codec.canonical_name, size_px, camera)
+
+
+def encode(name: str, size_px: tuple[int, int] = SIZE_PX) -> Segment:
+    """One second in the encoding of this name."""
+    encoder, pix_fmt, options = ENCODINGS[name]
+    return make_segment(encoder, pix_fmt=pix_fmt, options=options, size_px=size_px)
 
 
 def cut(

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from engine.track import KalmanTracker, TrackerParameters
 from engine.types import TRACK_BITS, Detections, Frames, Tracks, VehicleClass
@@ -108,18 +107,17 @@ def test_a_lost_track_ends_and_its_identity_is_not_reused() -> None:
     assert not identities(before) & identities(after)
 
 
-def test_a_long_gap_between_frames_ends_the_tracks() -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (drive(steps(0, 1), speed_px_s=0.0), drive(steps(3600, 3601), x=-359900.0)),
+        (drive(steps(100, 101), x=-9900.0), drive(steps(50, 51), x=-4900.0)),
+    ],
+    ids=["long gap", "clock jumps back"],
+)
+def test_a_break_of_the_time_ends_the_tracks(first: list[Sighting], second: list[Sighting]) -> None:
     tracker = KalmanTracker()
-    before = tracker.track(detections(drive(steps(0, 1), speed_px_s=0.0)))
-    after = tracker.track(detections(drive(steps(3600, 3601), x=-359900.0)))
-    assert after.ended.tolist() == sorted(identities(before))
-    assert len(identities(after)) == 1
-
-
-def test_a_clock_that_jumps_back_ends_the_tracks() -> None:
-    tracker = KalmanTracker()
-    before = tracker.track(detections(drive(steps(100, 101), x=-9900.0)))
-    after = tracker.track(detections(drive(steps(50, 51), x=-4900.0)))
+    before, after = tracker.track(detections(first)), tracker.track(detections(second))
     assert after.ended.tolist() == sorted(identities(before))
     assert len(identities(after)) == 1
     assert not identities(before) & identities(after)
@@ -238,12 +236,10 @@ def together(parts: list[Detections]) -> Detections:
     offset = np.cumsum([0] + [len(p.frames) for p in parts])
     frame = np.concatenate([place[p.frame + o] for p, o in zip(parts, offset, strict=False)]).astype(np.int32)
     order = np.argsort(frame, kind="stable")
-    columns = {
-        name: np.concatenate([getattr(p, name) for p in parts])[order] for name in ("xyxy_px", "score", "class_id")
-    }
-    return Detections(
-        frames=Frames(**{name: values[turn] for name, values in frames.items()}), frame=frame[order], **columns
-    )
+    names = ("xyxy_px", "score", "class_id")
+    columns = {name: np.concatenate([getattr(p, name) for p in parts])[order] for name in names}
+    turned = Frames(**{name: values[turn] for name, values in frames.items()})
+    return Detections(frames=turned, frame=frame[order], **columns)
 
 
 def cut(whole: Detections, begin: int, end: int) -> Detections:
@@ -256,14 +252,8 @@ def cut(whole: Detections, begin: int, end: int) -> Detections:
 
 def rows_of(tracks: Tracks, camera: int) -> tuple[bytes, ...]:
     mine = tracks.camera == camera
-    columns: tuple[NDArray[np.generic], ...] = (
-        tracks.captured_s,
-        tracks.track,
-        tracks.xyxy_px,
-        tracks.score,
-        tracks.class_id,
-    )
-    return tuple(column[mine].tobytes() for column in columns)
+    names = ("captured_s", "track", "xyxy_px", "score", "class_id")
+    return tuple(getattr(tracks, name)[mine].tobytes() for name in names)
 
 
 def test_a_camera_alone_and_among_300_gives_the_same_bits() -> None:

@@ -15,7 +15,7 @@ from engine.decode.settings import ModelInput
 from engine.errors import OutOfDeviceMemory
 from engine.tools.demo.city import FOOTAGE
 from engine.types import Segment
-from rig.videos import FPS, cut, make_segment, number_of
+from rig.videos import FPS, cut, encode, number_of
 
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the DALI graph is not tested")
 pytest.importorskip("torch", reason="torch is not installed: the DALI graph is not tested")
@@ -25,18 +25,6 @@ from engine.decode.device import REFUSALS
 from tests.support.dali import LAMPS, Open, assert_same, decoders, fallbacks, first_segment, of
 
 CODECS = FOOTAGE / "codecs"
-
-
-@pytest.fixture(scope="module")
-def streams() -> Mapping[str, Segment]:
-    return {
-        "vp9": make_segment("libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
-        "mjpeg": make_segment("mjpeg", pix_fmt="yuvj420p"),
-        "mjpeg small": make_segment("mjpeg", size_px=(64, 48), pix_fmt="yuvj420p"),
-        "mjpeg 4:2:2": make_segment("mjpeg", pix_fmt="yuvj422p"),
-        "h264": make_segment(options={"tune": "zerolatency"}),
-        "hevc": make_segment("libx265", options={"x265-params": "log-level=none"}),
-    }
 
 
 @pytest.mark.parametrize("name", ["avenue-vp9.webm", "avenue-mjpeg.avi"])
@@ -74,7 +62,7 @@ def test_frames_are_sampled_by_capture_time_at_any_frame_rate(streams: Mapping[s
 
 
 def test_codecs_sizes_regions_and_frame_counts_mix_in_a_batch(streams: Mapping[str, Segment]) -> None:
-    batch = [of(streams["vp9"], 0), of(streams["mjpeg small"], 1), of(streams["mjpeg"], 2)]
+    batch = [of(streams["vp9"], 0), of(encode("mjpeg", (64, 48)), 1), of(streams["mjpeg"], 2)]
     with decoders() as (dali, cpu, metrics):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.5, p99=12.0)
         assert fallbacks(metrics) == {}
@@ -134,9 +122,8 @@ def test_the_cpu_decodes_what_the_device_refuses_and_no_segment_is_lost(streams:
     batch = [of(streams["h264"], 0), of(streams["vp9"], 1), of(streams["mjpeg 4:2:2"], 2), of(streams["vp9"], 5)]
     with decoders() as (dali, cpu, metrics):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.2, p99=9.0)
-        assert fallbacks(metrics) == {
-            ("north", "codec"): 1, ("east", "pixel_format"): 1, ("over UDP", "lossy"): 1
-        }  # fmt: skip
+        reasons = {("north", "codec"): 1, ("east", "pixel_format"): 1, ("over UDP", "lossy"): 1}
+        assert fallbacks(metrics) == reasons
 
 
 def test_a_camera_that_alternates_between_device_and_cpu_keeps_its_order(streams: Mapping[str, Segment]) -> None:
@@ -204,10 +191,8 @@ class Cramped:
 
 
 @pytest.mark.parametrize(("holds", "limit"), [(2, 2), (1, 1), (0, 1)])
-def test_out_of_memory_halves_the_batch_instead_of_losing_it(
-    holds: int, limit: int, streams: Mapping[str, Segment]
-) -> None:
-    batch = [of(streams["mjpeg small"], camera) for camera in (0, 1, 2)] * 2
+def test_out_of_memory_halves_the_batch_instead_of_losing_it(holds: int, limit: int) -> None:
+    batch = [of(encode("mjpeg", (64, 48)), camera) for camera in (0, 1, 2)] * 2
 
     def cramped(open_graph: Open) -> Open:
         return lambda most: Cramped(open_graph(most), holds)

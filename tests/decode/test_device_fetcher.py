@@ -13,23 +13,14 @@ from engine.decode.frame_fetcher import fetch_frames
 from engine.errors import DecodeError, DeviceLost
 from engine.metrics import Metrics
 from engine.types import Bytes8, Segment
-from rig.videos import BEGAN_S, SIZE_PX, make_segment
+from rig.videos import BEGAN_S, SIZE_PX
 
-pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the device's look is not tested")
-pytest.importorskip("torch", reason="torch is not installed: the device's look is not tested")
+pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the device's fetcher is not tested")
+pytest.importorskip("torch", reason="torch is not installed: the device's fetcher is not tested")
 
 from engine.decode.dali import DaliStillGraph, Sample
 from engine.decode.device_fetcher import DeviceFrameFetcher
 from tests.support.dali import CAMERAS, fallbacks
-
-
-@pytest.fixture(scope="module")
-def streams() -> Mapping[str, Segment]:
-    return {
-        "vp9": make_segment("libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"}),
-        "mjpeg": make_segment("mjpeg", pix_fmt="yuvj420p"),
-        "h264": make_segment(options={"tune": "zerolatency"}),
-    }
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ The graph is that of `test_dali`, with NVDEC and CUDA instead of DALI's CPU back
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from engine.decode.frame_fetcher import fetch_frames
 from engine.decode.settings import ModelInput
 from engine.metrics import Metrics
 from engine.types import Segment
-from rig.videos import BEGAN_S, FPS, make_segment, number_of
+from rig.videos import BEGAN_S, FPS, encode, make_segment, number_of
 
 pytest.importorskip("torch", reason="torch is not installed: the decoder on a GPU is not tested")
 pytest.importorskip("nvidia.dali", reason="nvidia-dali-cuda130 is not installed: the decoder on a GPU is not tested")
@@ -31,13 +30,7 @@ pytestmark = pytest.mark.gpu
 
 SIZE_PX = (320, 240)
 """Above the minimum size of all NVDECs and codecs."""
-STREAMS: Mapping[str, tuple[str, str, dict[str, str]]] = {
-    "h264": ("libx264", "yuv420p", {"tune": "zerolatency"}),
-    "h264 with B-frames": ("libx264", "yuv420p", {"bf": "3", "b-adapt": "0"}),
-    "hevc": ("libx265", "yuv420p", {"x265-params": "log-level=none"}),
-    "mjpeg": ("mjpeg", "yuvj420p", {}),
-    "vp9": ("libvpx-vp9", "yuv420p", {"deadline": "realtime", "cpu-used": "8"}),
-}
+STREAMS = ("h264", "h264 with B-frames", "hevc", "mjpeg", "vp9")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +43,7 @@ def gpu() -> int:
 
 @pytest.fixture(scope="module")
 def streams() -> dict[str, Segment]:
-    return {
-        name: make_segment(encoder, pix_fmt=pix_fmt, options=options, size_px=SIZE_PX)
-        for name, (encoder, pix_fmt, options) in STREAMS.items()
-    }
+    return {name: encode(name, SIZE_PX) for name in STREAMS}
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -77,9 +67,7 @@ def test_all_codecs_mix_in_a_batch_and_uneven_times_choose_the_same_frames(
 ) -> None:
     times_s = BEGAN_S + np.cumsum(np.random.default_rng(1).uniform(0.01, 0.3, FPS))
     uneven = [
-        dataclasses.replace(
-            segment, camera=camera % 3, captured_s=np.sort(times_s)[np.argsort(np.argsort(segment.pts))]
-        )
+        dataclasses.replace(segment, camera=camera % 3, captured_s=times_s[np.argsort(np.argsort(segment.pts))])
         for camera, segment in enumerate(streams.values())
     ]
     with decoders(device=gpu) as (dali, cpu, metrics):
@@ -98,7 +86,7 @@ def test_the_pixels_stay_on_the_gpu_in_the_cards_layout(streams: dict[str, Segme
 
 def test_the_cpu_decodes_what_nvdec_refuses_and_no_segment_is_lost(streams: dict[str, Segment], gpu: int) -> None:
     wide = make_segment(pix_fmt="yuv422p", size_px=SIZE_PX)
-    small = make_segment("libx265", options={"x265-params": "log-level=none"}, size_px=(64, 64))
+    small = encode("hevc", (64, 64))
     batch = [of(streams["h264"], 0), of(wide, 1), of(small, 2)]
     with decoders(device=gpu) as (dali, cpu, metrics):
         assert_same(dali.decode(batch), cpu.decode(batch), mean=1.5, p99=14.0)

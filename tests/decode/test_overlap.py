@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from engine.app.stage_set import open_stages
 from engine.config import DecoderConfig, EngineConfig
 from engine.detect.cards import find_card
 from engine.detect.onnx import read_model
-from engine.ledger import SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline
-from engine.rules import load_site
 from engine.stages import Detector
 from engine.tools.demo.city import FOOTAGE, city_config
 from engine.types import Detections, FrameBatch, Segment
@@ -34,6 +30,7 @@ import torch
 from engine.detect.device import DeviceDetector
 from engine.detect.onnx_network import OnnxNetwork
 from tests.support.dali import first_segment, of
+from tests.support.pipelines import opened
 
 BATCHES = 3
 
@@ -73,8 +70,7 @@ def batches() -> Iterator[list[Segment]]:
 
 def run(state: Path, *, overlap: bool) -> list[Detections]:
     config, metrics = city(state), Metrics()
-    sites = [load_site(camera.site) for camera in config.cameras]
-    with closing(SqlLedger(state / "ledger.db")) as ledger, open_stages(config, sites, ledger, metrics) as stages:
+    with opened(config, metrics) as stages:
         recording = RecordingDetector(_on_torch())
         pipeline = Pipeline(dataclasses.replace(stages, detector=recording), config.camera_names, metrics)
         for _ in pipeline.run(batches(), overlap=overlap):
@@ -103,8 +99,7 @@ def test_overlapped_batches_give_the_boxes_of_the_plain_loop_bit_for_bit(tmp_pat
 def test_pixels_outlive_the_runs_that_follow(tmp_path: Path) -> None:
     """Rule 1: nothing overwrites decoded frames while a reader uses them."""
     config, metrics = city(tmp_path), Metrics()
-    sites = [load_site(camera.site) for camera in config.cameras]
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger, open_stages(config, sites, ledger, metrics) as stages:
+    with opened(config, metrics) as stages:
         kept = [stages.decoder.decode(segments).pixels for segments in batches()]
         copies = [pixels.clone() for pixels in kept]
         for segments in batches():

@@ -22,10 +22,9 @@ from engine.ingest.remux import decoding_times, packets, runs, to_mp4
 from engine.ingest.segmenter import Packet, Segmenter, StreamFormat
 from engine.metrics import Metrics
 from engine.types import Segment
-from tests.support.rtsp import access_units, make_video
+from tests.support.rtsp import ENCODERS, access_units, make_video
 
 START_S = 1.7e9 + 0.123456
-CODECS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 
 
 def film(path: Path, codec: str = "libx264", b_frames: int = 0, **settings: object) -> list[Segment]:
@@ -57,9 +56,9 @@ def frames(content: bytes) -> Iterator[av.VideoFrame]:
         yield from container.decode(video=0)
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", ENCODERS)
 def test_every_packet_comes_out_as_it_went_in(codec: str, tmp_path: Path) -> None:
-    segments = film(tmp_path / "a.mkv", CODECS[codec])
+    segments = film(tmp_path / "a.mkv", ENCODERS[codec])
     content = to_mp4(segments)
     sent = [bytes(packet) for segment in segments for packet in packets(segment)]
     kept = demuxed(content)

@@ -73,8 +73,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 def frames_of(segment: Segment) -> int:
-    content = to_mp4([segment])
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(to_mp4([segment]))) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
@@ -114,11 +113,10 @@ def test_each_segment_of_an_independent_server_decodes_by_itself(gst: Server, co
     assert value(metrics, "qyran_packets_total") >= 15
 
 
-@pytest.mark.parametrize("codec", ["hevc"])
-def test_each_segment_of_a_served_file_decodes_by_itself(files: Server, codec: str) -> None:
-    segments = receive(camera(files.url(f"{codec}.mp4?play_count=0")), Metrics(), lambda got: len(got) >= 3)[:3]
+def test_each_segment_of_a_served_file_decodes_by_itself(files: Server) -> None:
+    segments = receive(camera(files.url("hevc.mp4?play_count=0")), Metrics(), lambda got: len(got) >= 3)[:3]
     assert [frames_of(segment) for segment in segments] == [10, 10, 10]
-    assert {segment.codec for segment in segments} == {codec}
+    assert {segment.codec for segment in segments} == {"hevc"}
 
 
 def test_reordered_pictures_get_their_presentation_times(gst: Server) -> None:
@@ -178,17 +176,15 @@ def test_a_killed_camera_comes_back(clips: Path) -> None:
     with running(file_server(clips)) as server:
         source = RtspSource(0, camera(server.url("h264.mp4?play_count=0")), metrics)
         segments: list[Segment] = []
-        killed_at = revived_at = 0
+        revived_at = 0
         for segment in source.read():
             segments.append(segment)
             if len(segments) == 2:
                 server.kill()
-                killed_at = 2
                 server.start()
             revived_at = revived_at or (len(segments) if not segment.continues and segment.sequence else 0)
             if revived_at and len(segments) == revived_at + 1:
                 source.close()
-    assert killed_at == 2
     assert [segment.sequence for segment in segments] == list(range(len(segments)))
     assert [segment.continues for segment in segments].count(False) == 2
     assert all(np.diff([segment.began_s for segment in segments]) > 0)
@@ -267,10 +263,13 @@ class Film:
         self.units = access_units(make_video(folder / f"film{size[0]}.mp4", gop=10, times_s=times_s, size=size))
 
     def play(self, line: Line, *, offset: int = 0, pace: float = 1.0, gops: slice = slice(None)) -> None:
-        chosen = self.units[slice(*(at and at * 10 for at in (gops.start, gops.stop)))]
-        for units, pts, _ in chosen:
+        pictures = slice(*(at and at * 10 for at in (gops.start, gops.stop)))
+        self.send(line, pictures, offset=offset, pause_s=0.04 * pace)
+
+    def send(self, line: Line, pictures: slice, *, offset: int = 0, pause_s: float = 0.0) -> None:
+        for units, pts, _ in self.units[pictures]:
             line.access_unit(units, pts + offset)
-            time.sleep(0.04 * pace)
+            time.sleep(pause_s)
 
 
 @pytest.fixture(scope="module")
@@ -290,8 +289,7 @@ def test_a_silent_camera_times_out_and_is_connected_again(film: Film) -> None:
 def test_a_truncated_run_is_kept_up_to_its_end(film: Film) -> None:
     def script(line: Line) -> None:
         film.play(line, gops=slice(0, 8), pace=0.2)
-        for units, pts, _ in film.units[80:85]:
-            line.access_unit(units, pts)
+        film.send(line, slice(80, 85))
 
     with ScriptedCamera(script) as scripted:
         segments = receive(camera(scripted.url), Metrics(), lambda got: len(got) > 1 and not got[-1].continues)
@@ -304,9 +302,7 @@ def test_pictures_before_the_first_key_frame_are_discarded_and_counted(film: Fil
 
     def script(line: Line) -> None:
         line.access_unit([*film.units[0][0][:2], *film.units[3][0]], film.units[3][1])
-        for units, pts, _ in film.units[4:]:
-            line.access_unit(units, pts)
-            time.sleep(0.01)
+        film.send(line, slice(4, None), pause_s=0.01)
 
     with ScriptedCamera(script) as scripted:
         segments = receive(camera(scripted.url), metrics, lambda got: len(got) >= 2)
@@ -366,12 +362,10 @@ def test_the_picture_before_the_first_report_does_not_get_the_time_of_the_next(f
 
     def script(line: Line) -> None:
         film.play(line, gops=slice(0, 2), pace=0.5)
-        line.access_unit(film.units[20][0], film.units[20][1])
+        film.send(line, slice(20, 21))
         time.sleep(1.0)
         line.report(time.time(), film.units[21][1] + pause)
-        for units, pts, _ in film.units[21:80]:
-            line.access_unit(units, pts + pause)
-            time.sleep(0.02)
+        film.send(line, slice(21, 80), offset=pause, pause_s=0.02)
 
     with ScriptedCamera(script) as scripted:
         receive(camera(scripted.url), metrics, lambda got: got[-1].sequence == 4)
@@ -383,11 +377,8 @@ def test_a_jump_of_the_timestamps_ends_the_run(film: Film) -> None:
 
     def script(line: Line) -> None:
         film.play(line, gops=slice(0, 6), pace=0.5)
-        for units, pts, _ in film.units[60:65]:
-            line.access_unit(units, pts)
-        for units, pts, _ in film.units[65:]:
-            line.access_unit(units, pts - 50 * TICKS)
-            time.sleep(0.02)
+        film.send(line, slice(60, 65))
+        film.send(line, slice(65, None), offset=-50 * TICKS, pause_s=0.02)
 
     with ScriptedCamera(script) as scripted:
         segments = receive(camera(scripted.url), metrics, lambda got: len(got) > 2 and not got[-1].continues)

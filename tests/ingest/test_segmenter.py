@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.ingest.bitstream import CODECS, configuration, picture_size, size_mark
-from engine.ingest.clock import CaptureClock, DeclaredClock
+from engine.ingest.clock import CaptureClock, DeclaredClock, StreamClock
 from engine.ingest.segmenter import DISCARD_REASONS, Packet, Segmenter, StreamFormat
 from engine.types import Clock, Segment
 from tests.support.rtsp import access_units, coded, make_video
@@ -23,10 +23,12 @@ TICKS = 90_000
 H264_FORMAT = StreamFormat("h264", b"", 320, 240, Fraction(1, TICKS))
 
 
-def segmenter(format_: StreamFormat, discarded: list[str] | None = None, **settings: float) -> Segmenter:
-    left_out = discarded if discarded is not None else []
+def segmenter(
+    format_: StreamFormat, discarded: list[str] | None = None, clock: StreamClock | None = None, **settings: float
+) -> Segmenter:
+    left_out, clock = discarded if discarded is not None else [], clock or DeclaredClock(100.0)
     limits = {"segment_s": 1.0, "longest_gop_s": 10.0, **settings}
-    return Segmenter(1, format_, DeclaredClock(100.0), on_discard=lambda reason, _: left_out.append(reason), **limits)
+    return Segmenter(1, format_, clock, on_discard=lambda reason, _: left_out.append(reason), **limits)
 
 
 def cut(cutter: Segmenter, packets: list[Packet]) -> list[Segment]:
@@ -75,16 +77,8 @@ def test_each_packet_of_any_stream_is_in_one_segment_or_discarded(
     wild: list[tuple[int | None, bool, bytes]], segment_s: float, longest_gop_s: float
 ) -> None:
     """pts may repeat, go back or be missing: no packet is lost without a count, repeated or reordered."""
-    clock = CaptureClock()
-    discarded: list[str] = []
-    cutter = Segmenter(
-        0,
-        StreamFormat("mjpeg", b"", 8, 8, Fraction(1, 10)),
-        clock,
-        segment_s=segment_s,
-        longest_gop_s=longest_gop_s,
-        on_discard=lambda reason, _: discarded.append(reason),
-    )
+    discarded, format_ = list[str](), StreamFormat("mjpeg", b"", 8, 8, Fraction(1, 10))
+    cutter = segmenter(format_, discarded, CaptureClock(), segment_s=segment_s, longest_gop_s=longest_gop_s)
     packets = [Packet(data, pts, key, 1e9 + number / 10) for number, (pts, key, data) in enumerate(wild)]
     segments = cut(cutter, packets)
     kept = b"".join(segment.payload for segment in segments)
@@ -120,28 +114,25 @@ def test_a_gop_of_the_segment_length_is_one_segment_despite_jitter(early: int) -
     assert [len(segment.pts) for segment in segments] == [10] * 6
 
 
-def test_packets_before_the_first_key_frame_are_discarded(film: list[Packet]) -> None:
+@pytest.mark.parametrize(
+    ("first", "untimed", "limits", "lengths", "continues", "discards"),
+    [
+        (3, None, {"segment_s": 0.4}, [10] * 4, [False, True, True, True], ["no_key_frame"] * 7),
+        (0, 14, {"segment_s": 0.4}, [10, 4, 10, 10, 10], [False, True, False, True, True], ["untimed"] * 6),
+        (0, None, {"longest_gop_s": 0.22}, [6] * 5, [False] * 5, ["long_gop"] * 20),
+    ],
+    ids=["before the first key frame", "without a pts", "after the longest GOP"],
+)
+def test_packets_up_to_the_next_key_frame_are_discarded(
+    film: list[Packet], first: int, untimed: int | None, limits: dict[str, float], lengths: list[int],
+    continues: list[bool], discards: list[str],
+) -> None:  # fmt: skip
     discarded: list[str] = []
-    segments = cut(segmenter(H264_FORMAT, discarded), film[3:])
-    assert discarded == ["no_key_frame"] * 7
-    assert len(decoded(segments[0])) == len(segments[0].pts)
-
-
-def test_a_packet_without_pts_discards_up_to_the_next_key_frame(film: list[Packet]) -> None:
-    discarded: list[str] = []
-    film = [packet._replace(pts=None) if number == 14 else packet for number, packet in enumerate(film)]
-    segments = cut(segmenter(H264_FORMAT, discarded, segment_s=0.4), film)
-    assert [len(segment.pts) for segment in segments] == [10, 4, 10, 10, 10]
-    assert [segment.continues for segment in segments] == [False, True, False, True, True]
-    assert discarded == ["untimed"] * 6
-
-
-def test_a_gop_is_cut_off_at_the_limit(film: list[Packet]) -> None:
-    discarded: list[str] = []
-    segments = cut(segmenter(H264_FORMAT, discarded, longest_gop_s=0.22), film)
-    assert [len(segment.pts) for segment in segments] == [6] * 5
-    assert not any(segment.continues for segment in segments)
-    assert discarded == ["long_gop"] * 20
+    packets = [packet._replace(pts=None) if row == untimed else packet for row, packet in enumerate(film)][first:]
+    segments = cut(segmenter(H264_FORMAT, discarded, **limits), packets)
+    assert [len(segment.pts) for segment in segments] == [len(decoded(segment)) for segment in segments] == lengths
+    assert [segment.continues for segment in segments] == continues
+    assert discarded == discards
 
 
 def test_pts_that_jump_back_end_the_run() -> None:

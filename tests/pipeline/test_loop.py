@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,7 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, PlatesConfig
 from engine.errors import DeviceLost, LedgerError
 from engine.ingest import FileSource
@@ -22,10 +20,10 @@ from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.mailbox import Mailbox
 from engine.pipeline.runner import Runner
-from engine.rules import load_site
 from engine.stages import Decoder
 from engine.tools.demo.city import file_camera
 from engine.types import Case, Entry, FrameBatch, Segment
+from tests.support.pipelines import opened
 
 START_S = datetime(2026, 6, 1, 6, 0, tzinfo=UTC).timestamp()
 CAMERAS = 2
@@ -55,11 +53,7 @@ run_plain, run_overlapped = (partial(Pipeline.run, overlap=overlap) for overlap 
 
 def run(state: Path, run_batches: RunBatches, ledger: SqlLedger | None = None) -> list[Entry]:
     config, metrics = city(state), Metrics()
-    sites = [load_site(camera.site) for camera in config.cameras]
-    with (
-        closing(ledger or SqlLedger(state / "ledger.db")) as open_ledger,
-        open_stages(config, sites, open_ledger, metrics) as stages,
-    ):
+    with opened(config, metrics, ledger) as stages:
         pipeline = Pipeline(stages, config.camera_names, metrics)
         return [entry for entries in run_batches(pipeline, batches(config, stages)) for entry in entries]
 
@@ -157,11 +151,7 @@ def test_what_was_seen_before_the_gpu_was_lost_is_recorded(
     run_batches: RunBatches, ended: list[Entry], tmp_path: Path
 ) -> None:
     config, metrics, entries = city(tmp_path), Metrics(), list[Entry]()
-    sites = [load_site(camera.site) for camera in config.cameras]
-    with (
-        closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
-        open_stages(config, sites, ledger, metrics) as stages,
-    ):
+    with opened(config, metrics) as stages:
         failing = replace(stages, decoder=FailingDecoder(stages.decoder, SEEN))
         with pytest.raises(DeviceLost):
             for step in run_batches(Pipeline(failing, config.camera_names, metrics), batches(config, stages)):
@@ -173,12 +163,8 @@ def test_what_was_seen_before_the_gpu_was_lost_is_recorded(
 @pytest.mark.parametrize("overlap", [False, True])
 def test_a_runner_ends_with_the_error_when_the_gpu_is_lost(overlap: bool, tmp_path: Path) -> None:
     config, metrics = city(tmp_path), Metrics()
-    sites = [load_site(camera.site) for camera in config.cameras]
     losses = iter([None, DeviceLost("GPU 0: Xid 79")])
-    with (
-        closing(SqlLedger(tmp_path / "ledger.db")) as ledger,
-        open_stages(config, sites, ledger, metrics) as stages,
-    ):
+    with opened(config, metrics) as stages:
         pipeline, mailbox = Pipeline(stages, config.camera_names, metrics), Mailbox(8, 8, metrics)
         runner = Runner(
             pipeline, stages.recordings, mailbox, batch_segments=1, overlap=overlap, find_loss=lambda: next(losses)

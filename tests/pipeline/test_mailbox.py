@@ -1,39 +1,24 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections import Counter, defaultdict
-from fractions import Fraction
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.metrics import Metrics
 from engine.pipeline.mailbox import Mailbox
-from engine.types import Clock, Segment
+from engine.types import Segment
+from rig.videos import make_segment
+
+SEGMENT = make_segment("mjpeg", range(1), pix_fmt="yuvj420p", size_px=(8, 8))
 
 
 def segment(camera: int, sequence: int = 0) -> Segment:
-    one = np.zeros(1, np.int64)
-    return Segment(
-        camera=camera,
-        sequence=sequence,
-        codec="h264",
-        extradata=b"",
-        width_px=8,
-        height_px=8,
-        time_base=Fraction(1, 90000),
-        payload=b"x",
-        size_bytes=one + 1,
-        pts=one,
-        dts=one,
-        key=np.ones(1, np.bool_),
-        captured_s=np.zeros(1),
-        clock=Clock.ARRIVAL,
-        continues=False,
-    )
+    return dataclasses.replace(SEGMENT, camera=camera, sequence=sequence)
 
 
 def mailbox(capacity: int = 100, per_camera: int = 100) -> tuple[Mailbox, Metrics]:

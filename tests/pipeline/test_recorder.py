@@ -15,7 +15,6 @@ from unittest.mock import Mock
 import pytest
 
 from engine.app.housekeeping import Housekeeper
-from engine.app.stage_set import open_stages
 from engine.config import EngineConfig, PlatesConfig, RetentionConfig
 from engine.errors import LedgerError
 from engine.evidence import verify_case
@@ -25,10 +24,10 @@ from engine.ledger import Retention, SqlLedger
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.pipeline.recorder import LASTS_S, StorageHealth
-from engine.rules import load_site
 from engine.tools.demo.city import file_camera
-from engine.types import Case, Entry, Findings, Segment
+from engine.types import Case, Entry, Findings
 from rig.evidence_bench import store_example
+from tests.support.pipelines import opened
 
 START_S = 1_780_000_000.0
 
@@ -85,14 +84,11 @@ class Run:
     def play(self, disk: Disk, how: str) -> list[Entry]:
         """All entries; the disk refuses from the beginning until a case was refused."""
         config = avenue(self.state)
-        with (
-            closing(SqlLedger(config.ledger_at)) as ledger,
-            open_stages(config, [load_site(config.cameras[0].site)], ledger, self.metrics) as stages,
-        ):
+        with opened(config, self.metrics) as stages:
             disk.refuse(how)
             was_refused = False
             pipeline = Pipeline(stages, config.camera_names, self.metrics, clock=lambda: 0.0)
-            for segment in self._segments(config):
+            for segment in FileSource(0, config.cameras[0], Metrics(), start_s=START_S, realtime=False).read():
                 stages.recordings.keep(segment)
                 self.entries += pipeline.step([segment])
                 if stages.evidence_builder.is_refused and not was_refused:
@@ -109,9 +105,6 @@ class Run:
         assert self.metrics.registry.get_sample_value("qyran_unrecorded_cases") > 0
         assert list((self.state / "evidence" / ".incoming").iterdir()) == []
         assert list((self.state / "evidence").glob("2*/**/case.json")) == []
-
-    def _segments(self, config: EngineConfig) -> Iterator[Segment]:
-        yield from FileSource(0, config.cameras[0], Metrics(), start_s=START_S, realtime=False).read()
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
@@ -148,7 +141,7 @@ def test_a_long_outage_pauses_measured_kinds_and_ends_by_itself() -> None:
     assert metrics.registry.get_sample_value("qyran_storage_refuses") == 0
 
 
-def test_an_outage_begins_anew_after_a_success() -> None:
+def test_a_success_ends_an_outage() -> None:
     clock = Clock()
     storage = StorageHealth(Metrics(), clock)
     for _ in range(5):
@@ -172,7 +165,7 @@ class Evidence:
 
 
 def finding(evidence: Evidence, ledger: SqlLedger) -> Stages:
-    """Stages of which only the last three work."""
+    """Stages, of which only the last three work."""
     idle = dict.fromkeys((field.name for field in fields(Stages)), Mock())
     working = {
         "identifier": SimpleNamespace(identify=lambda findings: list(findings.violations)),

@@ -28,6 +28,7 @@ import pytest
 SYSTEM_PYTHON = "/usr/bin/python3"
 GST_SCRIPT = Path(__file__).with_name("gst_rtsp.py")
 TICKS = 90_000
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "mjpeg": "mjpeg", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _NTP_TO_UNIX_S = 2_208_988_800
 _OPTIONS = {
     "libx264": {"preset": "ultrafast", "x264-params": "scenecut=0:open-gop=0"},
