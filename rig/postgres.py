@@ -1,4 +1,4 @@
-"""A private PostgreSQL server: Debian's package, run by an unprivileged user in a folder of its own, reached by a Unix
+"""A private PostgreSQL server: Debian's package, run by an unprivileged user in a private folder, reached by a Unix
 socket."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all tests share: the evaluation data and the GPU, if this machine has them."""
+"""Fixtures of all tests: the evaluation data and PostgreSQL, if this machine has them."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def unconfigured_logging() -> Iterator[None]:
-    """A command that a test runs in this process configures logging; the next test finds it as it was."""
+    """Undo the logging configuration of a command that a test runs in this process."""
     yield
     structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder named by QYRAN_DATA; the test is skipped, saying so, where there is none."""
+    """The folder named by QYRAN_DATA. Without it the test is skipped."""
     folder = os.environ.get("QYRAN_DATA", "")
     if not folder:
         pytest.skip("QYRAN_DATA is not set: evaluation data needed")
@@ -53,7 +53,7 @@ def data() -> Path:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """QYRAN_REQUIRE_GPU=1 makes a test of the GPU that is skipped, for whatever reason, a failure."""
+    """With QYRAN_REQUIRE_GPU=1 a skipped test of the GPU is a failure."""
     report = yield
     if os.environ.get("QYRAN_REQUIRE_GPU") == "1" and report.skipped and item.get_closest_marker("gpu"):
         report.outcome = "failed"
@@ -63,6 +63,6 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A PostgreSQL server for this run of the tests; the test is skipped, saying so, where there is none."""
+    """A PostgreSQL server for this run of the tests. Without PostgreSQL the test is skipped."""
     with running_server() as server:
         yield server

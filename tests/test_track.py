@@ -139,7 +139,7 @@ def test_a_track_that_leaves_the_picture_ends_early() -> None:
     assert after.ended.tolist() == sorted(identities(before))
 
 
-def test_forget_ends_only_the_tracks_of_its_camera() -> None:
+def test_end_tracks_ends_only_the_tracks_of_its_camera() -> None:
     tracker = KalmanTracker()
     both = [s for camera in (0, 1) for s in drive(steps(0, 1), camera=camera)]
     tracks = tracker.track(detections(both))
@@ -277,7 +277,7 @@ def test_rows_are_ordered_by_frame_without_duplicate_identities() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "says"),
+    ("field", "value", "text"),
     [
         ("high_score", float("nan"), "high_score is nan"),
         ("max_lost_s", -1.0, "max_lost_s is -1.0"),
@@ -286,8 +286,8 @@ def test_rows_are_ordered_by_frame_without_duplicate_identities() -> None:
         ("centre_noise", 0.0, "must be above 0"),
     ],
 )
-def test_the_error_names_an_invalid_parameter(field: str, value: float, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_the_error_names_an_invalid_parameter(field: str, value: float, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
         dataclasses.replace(TrackerParameters(), **{field: value})
 
 

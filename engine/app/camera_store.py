@@ -1,7 +1,7 @@
-"""Which cameras there are: those of the configuration file, changed by the orders on record.
+"""The cameras of the configuration file, changed by the recorded orders.
 
-The newest version on record overrides the file: a removed camera stays away even if the file names it, until it is
-added again. Secrets are not on record: an address has `${NAME}` for its user and password, and the configuration
+The newest recorded version overrides the file: a removed camera stays removed, even if the file names it, until it is
+added again. Secrets are not recorded: an address has `${NAME}` for its user and password, and the configuration
 allows the names (`service.camera_secrets`).
 """
 
@@ -90,11 +90,11 @@ class CameraStore:
         return self._record(self._next(name, expected, changed_by=by, change=change, **changes))
 
     def remove(self, name: str, expected: int, by: str) -> CameraVersion:
-        """Put a removal on record, also of a camera that cannot be read any more. Raises what `change` does."""
+        """Record a removal, also of a camera that cannot be opened any more. Raises the errors of `change`."""
         return self._versions.add(self._next(name, expected, changed_by=by, change="remove", state=CameraState.REMOVED))
 
     def commit(self, record: CameraRecord) -> CameraRecord:
-        """Put a draft on record; it holds from now on, also after a restart. Raises OutOfDate or LedgerError."""
+        """Record a draft. It is valid from now on, also after a restart. Raises OutOfDate or LedgerError."""
         return replace(record, version=self._versions.add(record.version))
 
     def _next(self, name: str, expected: int, **changes: Any) -> CameraVersion:
@@ -158,7 +158,7 @@ class CameraStore:
         return msgspec.structs.replace(config, url=expand(config.url, self._secrets, source=source))
 
     def _require_allowed(self, url: str, source: str) -> None:
-        """Raise ConfigError for a secret that no order may name, whether it is set or not."""
+        """Raises ConfigError for a secret that orders may not name, whether it is set or not."""
         for name in sorted(variables_in(url) - self._allowed):
             raise ConfigError(
                 f"{source}: url: ${{{name}}} is not one of the secrets that service.camera_secrets allows"
@@ -189,7 +189,7 @@ class CameraStore:
 
 
 def _tolerate(version: CameraVersion, error: QyranError) -> None:
-    """Raise for a wrong configuration file, which the operator mends before the start; log what is on record."""
+    """Raise the error of a camera of the file, which the operator corrects; log the error of a recorded camera."""
     if not version.version:
         raise error
     _log_failure(version, error)

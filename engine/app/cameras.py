@@ -1,4 +1,4 @@
-"""The cameras that are watched now: orders are checked, put on record, and carried out in the running engine."""
+"""The watched cameras: orders are checked, recorded, and carried out in the running engine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from engine.stages import Source
 log = structlog.get_logger()
 
 CameraCheck = Callable[[CameraConfig, Site, bool], list[str]]
-"""Returns what is doubtful about a camera, one sentence each; tries to read it if the flag is true.
+"""Returns the warnings about a camera; tries to read it if the flag is true.
 
 Raises ConfigError or CalibrationError, and SourceError if it is tried."""
 
 
 class CameraManager:
-    """Carries out one order at a time. An order is on record first: after a crash the next start finishes it.
+    """Carries out one order at a time. It is recorded first: after a crash the next start finishes it.
 
     Any thread may call. `add` blocks while the camera is tried; `remove`, `pause` and `update_site` block until all
     that the camera sent is recorded. Every order raises NoCamera, OutOfDate, LedgerError or Stopped.
@@ -76,7 +76,7 @@ class CameraManager:
     def add(
         self, settings: CameraConfig, site: str, still: bytes | None, by: str, *, probe: bool
     ) -> tuple[CameraRecord, list[str]]:
-        """Watch one more camera; returns it with what is doubtful about it.
+        """Watch one more camera. Returns it with the warnings about it.
 
         settings  as in the configuration file, `site` empty, the address with ${NAME}s for its secrets
         site      text of a site file; `still` is the picture that it names, if it does

@@ -44,7 +44,7 @@ class Engine:
     metrics_address: str
 
     def run(self) -> Iterator[Sequence[Entry]]:
-        """Watch the cameras; yields what every batch appended. Ends some time after `stop`."""
+        """Watch the cameras; yields the new entries of each batch. Ends some time after `stop`."""
         return self.runner.run()
 
     def stop(self) -> None:
@@ -119,7 +119,7 @@ def _check(config: EngineConfig, camera: CameraConfig, site: Site, probe: bool) 
 
 
 def _open_source(metrics: Metrics, index: int, camera: CameraConfig) -> Source:
-    """A camera, or a file that plays as if it were filmed now."""
+    """A camera, or a file that plays in real time from now on."""
     if "://" in camera.url:
         return RtspSource(index, camera, metrics)
     return FileSource(index, camera, metrics, start_s=time.time())

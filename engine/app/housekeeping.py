@@ -132,7 +132,7 @@ def open_housekeeper(config: EngineConfig, ledger: SqlLedger, metrics: Metrics |
 
 @contextmanager
 def keep_house(housekeeper: Housekeeper, every_s: float = EVERY_S) -> Iterator[None]:
-    """Tidy every `every_s` seconds, on a thread of its own, until the context ends."""
+    """Tidy every `every_s` seconds, on a separate thread, until the context ends."""
     stopped = threading.Event()
 
     def work() -> None:

@@ -44,7 +44,7 @@ RECENT_S = 2 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class IdentificationContext:
-    """What identification takes from the rest of the engine."""
+    """What identification needs from the rest of the engine."""
 
     site_of: Callable[[int], Site]
     names: Mapping[int, str]
@@ -57,7 +57,7 @@ class IdentificationContext:
 
 
 def require_confirmable(site: Site, config: EngineConfig) -> None:
-    """Raise ConfigError for a rule whose suspicions nothing in the configuration can confirm."""
+    """Raises ConfigError for a rule whose suspicions the configuration cannot confirm."""
     for rule in site.rules:
         if isinstance(rule, LookRule) and kind_name(rule) not in confirmable_kinds(config):
             raise ConfigError(
@@ -95,7 +95,7 @@ def open_identifier(config: EngineConfig, context: IdentificationContext) -> Ite
 
 
 def open_section_control(path: Path, context: IdentificationContext) -> SectionControl | None:
-    """The sections of a file that can be measured now; None if there is none. Raises ConfigError.
+    """The control of the sections of a file that can be measured now; None without such a section. Raises ConfigError.
 
     A section without both of its ends is left out: a camera may be paused, or have another site on record.
     """
@@ -146,7 +146,7 @@ def _has_ends(path: Path, section: Section, sites: Mapping[str, Site]) -> bool:
     try:
         _require_ends(path, section, sites)
     except ConfigError as error:
-        log.error("a section is not measured until the next start", error=str(error))
+        log.error("section not measured until the next start", error=str(error))
         return False
     return True
 

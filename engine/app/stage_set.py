@@ -1,4 +1,4 @@
-"""Opens the stages for the cameras of a configuration, and lets cameras come to all of them and go."""
+"""Opens the stages for the cameras of a configuration; adds cameras to all stages and removes them."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class CameraStage(Protocol):
         """Know one more camera. `index` is above all earlier ones; the site has passed `examine`."""
 
     def remove_camera(self, index: int) -> None:
-        """Keep nothing of a camera that sends no more and whose tracks have ended."""
+        """Forget a camera that has stopped and whose tracks have ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageSet:
-    """The stages, and how a camera comes to all of them and goes: before the first batch, or between two."""
+    """The stages. Cameras are added and removed before the first batch, or between two."""
 
     stages: Stages
     signals: SignalBook
@@ -86,7 +86,7 @@ def open_stages(
 def open_stage_set(
     config: EngineConfig, sites: Sequence[Site], ledger: Ledger, metrics: Metrics, signals: SignalBook | None = None
 ) -> Iterator[StageSet]:
-    """The same, and cameras may come and go."""
+    """As `open_stages`; cameras can be added and removed."""
     for site in sites:
         require_confirmable(site, config)
     by_index, names = dict(enumerate(sites)), config.camera_names
@@ -163,7 +163,7 @@ def _count(metrics: Metrics, names: Mapping[int, str], camera: int, reason: str,
 
 
 def gpu_of(config: EngineConfig) -> int:
-    """The GPU of this process: pixels are made where the detector reads them."""
+    """Index of the GPU of this process. The decoder and the detector use the same one."""
     return 0 if config.decoder.device == "cpu" else config.decoder.device
 
 
@@ -173,14 +173,14 @@ def _liability(catalogue: Catalogue) -> Liability | None:
 
 
 def examine(site: Site, catalogue: Catalogue) -> list[str]:
-    """Return what is doubtful about a site, one sentence each. Raises ConfigError or CalibrationError."""
+    """The warnings about a site. Raises ConfigError or CalibrationError."""
     geometries({0: site})
     load_references({0: site})
     return check_site(site, catalogue)
 
 
 def size_warnings(site: Site, seen: Probe) -> list[str]:
-    """Return a warning if the camera's picture has another size than the one that the site was drawn on."""
+    """A warning if the camera's picture has another size than the picture of the site; else empty."""
     if site.image_size_px == (seen.width_px, seen.height_px):
         return []
     drawn = "x".join(map(str, site.image_size_px))

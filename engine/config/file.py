@@ -11,18 +11,8 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from engine.config import tomlfile
+from engine.config import stages, tomlfile
 from engine.config.service import LedgerConfig, MetricsConfig, RecipientConfig, RetentionConfig, ServiceConfig
-from engine.config.stages import (
-    CameraConfig,
-    ClassifierConfig,
-    DecoderConfig,
-    DetectorConfig,
-    EvidenceConfig,
-    PipelineConfig,
-    PlatesConfig,
-    RegistryConfig,
-)
 from engine.config.values import Name, Review, Strict, with_password
 
 T = TypeVar("T", bound=Strict)
@@ -31,7 +21,7 @@ T = TypeVar("T", bound=Strict)
 class EngineConfig(Strict, frozen=True):
     """The whole file."""
 
-    cameras: Annotated[tuple[CameraConfig, ...], Meta(min_length=1)]
+    cameras: Annotated[tuple[stages.CameraConfig, ...], Meta(min_length=1)]
     state: Path = Path("var")
     """Folder of the ledger and the evidence, relative to the configuration file."""
     catalogue: str = "kz"
@@ -43,13 +33,13 @@ class EngineConfig(Strict, frozen=True):
     """Exceptions to the catalogue by kind. `officer`: an officer decides each case of the kind."""
     device_serial: str = ""
     """Serial number of this recording system in its certificate; unique among the systems of a ledger."""
-    decoder: DecoderConfig = DecoderConfig()
-    detector: DetectorConfig = DetectorConfig()
-    pipeline: PipelineConfig = PipelineConfig()
-    evidence: EvidenceConfig = EvidenceConfig()
-    plates: PlatesConfig = PlatesConfig()
-    registry: RegistryConfig | None = None
-    classifiers: tuple[ClassifierConfig, ...] = ()
+    decoder: stages.DecoderConfig = stages.DecoderConfig()
+    detector: stages.DetectorConfig = stages.DetectorConfig()
+    pipeline: stages.PipelineConfig = stages.PipelineConfig()
+    evidence: stages.EvidenceConfig = stages.EvidenceConfig()
+    plates: stages.PlatesConfig = stages.PlatesConfig()
+    registry: stages.RegistryConfig | None = None
+    classifiers: tuple[stages.ClassifierConfig, ...] = ()
     sections: Path | None = None
     """File of the sections between cameras, relative to the configuration file."""
     ledger: LedgerConfig = LedgerConfig()
@@ -152,7 +142,7 @@ def _resolve_paths(table: T, here: Path, *names: str) -> T:
     return msgspec.structs.replace(table, **{name: here / path for name in names if (path := getattr(table, name))})
 
 
-def _require_distinct(what: str, named: Sequence[CameraConfig | RecipientConfig]) -> None:
+def _require_distinct(what: str, named: Sequence[stages.CameraConfig | RecipientConfig]) -> None:
     seen: set[str] = set()
     for one in named:
         if one.name in seen:
@@ -175,14 +165,16 @@ def _resolve_ledger(ledger: LedgerConfig, here: Path, variables: Mapping[str, st
     return msgspec.structs.replace(ledger, url=url)
 
 
-def _resolve_camera(camera: CameraConfig, here: Path, variables: Mapping[str, str], *, source: str) -> CameraConfig:
+def _resolve_camera(
+    camera: stages.CameraConfig, here: Path, variables: Mapping[str, str], *, source: str
+) -> stages.CameraConfig:
     url = tomlfile.expand(camera.url, variables, source=f"{source}: camera {camera.name}")
     if "://" not in url:
         url = str(here / url)
     return msgspec.structs.replace(camera, url=url, site=here / camera.site)
 
 
-def _resolve_detector(detector: DetectorConfig, here: Path, state: Path) -> DetectorConfig:
+def _resolve_detector(detector: stages.DetectorConfig, here: Path, state: Path) -> stages.DetectorConfig:
     return msgspec.structs.replace(
         detector,
         card=_resolve_name(detector.card, here),

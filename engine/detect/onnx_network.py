@@ -93,10 +93,8 @@ class OnnxNetwork:
             binding.bind_output(name, self._device.type, self._device.index or 0)
         self._run_bound(binding)
         made = zip(names, binding.get_outputs(), strict=True)
-        return {name: self._allocate(value.shape(), value.data_type()) for name, value in made}
-
-    def _allocate(self, shape: Sequence[int], kind: str) -> Tensor:
-        return torch.empty((self._sizes[-1], *shape[1:]), dtype=_TYPES[kind][0], device=self._device)
+        found = {name: ((self._sizes[-1], *value.shape()[1:]), _TYPES[value.data_type()][0]) for name, value in made}
+        return {name: torch.empty(*shape, dtype=kind, device=self._device) for name, (shape, kind) in found.items()}
 
     def _bind_inputs(self, size: int) -> onnxruntime.IOBinding:
         binding = self._session.io_binding()

@@ -29,7 +29,7 @@ _TYPES = {
 }
 _WARMING = 2
 """Runs before a capture. TensorRT defers set-up work of a context to its first run with a shape, and that work must not
-be captured (TensorRT documentation, "CUDA graphs")."""
+be captured (TensorRT documentation)."""
 
 
 @contextmanager
@@ -161,7 +161,7 @@ class PlanNetwork:
 
 
 class _ContextFactory:
-    """Creates execution contexts without scratch memory of their own.
+    """Creates execution contexts that share scratch memory.
 
     TensorRT for RTX compiles the kernels of a shape when a context first runs it. By default it compiles in the
     background and runs fallback kernels meanwhile. The fallback must not be captured in a graph, so EAGER makes it

@@ -1,7 +1,7 @@
 """Converts a network to the precision of a plan, in the ONNX graph itself.
 
 TensorRT 11 and TensorRT for RTX are strongly typed: they compute in the types of the graph and choose no precision by
-themselves. TensorRT 10 is told to do the same. ONNX Runtime's converter makes half precision, and its calibration makes
+themselves. TensorRT 10 is configured to do the same. ONNX Runtime's converter makes half precision, its calibration
 8 bits: symmetric, weights per channel, convolutions only, as TensorRT's kernels require. Depthwise convolutions and
 those before the outputs keep single precision: with them in 8 bits the shipped network found three of nine vehicles,
 without them eight. Everything else keeps single precision too, because small scales lose digits in half precision.

@@ -41,6 +41,7 @@ class StillDetector:
         self._detector, self._model = detector, model
 
     def __call__(self, stills: Sequence[Still]) -> Detections:
+        """The boxes of all stills."""
         return self._detector.detect(self._batch(stills))
 
     def _batch(self, stills: Sequence[Still]) -> FrameBatch:
@@ -76,10 +77,6 @@ class StillDetector:
 
 
 def _frames(stills: Sequence[Still]) -> Frames:
-    count = len(stills)
-    return Frames(
-        camera=np.arange(count, dtype=np.int32),
-        captured_s=np.array([still.captured_s for still in stills], np.float64),
-        size_px=np.array([still.rgb.shape[1::-1] for still in stills], np.int32).reshape(count, 2),
-        clock=np.full(count, Clock.DECLARED, np.uint8),
-    )
+    count, captured_s = len(stills), np.array([still.captured_s for still in stills], np.float64)
+    size_px = np.array([still.rgb.shape[1::-1] for still in stills], np.int32).reshape(count, 2)
+    return Frames(np.arange(count, dtype=np.int32), captured_s, size_px, np.full(count, Clock.DECLARED, np.uint8))

@@ -28,7 +28,7 @@ class Recordings:
     """
 
     def __init__(self, keep_s: float, keep_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep `keep_s` seconds and `keep_bytes` bytes of each camera; `clock` tells when a segment arrives."""
+        """Keep `keep_s` seconds and `keep_bytes` bytes of each camera; `clock` gives the time of arrival."""
         self._keep_s, self._keep_bytes, self._clock = keep_s, keep_bytes, clock
         self._rings: dict[int, _Ring] = {}
         self._lock = threading.Lock()

@@ -32,12 +32,12 @@ from engine.types import Entry, Findings, FrameBatch, Motion, Segment
 log = structlog.get_logger()
 
 SILENT_S = 10.0
-"""The tracks of a camera end after this time without a frame, so that their violations do not wait."""
+"""The tracks of a camera end after this time without a frame, so their violations do not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
-    """One of each stage, in the order of the data; and the recordings, in which some of them look back."""
+    """One of each stage, in the order of the data, and the recordings, which several stages read."""
 
     recordings: Recordings
     drift_monitor: DriftMonitor
@@ -87,7 +87,7 @@ class Pipeline:
         return self.record(self.judge(self.decode(segments)))
 
     def decode(self, segments: Sequence[Segment]) -> DecodedBatch:
-        """From packets to pixels, and to the cameras that no longer look where they were calibrated."""
+        """From packets to pixels, and to the cameras whose view has moved since their calibration."""
         moved = self._stages.drift_monitor.check(segments)
         return DecodedBatch(self._stages.decoder.decode(segments), moved)
 
@@ -104,7 +104,7 @@ class Pipeline:
         return findings
 
     def record(self, findings: Findings) -> Sequence[Entry]:
-        """From findings to entries of the ledger; a case that it refuses now is tried again with the next batch."""
+        """From findings to entries of the ledger. A case that the ledger refuses is tried again with the next batch."""
         identified = self._stages.identifier.identify(findings)
         return self._recorder.record(self._stages.evidence_builder.build(identified))
 
@@ -128,7 +128,7 @@ class Pipeline:
 
         With `overlap`, batch n + 1 is decoded and batch n - 1 recorded while batch n is judged; the entries and their
         order are the same. Every stage still belongs to one thread: `decode`, `judge` and `record` each have their
-        own. Note [Frame lifetime across streams] in `engine.decode.dali` tells how a GPU's pixels pass between them.
+        own. Note [Frame lifetime across streams] in `engine.decode.dali` explains how GPU pixels pass between them.
         """
         if not overlap:
             yield from map(self.step, batches)
@@ -140,8 +140,8 @@ class Pipeline:
             yield from map(self.record, findings)
 
     def finish_after(self, steps: Iterator[Sequence[Entry]]) -> Iterator[Sequence[Entry]]:
-        """Yield the steps, then what still waits. Raises DeviceLost after that if the GPU was lost on the way: what
-        was seen before needs no GPU any more."""
+        """Yield the steps, then what still waits. If the GPU is lost, yields what was seen before, which needs no GPU,
+        and then raises DeviceLost."""
         try:
             yield from steps
         except DeviceLost as error:
@@ -158,14 +158,14 @@ class Pipeline:
         yield self.finish()
 
     def finish_camera(self, camera: int) -> Sequence[Entry]:
-        """Judge and record all that a camera sent, which sends no more. Call it while every stage is idle."""
+        """Judge and record all that a stopped camera sent. Call it while every stage is idle."""
         self._heard_s.pop(camera, None)
         self._stages.tracker.end_tracks(camera)
         entries = self.step(())
         return [*entries, *self._recorder.record(self._stages.evidence_builder.finish_camera(camera))]
 
     def finish(self) -> Sequence[Entry]:
-        """End every track, judge what that completes, build every case that still waits, and record it."""
+        """End all tracks, judge them, and build and record all cases that still wait."""
         for camera in self._cameras:
             self._stages.tracker.end_tracks(camera)
         entries = self.step(())

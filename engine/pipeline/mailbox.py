@@ -80,6 +80,7 @@ class Mailbox:
 
     @property
     def closed(self) -> bool:
+        """True after `close`."""
         return self._closed
 
     def _next(self) -> Segment:

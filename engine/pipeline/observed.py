@@ -1,4 +1,4 @@
-"""Puts timing and counting around the stages, so that the loop only calls them."""
+"""Wraps the stages to time them and to count their results."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Observed:
 
 
 class _Counts:
-    """Counts what the stages give, by camera."""
+    """Counts the results of the stages by camera."""
 
     def __init__(self, names: Mapping[int, str], metrics: Metrics) -> None:
         self._names, self._metrics = names, metrics

@@ -1,4 +1,4 @@
-"""Puts cases into the ledger, and bridges the time in which nothing can be written.
+"""Appends cases to the ledger, and keeps them while the disk or the ledger refuses them.
 
 The disk may be full or read-only, the ledger out of reach. Cameras are still read, what is found waits in memory
 (bounded, here and in the evidence builder), and all of it is tried again. An outage that lasts raises an alarm and
@@ -19,10 +19,10 @@ from engine.types import Case, Entry
 log = structlog.get_logger()
 
 UNRECORDED_MOST = 5_000
-"""Cases that wait in memory for the ledger; more wait on the disk alone, where `engine.app.housekeeping` finds them."""
+"""Cases that wait in memory for the ledger. Others wait on the disk, where `engine.app.housekeeping` finds them."""
 REST_FACTOR = 9.0
-"""A ledger that failed rests for this many times as long as the failure took: a server out of reach fails slowly, and
-at most a tenth of the pipeline's time is spent on waiting for it."""
+"""After a failure the ledger is not tried for this many times the duration of the failure. So at most a tenth of the
+pipeline's time is spent on an unreachable server, which fails slowly."""
 LASTS_S = 30.0
 """A shorter outage pauses nothing: another process held the lock, a server was restarted."""
 
@@ -69,7 +69,7 @@ class Recorder:
     def __init__(
         self, ledger: Ledger, evidence_builder: EvidenceBuilder, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
-        """`evidence_builder` tells whether the disk refuses cases, and how many wait for it."""
+        """`evidence_builder` states whether the disk refuses cases, and how many wait for it."""
         self._ledger, self._evidence_builder, self._metrics = ledger, evidence_builder, metrics
         self._clock = clock
         self._storage = StorageHealth(metrics, clock)

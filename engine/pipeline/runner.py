@@ -43,6 +43,7 @@ class CameraReader:
         self._thread = threading.Thread(target=self._run, name=f"camera {name}", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -76,6 +77,8 @@ class CameraReader:
 
 
 class RunnerState(Enum):
+    """Whether the cameras are read: not yet, now, or no more."""
+
     NEW = "new"
     RUNNING = "running"
     ENDED = "ended"
@@ -130,10 +133,10 @@ class Runner:
             _, done = self._actions.popleft()
             done.set_exception(Stopped("the engine stops"))
 
-    # -- cameras that come and go, from any thread
+    # -- adding and removing cameras, from any thread
 
     def add_camera(self, camera: int, name: str, source: Source) -> None:
-        """Read one more camera, which every stage knows already. Raises Stopped."""
+        """Read one more camera. Every stage must know it already. Raises Stopped."""
         reader = CameraReader(name, source, self._recordings, self._mailbox)
         with self._lock:
             self._require_alive()
@@ -142,7 +145,7 @@ class Runner:
                 reader.start()
 
     def remove_camera(self, camera: int) -> None:
-        """Stop reading a camera and record all that it sent; after that no stage holds anything of it back.
+        """Stop reading a camera and record all that it sent. After that no stage holds data of it.
 
         Blocks until then, at most for the read time-out and a batch. Raises Stopped.
         """
@@ -157,7 +160,7 @@ class Runner:
         self.call_between_batches(lambda: self._finish_camera(camera)).result()
 
     def call_between_batches(self, action: Action) -> Future[None]:
-        """Do something between two batches, while every stage is idle, on the thread of `run`. Raises Stopped.
+        """Run `action` between two batches, while every stage is idle, on the thread of `run`. Raises Stopped.
 
         The future is done after the action; it raises what the action raised, or Stopped if the engine ended before.
         """

@@ -83,8 +83,8 @@ class SignalBook:
                 metric.remove_by_labels({"controller": controller})
 
     def remove_camera(self, index: int) -> None:
-        """Forget a camera. Its controllers stay until the next camera comes, which may name them: a site that changes
-        is a camera that goes and comes back."""
+        """Forget a camera. Its controllers stay until the next `add_camera`: a new site of the same camera may name
+        them."""
         self._cameras.pop(index, None)
 
     def _add(self, index: int, name: str, site: Site) -> None:

@@ -248,9 +248,8 @@ def test_damage_does_not_reach_other_segments(
         payload[int(where * len(payload))] = value
     payload[int(keep * len(payload)) :] = bytes(len(payload) - int(keep * len(payload)))
     sound = of(streams["mjpeg"], 2)
-    decoder = CpuDecoder(CAMERAS, MODEL, Metrics(), 2)
-    batch = decoder.decode([sound, with_payload(segment, bytes(payload)), sound])
-    decoder.close()
+    with closing(CpuDecoder(CAMERAS, MODEL, Metrics(), 2)) as decoder:
+        batch = decoder.decode([sound, with_payload(segment, bytes(payload)), sound])
     assert (batch.frames.camera == 1).sum() in (0, FPS)
     first = CpuDecoder(CAMERAS, MODEL, Metrics(), 1).decode([sound])
     np.testing.assert_array_equal(batch.pixels[: len(first.frame)], first.pixels)

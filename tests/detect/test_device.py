@@ -4,6 +4,7 @@ memory."""
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -266,9 +267,9 @@ def test_the_error_for_onnx_runtime_without_cuda_names_what_to_install() -> None
 @pytest.mark.parametrize("model", ["ssd", "yolox", "picodet"])
 def test_public_detectors_find_the_same_on_the_device(data: Path, model: str) -> None:
     card = data_card(data, model)
-    decoder = CpuDecoder({0: DecodeSettings("x", 8.0, (WHOLE_PICTURE, (0.2, 0.0, 0.8, 0.6)))}, card.input, Metrics(), 1)
-    batch = decoder.decode([still(data, "session2_center.jpg")])
-    decoder.close()
+    view = DecodeSettings("x", 8.0, (WHOLE_PICTURE, (0.2, 0.0, 0.8, 0.6)))
+    with closing(CpuDecoder({0: view}, card.input, Metrics(), 1)) as decoder:
+        batch = decoder.decode([still(data, "session2_center.jpg")])
     expected = OnnxDetector(card, threads=1).detect(batch)
     assert len(expected) >= 3
     same(bound(card).detect(batch), expected, px=0.1)

@@ -85,10 +85,10 @@ def test_a_plan_built_here_is_checked_once(plan: Plan, config: DetectorConfig) -
         assert detector.model.runtime.startswith("tensorrt")
         assert detector.model.runtime.endswith("fp16")
         assert torch.cuda.get_device_name() in detector.model.details.values()
-    proved = plan_folder(config).find(plan.record.key)
-    assert proved is not None
-    assert proved.record.on_device is not None
-    assert proved.record.on_device["reference"] >= 20
+    checked = plan_folder(config).find(plan.record.key)
+    assert checked is not None
+    assert checked.record.on_device is not None
+    assert checked.record.on_device["reference"] >= 20
 
 
 def test_the_plan_finds_what_onnx_runtime_finds(networks: dict[bool, PlanNetwork]) -> None:
@@ -147,11 +147,11 @@ def test_a_head_gives_the_same_on_the_gpu(head: str, tmp_path: Path, device: tor
 # -- the fallback
 
 
-def test_onnx_runtime_finds_the_same_on_the_gpu(config: DetectorConfig) -> None:
+def test_onnx_runtime_finds_the_same_on_the_gpu() -> None:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("this ONNX Runtime knows no CUDA: onnxruntime-gpu is not installed")
+        pytest.skip("ONNX Runtime is built without CUDA: onnxruntime-gpu is not installed")
     frames = load_reference_frames(CARD, DEMO[:1])
-    wish = DetectorConfig(runtime="torch", batch=MOST)
-    with closing(open_detector(CARD, wish, Metrics())) as detector, closing(OnnxDetector(CARD, 0)) as reference:
+    config = DetectorConfig(runtime="torch", batch=MOST)
+    with closing(open_detector(CARD, config, Metrics())) as detector, closing(OnnxDetector(CARD, 0)) as reference:
         for batch in frames:
             same(detector.detect(batch), reference.detect(batch), px=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from pathlib import Path
 
 import av
@@ -58,9 +59,8 @@ def decoded_card(folder: Path) -> ModelCard:
 
 def test_all_frames_have_boxes_with_class_and_score(detr: Path) -> None:
     card = find_card(str(detr))
-    detector = OnnxDetector(card, threads=2)
-    found = detector.detect(make_batch(card, [4.0, 0.0, 2.0]))
-    detector.close()
+    with closing(OnnxDetector(card, threads=2)) as detector:
+        found = detector.detect(make_batch(card, [4.0, 0.0, 2.0]))
     assert found.frame.tolist() == [0, 0, 2, 2]
     assert found.class_id.tolist() == [VehicleClass.CAR, VehicleClass.PERSON] * 2
     assert found.xyxy_px[0].tolist() == [24, 16, 40, 48]
@@ -180,13 +180,9 @@ def still(data: Path, name: str) -> Segment:
 
 
 def detect(card: ModelCard, segment: Segment) -> list[tuple[VehicleClass, list[float]]]:
-    decoder, detector = (
-        CpuDecoder({0: DecodeSettings("x", 8.0)}, card.input, Metrics(), 1),
-        OnnxDetector(card, threads=1),
-    )
-    found = detector.detect(decoder.decode([segment]))
-    decoder.close()
-    detector.close()
+    decoder = CpuDecoder({0: DecodeSettings("x", 8.0)}, card.input, Metrics(), 1)
+    with closing(decoder), closing(OnnxDetector(card, threads=1)) as detector:
+        found = detector.detect(decoder.decode([segment]))
     sure = found.score >= card.score_threshold
     return [(VehicleClass(c), b.tolist()) for c, b in zip(found.class_id[sure], found.xyxy_px[sure], strict=True)]
 
@@ -219,11 +215,8 @@ def test_a_blank_picture_gives_no_box() -> None:
 @pytest.mark.data
 @pytest.mark.parametrize("model", ["ssd", "yolox", "picodet"])
 def test_the_cars_of_a_motorway_are_found(data: Path, model: str) -> None:
-    vehicles = [
-        box
-        for kind, box in detect(data_card(data, model), still(data, "session2_center.jpg"))
-        if kind <= VehicleClass.BUS
-    ]
+    found = detect(data_card(data, model), still(data, "session2_center.jpg"))
+    vehicles = [box for kind, box in found if kind <= VehicleClass.BUS]
     for where in ([236, 18, 296, 74], [840, 92, 960, 168]):
         want = np.array(where) * 2
         best = max(vehicles, key=lambda box: -np.abs(np.array(box) - want).max())

@@ -138,7 +138,7 @@ def test_the_error_names_unreadable_footage(tmp_path: Path) -> None:
 
 
 def test_the_command_line_overrides_the_configuration_and_is_checked(tmp_path: Path) -> None:
-    wish = detector_config(None, "", "int8", 8, tmp_path, ())
-    assert (wish.precision, wish.batch, wish.plans, wish.card) == ("int8", 8, tmp_path, DetectorConfig().card)
+    config = detector_config(None, "", "int8", 8, tmp_path, ())
+    assert (config.precision, config.batch, config.plans, config.card) == ("int8", 8, tmp_path, DetectorConfig().card)
     with pytest.raises(ConfigError, match=r"build-engine: .*int9"):
         detector_config(None, "", "int9", 0, None, ())

@@ -68,14 +68,14 @@ def test_the_functions_that_run_a_plan_exist() -> None:
         "get_tensor_name get_tensor_profile_shape get_tensor_shape num_io_tensors"
     )
     context = "execute_async_v3 get_tensor_shape set_device_memory set_input_shape set_tensor_address"
-    wish = (
+    config = (
         "create_runtime_cache dynamic_shapes_kernel_specialization_strategy set_execution_context_allocation_strategy "
         "set_runtime_cache"
     )
     for kind, names in (
         (trt.ICudaEngine, engine),
         (trt.IExecutionContext, context),
-        (trt.IRuntimeConfig, wish),
+        (trt.IRuntimeConfig, config),
         (trt.IRuntimeCache, "deserialize serialize"),
         (trt.Runtime, "deserialize_cuda_engine"),
     ):

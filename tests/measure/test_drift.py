@@ -218,9 +218,8 @@ def test_a_static_caption_does_not_hide_drift(still: Bytes8, avenue: list[Bytes8
         return written
 
     moved, true_px = warped(avenue[7], shift_px=(6.0, 4.0))
-    assert DriftState(reference(captioned(still)), window=4).drift_px(captioned(moved)) == pytest.approx(
-        true_px, abs=0.4
-    )
+    watch = DriftState(reference(captioned(still)), window=4)
+    assert watch.drift_px(captioned(moved)) == pytest.approx(true_px, abs=0.4)
 
 
 # -- the monitor

@@ -1,4 +1,4 @@
-"""The decoder on a device as the tests make it, beside the CPU's to hold it against."""
+"""The device's decoder and the CPU's, for comparison."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def of(segment: Segment, camera: int) -> Segment:
 
 
 def first_segment(clip: Path) -> Segment:
-    """Of a real recording."""
+    """The first segment of a real recording."""
     config = CameraConfig(name=clip.stem, url=str(clip), site=clip)
     return next(iter(FileSource(0, config, Metrics(), start_s=1.78e9, realtime=False).read()))
 
@@ -84,7 +84,7 @@ def decoders(
 
 
 def fallbacks(metrics: Metrics) -> dict[tuple[str, str], float]:
-    """Segments that the CPU took over, by camera and reason."""
+    """Number of segments that the CPU decoded instead, by camera and reason."""
     return {
         (sample.labels["camera"], sample.labels["reason"]): sample.value
         for sample in metrics.fallbacks.collect()[0].samples
@@ -93,7 +93,7 @@ def fallbacks(metrics: Metrics) -> dict[tuple[str, str], float]:
 
 
 def assert_same(found: FrameBatch, wanted: FrameBatch, *, mean: float, p99: float) -> None:
-    """The same frames and rows, and in every row pixels `mean` apart on average, in 99 of 100 less than `p99`."""
+    """Equal frames and rows. In each row the mean difference of pixels is at most `mean`, its 99th percentile `p99`."""
     for name in ("camera", "captured_s", "size_px", "clock"):
         np.testing.assert_array_equal(getattr(found.frames, name), getattr(wanted.frames, name))
     np.testing.assert_array_equal(np.sort(found.model_to_image, axis=0), np.sort(wanted.model_to_image, axis=0))
@@ -106,7 +106,7 @@ def assert_same(found: FrameBatch, wanted: FrameBatch, *, mean: float, p99: floa
 
 
 def _by_region(batch: FrameBatch) -> dict[tuple[int, float, tuple[float, ...]], np.ndarray]:
-    """Every row's pixels by its camera, instant and region: decoders may order rows as they like."""
+    """The pixels of each row by its camera, instant and region. Decoders may order rows differently."""
     frames, pixels = batch.frames, on_host(batch.pixels)
     return {
         (int(frames.camera[f]), float(frames.captured_s[f]), tuple(region)): row

@@ -23,7 +23,7 @@ def make_network(
     shape: tuple[int | str, ...] = (1, 3, 64, 64),
     sizes_input: bool = False,
 ) -> None:
-    """A network that puts out these arrays (1, ...); those in `lit` times the input's first value."""
+    """A network with these outputs (1, ...); those in `lit` are multiplied by the input's first value."""
     inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)]
     if sizes_input:
         inputs.append(helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, (1, 2)))

@@ -46,7 +46,9 @@ class DeviceReader:
 
     def read(self, outputs: Outputs) -> DeviceCandidates:
         """The boxes with at least the card's low threshold. Raises ModelError if the outputs do not fit."""
-        scores, about = self._head.anchors({name: _to_single(value) for name, value in outputs.items()})
+        # Boxes are computed in single precision as on the host, also after a network in half precision.
+        single = {name: value.float() if value.is_floating_point() else value for name, value in outputs.items()}
+        scores, about = self._head.anchors(single)
         self._check(scores)
         best, which = scores[:, :, self._index].max(dim=2)
         best = torch.where(best >= self._threshold, best, NO_BOX)
@@ -57,11 +59,6 @@ class DeviceReader:
         return DeviceCandidates(
             boxes, torch.where(_is_valid(boxes), score, NO_BOX), self._class_id[which.gather(1, anchor)], overflow
         )
-
-
-def _to_single(value: Tensor) -> Tensor:
-    # Boxes are computed in single precision as on the host, also after a network in half precision.
-    return value.float() if value.is_floating_point() else value
 
 
 def _is_valid(boxes: Tensor) -> Tensor:
