@@ -69,21 +69,10 @@ class Batches:
 
 def readings(speeds: Speeds) -> dict[int, SpeedReading]:
     """The speedometer's results by track."""
-    return {
-        int(track): SpeedReading(
-            float(v), float(sigma), Measurable(int(why)), float(began), float(ended), float(length)
-        )
-        for track, v, sigma, why, began, ended, length in zip(
-            speeds.track,
-            speeds.speed_mps,
-            speeds.sigma_mps,
-            speeds.measurable,
-            speeds.began_s,
-            speeds.ended_s,
-            speeds.length_m,
-            strict=True,
-        )
-    }
+    s = speeds
+    columns = (s.track, s.measurable, s.speed_mps, s.sigma_mps, s.began_s, s.ended_s, s.length_m)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return {track: SpeedReading(Measurable(why), *measured) for track, why, *measured in rows}
 
 
 def latest(frames: Frames) -> dict[int, float]:

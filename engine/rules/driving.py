@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from engine.config import Positive
-from engine.rules.evaluator import CameraContext
-from engine.rules.path import Path, RoadPlane, moved_by_its_height, stays
+from engine.rules.evaluator import Breach, CameraContext
+from engine.rules.path import Path, PathRule, RoadPlane, moved_by_its_height, stays
+from engine.rules.track_history import TrackHistory
 from engine.rules.zones import came_in_s
 from engine.site import Rule
 from engine.types import Floats
@@ -57,10 +59,6 @@ class Stay:
         """True if the vehicle was seen outside the area afterwards."""
         return len(self.after) >= LEFT
 
-    def instants(self, proved_s: float) -> dict[str, float]:
-        """The instants of proof by name."""
-        return {"entry": self.entered_s, "proved": proved_s}
-
     def proved_s(self, at_least_m: float, at_least_s: float) -> float | None:
         """When both were reached; None if they were not, or if the box moved by no more than its errors."""
         since_s = self.path.captured_s - self.path.captured_s[0]
@@ -70,8 +68,25 @@ class Stay:
         return None if row is None else float(self.path.captured_s[row])
 
 
+def breaches(
+    evaluator: PathRule[Any], history: TrackHistory, path: Path, open_zones: Sequence[str] = ()
+) -> Iterator[tuple[Stay, Breach]]:
+    """Every stay in the rule's zone that breaks it, from coming in until `at_least_m` and `at_least_s` are reached."""
+    rule = evaluator.rule
+    for stay in stays_in(evaluator.context, evaluator.ground, path, rule.zone, open_zones):
+        proved_s = stay.proved_s(rule.at_least_m, rule.at_least_s)
+        breach = None if proved_s is None else evaluator.breach(history, stay.entered_s, proved_s)
+        if breach is not None:
+            yield stay, breach
+
+
+def instants(breach: Breach) -> dict[str, float]:
+    """The instants of proof by name."""
+    return {"entry": breach.began_s, "proved": breach.ended_s}
+
+
 def stays_in(
-    context: CameraContext, ground: RoadPlane, path: Path, zone: str, open_zones: Sequence[str] = ()
+    context: CameraContext, ground: RoadPlane, path: Path, zone: str, open_zones: Sequence[str]
 ) -> Iterator[Stay]:
     """Every stay of the path in a zone without its open parts."""
     within = context.inside(path.rows, zone)

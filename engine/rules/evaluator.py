@@ -64,11 +64,35 @@ class RuleEvaluator(ABC, Generic[R]):
     def __init__(self, context: CameraContext, rule: R) -> None:
         self.context = context
         self.rule = rule
-        self.rule_context = RuleContext.of(context, rule)
+        self.kind_name = kind_name(rule)
+        self.hours = parse_hours(rule.hours)
 
     @abstractmethod
     def new_state(self) -> TrackState:
         """The state of a track that has just begun."""
+
+    def kind(self, at_s: float) -> Kind | None:
+        """The catalogue's entry of the kind in force at the instant; None if there is none."""
+        return self.context.catalogue.kind(self.kind_name, at_s)
+
+    def versions(self) -> tuple[Kind, ...]:
+        """Every version of the kind that is in force while the site is valid."""
+        return self.context.catalogue.versions(self.kind_name, self.context.site.valid_from, self.context.site.valid_to)
+
+    def applies_to(self, history: TrackHistory, kind: Kind) -> bool:
+        """True if the rule applies to every class that the vehicle may have."""
+        return history.plausible <= accusable(kind, self.rule.classes)
+
+    def breach(self, history: TrackHistory, began_s: float, ended_s: float) -> Breach | None:
+        """The part of the law that the vehicle broke between two instants.
+
+        None if the class, the hours or the dates of the law exclude it, or if the kind was reported already.
+        """
+        kind = self.kind(ended_s)
+        part = kind.part(self.rule.variant) if kind else None
+        if kind is None or part is None or self.kind_name in history.reported or not self.applies_to(history, kind):
+            return None
+        return Breach(kind, part, began_s, ended_s) if self.context.in_hours(self.hours, began_s, ended_s) else None
 
     def as_finding(self, violation: Violation) -> RuleFinding:
         """An offence of this rule as the rulebook returns it: a violation, unless more is needed to prove it."""
@@ -173,43 +197,6 @@ class CameraContext:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleContext:
-    """A rule of a site together with the catalogue's entry of its kind."""
-
-    context: CameraContext
-    rule: Rule
-    kind_name: str
-    hours: Hours
-
-    @classmethod
-    def of(cls, context: CameraContext, rule: Rule) -> RuleContext:
-        return cls(context, rule, kind_name(rule), parse_hours(rule.hours))
-
-    def kind(self, at_s: float) -> Kind | None:
-        """The kind as it is in force at the instant; None if it is not."""
-        return self.context.catalogue.kind(self.kind_name, at_s)
-
-    def versions(self) -> tuple[Kind, ...]:
-        """Every version of the kind that is in force while the site is valid."""
-        return self.context.catalogue.versions(self.kind_name, self.context.site.valid_from, self.context.site.valid_to)
-
-    def applies_to(self, history: TrackHistory, kind: Kind) -> bool:
-        """True if the rule applies to every class that the vehicle may have."""
-        return history.plausible <= accusable(kind, self.rule.classes)
-
-    def breach(self, history: TrackHistory, began_s: float, ended_s: float) -> Breach | None:
-        """The part of the law that the vehicle broke between two instants.
-
-        None if the class, the hours or the dates of the law exclude it, or if the kind was reported already.
-        """
-        kind = self.kind(ended_s)
-        part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or self.kind_name in history.reported or not self.applies_to(history, kind):
-            return None
-        return Breach(kind, part, began_s, ended_s) if self.context.in_hours(self.hours, began_s, ended_s) else None
-
-
-@dataclass(frozen=True, slots=True)
 class Breach:
     """A part of the law that was broken between two instants."""
 
@@ -225,6 +212,7 @@ class Breach:
         *reasons: Reason,
         outcome: Outcome | None = None,
         measurement: Measurement | None = None,
+        earlier: tuple[Sighting, ...] = (),
     ) -> Offence:
         """The offence, with the catalogue's outcome unless another one is given."""
         return Offence(
@@ -237,6 +225,7 @@ class Breach:
             outcome=outcome or self.kind.outcome,
             reasons=(*reasons, *unverified(self.part)),
             measurement=measurement,
+            earlier=earlier,
         )
 
 

@@ -190,7 +190,7 @@ class PathRule(StatelessEvaluator[R]):
         return None if history.succeeded else self._evaluate(history, ended=True)
 
     def _evaluate(self, history: TrackHistory, *, ended: bool) -> Offence | None:
-        if self.rule_context.kind_name in history.reported:
+        if self.kind_name in history.reported:
             return None
         return self.evaluate(history, latest_path(history), ended)
 

@@ -64,7 +64,7 @@ class BestSighting(StatelessEvaluator[B]):
 
     def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
         """Report the best sighting when no better one came for a while."""
-        if not len(fresh) or self.rule_context.kind_name in history.reported:
+        if not len(fresh) or self.kind_name in history.reported:
             return None
         best = self._best(history)
         if best is None or float(history.rows["captured_s"][-1] - best["captured_s"]) < LONGEST_WAIT_S:
@@ -73,7 +73,7 @@ class BestSighting(StatelessEvaluator[B]):
 
     def end(self, history: TrackHistory) -> Offence | None:
         """Report the best sighting; not if another track continues the vehicle."""
-        if history.succeeded or self.rule_context.kind_name in history.reported:
+        if history.succeeded or self.kind_name in history.reported:
             return None
         best = self._best(history)
         return None if best is None else self._suspect(history, best)
@@ -95,5 +95,5 @@ class BestSighting(StatelessEvaluator[B]):
         times_s = history.rows["captured_s"]
         began_s = float(times_s[times_s >= at_s - AROUND_S].min())
         ended_s = float(times_s[times_s <= at_s + AROUND_S].max())
-        breach = self.rule_context.breach(history, began_s, ended_s)
+        breach = self.breach(history, began_s, ended_s)
         return None if breach is None else breach.offence(at_s, {"first": began_s, "last": ended_s})

@@ -194,7 +194,7 @@ class SignalLineEvaluator(PathRule[S]):
     ) -> Offence | None:
         """The offence, dated to the crossing and proved by another named instant; None if the law excludes it."""
         before_s = max(float(history.rows["captured_s"][0]), passing.early_s - BEFORE_S)
-        breach = self.rule_context.breach(history, before_s, ended_s)
+        breach = self.breach(history, before_s, ended_s)
         instants = {"before": before_s, "line": passing.late_s, instant: ended_s}
         return breach.offence(passing.late_s, instants, reason) if breach else None
 

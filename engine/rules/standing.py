@@ -7,7 +7,6 @@ while a vehicle stays, both are one offence, reported once, also if its track ch
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, TypeVar
 
 import numpy as np
@@ -61,17 +60,16 @@ class Standing(RuleEvaluator[S]):
         self, history: TrackHistory, earlier: tuple[Sighting, ...], since_s: float, seen_s: float
     ) -> Offence | None:
         """The offence of standing from `since_s` to `seen_s`; None if that is too short."""
-        kind = self.rule_context.kind(seen_s)
+        kind = self.kind(seen_s)
         part = kind.part(self.rule.variant) if kind else None
-        if kind is None or part is None or not self.rule_context.applies_to(history, kind):
+        if kind is None or part is None or not self.applies_to(history, kind):
             return None
         due_s = since_s + max(self.rule.dwell_s, kind.at_least_s or 0.0)
         if seen_s < due_s:
             return None
         stood = Reason("stood", {"zone": self.rule.zone, "lasted_s": due_s - since_s})
         instants = {"halt": since_s, "dwell": due_s}
-        offence = Breach(kind, part, since_s, due_s).offence(due_s, instants, stood)
-        return dataclasses.replace(offence, earlier=earlier)
+        return Breach(kind, part, since_s, due_s).offence(due_s, instants, stood, earlier=earlier)
 
 
 class StandingState:
@@ -155,7 +153,7 @@ class StandingState:
     def _keep_hours(self, fresh: Rows) -> None:
         """Update since when the rule's hours have held without a break."""
         for at_s in (float(fresh["captured_s"][0]), float(fresh["captured_s"][-1])) if len(fresh) else ():
-            if not self._context.in_hours(self._evaluator.rule_context.hours, at_s):
+            if not self._context.in_hours(self._evaluator.hours, at_s):
                 self._in_hours_s = None
             elif self._in_hours_s is None:
                 self._in_hours_s = at_s

@@ -46,9 +46,9 @@ def foot_px(rows: Rows) -> NDArray[np.float64]:
 class SpeedReading:
     """The speedometer's result for a track at one moment: a row of `types.Speeds`."""
 
+    measurable: Measurable
     speed_mps: float
     sigma_mps: float
-    measurable: Measurable
     began_s: float
     ended_s: float
     length_m: float

@@ -8,15 +8,13 @@ import pytest
 
 from engine.rules.kinds import rule_kinds
 from tests.support.twins import Twins, find_twins
-from tests.support.world import cases
 
 twins = pytest.mark.parametrize("twins", find_twins(), ids=lambda one: f"{one.kind}-{one.name}".replace(" ", "-"))
 
 
 @twins
 def test_the_offender_is_reported_once_with_evidence(twins: Twins, tmp_path: Path) -> None:
-    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": twins.phases, "sees": twins.sees}
-    (case,) = cases(twins.guilty, twins.where(), tmp_path, **facts)
+    (case,) = twins.guilty_cases(tmp_path)
     assert (case.kind, case.outcome) == (twins.kind, twins.outcome)
     assert case.reasons
     assert case.incomplete == ()
@@ -27,11 +25,7 @@ def test_the_offender_is_reported_once_with_evidence(twins: Twins, tmp_path: Pat
 
 @twins
 def test_the_innocent_twin_is_not_reported(twins: Twins, tmp_path: Path) -> None:
-    where = (twins.innocent_where or twins.where)()
-    phases = twins.phases if twins.innocent_phases is None else twins.innocent_phases
-    sees = twins.innocent_sees or twins.sees
-    facts = {"lasts_s": twins.lasts_s, "fps": twins.fps, "phases": phases, "sees": sees}
-    assert cases(twins.innocent, where, tmp_path, **facts) == []
+    assert twins.innocent_cases(tmp_path) == []
 
 
 def test_every_judged_kind_has_its_twins() -> None:

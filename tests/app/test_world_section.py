@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.config import EvidenceConfig
@@ -23,37 +23,25 @@ from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
 from engine.rules.kinds.average_speed import SectionEndRule
 from engine.section import Section, SectionControl
-from engine.section.file import Clocks, ClockTrust, End
+from engine.section.file import End
 from engine.signals import SignalBook
-from engine.site import Certificate, Limit, Line
+from engine.site import Line
 from engine.track import KalmanTracker
-from engine.types import Detections, Frames, Plate, document
+from engine.types import Plate, document
 from rig.evidence_bench import find_nothing
+from tests.section.test_control import SECTION as A_KILOMETRE
 from tests.support.road import KMH, KZ, Vehicle, project, site
 from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 from tests.support.world import PLATE, Eyes, Still, Traffic, recording
 
-LENGTH_M, FPS, LASTS_S = 1000.0, 8, 62
-YEAR = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+LENGTH_M, FPS, LASTS_S = A_KILOMETRE.length_m, 8, 62
 WHERE = site(
     SectionEndRule(name="plates", zone="road", line="gate"),
     lines=(Line(name="gate", from_px=project(7, 40), to_px=project(-7, 40)),),
 )
 NAMES = {0: "km-12", 1: "km-13"}
-SECTION = Section(
-    name="a3",
-    entry=End(camera="km-12", line="gate"),
-    exit=End(camera="km-13", line="gate"),
-    length_m=LENGTH_M,
-    length_sigma_m=0.5,
-    straight_out_of_town=True,
-    timezone="Asia/Almaty",
-    clocks=Clocks(synchronised=ClockTrust(sigma_s=0.05)),
-    limits=(Limit(kmh=90.0),),
-    valid_from=YEAR[0],
-    certificate=Certificate(number="S-7", issued=YEAR[0], expires=YEAR[1]),
-    slowest_kmh=80.0,
-)
+ENDS = {"entry": End(camera="km-12", line="gate"), "exit": End(camera="km-13", line="gate")}
+SECTION = msgspec.structs.replace(A_KILOMETRE, **ENDS)
 
 
 def passes(kmh: float, begin_s: float) -> Traffic:
@@ -64,22 +52,13 @@ def passes(kmh: float, begin_s: float) -> Traffic:
     return Traffic([way])
 
 
-class BothEyes:
-    """Each camera sees its own traffic."""
-
-    def __init__(self, *traffic: Traffic) -> None:
-        self._eyes = [Eyes(one, missed=0.0) for one in traffic]
-
-    def __call__(self, frames: Frames) -> Detections:
-        return self._eyes[int(frames.camera[0]) if len(frames) else 0](frames)
-
-
 def cases(
     root: Path, kmh: float, *, plate: Plate = PLATE, section: Section = SECTION
 ) -> Sequence[document.CaseDocument]:
     """The cases in the ledger after a drive past both cameras."""
     metrics, sites = Metrics(), {0: WHERE, 1: WHERE}
-    detector = ScriptedDetector(BothEyes(passes(kmh, 1.0), passes(kmh, 1.0 + LENGTH_M / (kmh / KMH))))
+    eyes = [Eyes(passes(kmh, begin_s), missed=0.0) for begin_s in (1.0, 1.0 + LENGTH_M / (kmh / KMH))]
+    detector = ScriptedDetector(lambda frames: eyes[int(frames.camera[0]) if len(frames) else 0](frames))
     with closing(SqlLedger(root / "ledger.db")) as ledger:
         recordings = Recordings(10.0, EvidenceConfig().keep_bytes)
         camera_sites = {index: CameraSite(name, WHERE) for index, name in NAMES.items()}

@@ -1,8 +1,8 @@
-"""A junction with signals, seen from above the road that leads to it: the stage of the rules that obey signals."""
+"""A junction with signals, seen from above the road that leads to it: for the rules about signals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,8 @@ from engine.rules.kinds.stop_line import StopLineRule
 from engine.signals import Change, Report, SignalBook
 from engine.site import Line, Rule, Signal, Site, Zone
 from engine.types import Clock, Phase, Violation
-from tests.support.road import KMH, NOON_S, Trajectory, Vehicle, area, judged, project, site, straight
+from tests.support import road
+from tests.support.road import KMH, NOON_S, Trajectory, area, project, site, straight
 
 LINE_M = 40.0
 STOP = Line(name="stop", from_px=project(6, LINE_M), to_px=project(-6, LINE_M))
@@ -28,7 +29,8 @@ BOX = JunctionBlockingRule(name="box", zone="beyond", cross_signal="cross", dwel
 SIGNALS = tuple(Signal(name=name, controller="c", group=name) for name in ("main", "cross", "arrow"))
 CROSSED_S = (LINE_M - 17.0 - 4.5) / (50 / KMH)
 """When the front of `runner` is over the line."""
-Phases = dict[str, Sequence[tuple[Phase, float]]]
+Phases = Mapping[str, Sequence[tuple[Phase, float]]]
+"""The phases of a controller's groups, each from a second of the drive on."""
 
 
 def junction(*rules: Rule, lines: tuple[Line, ...] = (STOP, TOWARDS)) -> Site:
@@ -47,7 +49,7 @@ def stops_at(y_m: float, kmh: float = 36.0) -> Trajectory:
 
 
 def book(where: Site, phases: Phases, until_s: float = 60.0) -> SignalBook:
-    """A store whose signals showed phases from seconds of the drive on; before the first, nothing is known."""
+    """A book with the phases of the signals; before the first phase of a signal, nothing is known."""
     signals = SignalBook({0: where}, {0: "cam"}, Metrics())
     signals._cameras[0].clock = Clock.SYNCHRONISED
     changes = [Change(name, phase, NOON_S + at) for name, run in phases.items() for phase, at in run]
@@ -56,14 +58,10 @@ def book(where: Site, phases: Phases, until_s: float = 60.0) -> SignalBook:
 
 
 def drive(
-    where: Site, path: Trajectory, main: Sequence[tuple[Phase, float]], *, until_s: float = 60.0, **changes: object
+    where: Site, path: Trajectory, main: Sequence[tuple[Phase, float]], others: Phases | None = None, **facts: object
 ) -> list[Violation]:
-    vehicle = {
-        name: changes.pop(name) for name in ("class_of", "box_of", "begin_s", "end_s", "size_m") if name in changes
-    }
-    phases: Phases = {"main": main, **changes.pop("others", {})}
-    signals = book(where, phases, until_s)
-    return judged(where, Vehicle(track=1, path=path, **vehicle), signals=signals, **({"lasts_s": 8.0} | changes))
+    """As `road.drive`; `main` and `others` are the phases of the signals."""
+    return road.drive(where, path, signals=book(where, {"main": main, **(others or {})}), **facts)
 
 
 RED = [(Phase.GREEN, -20.0), (Phase.AMBER, -8.0), (Phase.RED, -5.0)]

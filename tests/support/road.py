@@ -1,4 +1,4 @@
-"""A road under a known camera, for the tests of the rules: exact geometry, vehicles on given ways, boxes with noise.
+"""A road under a known camera, for the tests of the rules: exact geometry, vehicles on given paths, boxes with noise.
 
 The camera hangs 8 m above the origin of the ground and looks along y, tilted down. Vehicles are cuboids; their boxes
 are what a faultless detector would draw, plus Gaussian noise of every edge.
@@ -7,6 +7,7 @@ are what a faultless detector would draw, plus Gaussian noise of every edge.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from engine.rules.kinds.illegal_parking import IllegalParkingRule
 from engine.rules.kinds.illegal_stop import IllegalStopRule
 from engine.rules.kinds.speeding import SpeedingRule
 from engine.rules.kinds.wrong_way import WrongWayRule
-from engine.site import Calibration, Certificate, Limit, Place, Rule, Site, Zone
+from engine.site import Calibration, Certificate, Limit, Line, Place, Rule, Signal, Site, Zone
 from engine.types import Clock, Findings, Frames, Measurable, Motion, Persons, Speeds, Tracks, VehicleClass, Violation
 
 NOON_S = dt.datetime(2026, 6, 1, 7, 0, tzinfo=dt.UTC).timestamp()
@@ -100,9 +101,43 @@ def site(*rules: Rule, **changes: object) -> Site:
     return Site(**{**facts, **changes})
 
 
+ZONES = tuple(
+    Zone(name=name, polygon_px=area(*corners))
+    for name, corners in {
+        "road": (-6, 14, 6, 110),
+        "kerb": (3, 14, 6, 110),
+        "own": (0.3, 14, 6, 105),
+        "other": (-6, 14, -0.3, 105),
+        "lane": (2.5, 14, 6, 90),
+        "entry": (2.5, 14, 6, 60),
+        "side-street": (6.5, 60, 16, 80),
+        "beyond": (2.5, 40, 6, 90),
+        "approach": (0, 14, 6, 36),
+        "left-lane": (-6, 14, -0.2, 40),
+        "left": (-24, 44, -7, 64),
+        "right": (6, 48, 20, 66),
+        "square": (-12, 14, 12, 80),
+        "strip": (-6, 50, 6, 51.6),
+        "street": (-6, 50, 6, 80),
+        "junction": (-12, 42, 12, 70),
+        "zebra": (-6, 30, 6, 34),
+    }.items()
+)
+LINES = (
+    Line(name="middle", from_px=project(0, 22), to_px=project(0, 70)),
+    Line(name="stop", from_px=project(7, 40), to_px=project(-7, 40)),
+)
+SIGNALS = tuple(Signal(name=name, controller="c", group=name) for name in ("main", "cross"))
+
+
+def scene(*rules: Rule, **changes: object) -> Site:
+    """The road with the zones, lines and signals that the tests of the kinds share."""
+    return site(*rules, **({"zones": ZONES, "lines": LINES, "signals": SIGNALS} | changes))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vehicle:
-    """One track on its way."""
+    """One vehicle, which the tracker sees as one track."""
 
     track: int
     path: Trajectory
@@ -112,7 +147,7 @@ class Vehicle:
     size_m: tuple[float, float, float] = CAR_M
     """Width, length, height."""
     box_of: Callable[[float, np.ndarray], np.ndarray] = lambda t, box: box
-    """What the detector makes of the true box."""
+    """The detector's box for the true box."""
 
     def box(self, t: float) -> np.ndarray:
         x, y = self.path(t)
@@ -124,7 +159,7 @@ class Vehicle:
 
 @dataclass(frozen=True, kw_only=True)
 class Walker:
-    """Somebody on foot: boxes without identity."""
+    """A pedestrian: boxes without identity."""
 
     path: Trajectory
     begin_s: float = 0.0
@@ -137,12 +172,12 @@ class Walker:
 
 
 def walking(x: float, y: float, mps: float) -> Trajectory:
-    """Across the road from x, to the right; to the left where mps is negative."""
+    """Across the road from x to the right; to the left if mps is negative."""
     return lambda t: (x + mps * t, y)
 
 
 def along(*points_m: tuple[float, float], kmh: float) -> Trajectory:
-    """From point to point at a steady speed; on and on in the last direction."""
+    """From point to point at a steady speed, then straight on."""
     corners = np.array(points_m, float)
     legs = np.hypot(*np.diff(corners, axis=0).T)
     marks = np.concatenate([[0.0], np.cumsum(legs)])
@@ -161,12 +196,12 @@ def still(x: float, y: float) -> Trajectory:
 
 
 def straight(x: float, y: float, kmh: float) -> Trajectory:
-    """Along the road from y, away from the camera; towards it where kmh is negative."""
+    """Along the road from y away from the camera; towards it if kmh is negative."""
     return lambda t: (x, y + kmh / KMH * t)
 
 
 def true_speed(vehicle: Vehicle, t_s: Sequence[float]) -> tuple[float, float, Measurable]:
-    """What a good speedometer says: the mean speed, surer the longer the stretch."""
+    """The result of a good speedometer: the mean speed, with less uncertainty on a longer stretch."""
     if len(t_s) < 6:
         return math.nan, math.nan, Measurable.TOO_SHORT
     length, lasted = math.dist(vehicle.path(t_s[0]), vehicle.path(t_s[-1])), t_s[-1] - t_s[0]
@@ -196,10 +231,8 @@ class Drive:
         reported: set[int] = set()
         for begin in np.arange(0, self.lasts_s + 2 * batch_s, batch_s):
             now = times[(times >= begin) & (times < begin + batch_s)]
-            gone = [
-                v.track for v in self.vehicles if min(v.end_s, self.lasts_s) + 1 < begin and v.track not in reported
-            ]
-            reported.update(gone)
+            gone = {v.track for v in self.vehicles if min(v.end_s, self.lasts_s) + 1 < begin} - reported
+            reported |= gone
             yield self._motion(now, sorted(gone), rng)
 
     def _motion(self, now: np.ndarray, gone: list[int], rng: np.random.Generator) -> Motion:
@@ -242,20 +275,11 @@ class Drive:
 
     def _speeds(self, tracks: set[int]) -> Speeds:
         known = sorted((v for v in self.vehicles if v.track in tracks), key=lambda v: v.track)
-        said = [(*self.speed_of(v, self.seen[v.track]), self.seen[v.track]) for v in known]
-        began = np.array([self.start_s + t[0] for *_, t in said])
-        ended = np.array([self.start_s + t[-1] for *_, t in said])
-        speed = np.array([speed for speed, *_ in said], np.float64)
-        return Speeds(
-            np.array([v.track for v in known], np.int64),
-            speed,
-            np.array([sigma for _, sigma, *_ in said], np.float64),
-            np.array([why for _, _, why, _ in said], np.uint8),
-            began,
-            ended,
-            speed * (ended - began),
-            np.zeros(len(known)),
-        )
+        rows = [(v.track, *self.speed_of(v, t), t[0], t[-1]) for v in known for t in (self.seen[v.track],)]
+        track, speed, sigma, why, began, ended = np.array(rows, np.float64).reshape(-1, 6).T
+        length, nothing = speed * (ended - began), np.zeros(len(known))
+        times = self.start_s + began, self.start_s + ended
+        return Speeds(track.astype(np.int64), speed, sigma, why.astype(np.uint8), *times, length, nothing)
 
 
 KZ = load_catalogue("kz")
@@ -269,7 +293,7 @@ def found(
     batch_s: float = 2.0,
     **drive: object,
 ) -> list[Findings]:
-    """The findings of every batch of a drive; `signals` tells what signals showed."""
+    """The findings of every batch of a drive; `signals` knows the phases."""
     book = SiteRulebook({0: where}, {0: "cam"}, catalogue or KZ, signals=signals)
     return [book.judge(motion) for motion in Drive(vehicles=vehicles, **drive).batches(batch_s)]
 
@@ -279,11 +303,23 @@ def judged(where: Site, *vehicles: Vehicle, **facts: object) -> list[Violation]:
     return [violation for findings in found(where, *vehicles, **facts) for violation in findings.violations]
 
 
+def drive(where: Site | Rule, path: Trajectory, *others: Vehicle, **facts: object) -> list[Violation]:
+    """All violations of a vehicle and others on a site or scene; `facts` are of the vehicle, or as of `found`."""
+    own = {name: facts.pop(name) for name in Vehicle.__dataclass_fields__ if name in facts}
+    place = scene(where) if isinstance(where, Rule) else where
+    return judged(place, Vehicle(track=1, path=path, **own), *others, **({"lasts_s": 8.0} | facts))
+
+
+INSIDE, BESIDE = 4.2, 0.0
+"""Sides of the road: in the lane at its edge, and out of it."""
+drive_in = functools.partial(drive, lasts_s=12.0)
+
+
 def arrives(x: float, y: float, at_s: float, leaves_s: float = 1e9) -> Trajectory:
     """Drives up from behind at 8 m/s, stands at (x, y) from `at_s`, drives on at 5 m/s."""
     return lambda t: (x, y + min(0.0, 8 * (t - at_s)) + max(0.0, 5 * (t - leaves_s)))
 
 
-def stay(path: Trajectory, where: Site | None = None, lasts_s: float = 40.0, **changes: object) -> list[Violation]:
-    vehicle = {name: changes.pop(name) for name in ("class_of", "box_of", "begin_s", "end_s") if name in changes}
-    return judged(where or site(NO_STOPPING), Vehicle(track=1, path=path, **vehicle), lasts_s=lasts_s, **changes)
+def stay(path: Trajectory, where: Site | None = None, **facts: object) -> list[Violation]:
+    """As `drive`, where stopping is forbidden, for 40 s."""
+    return drive(where or site(NO_STOPPING), path, **({"lasts_s": 40.0} | facts))

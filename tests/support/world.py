@@ -7,7 +7,7 @@ evidence can be made of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,18 +32,16 @@ from engine.measure import GroundSpeedometer, geometries
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
-from engine.signals import Change, Report, SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
-from engine.types import Clock, Detections, Frames, Phase, Plate, Segment, VehicleClass, document
+from engine.types import Clock, Detections, Frames, Plate, Segment, VehicleClass, document
 from rig.evidence_bench import find_nothing
 from rig.videos import cut
+from tests.support.junction import Phases, book
 from tests.support.networks import make_network
 from tests.support.road import KZ, NOON_S, SIZE_PX, Vehicle, Walker
 from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
 
-Phases = Mapping[str, Sequence[tuple[Phase, float]]]
-"""What a controller's groups show, each phase from a second of the drive on."""
 FPS = 12
 PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
 """Of every vehicle, surely read."""
@@ -123,7 +121,7 @@ def cases(
     """What the register holds after the traffic has passed: the whole way from boxes, the evidence on the disk."""
     metrics = Metrics()
     metrics.add_camera("cam")
-    signals = _signals(where, phases or {}, metrics)
+    signals = book(where, phases or {}, 600.0)
     detector = ScriptedDetector(Eyes(traffic))
     with closing(SqlLedger(root / "ledger.db")) as ledger:
         recordings = Recordings(lasts_s + 10, EvidenceConfig().keep_bytes)
@@ -171,14 +169,6 @@ def _confirm(sees: Sees, root: Path) -> dict[str, Confirmation]:
         facts = ClassifierConfig(kind=sees.classified, model=root / "own.onnx", size_px=(64, 64))  # type: ignore[arg-type]
         found[sees.classified] = open_classifier(facts)
     return found
-
-
-def _signals(where: Site, phases: Phases, metrics: Metrics) -> SignalBook:
-    """Everything that the controller `c` will say, in one report."""
-    book = SignalBook({0: where}, {0: "cam"}, metrics)
-    changes = [Change(group, phase, NOON_S + at_s) for group, run in phases.items() for phase, at_s in run]
-    book.report(Report("c", 1, NOON_S + 600.0, tuple(changes)))
-    return book
 
 
 @functools.cache

@@ -57,7 +57,7 @@ class SectionEnd(StatelessEvaluator[SectionEndRule]):
 
     def _crossed(self, history: TrackHistory, wait_s: float) -> Offence | None:
         """The first crossing forward with comparable capture times, at least `wait_s` ago."""
-        if self.rule_context.kind_name in history.reported:
+        if self.kind_name in history.reported:
             return None
         rows = history.rows[history.rows["captured_s"] > history.steady_since_s]
         forward = [at_s for at_s, direction in crossings(rows, self._line).tolist() if direction == FORWARD]
@@ -66,7 +66,7 @@ class SectionEnd(StatelessEvaluator[SectionEndRule]):
         times_s = rows["captured_s"]
         began_s = float(times_s[times_s >= forward[0] - WAIT_S][0])
         ended_s = float(times_s[times_s <= forward[0] + WAIT_S][-1])
-        breach = self.rule_context.breach(history, began_s, ended_s)
+        breach = self.breach(history, began_s, ended_s)
         return None if breach is None else breach.offence(forward[0], {CROSSING: forward[0]})
 
 

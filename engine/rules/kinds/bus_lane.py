@@ -8,8 +8,8 @@ officer: a detector does not distinguish the two reliably.
 from __future__ import annotations
 
 from engine.config import Positive
-from engine.rules.driving import LaneRule, Stay, stays_in
-from engine.rules.evaluator import Offence, RuleKind
+from engine.rules.driving import LaneRule, Stay, breaches, instants
+from engine.rules.evaluator import Breach, Offence, RuleKind
 from engine.rules.path import Path, PathRule
 from engine.rules.track_history import TrackHistory
 from engine.rules.vehicle_size import HEAVY, is_heavy
@@ -37,19 +37,15 @@ class BusLane(PathRule[BusLaneRule]):
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
         """Every stay in the lane; a vehicle that was not seen to stay out of an exit may have turned off."""
-        stays = stays_in(self.context, self.ground, path, self.rule.zone, self.rule.open_zones)
-        return next(filter(None, (self._offence(history, stay) for stay in stays)), None)
+        found = breaches(self, history, path, self.rule.open_zones)
+        return next((self._offence(history, *one) for one in found if not self._may_turn_off(one[0])), None)
 
-    def _offence(self, history: TrackHistory, stay: Stay) -> Offence | None:
-        proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
-        breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
-        if proved_s is None or breach is None or self._may_turn_off(stay):
-            return None
+    def _offence(self, history: TrackHistory, stay: Stay, breach: Breach) -> Offence:
         large = bool(history.plausible & HEAVY) and is_heavy(stay.path.rows, self.context.site.calibration)
         doubt = (Reason("size_of_bus"),) if large else ()
         drove = Reason("drove_in_bus_lane", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
         outcome = Outcome.OFFICER if large else None
-        return breach.offence(proved_s, stay.instants(proved_s), drove, *doubt, outcome=outcome)
+        return breach.offence(breach.ended_s, instants(breach), drove, *doubt, outcome=outcome)
 
     def _may_turn_off(self, stay: Stay) -> bool:
         """True if the vehicle used the lane to turn off, or still may."""

@@ -142,7 +142,7 @@ class Yielding(PathRule[YieldRule]):
         return np.asarray(people[within & np.isfinite(people["position_m"]).all(axis=1)])
 
     def _offence(self, history: TrackHistory, meeting: Meeting) -> Offence | None:
-        breach = self.rule_context.breach(history, max(meeting.at_s - APPROACH_S[0], history.first_s), meeting.at_s)
+        breach = self.breach(history, max(meeting.at_s - APPROACH_S[0], history.first_s), meeting.at_s)
         instants = {"approach": meeting.at_s - APPROACH_S[1], "crossing": meeting.at_s}
         speed_kmh, approach_kmh = meeting.speed_mps * KMH, meeting.approach_mps * KMH
         reason = Reason(

@@ -16,7 +16,7 @@ class IllegalParking(Standing[IllegalParkingRule]):
 
     def __init__(self, context: CameraContext, rule: IllegalParkingRule) -> None:
         super().__init__(context, rule)
-        for kind in self.rule_context.versions():
+        for kind in self.versions():
             if kind.at_least_s and rule.dwell_s <= kind.at_least_s:
                 raise ConfigError(
                     f"site {context.site.name}: rule {rule.name}: dwell_s must be above {kind.at_least_s:g}, "

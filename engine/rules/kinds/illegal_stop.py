@@ -17,7 +17,7 @@ class IllegalStop(Standing[IllegalStopRule]):
 
     def doubts(self) -> Iterator[str]:
         dwell_s = self.rule.dwell_s
-        if any(kind.at_most_s and dwell_s > kind.at_most_s for kind in self.rule_context.versions()):
+        if any(kind.at_most_s and dwell_s > kind.at_most_s for kind in self.versions()):
             yield f"dwell_s {dwell_s:g} is longer than a stop: use illegal_parking"
 
 

@@ -53,7 +53,7 @@ class JunctionBlocking(RuleEvaluator[JunctionBlockingRule]):
         return context.signals.since_s(context.camera, (self.rule.cross_signal,), PERMITS, began_s, ended_s)
 
     def offence(self, history: TrackHistory, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
-        breach = self.rule_context.breach(history, since_s, ended_s)
+        breach = self.breach(history, since_s, ended_s)
         reason = Reason(
             "blocked_junction",
             {"zone": self.rule.zone, "lasted_s": ended_s - blocked_s, "signal": self.rule.cross_signal},
@@ -98,7 +98,7 @@ class BlockingState:
 
     def _offence(self, history: TrackHistory) -> Offence | None:
         evaluator = self._evaluator
-        if evaluator.rule_context.kind_name in history.reported:
+        if evaluator.kind_name in history.reported:
             return None
         for since_s, seen_s in self._stood.items():
             first_s = max(since_s + evaluator.rule.dwell_s, seen_s - LOOK_BACK_S)

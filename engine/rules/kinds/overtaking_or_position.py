@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from engine.config import Positive
-from engine.rules.driving import stays_in
-from engine.rules.evaluator import CameraContext, Offence, RuleEvaluator, RuleKind
+from engine.rules.driving import breaches, instants
+from engine.rules.evaluator import CameraContext, Offence, RuleKind
 from engine.rules.path import Path, PathRule, moved_by_its_height, smoothed, stays
 from engine.rules.track_history import Rows, TrackHistory
 from engine.site import PointPx, Rule
@@ -99,7 +99,7 @@ class Overtaking(PathRule[OvertakingRule]):
         others = self.context.others(history)
         level_s = next(filter(None, (self._drew_level_s(whole, other) for other in others)), None)
         behind_s, out_s, in_s, back_s = (float(path.captured_s[row]) for row in (behind, first, last, back))
-        breach = self.rule_context.breach(history, behind_s, back_s)
+        breach = self.breach(history, behind_s, back_s)
         if level_s is None or breach is None or not out_s <= level_s <= in_s:
             return None
         instants = {"behind": behind_s, "out": out_s, "level": level_s, "back": back_s}
@@ -141,17 +141,11 @@ class Position(PathRule[OvertakingRule]):
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
         """The first stay that is long enough."""
-        for stay in stays_in(self.context, self.ground, path, self.rule.zone):
-            proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
-            breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
-            if proved_s is not None and breach is not None:
-                drove = Reason("drove_in_zone", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
-                return breach.offence(proved_s, stay.instants(proved_s), drove)
+        for stay, breach in breaches(self, history, path):
+            drove = Reason("drove_in_zone", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
+            return breach.offence(breach.ended_s, instants(breach), drove)
         return None
 
 
-def _evaluator(context: CameraContext, rule: OvertakingRule) -> RuleEvaluator[OvertakingRule]:
-    return Overtaking(context, rule) if rule.manoeuvre == "overtaking" else Position(context, rule)
-
-
-KIND = RuleKind(OvertakingRule, _evaluator)
+EVALUATORS = {"overtaking": Overtaking, "position": Position}
+KIND = RuleKind(OvertakingRule, lambda context, rule: EVALUATORS[rule.manoeuvre](context, rule))

@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Meta
 
 from engine.config import Positive
-from engine.rules.evaluator import CameraContext, Offence, RuleEvaluator, RuleKind
+from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path, PathRule, moved_as_a_whole, moved_by_its_height, stays
 from engine.rules.track_history import TrackHistory
 from engine.rules.zones import arrival, departed_row
@@ -67,7 +67,7 @@ class Turn(PathRule[TurnRule]):
         left_s = float(path.captured_s[row])
         if found.at_s - left_s > self.rule.within_s or not moved_by_its_height(history.between(left_s, found.proved_s)):
             return None
-        breach = self.rule_context.breach(history, left_s, found.proved_s)
+        breach = self.breach(history, left_s, found.proved_s)
         reason = Reason("made_prohibited_turn", {"entry_zone": self.rule.zone, "exit_zone": found.zone})
         return None if breach is None else breach.offence(found.at_s, {"entry": left_s, "exit": found.at_s}, reason)
 
@@ -115,7 +115,7 @@ class Manoeuvre(PathRule[TurnRule]):
         old, new = path.part(rows[0], rows[1]), path.part(rows[2], rows[3])
         if not (moved_as_a_whole(old.rows) and moved_as_a_whole(new.rows)):
             return None
-        breach = self.rule_context.breach(history, began_s, proved_s)
+        breach = self.breach(history, began_s, proved_s)
         instants = {"approach": began_s, "turning": old_s, "turned": new_s, "proved": proved_s}
         zone = self.rule.zone
         turned, reversed_ = Reason("turned_about", {"zone": zone}), Reason("reversed", {"zone": zone})
@@ -178,10 +178,4 @@ def _straight_on(legs: Legs, leg: int, at_least_m: float) -> int | None:
 
 
 EVALUATORS: dict[str, type[Turn | UTurn | Reversing]] = {"turn": Turn, "u_turn": UTurn, "reversing": Reversing}
-
-
-def _evaluator(context: CameraContext, rule: TurnRule) -> RuleEvaluator[TurnRule]:
-    return EVALUATORS[rule.manoeuvre](context, rule)
-
-
-KIND = RuleKind(TurnRule, _evaluator)
+KIND = RuleKind(TurnRule, lambda context, rule: EVALUATORS[rule.manoeuvre](context, rule))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.config import Positive
-from engine.rules.driving import LaneRule, Stay, stays_in
+from engine.rules.driving import LaneRule, Stay, breaches, instants
 from engine.rules.evaluator import Offence, RuleKind
 from engine.rules.path import Path, PathRule
 from engine.rules.track_history import TrackHistory
@@ -39,16 +39,11 @@ class Shoulder(PathRule[ShoulderRule]):
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
         """Every stay that is over or too long for pulling over."""
-        stays = stays_in(self.context, self.ground, path, self.rule.zone, self.rule.open_zones)
-        return next(filter(None, (self._offence(history, stay, ended) for stay in stays)), None)
-
-    def _offence(self, history: TrackHistory, stay: Stay, ended: bool) -> Offence | None:
-        proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
-        breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
-        if proved_s is None or breach is None or not self._drove_through(stay, ended):
-            return None
-        drove = Reason("drove_on_shoulder", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
-        return breach.offence(proved_s, stay.instants(proved_s), drove)
+        for stay, breach in breaches(self, history, path, self.rule.open_zones):
+            if self._drove_through(stay, ended):
+                drove = Reason("drove_on_shoulder", {"length_m": stay.driven_m[-1], "zone": self.rule.zone})
+                return breach.offence(breach.ended_s, instants(breach), drove)
+        return None
 
     def _drove_through(self, stay: Stay, ended: bool) -> bool:
         """True if the vehicle certainly neither pulled over nor out."""

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from engine.config import Positive
-from engine.rules.driving import Stay, stays_in
-from engine.rules.evaluator import CameraContext, Offence, RuleEvaluator, RuleKind
+from engine.rules.driving import Stay, breaches, instants
+from engine.rules.evaluator import CameraContext, Offence, RuleKind
 from engine.rules.neighbours import stood_near
 from engine.rules.path import Path, PathRule, moved_by_its_height
 from engine.rules.track_history import TrackHistory
@@ -144,7 +144,7 @@ class SolidLine(PathRule[MarkingRule]):
     def _offence(self, history: TrackHistory, path: Path, offset_m: Floats, crossing: LineCrossing) -> Offence | None:
         step = slice(crossing.before, crossing.after + 1)
         before_s, after_s = (float(path.captured_s[row]) for row in (crossing.before, crossing.after))
-        breach = self.rule_context.breach(history, before_s, after_s)
+        breach = self.breach(history, before_s, after_s)
         if breach is None:
             return None
         at_s = _at_zero(offset_m[step], path.captured_s[step])
@@ -187,17 +187,12 @@ class NoEntry(PathRule[MarkingRule]):
     """A no-entry sign of a site."""
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
-        """Every stay that the vehicle was seen to begin."""
-        stays = stays_in(self.context, self.ground, path, self.rule.zone)
-        return next(filter(None, (self._offence(history, stay) for stay in stays if stay.came)), None)
-
-    def _offence(self, history: TrackHistory, stay: Stay) -> Offence | None:
-        proved_s = stay.proved_s(self.rule.at_least_m, self.rule.at_least_s)
-        breach = None if proved_s is None else self.rule_context.breach(history, stay.entered_s, proved_s)
-        if proved_s is None or breach is None or not self._past_the_sign(history, stay):
-            return None
-        reason = Reason("passed_no_entry", {"zone": self.rule.zone, "length_m": stay.driven_m[-1]})
-        return breach.offence(stay.entered_s, stay.instants(proved_s), reason)
+        """The first stay that the vehicle was seen to begin."""
+        for stay, breach in breaches(self, history, path):
+            if stay.came and self._past_the_sign(history, stay):
+                reason = Reason("passed_no_entry", {"zone": self.rule.zone, "length_m": stay.driven_m[-1]})
+                return breach.offence(breach.began_s, instants(breach), reason)
+        return None
 
     def _past_the_sign(self, history: TrackHistory, stay: Stay) -> bool:
         """True if it came in past the sign, or if the sign's place is not drawn."""
@@ -226,7 +221,7 @@ class WrongLane(PathRule[MarkingRule]):
         found = arrival(self.context, after, self.rule.exits)
         if found is None or found.at_s - at_s > self.rule.within_s:
             return None
-        breach = self.rule_context.breach(history, at_s, found.proved_s)
+        breach = self.breach(history, at_s, found.proved_s)
         reason = Reason("left_by_wrong_lane", {"lane_zone": self.rule.zone, "exit_zone": found.zone})
         return None if breach is None else breach.offence(found.at_s, {"lane_end": at_s, "exit": found.at_s}, reason)
 
@@ -236,10 +231,4 @@ EVALUATORS: dict[str, type[SolidLine | NoEntry | WrongLane]] = {
     "no_entry": NoEntry,
     "wrong_lane": WrongLane,
 }
-
-
-def _evaluator(context: CameraContext, rule: MarkingRule) -> RuleEvaluator[MarkingRule]:
-    return EVALUATORS[rule.sign](context, rule)
-
-
-KIND = RuleKind(MarkingRule, _evaluator)
+KIND = RuleKind(MarkingRule, lambda context, rule: EVALUATORS[rule.sign](context, rule))

@@ -84,9 +84,9 @@ class Speeding(RuleEvaluator[SpeedingRule]):
 
     def offence(self, history: TrackHistory, reading: SpeedReading) -> Offence | None:
         """The offence that a measurement proves; None if it proves none."""
-        kind = self.rule_context.kind(reading.ended_s)
-        in_hours = self.context.in_hours(self.rule_context.hours, reading.began_s, reading.ended_s)
-        if kind is None or not in_hours or not self.rule_context.applies_to(history, kind):
+        kind = self.kind(reading.ended_s)
+        in_hours = self.context.in_hours(self.hours, reading.began_s, reading.ended_s)
+        if kind is None or not in_hours or not self.applies_to(history, kind):
             return None
         rows = history.between(reading.began_s, reading.ended_s)
         classes = self._classes(history, rows)
@@ -138,7 +138,7 @@ class SpeedingState:
         return self.end(history)
 
     def end(self, history: TrackHistory) -> Offence | None:
-        if self._best is None or self._judged or self._evaluator.rule_context.kind_name in history.reported:
+        if self._best is None or self._judged or self._evaluator.kind_name in history.reported:
             return None
         self._judged = True
         return self._evaluator.offence(history, self._best)

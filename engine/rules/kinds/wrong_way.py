@@ -82,7 +82,7 @@ class WrongWay(StatelessEvaluator[W]):
 
     def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
         """Evaluate the history so far."""
-        if self.rule_context.kind_name in history.reported:
+        if self.kind_name in history.reported:
             return None
         stretch = self._stretch(history)
         return self._offence(history, stretch) if stretch is not None and self._is_against(stretch) else None
@@ -120,7 +120,7 @@ class WrongWay(StatelessEvaluator[W]):
 
     def _offence(self, history: TrackHistory, stretch: Stretch) -> Offence | None:
         began_s, ended_s = (float(t) for t in stretch.rows["captured_s"][[0, -1]])
-        breach = self.rule_context.breach(history, began_s, ended_s)
+        breach = self.breach(history, began_s, ended_s)
         if breach is None:
             return None
         instants = {"entry": began_s, "exit": ended_s} | self._entrance(history, began_s)

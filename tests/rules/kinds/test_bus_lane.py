@@ -9,9 +9,8 @@ import pytest
 
 from engine.rules.kinds.bus_lane import BusLaneRule
 from engine.types import VehicleClass
-from tests.support.lane import BESIDE, INSIDE, ZONES, drive_in
-from tests.support.road import LORRY_M, Vehicle, along, judged, site, straight
-from tests.support.twins import Twins, scene, single
+from tests.support.road import BESIDE, INSIDE, LORRY_M, Vehicle, along, drive_in, judged, scene, straight
+from tests.support.twins import Twins, single
 
 BUS_LANE = BusLaneRule(name="bus", zone="lane")
 
@@ -25,8 +24,7 @@ def test_driving_in_the_bus_lane_is_reported_and_driving_beside_it_is_not() -> N
 
 @pytest.mark.parametrize("noise", [1.5, 2.5])
 def test_a_neighbour_whose_box_jitters_over_the_border_is_not_reported(noise: float) -> None:
-    where = site(BUS_LANE, zones=ZONES)
-    assert judged(where, Vehicle(track=1, path=straight(1.9, 16, 30)), lasts_s=9.0, noise_px=noise) == []
+    assert drive_in(BUS_LANE, straight(1.9, 16, 30), noise_px=noise) == []
 
 
 @pytest.mark.parametrize("class_id", [VehicleClass.BUS, VehicleClass.BICYCLE])
@@ -76,27 +74,24 @@ def test_a_vehicle_that_leaves_the_picture_before_it_could_turn_off_is_not_repor
 
 
 def test_the_same_offence_is_reported_once_however_long_it_lasts() -> None:
-    two = site(BUS_LANE, msgspec.structs.replace(BUS_LANE, name="again"), zones=ZONES)
+    two = scene(BUS_LANE, msgspec.structs.replace(BUS_LANE, name="again"))
     vehicle = Vehicle(track=1, path=straight(INSIDE, 16, 15))
     assert len(judged(two, vehicle, replace(vehicle, track=2, path=straight(INSIDE, 30, 15)), lasts_s=16.0)) == 2
 
 
 TWINS = (
     Twins(
-        kind="bus_lane",
         name="class",
         fact="is a bus",
-        where=scene(BusLaneRule(name="bus", zone="lane")),
+        rule=BUS_LANE,
         guilty=single(straight(4.2, 18, 40)),
         innocent=single(straight(4.2, 18, 40), class_of=lambda t: VehicleClass.BUS),
     ),
     Twins(
-        kind="bus_lane",
         name="hours",
         fact="drives when the lane is open to all",
-        where=scene(BusLaneRule(name="bus", zone="lane", hours="07:00-20:00")),
-        innocent_where=scene(BusLaneRule(name="bus", zone="lane", hours="13:00-20:00")),
+        rule=BusLaneRule(name="bus", zone="lane", hours="07:00-20:00"),
+        innocent_rule=BusLaneRule(name="bus", zone="lane", hours="13:00-20:00"),
         guilty=single(straight(4.2, 18, 40)),
-        innocent=single(straight(4.2, 18, 40)),
     ),
 )

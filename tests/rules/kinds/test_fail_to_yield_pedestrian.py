@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from engine.rules.kinds.fail_to_yield_pedestrian import YieldRule
-from engine.site import Zone
+from engine.site import Rule, Site, Zone
 from engine.types import VehicleClass, Violation
-from tests.support.road import KMH, NOON_S, ROAD, Trajectory, Vehicle, Walker, area, judged, site, straight, walking
-from tests.support.twins import COMES, Twins, scene
+from tests.support import road
+from tests.support.road import KMH, NOON_S, Trajectory, Vehicle, Walker, area, scene, straight, walking
+from tests.support.twins import COMES, Twins
 from tests.support.world import Traffic
 
-ZEBRA = Zone(name="zebra", polygon_px=area(-6, 30, 6, 34))
 YIELD = YieldRule(name="zebra", zone="zebra")
-HERE = site(YIELD, zones=(ROAD, ZEBRA))
 ONTO_S = (74 - 34) / (45 / KMH)
 
 
-def drive(path: Trajectory, *walkers: Walker, where=HERE, lasts_s: float = 7.0, **of_drive: object) -> list[Violation]:
-    class_of = of_drive.pop("class_of", lambda t: VehicleClass.CAR)
-    vehicle = Vehicle(track=1, path=path, class_of=class_of)
-    return judged(where, vehicle, lasts_s=lasts_s, walkers=walkers, **of_drive)
+def drive(path: Trajectory, *walkers: Walker, where: Site | Rule = YIELD, **facts: object) -> list[Violation]:
+    return road.drive(where, path, walkers=walkers, **({"lasts_s": 7.0} | facts))
+
+
+def with_zebra(near_m: float) -> Site:
+    """The scene with the crossing elsewhere."""
+    return scene(YIELD, zones=(Zone(name="zebra", polygon_px=area(-6, near_m, 6, near_m + 4)),))
 
 
 def at_meeting(x: float, mps: float, y: float = 32.0) -> Walker:
-    """Somebody who is at x as the vehicle comes onto the crossing."""
+    """A pedestrian at x as the vehicle comes onto the crossing."""
     return Walker(path=walking(x - mps * ONTO_S, y, mps))
 
 
@@ -82,7 +83,7 @@ def test_a_crawling_vehicle_has_given_way() -> None:
     assert drive(straight(0, 46, -12), at_meeting(-1, 0.0), lasts_s=8.0) == []
 
 
-def test_without_an_approach_that_was_seen_nothing_is_said() -> None:
+def test_a_vehicle_whose_approach_was_not_seen_is_not_reported() -> None:
     near = straight(0, 40, -45)
     walker = Walker(path=lambda t: (-1.5, 32.0))
     assert drive(near, walker, lasts_s=3.0) == []
@@ -93,11 +94,8 @@ def test_a_rider_is_no_pedestrian() -> None:
     assert drive(COMES, rider) == []
 
 
-def test_people_on_other_cameras_do_not_count() -> None:
-    assert drive(COMES, at_meeting(-2, 1.4), where=msgspec.structs.replace(HERE, zones=(ROAD, FAR_ZEBRA))) == []
-
-
-FAR_ZEBRA = Zone(name="zebra", polygon_px=area(-6, 60, 6, 64))
+def test_a_pedestrian_far_from_the_crossing_does_not_count() -> None:
+    assert drive(COMES, at_meeting(-2, 1.4), where=with_zebra(60)) == []
 
 
 @pytest.mark.parametrize("class_id", [VehicleClass.BICYCLE, VehicleClass.PERSON])
@@ -106,29 +104,23 @@ def test_bicycles_and_persons_are_never_reported(class_id: VehicleClass) -> None
 
 
 def test_away_from_the_camera_the_same_is_reported() -> None:
-    goes = straight(0, 14, 40)
-    onto_s = 16 / (40 / KMH)
-    walker = Walker(path=walking(-2 - 1.2 * onto_s, 32, 1.2))
-    early = site(msgspec.structs.replace(YIELD), zones=(ROAD, Zone(name="zebra", polygon_px=area(-6, 40, 6, 44))))
     onto_s = 26 / (40 / KMH)
     walker = Walker(path=walking(-2 - 1.2 * onto_s, 42, 1.2))
-    assert len(drive(goes, walker, where=early)) == 1
+    assert len(drive(straight(0, 14, 40), walker, where=with_zebra(40))) == 1
 
 
 TWINS = (
     Twins(
-        kind="fail_to_yield_pedestrian",
         name="in the way",
         fact="the person has passed and walks away",
-        where=scene(YieldRule(name="zebra", zone="zebra")),
+        rule=YIELD,
         guilty=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(-2, 1.4)]),
         innocent=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(4.5, 1.4)]),
     ),
     Twins(
-        kind="fail_to_yield_pedestrian",
         name="slows",
         fact="stops before the crossing",
-        where=scene(YieldRule(name="zebra", zone="zebra")),
+        rule=YIELD,
         guilty=Traffic([Vehicle(track=1, path=COMES)], [at_meeting(-2, 1.4)]),
         innocent=Traffic([Vehicle(track=1, path=lambda t: (0, max(36.5, 74 - 12.5 * t)))], [at_meeting(-2, 1.4)]),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.road import NO_PARKING, NO_STOPPING, site, stay, still
-from tests.support.twins import Twins, scene, single
+from tests.support.twins import Twins, single
 
 
 def test_a_halt_of_five_minutes_is_no_parking_and_a_longer_one_is() -> None:
@@ -19,10 +19,9 @@ def test_a_stop_that_becomes_parking_is_one_offence() -> None:
 
 TWINS = (
     Twins(
-        kind="illegal_parking",
         name="longer than a stop",
         fact="drives on after less than 5 minutes",
-        where=scene(NO_PARKING),
+        rule=NO_PARKING,
         guilty=single(still(4.5, 30)),
         innocent=single(still(4.5, 30), end_s=290.0),
         lasts_s=340.0,

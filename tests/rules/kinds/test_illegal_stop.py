@@ -8,7 +8,7 @@ import pytest
 
 from engine.types import Clock, VehicleClass, Violation
 from tests.support.road import NO_STOPPING, NOON_S, Trajectory, Vehicle, arrives, judged, site, stay, still, straight
-from tests.support.twins import Twins, scene, single
+from tests.support.twins import Twins, single
 
 
 def test_standing_for_the_dwell_is_reported_once_and_dated_to_the_dwell() -> None:
@@ -186,10 +186,9 @@ def test_bicycles_and_persons_may_stand(class_id: VehicleClass) -> None:
 
 TWINS = (
     Twins(
-        kind="illegal_stop",
         name="dwell",
         fact="drives on after 10 s, before the dwell of 20",
-        where=scene(NO_STOPPING),
+        rule=NO_STOPPING,
         guilty=single(arrives(4.5, 35, 3, 40)),
         innocent=single(arrives(4.5, 35, 3, 13)),
         lasts_s=30.0,

@@ -12,7 +12,7 @@ from engine.site import Site
 from engine.types import Phase
 from tests.support.junction import BOX, GREEN, LINE_M, drive, junction, runner, stops_at
 from tests.support.road import NOON_S, Trajectory, still
-from tests.support.twins import Twins, scene, single
+from tests.support.twins import Twins, single
 
 
 def blocked(path: Trajectory, cross: Sequence[tuple[Phase, float]], where: Site | None = None, **changes: object):
@@ -61,12 +61,10 @@ def test_moving_on_before_the_dwell_is_over_is_innocent() -> None:
 
 TWINS = (
     Twins(
-        kind="junction_blocking",
         name="cross traffic",
         fact="the cross traffic has red",
-        where=scene(JunctionBlockingRule(name="box", zone="junction", cross_signal="cross", dwell_s=5.0)),
+        rule=JunctionBlockingRule(name="box", zone="junction", cross_signal="cross", dwell_s=5.0),
         guilty=single(lambda t: (0.0, min(50.0, 17 + 8 * t))),
-        innocent=single(lambda t: (0.0, min(50.0, 17 + 8 * t))),
         phases={"cross": [(Phase.GREEN, -5.0)]},
         innocent_phases={"cross": [(Phase.RED, -5.0)]},
         lasts_s=16.0,

@@ -6,24 +6,10 @@ import msgspec
 
 from engine.rules.catalogue import Part
 from engine.rules.kinds.oncoming_lane import OncomingLaneRule
-from engine.rules.kinds.overtaking_or_position import OvertakingRule
-from engine.site import Site, Zone
-from engine.types import Violation
-from tests.support.road import KZ, ROAD, Trajectory, Vehicle, along, area, judged, project, site, still, straight
-from tests.support.twins import BACK, SLOW, Twins, scene, single
+from tests.support.road import KZ, Vehicle, along, drive, still, straight
+from tests.support.twins import BACK, SLOW, Twins, single
 
-ONCOMING = Zone(name="oncoming", polygon_px=area(-6, 14, -0.3, 110))
-NO_ONCOMING = OncomingLaneRule(name="keep-right", zone="oncoming", direction_px=(project(-3, 60), project(-3, 30)))
-
-
-def road(*rules: OncomingLaneRule | OvertakingRule) -> Site:
-    return site(*rules, zones=(ROAD, ONCOMING))
-
-
-def drive(
-    rule: object, path: Trajectory, *others: Vehicle, lasts_s: float = 8.0, **of_vehicle: object
-) -> list[Violation]:
-    return judged(road(rule), Vehicle(track=1, path=path, **of_vehicle), *others, lasts_s=lasts_s)
+NO_ONCOMING = OncomingLaneRule(name="keep-right", zone="other", direction_px=BACK)
 
 
 def test_driving_on_the_oncoming_side_is_reported_and_always_for_an_officer() -> None:
@@ -32,7 +18,7 @@ def test_driving_on_the_oncoming_side_is_reported_and_always_for_an_officer() ->
     replace, fine = msgspec.structs.replace, (Part(article="596 p.3"),)
     fines = [k if k.kind != "oncoming_lane" else replace(k, outcome="fine", parts=fine) for k in KZ.kinds]
     stern = replace(KZ, kinds=tuple(fines))
-    (case,) = judged(road(NO_ONCOMING), Vehicle(track=1, path=straight(-3, 16, 40)), lasts_s=8.0, catalogue=stern)
+    (case,) = drive(NO_ONCOMING, straight(-3, 16, 40), catalogue=stern)
     assert case.outcome == "officer"
 
 
@@ -56,10 +42,9 @@ def test_a_short_way_on_the_oncoming_side_is_not_reported() -> None:
 
 TWINS = (
     Twins(
-        kind="oncoming_lane",
         name="other side",
         fact="keeps to the own side",
-        where=scene(OncomingLaneRule(name="keep-right", zone="other", direction_px=BACK)),
+        rule=NO_ONCOMING,
         guilty=single(straight(-3, 16, 40)),
         innocent=single(straight(3, 16, 40)),
         outcome="officer",

@@ -8,35 +8,16 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
-from engine.rules.kinds.oncoming_lane import OncomingLaneRule
 from engine.rules.kinds.overtaking_or_position import OvertakingRule
-from engine.site import Site, Zone
-from engine.types import VehicleClass, Violation
+from engine.types import VehicleClass
 from tests.rules.kinds.test_oncoming_lane import NO_ONCOMING
-from tests.support.lane import BESIDE, INSIDE, drive_in
-from tests.support.road import KZ, ROAD, Trajectory, Vehicle, along, area, judged, project, site, still, straight
-from tests.support.twins import AHEAD, SLOW, STANDS, Twins, scene, single
+from tests.support.road import BESIDE, INSIDE, KZ, Trajectory, Vehicle, along, drive, drive_in, judged, scene, straight
+from tests.support.twins import AHEAD, SLOW, STANDS, Twins, single
 from tests.support.world import Traffic
 
-ONCOMING = Zone(name="oncoming", polygon_px=area(-6, 14, -0.3, 110))
-OWN = Zone(name="own", polygon_px=area(0.3, 14, 6, 110))
 NO_OVERTAKING = OvertakingRule(
-    name="no-overtaking",
-    zone="oncoming",
-    own_zone="own",
-    manoeuvre="overtaking",
-    direction_px=(project(3, 30), project(3, 60)),
+    name="no-overtaking", zone="other", own_zone="own", manoeuvre="overtaking", direction_px=AHEAD
 )
-
-
-def road(*rules: OncomingLaneRule | OvertakingRule) -> Site:
-    return site(*rules, zones=(ROAD, ONCOMING, OWN))
-
-
-def drive(
-    rule: object, path: Trajectory, *others: Vehicle, lasts_s: float = 8.0, **of_vehicle: object
-) -> list[Violation]:
-    return judged(road(rule), Vehicle(track=1, path=path, **of_vehicle), *others, lasts_s=lasts_s)
 
 
 def passes(back: bool = True) -> Trajectory:
@@ -55,12 +36,12 @@ def test_overtaking_by_way_of_the_oncoming_side_is_reported_and_staying_behind_i
 
 
 def test_passing_one_that_stands_is_not_overtaking() -> None:
-    assert drive(NO_OVERTAKING, passes(), Vehicle(track=2, path=still(3, 52))) == []
+    assert drive(NO_OVERTAKING, passes(), STANDS) == []
 
 
 def test_going_out_and_falling_back_again_is_not_overtaking() -> None:
     tries = along((3, 16), (3, 20), (-3, 26), (-3, 40), (3, 46), (3, 200), kmh=25)
-    assert drive(NO_OVERTAKING, tries, Vehicle(track=2, path=straight(3, 34, 25))) == []
+    assert drive(NO_OVERTAKING, tries, SLOW) == []
 
 
 def test_meeting_one_that_comes_the_other_way_is_not_overtaking() -> None:
@@ -90,7 +71,7 @@ def test_bicycles_and_persons_are_never_reported(rule: object) -> None:
 
 @pytest.mark.parametrize("rule", [NO_ONCOMING, NO_OVERTAKING], ids=lambda rule: rule.name)
 def test_an_arrow_through_the_horizon_is_refused_at_load(rule: object) -> None:
-    sky = road(msgspec.structs.replace(rule, direction_px=((640, 400), (640, 20))))
+    sky = scene(msgspec.structs.replace(rule, direction_px=((640, 400), (640, 20))))
     with pytest.raises(ConfigError, match="direction_px crosses the horizon"):
         SiteRulebook({0: sky}, {0: "cam"}, KZ)
 
@@ -101,15 +82,9 @@ def test_a_lawful_two_way_road_full_of_noise_gives_no_case() -> None:
     for n in range(40):
         kmh, begin_s = rng.uniform(20, 60), rng.uniform(0, 20)
         x, y, v = (3, 15, kmh) if n % 2 else (-3, 108, -kmh)
-        vehicles.append(
-            Vehicle(
-                track=n,
-                path=lambda t, x=x, y=y, v=v, b=begin_s: (x, y + v / 3.6 * (t - b)),
-                begin_s=begin_s,
-                end_s=begin_s + 90 / (kmh / 3.6),
-            )
-        )
-    assert judged(road(NO_ONCOMING, NO_OVERTAKING), *vehicles, lasts_s=30.0, noise_px=2.0) == []
+        path = lambda t, x=x, y=y, v=v, b=begin_s: (x, y + v / 3.6 * (t - b))  # noqa: E731
+        vehicles.append(Vehicle(track=n, path=path, begin_s=begin_s, end_s=begin_s + 90 / (kmh / 3.6)))
+    assert judged(scene(NO_ONCOMING, NO_OVERTAKING), *vehicles, lasts_s=30.0, noise_px=2.0) == []
 
 
 ISLAND = OvertakingRule(name="island", zone="lane", manoeuvre="position")
@@ -123,22 +98,16 @@ def test_driving_on_the_closed_part_of_the_carriageway_is_reported() -> None:
 
 TWINS = (
     Twins(
-        kind="overtaking_or_position",
         name="overtaking",
         fact="passes one that stands",
-        where=scene(
-            OvertakingRule(
-                name="no-overtaking", zone="other", own_zone="own", manoeuvre="overtaking", direction_px=AHEAD
-            )
-        ),
+        rule=NO_OVERTAKING,
         guilty=Traffic([Vehicle(track=1, path=passes()), SLOW]),
         innocent=Traffic([Vehicle(track=1, path=passes()), STANDS]),
     ),
     Twins(
-        kind="overtaking_or_position",
         name="position",
         fact="drives beside the closed part",
-        where=scene(OvertakingRule(name="island", zone="lane", manoeuvre="position")),
+        rule=ISLAND,
         guilty=single(straight(4.2, 18, 40)),
         innocent=single(straight(0, 18, 40)),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import msgspec
@@ -9,27 +10,16 @@ import numpy as np
 import pytest
 
 from engine.rules.kinds.prohibited_turn import TurnRule
-from engine.site import Site, Zone
-from engine.types import VehicleClass, Violation
-from tests.support.road import ROAD, Trajectory, Vehicle, along, area, judged, site, still, straight
-from tests.support.twins import Twins, scene, single
+from engine.types import VehicleClass
+from tests.support import road
+from tests.support.road import Trajectory, Vehicle, along, still, straight
+from tests.support.twins import Twins, single
 
-APPROACH = Zone(name="approach", polygon_px=area(0, 14, 6, 36))
-LEFT = Zone(name="left", polygon_px=area(-24, 44, -7, 64))
-SQUARE = Zone(name="square", polygon_px=area(-12, 14, 12, 80))
-STRIP = Zone(name="strip", polygon_px=area(-6, 50, 6, 51.6))
-STREET = Zone(name="street", polygon_px=area(-6, 50, 6, 80))
+drive = functools.partial(road.drive, lasts_s=16.0)
 NO_LEFT = TurnRule(name="no-left", zone="approach", exits=("left",))
 NO_U_TURN = TurnRule(name="no-about", zone="square", manoeuvre="u_turn")
 NO_REVERSING = TurnRule(name="no-back", zone="square", manoeuvre="reversing")
-
-
-def place(*rules: TurnRule) -> Site:
-    return site(*rules, zones=(ROAD, APPROACH, LEFT, SQUARE, STRIP, STREET))
-
-
-def drive(rule: TurnRule, path: Trajectory, lasts_s: float = 16.0, **of_vehicle: object) -> list[Violation]:
-    return judged(place(rule), Vehicle(track=1, path=path, **of_vehicle), lasts_s=lasts_s)
+manoeuvres = pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)
 
 
 TURNS_LEFT = along((3, 16), (3, 44), (-2, 54), (-40, 54), kmh=25)
@@ -123,14 +113,14 @@ def test_a_vehicle_that_was_not_seen_to_drive_forwards_may_have_turned_its_front
     assert len(drive(NO_REVERSING, forth_and_back(9, 11, y=25.0))) == 1
 
 
-@pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)
+@manoeuvres
 @pytest.mark.parametrize("noise_px", [2.0, 4.0])
 def test_a_parked_vehicle_whose_box_jitters_has_not_turned(rule: TurnRule, noise_px: float) -> None:
     for y in (25, 45, 70):
-        assert judged(place(rule), Vehicle(track=1, path=still(3, y)), lasts_s=60.0, noise_px=noise_px) == []
+        assert drive(rule, still(3, y), lasts_s=60.0, noise_px=noise_px) == []
 
 
-@pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)
+@manoeuvres
 def test_a_vehicle_that_halts_while_its_lower_part_is_hidden_has_not_turned(rule: TurnRule) -> None:
     def hidden(t: float, box: np.ndarray) -> np.ndarray:
         share = 0.6 * min(1.0, max(0.0, (t - 6) / 3))
@@ -139,7 +129,7 @@ def test_a_vehicle_that_halts_while_its_lower_part_is_hidden_has_not_turned(rule
     assert drive(rule, lambda t: (2, 60 - min(35.0, 7 * t)), box_of=hidden) == []
 
 
-@pytest.mark.parametrize("rule", [NO_U_TURN, NO_REVERSING], ids=lambda rule: rule.name)
+@manoeuvres
 def test_a_track_that_jumps_between_opposite_lanes_has_not_turned(rule: TurnRule) -> None:
     assert drive(rule, lambda t: (3, 20 + 8 * t) if t < 3 else (-3, 50 - 8 * (t - 3)), lasts_s=7.0) == []
 
@@ -152,27 +142,24 @@ def test_bicycles_and_persons_are_never_reported(rule: TurnRule, path: Trajector
 
 TWINS = (
     Twins(
-        kind="prohibited_turn",
         name="turn",
         fact="goes straight on",
-        where=scene(TurnRule(name="no-left", zone="approach", exits=("left",))),
+        rule=NO_LEFT,
         guilty=single(TURNS_LEFT),
         innocent=single(straight(3, 16, 25)),
     ),
     Twins(
-        kind="prohibited_turn",
         name="u_turn",
         fact="turns off, not about",
-        where=scene(TurnRule(name="no-about", zone="square", manoeuvre="u_turn")),
+        rule=NO_U_TURN,
         guilty=single(u_turn()),
         innocent=single(u_turn(until_deg=90.0)),
         lasts_s=12.0,
     ),
     Twins(
-        kind="prohibited_turn",
         name="reversing",
         fact="backs up 3 m, as into a parking space",
-        where=scene(TurnRule(name="no-back", zone="square", manoeuvre="reversing")),
+        rule=NO_REVERSING,
         guilty=single(forth_and_back(20, 14, y=24)),
         innocent=single(forth_and_back(20, 3, y=24)),
         lasts_s=12.0,

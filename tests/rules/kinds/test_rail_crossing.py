@@ -8,7 +8,7 @@ from engine.rules.kinds.rail_crossing import RailCrossingRule
 from engine.types import Phase
 from tests.support.junction import JUNCTION, RAIL, drive, junction, runner
 from tests.support.road import straight
-from tests.support.twins import Twins, scene, single
+from tests.support.twins import Twins, single
 
 
 @pytest.mark.parametrize("closed", [Phase.RED, Phase.RED_FLASHING, Phase.BARRIER_CLOSED])
@@ -28,12 +28,10 @@ def test_a_closed_barrier_is_no_red_light() -> None:
 
 TWINS = (
     Twins(
-        kind="rail_crossing",
         name="closed",
         fact="the crossing is open: its lamps are dark",
-        where=scene(RailCrossingRule(name="rail", zone="junction", line="stop", signal=("main",))),
+        rule=RailCrossingRule(name="rail", zone="junction", line="stop", signal=("main",)),
         guilty=single(straight(0, 17, 50)),
-        innocent=single(straight(0, 17, 50)),
         phases={"main": [(Phase.RED_FLASHING, -5.0)]},
         innocent_phases={"main": [(Phase.DARK, -5.0)]},
     ),

@@ -24,7 +24,7 @@ from tests.support.junction import (
     stops_at,
 )
 from tests.support.road import KMH, KZ, LORRY_M, NOON_S, Drive, Trajectory, Vehicle, judged, straight
-from tests.support.twins import MAIN_GREEN, MAIN_RED, Twins, scene, single
+from tests.support.twins import MAIN_GREEN, MAIN_RED, Twins, single
 
 
 def test_running_the_red_light_is_reported_once_with_its_instants() -> None:
@@ -193,12 +193,10 @@ def test_a_queue_that_keeps_to_the_law_gives_no_case(noise_px: float) -> None:
 
 TWINS = (
     Twins(
-        kind="red_light",
         name="red",
         fact="the signal shows green",
-        where=scene(RedLightRule(name="red", zone="junction", line="stop", signal=("main",))),
+        rule=RedLightRule(name="red", zone="junction", line="stop", signal=("main",)),
         guilty=single(straight(0, 17, 50)),
-        innocent=single(straight(0, 17, 50)),
         phases=MAIN_RED,
         innocent_phases=MAIN_GREEN,
     ),

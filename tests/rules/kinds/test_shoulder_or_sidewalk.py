@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from engine.rules.kinds.shoulder_or_sidewalk import ShoulderRule
-from tests.support.lane import BESIDE, INSIDE, ZONES, drive_in
-from tests.support.road import Vehicle, judged, site, straight
-from tests.support.twins import Twins, scene, single
+from tests.support.road import BESIDE, INSIDE, Vehicle, drive_in, judged, scene, straight
+from tests.support.twins import Twins, single
 
 SHOULDER = ShoulderRule(name="shoulder", zone="lane")
 
@@ -36,15 +35,14 @@ def test_a_vehicle_that_slows_down_as_it_leaves_the_picture_may_pull_over() -> N
 def test_a_track_that_goes_on_as_another_has_not_left_the_picture() -> None:
     whole = straight(INSIDE, 20, 40)
     parts = [Vehicle(track=1, path=whole, end_s=3.0), Vehicle(track=2, path=whole, begin_s=3.2, end_s=12.0)]
-    assert len(judged(site(SHOULDER, zones=ZONES), *parts, lasts_s=14.0)) == 1
+    assert len(judged(scene(SHOULDER), *parts, lasts_s=14.0)) == 1
 
 
 TWINS = (
     Twins(
-        kind="shoulder_or_sidewalk",
         name="pulling over",
         fact="pulls over and halts",
-        where=scene(ShoulderRule(name="shoulder", zone="lane")),
+        rule=SHOULDER,
         guilty=single(straight(4.2, 18, 40)),
         innocent=single(lambda t: (4.2, 18 + min(30.0, 9 * t))),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,43 +11,22 @@ import pytest
 from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.rules.kinds.sign_or_marking import MarkingRule
-from engine.site import Line, Site, Zone
-from engine.types import Clock, VehicleClass, Violation
-from tests.support.lane import BESIDE, INSIDE, drive_in
-from tests.support.road import (
-    KZ,
-    NOON_S,
-    ROAD,
-    Trajectory,
-    Vehicle,
-    along,
-    area,
-    judged,
-    project,
-    site,
-    still,
-    straight,
-)
-from tests.support.twins import STANDS, Twins, scene, single
+from engine.site import Line
+from engine.types import Clock, VehicleClass
+from tests.support import road
+from tests.support.road import BESIDE, INSIDE, KZ, NOON_S, Trajectory, Vehicle, along, project, scene, still, straight
+from tests.support.twins import STANDS, Twins, single
 from tests.support.world import Traffic
 
-SOLID = MarkingRule(name="solid", zone="road", sign="solid_line", line="solid")
-MIDDLE = Line(name="solid", from_px=project(0, 22), to_px=project(0, 70))
-"""Away from the camera: what is right of it in the picture is right of the road."""
-LEFT_LANE = Zone(name="left-lane", polygon_px=area(-6, 14, -0.2, 40))
-RIGHT_EXIT = Zone(name="right-exit", polygon_px=area(6, 48, 20, 66))
-STOP = Line(name="stop", from_px=project(7, 40), to_px=project(-7, 40))
-WRONG_LANE = MarkingRule(name="lane", zone="left-lane", sign="wrong_lane", line="stop", exits=("right-exit",))
-
-
-def road(*rules: MarkingRule) -> Site:
-    return site(*rules, zones=(ROAD, LEFT_LANE, RIGHT_EXIT), lines=(MIDDLE, STOP))
-
-
-def drive(
-    rule: MarkingRule, path: Trajectory, *others: Vehicle, lasts_s: float = 10.0, **of_drive: object
-) -> list[Violation]:
-    return judged(road(rule), Vehicle(track=1, path=path), *others, lasts_s=lasts_s, **of_drive)
+SOLID = MarkingRule(name="solid", zone="road", sign="solid_line", line="middle")
+"""The line leads away from the camera: what is right of it in the picture is right of the road."""
+WRONG_LANE = MarkingRule(name="lane", zone="left-lane", sign="wrong_lane", line="stop", exits=("right",))
+NO_ENTRY = MarkingRule(name="brick", zone="beyond", sign="no_entry")
+SIGN = Line(name="sign", from_px=project(7, 40), to_px=project(2, 40))
+"""Away from the camera is from its left to its right."""
+RIGHT_FROM_LEFT = along((-3, 16), (-3, 44), (14, 58), (40, 60), kmh=25)
+RIGHT_FROM_RIGHT = along((3, 16), (3, 44), (14, 58), (40, 60), kmh=25)
+drive = functools.partial(road.drive, lasts_s=12.0)
 
 
 def changes_lane(
@@ -117,7 +98,7 @@ def test_a_vehicle_that_stands_on_the_line_while_its_box_wanders_is_not_reported
     def wanders(t: float, box: np.ndarray) -> np.ndarray:
         return box + np.array([1.0, 0.0, 1.0, 0.0]) * wander[round(t * 8)]
 
-    assert judged(road(SOLID), Vehicle(track=1, path=still(0.3, 40), box_of=wanders), lasts_s=40.0) == []
+    assert drive(SOLID, still(0.3, 40), box_of=wanders, lasts_s=40.0) == []
 
 
 def test_time_that_is_not_trusted_proves_no_crossing() -> None:
@@ -125,16 +106,14 @@ def test_time_that_is_not_trusted_proves_no_crossing() -> None:
 
 
 def test_leaving_a_lane_by_an_exit_it_does_not_lead_to_is_reported() -> None:
-    right_from_left = along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25)
-    right_from_right = along((3, 16), (3, 44), (14, 58), (30, 60), kmh=25)
-    (case,) = drive(WRONG_LANE, right_from_left, lasts_s=12.0)
+    (case,) = drive(WRONG_LANE, RIGHT_FROM_LEFT)
     assert (case.kind, case.rule) == ("sign_or_marking", "lane")
     assert case.instants["lane_end"] < case.instants["exit"] == case.decisive_s
-    assert drive(WRONG_LANE, right_from_right, lasts_s=12.0) == []
+    assert drive(WRONG_LANE, RIGHT_FROM_RIGHT) == []
 
 
 def test_going_straight_on_from_the_lane_is_not_reported() -> None:
-    assert drive(WRONG_LANE, straight(-3, 16, 30), lasts_s=12.0) == []
+    assert drive(WRONG_LANE, straight(-3, 16, 30)) == []
 
 
 def test_a_vehicle_that_left_the_lane_before_its_end_is_not_reported() -> None:
@@ -149,41 +128,35 @@ def test_a_vehicle_that_comes_back_through_the_lane_is_not_reported() -> None:
 
 def test_an_exit_reached_too_late_belongs_to_another_way() -> None:
     stays = msgspec.structs.replace(WRONG_LANE, within_s=1.0)
-    assert drive(stays, along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25), lasts_s=12.0) == []
+    assert drive(stays, RIGHT_FROM_LEFT) == []
 
 
 @pytest.mark.parametrize("rule", [SOLID, WRONG_LANE], ids=lambda rule: rule.name)
 def test_bicycles_and_persons_are_never_reported(rule: MarkingRule) -> None:
-    path = changes_lane(35) if rule is SOLID else along((-3, 16), (-3, 44), (14, 58), (30, 60), kmh=25)
+    path = changes_lane(35) if rule is SOLID else RIGHT_FROM_LEFT
     for class_id in (VehicleClass.BICYCLE, VehicleClass.PERSON):
-        vehicle = Vehicle(track=1, path=path, class_of=lambda t, c=class_id: c)
-        assert judged(road(rule), vehicle, lasts_s=12.0) == []
+        assert drive(rule, path, class_of=lambda t, c=class_id: c) == []
 
 
 def test_a_line_in_the_sky_is_refused_at_load() -> None:
-    sky = Line(name="solid", from_px=(640, 500), to_px=(640, 10))
-    with pytest.raises(ConfigError, match="rule solid: line solid crosses the horizon"):
-        SiteRulebook({0: site(SOLID, lines=(sky,))}, {0: "cam"}, KZ)
-
-
-SIGN = Line(name="sign", from_px=project(7, 40), to_px=project(2, 40))
-"""Away from the camera is from its left to its right."""
-NO_ENTRY = MarkingRule(name="brick", zone="beyond", sign="no_entry")
+    sky = Line(name="middle", from_px=(640, 500), to_px=(640, 10))
+    with pytest.raises(ConfigError, match="rule solid: line middle crosses the horizon"):
+        SiteRulebook({0: scene(SOLID, lines=(sky,))}, {0: "cam"}, KZ)
 
 
 def test_coming_in_where_there_is_no_entry_is_reported_and_staying_out_is_not() -> None:
-    (case,) = drive_in(NO_ENTRY, straight(INSIDE, 18, 40))
+    (case,) = drive(NO_ENTRY, straight(INSIDE, 18, 40))
     assert (case.kind, case.rule, case.outcome) == ("sign_or_marking", "brick", "fine")
     assert case.instants["entry"] == pytest.approx(NOON_S + 22 / (40 / 3.6), abs=0.2)
-    assert drive_in(NO_ENTRY, straight(BESIDE, 18, 40)) == []
+    assert drive(NO_ENTRY, straight(BESIDE, 18, 40)) == []
 
 
 def test_a_vehicle_that_was_there_already_has_not_come_in() -> None:
-    assert drive_in(NO_ENTRY, straight(INSIDE, 45, 30)) == []
+    assert drive(NO_ENTRY, straight(INSIDE, 45, 30)) == []
 
 
 def test_a_vehicle_that_turns_back_at_once_is_not_reported() -> None:
-    assert drive_in(NO_ENTRY, lambda t: (INSIDE, 30 + min(13.0, 4 * t) - max(0.0, 4 * (t - 5)))) == []
+    assert drive(NO_ENTRY, lambda t: (INSIDE, 30 + min(13.0, 4 * t) - max(0.0, 4 * (t - 5)))) == []
 
 
 def test_the_sign_holds_only_if_it_is_passed_forward() -> None:
@@ -191,32 +164,29 @@ def test_the_sign_holds_only_if_it_is_passed_forward() -> None:
     turned = Line(name="sign", from_px=SIGN.to_px, to_px=SIGN.from_px)
     elsewhere = Line(name="sign", from_px=project(-7, 40), to_px=project(-9, 40))
     for line, cases in ((SIGN, 1), (turned, 0), (elsewhere, 0)):
-        assert len(drive_in(rule, straight(INSIDE, 18, 40), lines=(line,))) == cases
+        assert len(drive(scene(rule, lines=(line,)), straight(INSIDE, 18, 40))) == cases
 
 
 TWINS = (
     Twins(
-        kind="sign_or_marking",
         name="solid line",
         fact="a vehicle stands in the way and is passed",
-        where=scene(MarkingRule(name="solid", zone="road", sign="solid_line", line="middle")),
+        rule=SOLID,
         guilty=single(changes_lane(35)),
         innocent=Traffic([Vehicle(track=1, path=changes_lane(35)), STANDS]),
     ),
     Twins(
-        kind="sign_or_marking",
         name="no entry",
         fact="stays beside the entry",
-        where=scene(MarkingRule(name="brick", zone="beyond", sign="no_entry")),
+        rule=NO_ENTRY,
         guilty=single(straight(4.2, 18, 40)),
         innocent=single(straight(0, 18, 40)),
     ),
     Twins(
-        kind="sign_or_marking",
         name="wrong lane",
         fact="takes the right lane for the right exit",
-        where=scene(MarkingRule(name="lane", zone="left-lane", sign="wrong_lane", line="stop", exits=("right",))),
-        guilty=single(along((-3, 16), (-3, 44), (14, 58), (40, 60), kmh=25)),
-        innocent=single(along((3, 16), (3, 44), (14, 58), (40, 60), kmh=25)),
+        rule=WRONG_LANE,
+        guilty=single(RIGHT_FROM_LEFT),
+        innocent=single(RIGHT_FROM_RIGHT),
     ),
 )

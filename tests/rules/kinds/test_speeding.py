@@ -13,6 +13,7 @@ from engine.rules import SiteRulebook, check_site
 from engine.rules.enforcement import enforced_kmh
 from engine.site import Limit, Site
 from engine.types import Clock, Measurable, Reason, VehicleClass, Violation
+from tests.support import road
 from tests.support.road import (
     CALIBRATION,
     CAR_M,
@@ -29,7 +30,7 @@ from tests.support.road import (
     site,
     straight,
 )
-from tests.support.twins import Twins, scene, single
+from tests.support.twins import Twins, single
 
 LATE = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -37,9 +38,8 @@ EARLY = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 
 def drive(kmh: float, where: Site | None = None, **changes: object) -> list[Violation]:
     """A vehicle passes once at an even speed."""
-    vehicle = {name: changes.pop(name) for name in ("class_of", "path", "size_m") if name in changes}
-    car = Vehicle(**({"track": 1, "path": straight(0, 16, kmh), "end_s": 80 / (kmh / KMH)} | vehicle))
-    return judged(where or site(SPEEDING), car, **({"lasts_s": 8.0} | changes))
+    facts = {"path": straight(0, 16, kmh), "end_s": 80 / (kmh / KMH)} | changes
+    return road.drive(where or site(SPEEDING), **facts)
 
 
 def exactly(kmh: float, sigma_mps: float = 0.0):
@@ -249,11 +249,11 @@ def test_a_measurement_that_does_not_get_better_is_judged_before_the_vehicle_is_
     crawler = Vehicle(track=1, path=straight(0, 16, 15))
     book = SiteRulebook({0: site(SPEEDING)}, {}, KZ)
     motions = Drive(vehicles=[crawler], lasts_s=30.0, speed_of=exactly(90, 0.1)).batches()
-    told_at = [n for n, motion in enumerate(motions) if book.judge(motion).found]
-    assert told_at == [2]
+    reported_in = [n for n, motion in enumerate(motions) if book.judge(motion).found]
+    assert reported_in == [2]
 
 
-def test_two_speed_rules_tell_one_vehicle_once() -> None:
+def test_two_speed_rules_report_one_vehicle_once() -> None:
     two = site(SPEEDING, msgspec.structs.replace(SPEEDING, name="speed-2"))
     assert [case.rule for case in drive(90, two)] == ["speed"]
 
@@ -265,10 +265,9 @@ def test_before_the_catalogue_is_in_force_nothing_is_reported() -> None:
 
 TWINS = (
     Twins(
-        kind="speeding",
         name="limit",
         fact="drives 64 km/h where 60 are allowed, not 90",
-        where=scene(SPEEDING),
+        rule=SPEEDING,
         guilty=single(straight(2, 10, 90)),
         innocent=single(straight(2, 10, 64)),
     ),

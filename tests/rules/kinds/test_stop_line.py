@@ -7,7 +7,7 @@ import msgspec
 from engine.rules.kinds.stop_line import StopLineRule
 from engine.types import Phase
 from tests.support.junction import RED, RED_LIGHT, STOP_LINE, drive, junction, stops_at
-from tests.support.twins import MAIN_RED, Twins, scene, single
+from tests.support.twins import MAIN_RED, Twins, single
 
 
 def test_standing_beyond_the_line_on_red_is_reported_when_red_is_over() -> None:
@@ -52,10 +52,9 @@ def test_standing_and_then_running_the_red_light_is_reported_as_red_light_only()
 
 TWINS = (
     Twins(
-        kind="stop_line",
         name="beyond the line",
         fact="stops before the line",
-        where=scene(StopLineRule(name="over", zone="junction", line="stop", signal=("main",), beyond_m=0.0)),
+        rule=StopLineRule(name="over", zone="junction", line="stop", signal=("main",), beyond_m=0.0),
         guilty=single(lambda t: (0.0, min(40.0, 17 + 10 * t))),
         innocent=single(lambda t: (0.0, min(33.0, 17 + 10 * t))),
         phases=MAIN_RED,

@@ -10,29 +10,16 @@ from engine.errors import ConfigError
 from engine.rules import SiteRulebook
 from engine.site import Site
 from engine.types import Clock, VehicleClass, Violation
-from tests.support.road import (
-    KMH,
-    KZ,
-    NOON_S,
-    WRONG_WAY,
-    Drive,
-    Trajectory,
-    Vehicle,
-    judged,
-    project,
-    site,
-    still,
-    straight,
-)
-from tests.support.twins import Twins, scene, single
+from tests.support import road
+from tests.support.road import KMH, KZ, NOON_S, WRONG_WAY, Trajectory, Vehicle, judged, project, site, still, straight
+from tests.support.twins import Twins, single
 
 ONE_WAY = site(WRONG_WAY)
 """The arrow points away from the camera."""
 
 
-def drive(path: Trajectory, where: Site = ONE_WAY, **changes: object) -> list[Violation]:
-    vehicle = {name: changes.pop(name) for name in ("class_of", "box_of", "end_s", "size_m") if name in changes}
-    return judged(where, Vehicle(track=1, path=path, **vehicle), **({"lasts_s": 8.0} | changes))
+def drive(path: Trajectory, where: Site = ONE_WAY, **facts: object) -> list[Violation]:
+    return road.drive(where, path, **facts)
 
 
 def test_driving_against_the_arrow_is_reported_once_and_goes_to_an_officer() -> None:
@@ -61,13 +48,9 @@ def test_driving_against_the_arrow_in_front_of_the_zone_is_not_reported() -> Non
 
 
 def test_the_instant_of_coming_into_the_zone_lies_between_the_frames() -> None:
-    in_zone = site(msgspec.structs.replace(WRONG_WAY, zone="far", direction_px=(project(0, 30), project(0, 60))))
-    exact = drive(straight(0, 58, 30), msgspec.structs.replace(in_zone, rules=(reversed_arrow(),)), noise_px=0.0)
+    back = msgspec.structs.replace(WRONG_WAY, zone="far", direction_px=(project(0, 60), project(0, 30)))
+    exact = drive(straight(0, 58, 30), site(back), noise_px=0.0)
     assert exact[0].instants["zone"] == pytest.approx(NOON_S + 2 / (30 / KMH), abs=0.02)
-
-
-def reversed_arrow():
-    return msgspec.structs.replace(WRONG_WAY, zone="far", direction_px=(project(0, 60), project(0, 30)))
 
 
 @pytest.mark.parametrize("y", [20, 50, 90])
@@ -181,19 +164,14 @@ def test_a_law_abiding_road_full_of_noise_gives_no_case() -> None:
         Vehicle(track=n, path=straight(rng.uniform(-5, 5), 15, kmh), begin_s=0, end_s=90 / (kmh / KMH))
         for n, kmh in enumerate(rng.uniform(5, 60, 60))
     ]
-    book = SiteRulebook({0: ONE_WAY}, {0: "cam"}, KZ)
-    reported = [
-        v for m in Drive(vehicles=vehicles, lasts_s=30.0, noise_px=2.5).batches() for v in book.judge(m).violations
-    ]
-    assert reported == []
+    assert judged(ONE_WAY, *vehicles, lasts_s=30.0, noise_px=2.5) == []
 
 
 TWINS = (
     Twins(
-        kind="wrong_way",
         name="against the arrow",
         fact="drives along the arrow",
-        where=scene(WRONG_WAY),
+        rule=WRONG_WAY,
         guilty=single(straight(0, 90, -40)),
         innocent=single(straight(0, 16, 40)),
         outcome="officer",
