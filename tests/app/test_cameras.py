@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import grpc
@@ -155,9 +156,13 @@ class Idle:
         yield from steps
 
 
+def idle_runner() -> Runner:
+    return Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+
+
 def test_an_order_that_waits_for_a_hanging_camera_ends_with_the_engine(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.pipeline.runner._END_S", 0.1)
-    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    runner = idle_runner()
     camera = Stuck()
     runner.add_camera(0, "first", camera)
     engine = threading.Thread(target=lambda: list(runner.run()))
@@ -176,7 +181,7 @@ def test_an_order_that_waits_for_a_hanging_camera_ends_with_the_engine(monkeypat
 
 def test_hanging_cameras_share_one_time_limit_when_the_engine_stops(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("engine.pipeline.runner._END_S", 0.5)
-    runner = Runner(Idle(), Mock(), Mailbox(8, 8, Metrics()), batch_segments=4)  # type: ignore[arg-type]
+    runner = idle_runner()
     cameras = [Stuck() for _ in range(60)]
     for number, camera in enumerate(cameras):
         runner.add_camera(number, str(number), camera)
@@ -190,10 +195,32 @@ def test_hanging_cameras_share_one_time_limit_when_the_engine_stops(monkeypatch:
         camera.free.set()
 
 
+SECRETS = {"USER": "u", "PASSWORD": "geheim"}
+
+
 @pytest.fixture
-def camera_store(tmp_path: Path) -> Iterator[CameraStore]:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        yield CameraStore(config(tmp_path), CameraVersions(ledger.database), {"USER": "u", "PASSWORD": "geheim"})
+def ledger(tmp_path: Path) -> Iterator[SqlLedger]:
+    with closing(SqlLedger(tmp_path / "ledger.db")) as opened_ledger:
+        yield opened_ledger
+
+
+@pytest.fixture
+def camera_store(tmp_path: Path, ledger: SqlLedger) -> CameraStore:
+    """One camera of the configuration file, and the secrets of the others."""
+    return opened(tmp_path, ledger, SECRETS)
+
+
+def opened(state: Path, ledger: SqlLedger, secrets: Mapping[str, str], **changes: Any) -> CameraStore:
+    """The store at another start; `changes` are of the configuration."""
+    return CameraStore(msgspec.structs.replace(config(state), **changes), CameraVersions(ledger.database), secrets)
+
+
+def no_doubts(camera: CameraConfig, site: object, probe: bool) -> list[str]:
+    return []
+
+
+def refuse(*_: object) -> list[str]:
+    raise ConfigError("the law has changed")
 
 
 def settings(name: str = "second", url: str = "rtsp://${USER}:${PASSWORD}@10.0.0.1/live") -> CameraConfig:
@@ -230,161 +257,120 @@ def test_a_change_for_another_version_is_out_of_date(camera_store: CameraStore) 
         camera_store.commit(draft)
 
 
-def test_a_paused_camera_is_gone_when_the_configuration_file_no_longer_names_it(tmp_path: Path) -> None:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        versions = CameraVersions(ledger.database)
-        before = CameraStore(config(tmp_path), versions, {})
-        before.commit(before.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
-        named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
-        after = CameraStore(msgspec.structs.replace(config(tmp_path), cameras=(named,)), versions, {})
-        assert [record.name for record in after.all()] == ["other"]
+def test_a_paused_camera_that_the_configuration_file_no_longer_names_is_gone(
+    tmp_path: Path, ledger: SqlLedger, camera_store: CameraStore
+) -> None:
+    camera_store.commit(camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
+    named = msgspec.structs.replace(config(tmp_path).cameras[0], name="other")
+    after = opened(tmp_path, ledger, {}, cameras=(named,))
+    assert [record.name for record in after.all()] == ["other"]
 
 
-def test_a_recorded_camera_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        versions = CameraVersions(ledger.database)
-        before = CameraStore(config(tmp_path), versions, {"USER": "u", "PASSWORD": "geheim"})
-        before.commit(before.draft(settings(), SITE, None, "anna"))
-        after = CameraStore(config(tmp_path), versions, {})
-        assert [record.name for record in after.all()] == ["first"]
-        with pytest.raises(ConfigError, match="camera second: environment variable USER is not set"):
-            after.get("second")
+@pytest.mark.parametrize(
+    ("secrets", "changes", "message"),
+    [
+        ({}, {}, "environment variable USER is not set"),
+        (SECRETS, {"service": ServiceConfig()}, r"url: \$\{PASSWORD\} is not one of the secrets"),
+    ],
+)
+def test_a_recorded_camera_whose_secret_is_gone_or_no_longer_allowed_does_not_stop_the_others(
+    tmp_path: Path, ledger: SqlLedger, camera_store: CameraStore, secrets: dict, changes: dict, message: str
+) -> None:
+    camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
+    after = opened(tmp_path, ledger, secrets, **changes)
+    assert [record.name for record in after.all()] == [record.name for record in after.watched()] == ["first"]
+    with pytest.raises(ConfigError, match=f"camera second: {message}"):
+        after.get("second")
 
 
-def test_a_recorded_camera_with_a_secret_that_is_no_longer_allowed_is_left_out(tmp_path: Path) -> None:
-    secrets = {"USER": "u", "PASSWORD": "geheim"}
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        versions = CameraVersions(ledger.database)
-        before = CameraStore(config(tmp_path), versions, secrets)
-        before.commit(before.draft(settings(), SITE, None, "anna"))
-        nothing_allowed = msgspec.structs.replace(config(tmp_path), service=ServiceConfig())
-        after = CameraStore(nothing_allowed, versions, secrets)
-        assert [record.name for record in after.watched()] == ["first"]
-        with pytest.raises(ConfigError, match=r"camera second: url: \$\{PASSWORD\} is not one of the secrets"):
-            after.get("second")
+def test_a_recorded_site_that_the_engine_refuses_does_not_stop_the_others(
+    tmp_path: Path, ledger: SqlLedger, camera_store: CameraStore
+) -> None:
+    camera_store.commit(camera_store.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+    camera_store.commit(camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
+    assert CameraStore(config(tmp_path), CameraVersions(ledger.database), {}, refuse).watched() == []
+    with pytest.raises(ConfigError, match="the law has changed"):
+        CameraStore(config(tmp_path), CameraVersions(ledger.database, "B"), {}, refuse).watched()
 
 
-def test_a_recorded_site_that_the_engine_refuses_does_not_stop_the_others(tmp_path: Path) -> None:
-    def refuse(site: object) -> None:
-        raise ConfigError("the law has changed")
-
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        versions = CameraVersions(ledger.database)
-        before = CameraStore(config(tmp_path), versions, {})
-        before.commit(before.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
-        before.commit(before.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
-        assert CameraStore(config(tmp_path), versions, {}, refuse).watched() == []
-        with pytest.raises(ConfigError, match="the law has changed"):
-            CameraStore(config(tmp_path), CameraVersions(ledger.database, "B"), {}, refuse).watched()
+def test_a_paused_camera_stays_paused_when_its_site_is_refused(camera_store: CameraStore) -> None:
+    camera_store.commit(camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
+    with pytest.raises(ConfigError, match="the law has changed"):
+        CameraManager(camera_store, Mock(), Mock(), Mock(), refuse, Metrics()).resume("first", 1, "anna")
+    assert camera_store.get("first").version.state is CameraState.PAUSED
 
 
-def test_a_paused_camera_stays_paused_when_its_site_is_refused(tmp_path: Path) -> None:
-    def check(camera: CameraConfig, site: object, probe: bool) -> list[str]:
-        raise ConfigError("the law has changed")
-
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
-        camera_store.commit(camera_store.change("first", 0, "anna", "pause", state=CameraState.PAUSED))
-        with pytest.raises(ConfigError, match="the law has changed"):
-            CameraManager(camera_store, Mock(), Mock(), Mock(), check, Metrics()).resume("first", 1, "anna")
-        assert camera_store.get("first").version.state is CameraState.PAUSED
-
-
-def test_a_recorded_site_that_nothing_can_confirm_does_not_stop_the_start(tmp_path: Path) -> None:
-    rule = f'{SITE}\n[[rules]]\nkind = "no_insurance"\nname = "papers"\nzone = "ZONE"\n'
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        camera_store = CameraStore(config(tmp_path), CameraVersions(ledger.database), {})
-        zone = camera_store.get("first").site.zones[0].name
-        camera_store.commit(
-            camera_store.draft(settings(url="rtsp://10.0.0.1/"), rule.replace("ZONE", zone), None, "anna")
-        )
+def test_a_recorded_site_that_nothing_can_confirm_does_not_stop_the_start(
+    tmp_path: Path, ledger: SqlLedger, camera_store: CameraStore
+) -> None:
+    zone = camera_store.get("first").site.zones[0].name
+    rule = f'{SITE}\n[[rules]]\nkind = "no_insurance"\nname = "papers"\nzone = "{zone}"\n'
+    camera_store.commit(camera_store.draft(settings(url="rtsp://10.0.0.1/"), rule, None, "anna"))
+    ledger.close()
     with build(config(tmp_path)) as engine:
         assert engine.camera_manager.watched == ["first"]
 
 
-def lost_secret(state: Path, ledger: SqlLedger) -> CameraStore:
-    """`first` of the file, and `second` on record with a secret that is gone."""
-    versions = CameraVersions(ledger.database)
-    before = CameraStore(config(state), versions, {"USER": "u", "PASSWORD": "geheim"})
-    before.commit(before.draft(settings(), SITE, None, "anna"))
-    return CameraStore(config(state), versions, {})
-
-
-def camera_manager(camera_store: CameraStore, runner: Mock, metrics: Metrics) -> CameraManager:
-    def check(camera: CameraConfig, site: object, probe: bool) -> list[str]:
-        return []
-
-    return CameraManager(camera_store, Mock(), runner, Mock(), check, metrics)
-
-
-def test_a_camera_that_should_be_watched_and_is_not_is_counted_until_it_is_removed(tmp_path: Path) -> None:
+def test_a_camera_that_should_be_watched_and_is_not_is_counted_until_it_is_removed(
+    tmp_path: Path, ledger: SqlLedger, camera_store: CameraStore
+) -> None:
     metrics = Metrics()
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        cameras = camera_manager(lost_secret(tmp_path, ledger), Mock(), metrics)
-        cameras.start([config(tmp_path).cameras[0]])
-        assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 1
-        with pytest.raises(OutOfDate):
-            cameras.remove("second", 7, "anna")
-        removed = cameras.remove("second", 1, "anna")
+    camera_store.commit(camera_store.draft(settings(), SITE, None, "anna"))
+    cameras = CameraManager(opened(tmp_path, ledger, {}), Mock(), Mock(), Mock(), no_doubts, metrics)
+    cameras.start([config(tmp_path).cameras[0]])
+    assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 1
+    with pytest.raises(OutOfDate):
+        cameras.remove("second", 7, "anna")
+    removed = cameras.remove("second", 1, "anna")
     assert (removed.version, removed.state) == (2, "removed")
     assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
 
 
-def test_a_camera_is_watched_as_soon_as_its_site_is_mended(tmp_path: Path) -> None:
-    metrics, runner = Metrics(), Mock()
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        versions = CameraVersions(ledger.database)
-        camera_store = CameraStore(config(tmp_path), versions, {})
-        draft = camera_store.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna")
-        versions.add(replace(draft.version, site="of_an_older_release = true"))
-        cameras = camera_manager(camera_store, runner, metrics)
-        cameras.start([record.config for record in camera_store.watched()])
-        assert cameras.watched == ["first"]
-        cameras.update_site("second", 1, "anna", SITE, None)
+def test_a_camera_is_watched_as_soon_as_its_site_is_mended(ledger: SqlLedger, camera_store: CameraStore) -> None:
+    metrics = Metrics()
+    draft = camera_store.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna")
+    CameraVersions(ledger.database).add(replace(draft.version, site="of_an_older_release = true"))
+    cameras = CameraManager(camera_store, Mock(), Mock(), Mock(), no_doubts, metrics)
+    cameras.start([record.config for record in camera_store.watched()])
+    assert cameras.watched == ["first"]
+    cameras.update_site("second", 1, "anna", SITE, None)
     assert cameras.watched == ["first", "second"]
     assert metrics.registry.get_sample_value("qyran_cameras_left_out") == 0
 
 
-def with_still(state: Path, ledger: SqlLedger) -> tuple[CameraStore, Path]:
-    """`second` is on record with a still, which lies at the path."""
+@pytest.fixture
+def still(tmp_path: Path, camera_store: CameraStore) -> Path:
+    """The still with which `second` is on record."""
     picture = io.BytesIO()
     Image.new("RGB", (1280, 720)).save(picture, "PNG")
     site = SITE.replace("[calibration]\n", '[calibration]\nstill = "s.png"\n', 1)
-    camera_store = CameraStore(config(state), CameraVersions(ledger.database), {})
     camera_store.commit(camera_store.draft(settings(url="rtsp://10.0.0.1/"), site, picture.getvalue(), "anna"))
-    (still,) = (state / "stills").iterdir()
-    return camera_store, still
+    (still,) = (tmp_path / "stills").iterdir()
+    return still
 
 
-def test_a_still_that_a_power_cut_emptied_is_written_again(tmp_path: Path) -> None:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        camera_store, still = with_still(tmp_path, ledger)
-        whole = still.read_bytes()
-        still.write_bytes(b"")
-        assert [record.name for record in camera_store.watched()] == ["first", "second"]
-        assert still.read_bytes() == whole
+def test_a_still_that_a_power_cut_emptied_is_written_again(camera_store: CameraStore, still: Path) -> None:
+    whole = still.read_bytes()
+    still.write_bytes(b"")
+    assert [record.name for record in camera_store.watched()] == ["first", "second"]
+    assert still.read_bytes() == whole
 
 
-def test_a_disk_that_refuses_a_still_does_not_stop_other_cameras(tmp_path: Path) -> None:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        camera_store, still = with_still(tmp_path, ledger)
-        still.unlink()
-        still.parent.rmdir()
-        still.parent.write_bytes(b"a file where the folder was")
-        assert [record.name for record in camera_store.watched()] == ["first"]
-        with pytest.raises(LedgerError, match="cannot keep the still"):
-            camera_store.get("second")
+def test_a_disk_that_refuses_a_still_does_not_stop_other_cameras(camera_store: CameraStore, still: Path) -> None:
+    still.unlink()
+    still.parent.rmdir()
+    still.parent.write_bytes(b"a file where the folder was")
+    assert [record.name for record in camera_store.watched()] == ["first"]
+    with pytest.raises(LedgerError, match="cannot keep the still"):
+        camera_store.get("second")
 
 
-def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path) -> None:
-    with closing(SqlLedger(tmp_path / "ledger.db")) as ledger:
-        one, other = (
-            CameraStore(config(tmp_path), CameraVersions(ledger.database, device), {}) for device in ("A", "B")
-        )
-        one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
-        one.commit(one.change("first", 0, "anna", "remove", state=CameraState.REMOVED))
-        assert [record.name for record in one.all()] == ["second"]
-        assert [record.name for record in other.all()] == ["first"]
+def test_two_systems_that_share_a_database_have_cameras_of_their_own(tmp_path: Path, ledger: SqlLedger) -> None:
+    one, other = (CameraStore(config(tmp_path), CameraVersions(ledger.database, device), {}) for device in ("A", "B"))
+    one.commit(one.draft(settings(url="rtsp://10.0.0.1/"), SITE, None, "anna"))
+    one.commit(one.change("first", 0, "anna", "remove", state=CameraState.REMOVED))
+    assert [record.name for record in one.all()] == ["second"]
+    assert [record.name for record in other.all()] == ["first"]
 
 
 def test_an_error_of_site_or_secret_names_the_camera(camera_store: CameraStore) -> None:

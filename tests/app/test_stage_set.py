@@ -78,10 +78,7 @@ def test_fifty_cameras_that_come_and_go_leave_no_table_larger(tmp_path: Path) ->
     config = EngineConfig(cameras=(camera,), state=tmp_path, plates=PlatesConfig(reader="off"))
     avenue, junction = (load_site(SITES / f"{name}.toml") for name in ("avenue", "junction"))
     segment = next(iter(FileSource(0, camera, Metrics(), start_s=START_S, realtime=False).read()))
-    with (
-        closing(SqlLedger(config.ledger_at)) as ledger,
-        open_stage_set(config, [avenue], ledger, metrics) as stage_set,
-    ):
+    with closing(SqlLedger(config.ledger_at)) as ledger, open_stage_set(config, [avenue], ledger, metrics) as stage_set:
         stages = replace(stage_set.stages, detector=ScriptedDetector(one_car))
         pipeline = Pipeline(stages, stage_set.names, metrics, clock=lambda: 0.0)
 
