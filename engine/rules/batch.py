@@ -39,7 +39,7 @@ class Batches:
             yield int(camera[begin]), int(track[begin]), rows[begin:end]
 
     def _group(self, frames: Frames) -> Ints32:
-        """(F,) i4: index of the site of every frame; -1 if its camera has none."""
+        """(F,) i4: index of the site of every frame; -1 if its camera has no site."""
         if not len(self._camera):
             return np.full(len(frames), -1, np.int32)
         at = np.searchsorted(self._camera, frames.camera).clip(max=len(self._camera) - 1)

@@ -27,6 +27,10 @@ Fact = Literal["article", "part", "sanction"]
 MOTOR_VEHICLES: tuple[ClassName, ...] = ("car", "truck", "bus", "motorcycle")
 
 
+Span = tuple[dt.datetime | None, dt.datetime | None]
+"""From one date up to, but not including, another; None is an open end."""
+
+
 def in_force(valid_from: dt.datetime | None, valid_to: dt.datetime | None, at_s: float) -> bool:
     """True if the span holds the instant (Unix seconds). It includes `valid_from` and excludes `valid_to`."""
     began = valid_from is None or valid_from.timestamp() <= at_s
@@ -99,7 +103,7 @@ class Kind(Strict, frozen=True):
     classifier: bool = False
     """Based on a classifier's result for a picture."""
     review: Review | None = None
-    """Who decides; None: an officer if `classifier`, else nobody."""
+    """None: an officer decides if `classifier`; otherwise no review is needed."""
     classes: Annotated[tuple[ClassName, ...], Meta(min_length=1)] = MOTOR_VEHICLES
     """Classes that the kind applies to; a site's rule may name others. Never pedestrians."""
     at_least_s: Positive | None = None
@@ -113,7 +117,9 @@ class Kind(Strict, frozen=True):
         begins = [part.begins_kmh for part in self.parts]
         tiers = [value for value in begins if value is not None]
         if tiers and (len(tiers) < len(begins) or any(b <= a for a, b in pairwise(tiers))):
-            raise ValueError(f"kind {self.kind}: tiers must rise from part to part, and all parts be tiers or none")
+            raise ValueError(
+                f"kind {self.kind}: tiers must rise from part to part, and either all parts or no part is a tier"
+            )
         if any(part.over_at_least_kmh is not None and part.over_above_kmh is not None for part in self.parts):
             raise ValueError(f"kind {self.kind}: a tier holds from a value on or above it, not both")
         if self.outcome is Outcome.INDICATION:
@@ -123,6 +129,11 @@ class Kind(Strict, frozen=True):
         variants = [part.variant for part in self.parts]
         if not tiers and len(set(variants)) < len(variants):
             raise ValueError(f"kind {self.kind}: two parts of the same variant")
+
+    @property
+    def span(self) -> Span:
+        """The dates between which this version is in force."""
+        return self.valid_from, self.valid_to
 
     @property
     def withdraws_licence(self) -> bool:
@@ -181,11 +192,11 @@ class Catalogue(Strict, frozen=True):
     def __post_init__(self) -> None:
         for place, first in enumerate(self.kinds):
             for second in self.kinds[place + 1 :]:
-                if first.kind == second.kind and _overlap(_span(first), _span(second)):
+                if first.kind == second.kind and overlap(first.span, second.span):
                     raise ValueError(f"kind {first.kind} stands there twice for the same time")
 
     def kind(self, name: str, at_s: float) -> Kind | None:
-        """The kind in force at `at_s` (Unix seconds); None if there is none."""
+        """The kind in force at `at_s` (Unix seconds); None if it is not in force."""
         if not in_force(self.valid_from, self.valid_to, at_s):
             return None
         found = (kind for kind in self.kinds if kind.kind == name)
@@ -193,21 +204,14 @@ class Catalogue(Strict, frozen=True):
 
     def versions(self, name: str, valid_from: dt.datetime, valid_to: dt.datetime | None) -> tuple[Kind, ...]:
         """Every version of the kind that is in force at some time between the two."""
-        if not _overlap((self.valid_from, self.valid_to), (valid_from, valid_to)):
-            return ()
         asked = (valid_from, valid_to)
-        return tuple(kind for kind in self.kinds if kind.kind == name and _overlap(_span(kind), asked))
+        if not overlap((self.valid_from, self.valid_to), asked):
+            return ()
+        return tuple(kind for kind in self.kinds if kind.kind == name and overlap(kind.span, asked))
 
 
-Span = tuple[dt.datetime | None, dt.datetime | None]
-
-
-def _span(kind: Kind) -> Span:
-    return kind.valid_from, kind.valid_to
-
-
-def _overlap(first: Span, second: Span) -> bool:
-    """True if two spans of time have an instant in common; None is an open end."""
+def overlap(first: Span, second: Span) -> bool:
+    """True if two spans of time have an instant in common."""
     return _before(first[0], second[1]) and _before(second[0], first[1])
 
 

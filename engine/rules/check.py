@@ -59,7 +59,7 @@ def _dates(site: Site, rules: list[RuleEvaluator[Rule]], at_s: float) -> Iterato
     """What is out of date, and what that costs."""
     certificate, calibration = site.certificate, site.calibration
     if not in_force(site.valid_from, site.valid_to, at_s):
-        yield "the site is not valid now: nothing is judged"
+        yield "the site is not valid now: no rule is applied"
     if calibration and not in_force(calibration.made, calibration.expires, at_s):
         yield f"calibration {calibration.id} is not valid now: nothing that needs the ground is judged"
     measured = list(dict.fromkeys(kind_name(one.rule) for one in rules if one.needs_certificate))
@@ -71,7 +71,7 @@ def _dates(site: Site, rules: list[RuleEvaluator[Rule]], at_s: float) -> Iterato
     elif not in_force(certificate.issued, certificate.expires, at_s):
         yield f"certificate {certificate.number} is not valid now: {cost}"
     if calibration and calibration.still is None:
-        yield f"calibration {calibration.id} has no still: nobody notices when the camera is knocked"
+        yield f"calibration {calibration.id} has no still: a knocked camera is not noticed"
 
 
 def _zone_flaws(zone: Zone, site: Site) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lamp_flaws(signal: Signal) -> Iterator[str]:
     """Lenses that are drawn too small, or over each other."""
     for lamp in signal.lamps:
         if lamp.radius_px < SMALLEST_PX:
-            yield f"the {lamp.colour} lens is too small to be told reliably"
+            yield f"the {lamp.colour} lens is too small to be read reliably"
     for one, other in combinations(signal.lamps, 2):
         if float(np.hypot(*np.subtract(one.centre_px, other.centre_px))) < one.radius_px + other.radius_px:
             yield f"the {one.colour} lens and the {other.colour} one overlap"

@@ -36,6 +36,7 @@ class LaneRule(Rule, frozen=True, kw_only=True):
 
     @property
     def zones(self) -> tuple[str, ...]:
+        """See `Rule.zones`."""
         return (self.zone, *self.open_zones)
 
 

@@ -49,7 +49,7 @@ class TrackState(Protocol):
     """What one rule remembers of one track."""
 
     def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
-        """The track has new sightings; `fresh` are those of them whose times can be trusted, possibly none."""
+        """The track has new sightings; `fresh` are those of them whose times can be trusted, possibly empty."""
 
     def end(self, history: TrackHistory) -> Offence | None:
         """The track has ended."""
@@ -72,7 +72,7 @@ class RuleEvaluator(ABC, Generic[R]):
         """The state of a track that has just begun."""
 
     def kind(self, at_s: float) -> Kind | None:
-        """The catalogue's entry of the kind in force at the instant; None if there is none."""
+        """The catalogue's entry of the kind in force at the instant; None if it has no such entry."""
         return self.context.catalogue.kind(self.kind_name, at_s)
 
     def versions(self) -> tuple[Kind, ...]:
@@ -180,7 +180,7 @@ class CameraContext:
         self.pedestrians.forget(now_s)
 
     def others(self, history: TrackHistory) -> Iterator[TrackHistory]:
-        """The other vehicles in the picture, and those whose tracks ended a moment ago."""
+        """The other vehicles in the picture, and those with a track that ended a moment ago."""
         return (other for other in (*self.histories.values(), *self.departed) if other.track != history.track)
 
     def inside(self, rows: Rows, zone: str) -> Flags:
@@ -230,14 +230,14 @@ class Breach:
 
 
 def require_calibration(context: CameraContext, rule: Rule) -> Calibration:
-    """The site's calibration, for a rule that measures on the road. Raises ConfigError if there is none."""
+    """The site's calibration, for a rule that measures on the road. Raises ConfigError without one."""
     if context.site.calibration is None:
         raise ConfigError(f"site {context.site.name}: rule {rule.name} ({kind_name(rule)}) needs a calibration")
     return context.site.calibration
 
 
 def image_to_ground(context: CameraContext, rule: Rule) -> Floats:
-    """(3, 3) f8: the site's homography, any scale and sign. Raises ConfigError if there is none."""
+    """(3, 3) f8: the site's homography, any scale and sign. Raises ConfigError without a calibration."""
     return np.array(require_calibration(context, rule).image_to_ground, np.float64)
 
 

@@ -55,6 +55,7 @@ class Path:
 
     @property
     def captured_s(self) -> Floats:
+        """(P,) f8: capture times."""
         return np.asarray(self.rows["captured_s"])
 
     def part(self, first: int, last: int) -> Path:
@@ -196,4 +197,4 @@ class PathRule(StatelessEvaluator[R]):
 
     @abstractmethod
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
-        """The offence that the path proves; None if it proves none. `ended`: there will be no more sightings."""
+        """The offence that the path proves; None if it proves no offence. `ended`: there will be no more sightings."""

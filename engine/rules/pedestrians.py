@@ -1,6 +1,6 @@
 """Positions of pedestrians before one camera in the last seconds, for the rule about giving way to them.
 
-A pedestrian has no identity: nothing links the position in one frame to that in the next, so nobody can be followed,
+A pedestrian has no identity: nothing links the position in one frame to that in the next, so no person can be followed,
 and nothing is kept longer than a rule looks back. A person whose box is mostly covered by the box of one vehicle is its
 rider, driver or passenger, and no pedestrian.
 """

@@ -31,8 +31,8 @@ AWAY = 0.5
 """Cosine between the path over the line and the line of sight from which on the vehicle is seen from behind; below its
 negative, from the front."""
 STEP_M, STEP_PX = 1.5, 4.0
-"""A step between sightings may be longer by this, plus the road that so many pixels cover, than twice the speed before
-or after allows; a longer one is a jump to another vehicle."""
+"""A step between sightings may be longer by `STEP_M`, and the road that `STEP_PX` pixels cover, than twice the speed
+before or after allows; a longer one is a jump to another vehicle."""
 FEWEST = 4
 """Sightings on the path over the line."""
 BEFORE_S = 0.4
@@ -47,7 +47,7 @@ class SignalLineRule(Rule, frozen=True, kw_only=True):
     line: str
     """The stop line, drawn so that driving on leads from its left to its right."""
     signal: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """The signals of the line: at least one must prohibit, and none may show anything else."""
+    """The signals of the line: at least one must prohibit, the others may show nothing else."""
     unless: tuple[str, ...] = ()
     """Arrow sections that allow the movement by themselves: each must certainly not be green."""
     grace_s: Annotated[float, Meta(ge=0)] = 0.5
@@ -55,10 +55,12 @@ class SignalLineRule(Rule, frozen=True, kw_only=True):
 
     @property
     def lines(self) -> tuple[str, ...]:
+        """See `Rule.lines`."""
         return (self.line,)
 
     @property
     def signals(self) -> tuple[str, ...]:
+        """See `Rule.signals`."""
         return (*self.signal, *self.unless)
 
 
@@ -167,10 +169,11 @@ class SignalLineEvaluator(PathRule[S]):
         return self._evaluate(history, ended=True)
 
     def doubts(self) -> Iterator[str]:
+        """Signals that never prohibit, and a zone that is not beyond the line."""
         site, rule = self.context.site, self.rule
         for signal in (signal for signal in site.signals if signal.name in rule.signal):
             if not signal.controller and "red" not in {lamp.colour for lamp in signal.lamps}:
-                yield f"signal {signal.name} has no red lamp and no controller: it convicts nobody"
+                yield f"signal {signal.name} has no red lamp and no controller: it proves no offence"
         zone = next(zone for zone in site.zones if zone.name == rule.zone)
         if not self.line.leads_to(zone.polygon_px):
             yield f"zone {rule.zone} does not lie beyond line {rule.line}: is the line drawn the other way round?"

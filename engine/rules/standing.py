@@ -27,7 +27,7 @@ BORN_S = 3.0
 SETTLED_S = 2.0
 """A stand lasts at least this long; before, a vehicle that passes may only not have been seen elsewhere yet."""
 COARSEST_M = 1.0
-"""Largest allowance for the road that a pixel covers: farther away nobody can tell standing from creeping."""
+"""Largest allowance for the road that a pixel covers: farther away, standing cannot be distinguished from creeping."""
 
 
 class StandingRule(Rule, frozen=True, kw_only=True):
@@ -50,6 +50,7 @@ class Standing(RuleEvaluator[S]):
         self._image_to_ground = image_to_ground(context, rule)
 
     def new_state(self) -> TrackState:
+        """The state of a track that has just begun."""
         return StandingState(self)
 
     def still_m(self, foot: Floats) -> float:
@@ -87,6 +88,7 @@ class StandingState:
         self._in_hours_s: float | None = None
 
     def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
+        """The offence, once the vehicle has stood for the dwell."""
         if not self._follow(history, fresh) or self._is_reported(history):
             return None
         offence = self._offence(history)

@@ -98,7 +98,7 @@ class Arrival:
 
 
 def arrival(context: CameraContext, path: Path, zones: Sequence[str]) -> Arrival | None:
-    """The first stay of the path in one of the zones, in their order; None if it came to none of them."""
+    """The first stay of the path in one of the zones, in their order; None if it came to no such zone."""
     for zone in zones:
         for first, last in stays(context.inside(path.rows, zone)):
             if last - first + 1 >= ARRIVED:

@@ -79,15 +79,15 @@ class SectionControl:
 
     def take(self, found: SectionCrossing, sighting: PlateSighting) -> None:
         """Add a crossing whose plate was read. Raises LookupError for a camera that was added after the start."""
-        seen = found.violation
-        if seen.camera not in self._names:
+        crossed = found.violation
+        if crossed.camera not in self._names:
             raise LookupError("the camera joined after the start: its sections are measured from the next start on")
         crossing = crossing_of(found, sighting, self._line_of(found))
         if crossing is None:
-            log.info("crossing not timed", camera=self._names[seen.camera], at_s=seen.decisive_s)
+            log.info("crossing not timed", camera=self._names[crossed.camera], at_s=crossed.decisive_s)
             return
         self._crossings.append(crossing)
-        self._kept[crossing] = _Kept(sighting, self._shoot(replace(seen, plate=sighting)))
+        self._kept[crossing] = _Kept(sighting, self._shoot(replace(crossed, plate=sighting)))
         self._bound()
 
     def settle(self) -> Sequence[Violation]:
@@ -141,29 +141,29 @@ def _size(kept: _Kept) -> int:
 
 def crossing_of(found: SectionCrossing, sighting: PlateSighting, line: str) -> Crossing | None:
     """The crossing as the matcher takes it; None if the uncertainty of its time cannot be stated."""
-    seen = found.violation
-    at_s = seen.decisive_s
-    around = [one for one in seen.sightings if abs(one.captured_s - at_s) <= SPAN_S]
-    speed_mps, interval_s = _speed_mps(around), _interval_s(seen.sightings, at_s)
+    crossed = found.violation
+    at_s = crossed.decisive_s
+    around = [one for one in crossed.sightings if abs(one.captured_s - at_s) <= SPAN_S]
+    speed_mps, interval_s = _speed_mps(around), _interval_s(crossed.sightings, at_s)
     if speed_mps is None or interval_s is None:
         return None
     return Crossing(
-        camera=seen.camera,
+        camera=crossed.camera,
         line=line,
-        track=seen.track,
+        track=crossed.track,
         plate=sighting.plate.text,
         plate_confidence=sighting.plate.confidence,
         captured_s=at_s,
         sigma_s=crossing_sigma_s(interval_s, FOOT_SIGMA_M, speed_mps),
-        clock=seen.clock,
-        class_id=seen.class_id,
+        clock=crossed.clock,
+        class_id=crossed.class_id,
         sightings=tuple(around),
     )
 
 
 def _speed_mps(around: Sequence[Sighting]) -> float | None:
     """Mean speed from the first to the last sighting with a position; None if it cannot be stated."""
-    placed = [(seen.captured_s, seen.position_m) for seen in around if seen.position_m is not None]
+    placed = [(one.captured_s, one.position_m) for one in around if one.position_m is not None]
     if len(placed) < 2:
         return None
     (first_s, first), (last_s, last) = placed[0], placed[-1]
@@ -173,8 +173,8 @@ def _speed_mps(around: Sequence[Sighting]) -> float | None:
 
 def _interval_s(sightings: Sequence[Sighting], at_s: float) -> float | None:
     """Time between the sightings on both sides of an instant; None if it does not lie between two."""
-    before = [seen.captured_s for seen in sightings if seen.captured_s <= at_s]
-    after = [seen.captured_s for seen in sightings if seen.captured_s > at_s]
+    before = [one.captured_s for one in sightings if one.captured_s <= at_s]
+    after = [one.captured_s for one in sightings if one.captured_s > at_s]
     return after[0] - before[-1] if before and after else None
 
 

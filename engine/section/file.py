@@ -6,18 +6,17 @@ default.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
 from engine.config import Fraction01, Name, Positive, Strict, tomlfile
-from engine.site import Aware, Certificate, ClassName, Limit
+from engine.rules.catalogue import Span, overlap
+from engine.site import Aware, Certificate, ClassName, Limit, is_timezone
 from engine.types import KMH, Clock
 
 WIDEST_LENGTH_SHARE = 0.01
@@ -96,6 +95,11 @@ class Section(Strict, frozen=True):
     widest_share: Annotated[float, Meta(gt=0, le=0.02)] = 0.01
     """No speed is stated with a standard uncertainty above this share of it."""
 
+    @property
+    def span(self) -> Span:
+        """The dates between which the section is valid."""
+        return self.valid_from, self.valid_to
+
     def __post_init__(self) -> None:
         for flaw in self._flaws():
             raise ValueError(f"section {self.name}: {flaw}")
@@ -124,7 +128,7 @@ class Section(Strict, frozen=True):
         yield from self._limit_flaws()
 
     def _date_flaws(self) -> Iterator[str]:
-        if not _is_zone(self.timezone):
+        if not is_timezone(self.timezone):
             yield f"there is no time zone {self.timezone!r}"
         if self.valid_to is not None and self.valid_to <= self.valid_from:
             yield "valid_to is not after valid_from"
@@ -151,7 +155,7 @@ class Sections(Strict, frozen=True):
         for first, second in combinations(self.sections, 2):
             if first.name == second.name:
                 raise ValueError(f"two sections are called {first.name!r}")
-            if _share_an_end(first, second) and _overlap(first, second):
+            if _share_an_end(first, second) and overlap(first.span, second.span):
                 raise ValueError(
                     f"sections {first.name!r} and {second.name!r} share an entry or an exit at the same time: "
                     "one drive would be punished twice"
@@ -161,23 +165,6 @@ class Sections(Strict, frozen=True):
 def _share_an_end(first: Section, second: Section) -> bool:
     """True if both begin, or both end, at the same line; a section that begins where the other ends only follows it."""
     return first.entry == second.entry or first.exit == second.exit
-
-
-def _overlap(first: Section, second: Section) -> bool:
-    """True if both are valid at some instant."""
-    return _before(first.valid_from, second.valid_to) and _before(second.valid_from, first.valid_to)
-
-
-def _before(begin: dt.datetime, end: dt.datetime | None) -> bool:
-    return end is None or begin < end
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _require_finite(what: str, *values: float) -> None:

@@ -26,6 +26,11 @@ class Drive(NamedTuple):
     entry: Crossing
     exit: Crossing
 
+    @property
+    def vehicle(self) -> str:
+        """The class of the vehicle, as the law names it."""
+        return self.exit.class_id.name.lower()
+
 
 def require(sections: Iterable[Section], catalogue: Catalogue) -> None:
     """Raise ConfigError for a section whose kind is not in the catalogue while it is valid."""
@@ -37,7 +42,7 @@ def require(sections: Iterable[Section], catalogue: Catalogue) -> None:
 
 
 def violation(row: SectionSpeed, catalogue: Catalogue) -> Violation | None:
-    """The offence that a drive proves; None if it proves none.
+    """The offence that a drive proves; None if it proves no offence.
 
     It has the date, the camera and the track of the exit, where the offence is complete. The sightings of the entry are
     in the picture of the other camera, which the section names.
@@ -47,7 +52,7 @@ def violation(row: SectionSpeed, catalogue: Catalogue) -> Violation | None:
     drive = Drive(row.section, row.entry, row.exit)
     kind = catalogue.kind(KIND, drive.exit.captured_s)
     limit_kmh = limit_of(drive)
-    if kind is None or limit_kmh is None or not _applies(drive, kind):
+    if kind is None or limit_kmh is None or drive.vehicle not in accusable(kind, drive.section.classes):
         return None
     measured = measurement(
         speed_mps=row.speed_mps,
@@ -63,22 +68,14 @@ def violation(row: SectionSpeed, catalogue: Catalogue) -> Violation | None:
 
 
 def limit_of(drive: Drive) -> float | None:
-    """The most lenient limit for the class during the drive, km/h; None if there was none for some time.
+    """The most lenient limit for the class during the drive, km/h; None if some part of it had no limit.
 
     Hours change on the minute, so one look at every minute of the drive finds every limit.
     """
     began_s, ended_s = drive.entry.captured_s, drive.exit.captured_s
     full_s = range(int(began_s // MINUTE_S + 1) * MINUTE_S, int(ended_s // MINUTE_S + 1) * MINUTE_S, MINUTE_S)
-    limits, vehicle = SpeedLimits(drive.section.limits, ZoneInfo(drive.section.timezone)), _class(drive)
-    return most_lenient([limits.in_force(at_s, vehicle) for at_s in (began_s, *full_s, ended_s)])
-
-
-def _class(drive: Drive) -> str:
-    return drive.exit.class_id.name.lower()
-
-
-def _applies(drive: Drive, kind: Kind) -> bool:
-    return _class(drive) in accusable(kind, drive.section.classes)
+    limits = SpeedLimits(drive.section.limits, ZoneInfo(drive.section.timezone))
+    return most_lenient([limits.in_force(at_s, drive.vehicle) for at_s in (began_s, *full_s, ended_s)])
 
 
 def _violation(drive: Drive, kind: Kind, part: Part, measured: Measurement, catalogue_version: str) -> Violation:

@@ -16,8 +16,9 @@ from engine.site.file import (
     Site,
     WatchedCamera,
     Zone,
+    is_timezone,
 )
-from engine.site.rule import ClassName, HoursText, PointPx, Rule
+from engine.site.rule import ClassName, PointPx, Rule
 from engine.site.signals import Lamp, Signal
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "Calibration",
     "Certificate",
     "ClassName",
-    "HoursText",
     "Lamp",
     "LensBend",
     "Limit",
@@ -39,4 +39,5 @@ __all__ = [
     "Site",
     "WatchedCamera",
     "Zone",
+    "is_timezone",
 ]

@@ -30,6 +30,15 @@ Row3 = tuple[float, float, float]
 Aware = Annotated[dt.datetime, Meta(tz=True)]
 
 
+def is_timezone(name: str) -> bool:
+    """True if this is an IANA name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 class Place(Strict, frozen=True):
     """Where the camera stands, as a case names it."""
 
@@ -44,10 +53,8 @@ class Place(Strict, frozen=True):
     """IANA name; the hours of rules and the dates in documents are local."""
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"there is no time zone {self.timezone!r}") from error
+        if not is_timezone(self.timezone):
+            raise ValueError(f"there is no time zone {self.timezone!r}")
 
 
 class LensBend(Strict, frozen=True):
@@ -180,17 +187,18 @@ class WatchedCamera(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The camera's name in the configuration."""
         return self.config.name
 
 
 def _unique(what: str, names: Iterable[str]) -> set[str]:
     """The names as a set. Raises ValueError if a name occurs twice."""
-    seen: set[str] = set()
+    known: set[str] = set()
     for name in names:
-        if name in seen:
+        if name in known:
             raise ValueError(f"two {what} are called {name!r}")
-        seen.add(name)
-    return seen
+        known.add(name)
+    return known
 
 
 def _within(owner: str, lamp: Lamp, size_px: tuple[int, int]) -> None:
@@ -232,7 +240,7 @@ def parse_site(text: str, rules: tuple[type[Rule], ...], *, source: str, still: 
     if still is None:
         return site
     if site.calibration is None or site.calibration.still is None:
-        raise ConfigError(f"{source}: calibration.still: the site names none, but one was given")
+        raise ConfigError(f"{source}: calibration.still: the site names no still, but one was given")
     named = msgspec.structs.replace(site.calibration, still=still)
     return _with_still(msgspec.structs.replace(site, calibration=named), Path(source))
 

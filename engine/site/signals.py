@@ -43,4 +43,4 @@ class Signal(Strict, frozen=True):
         if bool(self.controller) != bool(self.group):
             raise ValueError(f"signal {self.name}: controller and group go together")
         if not self.lamps and not self.controller:
-            raise ValueError(f"signal {self.name}: has neither lamps nor a controller, nobody could tell its phase")
+            raise ValueError(f"signal {self.name}: has neither lamps nor a controller, its phase cannot be known")

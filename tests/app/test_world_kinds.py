@@ -29,5 +29,5 @@ def test_the_innocent_twin_is_not_reported(twins: Twins, tmp_path: Path) -> None
 
 
 def test_every_judged_kind_has_its_twins() -> None:
-    """`average_speed` has two cameras, and a file of its own: tests/app/test_world_section.py."""
+    """`average_speed` has two cameras: tests/app/test_world_section.py."""
     assert {one.kind for one in find_twins()} == rule_kinds().keys() - {"average_speed"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,28 +10,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.config import EvidenceConfig
 from engine.decode.frame_fetcher import fetch_frames
-from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, crossing_stills, verify_case
-from engine.identify import Identification, Looks, VehicleIdentifier
-from engine.ingest import Recordings
-from engine.ledger import SqlLedger
-from engine.measure import GroundSpeedometer, geometries
-from engine.metrics import Metrics
-from engine.pipeline.loop import Pipeline, Stages
-from engine.rules import SiteRulebook
+from engine.evidence import crossing_stills
+from engine.identify import Looks, VehicleIdentifier
 from engine.rules.kinds.average_speed import SectionEndRule
 from engine.section import Section, SectionControl
 from engine.section.file import End
-from engine.signals import SignalBook
 from engine.site import Line
-from engine.track import KalmanTracker
 from engine.types import Plate, document
-from rig.evidence_bench import find_nothing
 from tests.section.test_control import SECTION as A_KILOMETRE
 from tests.support.road import KMH, KZ, Vehicle, project, site
-from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
-from tests.support.world import PLATE, Eyes, Still, Traffic, recording
+from tests.support.scripted_stages import ScriptedPlates
+from tests.support.world import PLATE, RULES, Eyes, Traffic, World, recording
 
 LENGTH_M, FPS, LASTS_S = A_KILOMETRE.length_m, 8, 62
 WHERE = site(
@@ -56,55 +45,18 @@ def cases(
     root: Path, kmh: float, *, plate: Plate = PLATE, section: Section = SECTION
 ) -> Sequence[document.CaseDocument]:
     """The cases in the ledger after a drive past both cameras."""
-    metrics, sites = Metrics(), {0: WHERE, 1: WHERE}
+    world = World(root, NAMES, dict.fromkeys(NAMES, WHERE), keep_s=10.0)
+    recordings, cameras, tools = world.recordings, world.cameras, world.tools
+    stills = partial(crossing_stills, recordings=recordings, cameras=cameras, tools=tools, quality=92)
+    control = SectionControl(
+        [section], NAMES, KZ, lambda crossing: "gate", recordings.reached_s, stills, world.metrics, lag_s=5.0
+    )
+    looks = Looks(recordings, fetch_frames, ScriptedPlates(plate))
+    identifier = VehicleIdentifier(world.sites.__getitem__, NAMES, looks, RULES, world.metrics, sections=control)
     eyes = [Eyes(passes(kmh, begin_s), missed=0.0) for begin_s in (1.0, 1.0 + LENGTH_M / (kmh / KMH))]
-    detector = ScriptedDetector(lambda frames: eyes[int(frames.camera[0]) if len(frames) else 0](frames))
-    with closing(SqlLedger(root / "ledger.db")) as ledger:
-        recordings = Recordings(10.0, EvidenceConfig().keep_bytes)
-        camera_sites = {index: CameraSite(name, WHERE) for index, name in NAMES.items()}
-        for index in NAMES:
-            recordings.add_camera(index)
-        tools = EvidenceTools(fetch_frames, find_nothing)
-        origin = Origin("QY-0001", detector.model)
-        evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(), root / "evidence", camera_sites, origin, tools, recordings, metrics
-        )
-        control = SectionControl(
-            [section],
-            NAMES,
-            KZ,
-            lambda crossing: "gate",
-            recordings.reached_s,
-            partial(crossing_stills, recordings=recordings, cameras=camera_sites, tools=tools, quality=92),
-            metrics,
-            lag_s=5.0,
-        )
-        stages = Stages(
-            recordings=recordings,
-            drift_monitor=Still(),
-            decoder=ScriptedDecoder(),
-            signals=SignalBook(sites, NAMES, metrics),
-            detector=detector,
-            tracker=KalmanTracker(),
-            speedometer=GroundSpeedometer(geometries(sites)),
-            rulebook=SiteRulebook(sites, NAMES, KZ),
-            identifier=VehicleIdentifier(
-                sites.__getitem__,
-                NAMES,
-                Looks(recordings, fetch_frames, ScriptedPlates(plate)),
-                Identification("KZ", 0.9),
-                metrics,
-                sections=control,
-            ),
-            evidence_builder=evidence_builder,
-            ledger=ledger,
-        )
-        filmed = recording(LASTS_S, FPS)
-        both = [replace(segment, camera=camera) for segment in filmed for camera in NAMES]
-        list(Pipeline(stages, NAMES, metrics).play(both))
-        entries = ledger.read(0, 100)
-        assert all(verify_case(root / "evidence" / entry.case.folder) == [] for entry in entries)
-        return [document.decode(entry.case.document, source="case.json") for entry in entries]
+    film = [replace(segment, camera=camera) for segment in recording(LASTS_S, FPS) for camera in NAMES]
+    script = lambda frames: eyes[int(frames.camera[0]) if len(frames) else 0](frames)  # noqa: E731
+    return world.play(film, script, lambda _: identifier)
 
 
 def test_a_drive_above_the_limit_on_average_is_reported_with_both_ends(tmp_path: Path) -> None:

@@ -100,5 +100,5 @@ def test_every_language_has_the_title_and_the_sentence_of_the_example(language: 
     assert block["kinds"].keys() == {"tailgating"}
     own = msgspec.structs.replace(load_language(language), reasons=block["reasons"])
     (code,) = block["reasons"]
-    said = own.sentence(Reason(code, {"lasted_s": 1.5, "gap_s": 0.72, "speed_kmh": 76}))
-    assert f"0{own.decimal}7" in said and f"1{own.decimal}5" in said and "76" in said
+    sentence = own.sentence(Reason(code, {"lasted_s": 1.5, "gap_s": 0.72, "speed_kmh": 76}))
+    assert f"0{own.decimal}7" in sentence and f"1{own.decimal}5" in sentence and "76" in sentence

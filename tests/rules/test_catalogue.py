@@ -1,9 +1,10 @@
-"""The law as data: what Kazakhstan's catalogue says, what a catalogue may not say, and which version applies when."""
+"""The law as data: the content of Kazakhstan's catalogue, what is refused, and which version applies when."""
 
 from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -134,7 +135,7 @@ def test_an_amendment_applies_from_its_day(tmp_path: Path) -> None:
         (SMALL + KIND + PART + KIND + PART, "speeding stands there twice for the same time"),
         (SMALL + KIND + PART + PART, "two parts of the same variant"),
         (SMALL + KIND + PART + "over_above_kmh = 20.0" + PART + "over_above_kmh = 10.0", "tiers must rise"),
-        (SMALL + KIND + PART + "over_above_kmh = 20.0" + PART, "all parts be tiers or none"),
+        (SMALL + KIND + PART + "over_above_kmh = 20.0" + PART, "either all parts or no part is a tier"),
         (SMALL + KIND + PART + "over_above_kmh = 20.0\nover_at_least_kmh = 20.0", "not both"),
         (SMALL + KIND + PART + 'classes = ["person"]', r"unknown field `classes` - at `\$\.kinds\[0\]\.parts\[0\]`"),
         (SMALL + KIND.replace('"fine"', '"jail"') + PART, r"Invalid enum value 'jail' - at `\$\.kinds\[0\]\.outcome`"),
@@ -150,7 +151,7 @@ def test_a_wrong_catalogue_is_refused_with_the_place(tmp_path: Path, text: str, 
     assert str(path) in str(error.value)
 
 
-def test_a_catalogue_that_is_not_there_is_said_by_name(tmp_path: Path) -> None:
+def test_the_error_names_a_catalogue_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"catalogue 'atlantis': not shipped \(there is kz\)"):
         load_catalogue("atlantis")
     with pytest.raises(ConfigError, match=r"gone\.toml"):
@@ -186,17 +187,15 @@ def test_hours_begin_with_their_first_minute_and_end_before_their_last(text: str
 
 
 def test_the_minute_is_the_one_of_the_place() -> None:
-    from zoneinfo import ZoneInfo
-
     noon_utc = dt.datetime(2026, 6, 1, 12, 0, 30, tzinfo=dt.UTC).timestamp()
     assert local_minute(noon_utc, ZoneInfo("Asia/Almaty")) == 17 * 60 + 0.5
 
 
-# -- who decides
+# -- the review by an officer
 
 
 OFFICERS = {"oncoming_lane", "wrong_way", "phone_use", "seatbelt", "lights_off"}
-"""Of the kinds that every case of goes to an officer: those whose reason says why."""
+"""Kinds whose every case goes to an officer for a stated reason."""
 
 
 def of(catalogue: Catalogue, name: str) -> Kind:
@@ -233,7 +232,7 @@ def test_what_is_left_to_an_officer_alone_cannot_be_automatic(kind: str) -> None
         load_catalogue("kz", {kind: "automatic"})
 
 
-def test_the_review_of_a_kind_that_there_is_not_is_an_error() -> None:
+def test_the_review_of_an_unknown_kind_is_an_error() -> None:
     with pytest.raises(ConfigError, match="speedin: not in catalogue"):
         load_catalogue("kz", {"speedin": "officer"})
 
@@ -247,12 +246,12 @@ def test_a_catalogue_that_withdraws_licences_by_machine_is_refused(tmp_path: Pat
 
 
 @pytest.mark.parametrize("classes", ['["person"]', '["pedestrian"]', '["car", "person"]', "[]"])
-def test_no_kind_can_accuse_anybody_on_foot(tmp_path: Path, classes: str) -> None:
+def test_a_kind_about_pedestrians_is_refused(tmp_path: Path, classes: str) -> None:
     with pytest.raises(ConfigError, match="classes"):
         load_catalogue(written(tmp_path, SMALL + KIND + f"classes = {classes}\n" + PART))
 
 
-def test_no_rule_of_a_site_can_either(tmp_path: Path) -> None:
+def test_a_rule_about_pedestrians_is_refused(tmp_path: Path) -> None:
     site = (SITES / "avenue.toml").read_text("utf-8")
     path = tmp_path / "site.toml"
     path.write_text(site + 'classes = ["person"]\n', "utf-8")
@@ -260,6 +259,6 @@ def test_no_rule_of_a_site_can_either(tmp_path: Path) -> None:
         load_site(path)
 
 
-def test_no_shipped_kind_is_about_anybody_but_vehicles() -> None:
+def test_every_shipped_kind_is_about_vehicles_only() -> None:
     vehicles = {"car", "truck", "bus", "motorcycle", "bicycle"}
     assert all(set(kind.classes) <= vehicles for name in shipped_catalogues() for kind in load_catalogue(name).kinds)

@@ -1,4 +1,4 @@
-"""People as the rules know them: places of a moment, without names, and nobody who sits in a vehicle."""
+"""Pedestrians: positions without identity; people in vehicles are not pedestrians."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ def test_without_persons_there_are_no_pedestrians() -> None:
 
 
 def test_people_are_remembered_for_as_long_as_a_rule_looks_back() -> None:
-    crowd = Pedestrians()
-    crowd.add(at(10.0, 11.0))
-    crowd.add(at(12.0))
-    assert len(crowd.between(10.5, 12.0)) == 2
-    crowd.forget(11.5 + KEPT_S)
-    assert len(crowd.between(0.0, 20.0)) == 1
+    pedestrians = Pedestrians()
+    pedestrians.add(at(10.0, 11.0))
+    pedestrians.add(at(12.0))
+    assert len(pedestrians.between(10.5, 12.0)) == 2
+    pedestrians.forget(11.5 + KEPT_S)
+    assert len(pedestrians.between(0.0, 20.0)) == 1
 
 
 def test_a_clock_that_goes_back_makes_the_past_useless() -> None:
-    crowd = Pedestrians()
-    crowd.add(at(10.0, 11.0))
-    crowd.add(at(4.0))
-    assert crowd.between(0.0, 20.0)["captured_s"].tolist() == [4.0]
+    pedestrians = Pedestrians()
+    pedestrians.add(at(10.0, 11.0))
+    pedestrians.add(at(4.0))
+    assert pedestrians.between(0.0, 20.0)["captured_s"].tolist() == [4.0]
 
 
 @pytest.mark.parametrize(("other", "share"), [((0, 0, 10, 5), 0.5), ((0, 0, 10, 10), 1.0), ((20, 0, 30, 10), 0.0)])

@@ -169,8 +169,8 @@ def test_what_is_remembered_of_a_vehicle_is_bounded_and_ends_with_its_track() ->
 def test_a_vehicle_without_a_place_on_the_ground_is_not_accused() -> None:
     book = SiteRulebook({0: site(WRONG_WAY, NO_STOPPING)}, {0: "cam"}, KZ)
     for motion in Drive(vehicles=offenders(0), lasts_s=40.0).batches():
-        nowhere = replace(motion, position_m=np.full_like(motion.position_m, np.nan))
-        assert book.judge(nowhere).found == ()
+        blind = replace(motion, position_m=np.full_like(motion.position_m, np.nan))
+        assert book.judge(blind).found == ()
 
 
 def test_time_that_runs_backwards_starts_the_vehicle_afresh() -> None:
@@ -185,8 +185,8 @@ def test_time_that_runs_backwards_starts_the_vehicle_afresh() -> None:
 
 @pytest.mark.parametrize("rule", [SPEEDING, WRONG_WAY, NO_STOPPING, NO_PARKING])
 def test_a_rule_that_needs_the_ground_is_refused_without_a_calibration(rule: object) -> None:
-    nowhere = site(rule, calibration=None)
-    for refuse in (lambda: SiteRulebook({0: nowhere}, {}, KZ), lambda: check_site(nowhere, KZ)):
+    blind = site(rule, calibration=None)
+    for refuse in (lambda: SiteRulebook({0: blind}, {}, KZ), lambda: check_site(blind, KZ)):
         with pytest.raises(ConfigError, match=f"site test-road: rule {rule.name} .* needs a calibration"):
             refuse()
 
@@ -213,7 +213,7 @@ def test_an_unknown_variant_and_a_parking_dwell_that_is_a_stop_are_refused() -> 
 def test_a_good_site_raises_no_doubt_and_a_doubtful_one_says_each() -> None:
     sound = site(SPEEDING, NO_STOPPING, zones=(Zone(name="road", polygon_px=area(-7, 12.6, 7, 115)), *ALL.zones[1:]))
     [unwatched] = check_site(sound, KZ, IN_JUNE)
-    assert unwatched == "calibration cal-1 has no still: nobody notices when the camera is knocked"
+    assert unwatched == "calibration cal-1 has no still: a knocked camera is not noticed"
     watched = msgspec.structs.replace(CALIBRATION, still=Path("still.png"))
     assert check_site(msgspec.structs.replace(sound, calibration=watched), KZ, IN_JUNE) == []
     sparse = site(

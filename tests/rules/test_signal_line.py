@@ -52,11 +52,11 @@ def test_what_is_doubtful_about_signals_is_said() -> None:
         junction(msgspec.structs.replace(RED_LIGHT, zone="nearer")),
         signals=(Signal(name="main", lamps=(lens, near)), *SIGNALS[1:]),
     )
-    said = " ".join(check_site(doubtful, KZ, dt.datetime(2026, 6, 1, tzinfo=dt.UTC)))
-    assert "zone nearer does not lie beyond line stop" in said
-    assert "signal main has no red lamp and no controller" in said
-    assert "signal main: the green lens is too small" in said
-    assert "signal main: the green lens and the amber one overlap" in said
+    doubts = " ".join(check_site(doubtful, KZ, dt.datetime(2026, 6, 1, tzinfo=dt.UTC)))
+    assert "zone nearer does not lie beyond line stop" in doubts
+    assert "signal main has no red lamp and no controller" in doubts
+    assert "signal main: the green lens is too small" in doubts
+    assert "signal main: the green lens and the amber one overlap" in doubts
     assert check_site(junction(RED_LIGHT), KZ, dt.datetime(2026, 6, 1, tzinfo=dt.UTC)) == []
 
 

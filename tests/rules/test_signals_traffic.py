@@ -76,7 +76,7 @@ def phase_at(at_s: float) -> tuple[Phase, float]:
 
 
 def simulated(seed: int) -> list[tuple[float, Driver]]:
-    """Everybody of two lanes, with the place across the road."""
+    """All drivers of two lanes, each with its place across the road."""
     rng, drivers = np.random.default_rng(seed), []
     for x in (-2.5, 2.5):
         lane: list[Driver] = []
@@ -91,8 +91,8 @@ def simulated(seed: int) -> list[tuple[float, Driver]]:
     return drivers
 
 
-def seen(track: int, x: float, driver: Driver, towards: bool) -> Vehicle:
-    """The driver as a track: what is nearest to the camera is the rear, or the front of who comes towards it."""
+def as_track(track: int, x: float, driver: Driver, towards: bool) -> Vehicle:
+    """The driver as a track: what is nearest to the camera is the rear, or the front if it comes towards the camera."""
     fronts_m = np.array(driver.fronts_m)
     near_m = LINE_M - fronts_m if towards else LINE_M + fronts_m - driver.size_m[1]
     times_s = driver.began_s + STEP_S * np.arange(len(near_m))
@@ -127,7 +127,7 @@ def test_the_lawful_go_free_and_the_lawless_do_not(towards: bool, noise_px: floa
     box = msgspec.structs.replace(BOX, zone=line.get("zone", BOX.zone))
     where = junction(msgspec.structs.replace(RED_LIGHT, **line), over, box)
     drivers = simulated(seed=4)
-    vehicles = [seen(track, x, driver, towards) for track, (x, driver) in enumerate(drivers)]
+    vehicles = [as_track(track, x, driver, towards) for track, (x, driver) in enumerate(drivers)]
     reported = judged(where, *vehicles, signals=book(where, phases(), 2 * LASTS_S), lasts_s=LASTS_S, noise_px=noise_px)
     crossed_s = {t: driver.crossed_s() for t, (_, driver) in enumerate(drivers) if driver.crossed_s() < LASTS_S - 5}
     on_red = {t: phase_at(at_s)[1] for t, at_s in crossed_s.items() if phase_at(at_s)[0] in PROHIBITS}

@@ -41,7 +41,7 @@ STILLS = {"overview.jpg": b"x"}
 def crossing(at_s: float, camera: int = 0, mps: float = 36.0, step_s: float = 0.1) -> SectionCrossing:
     """A car that crosses in the middle of ten sightings."""
     times_s = [NOON_S + at_s + step_s * (n - 4.5) for n in range(10)]
-    seen = Violation(
+    violation = Violation(
         kind="average_speed",
         rule="plates",
         camera=camera,
@@ -59,11 +59,11 @@ def crossing(at_s: float, camera: int = 0, mps: float = 36.0, step_s: float = 0.
         clock=Clock.SYNCHRONISED,
         catalogue_version="kz",
     )
-    return SectionCrossing(seen)
+    return SectionCrossing(violation)
 
 
-class Desk:
-    """A desk whose cameras are at an instant that the test sets, and take stills of one byte."""
+class ScriptedControl:
+    """A section control; the test sets the instants that its cameras have reached. Every still is one byte."""
 
     def __init__(self, *, section: Section = SECTION, stills: Mapping[str, bytes] = STILLS) -> None:
         self.reached_s = {0: -math.inf, 1: -math.inf}
@@ -93,7 +93,7 @@ class Desk:
 
 
 def test_a_drive_is_reported_when_no_rival_can_come_any_more():
-    control = Desk()
+    control = ScriptedControl()
     control.drive(27.7)
     assert control.at(40, 40) == []
     (reported,) = control.at(51, 51)
@@ -110,21 +110,21 @@ def test_a_drive_is_reported_when_no_rival_can_come_any_more():
 
 
 def test_a_lawful_drive_is_measured_and_not_reported():
-    control = Desk()
+    control = ScriptedControl()
     control.drive(38.0)
     assert control.at(100, 100) == []
     assert control.findings() == {"measured": 1}
 
 
 def test_a_slow_camera_holds_the_drive_back_and_a_silent_one_does_not():
-    control = Desk()
+    control = ScriptedControl()
     control.drive(27.7)
     assert control.at(100, 30) == []
     assert len(control.at(120, 30)) == 1
 
 
 def test_a_vehicle_without_another_end_is_counted():
-    control = Desk()
+    control = ScriptedControl()
     control.control.take(crossing(0.0), PLATE)
     assert control.at(100, 100) == []
     assert control.findings() == {"no_match": 1}
@@ -132,7 +132,7 @@ def test_a_vehicle_without_another_end_is_counted():
 
 def test_beyond_the_room_for_stills_the_oldest_lose_theirs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(controls, "MOST_BYTES", 2)
-    control = Desk()
+    control = ScriptedControl()
     control.drive(27.7)
     control.control.take(crossing(28.0), replace(PLATE, plate=replace(PLATE.plate, text="740KRM09")))
     (reported,) = control.at(51, 51)
@@ -141,7 +141,7 @@ def test_beyond_the_room_for_stills_the_oldest_lose_theirs(monkeypatch: pytest.M
 
 
 def test_what_is_settled_is_forgotten():
-    control = Desk()
+    control = ScriptedControl()
     control.drive(27.7)
     control.at(300, 300)
     assert control.control._kept == {}
@@ -159,7 +159,7 @@ def test_the_crossing_is_as_sure_as_its_frames_and_its_foot_point():
 def test_a_crossing_that_cannot_be_timed_is_not_measured():
     standing = crossing(0.0, mps=0.0)
     assert crossing_of(standing, PLATE, "gate") is None
-    sightings = tuple(replace(seen, position_m=None) for seen in standing.violation.sightings)
+    sightings = tuple(replace(one, position_m=None) for one in standing.violation.sightings)
     blind = SectionCrossing(replace(standing.violation, sightings=sightings))
     assert crossing_of(blind, PLATE, "gate") is None
     early = SectionCrossing(replace(crossing(0.0).violation, decisive_s=NOON_S - 9.0))
@@ -167,12 +167,12 @@ def test_a_crossing_that_cannot_be_timed_is_not_measured():
 
 
 def test_without_a_certificate_nothing_is_reported():
-    control = Desk(section=msgspec.structs.replace(SECTION, certificate=None))
+    control = ScriptedControl(section=msgspec.structs.replace(SECTION, certificate=None))
     control.drive(27.7)
     assert control.at(100, 100) == []
     assert control.findings() == {"not_certified": 1}
 
 
-def test_a_crossing_of_a_camera_that_joined_later_is_said_to_be_lost():
+def test_a_crossing_of_a_camera_that_joined_later_is_an_error():
     with pytest.raises(LookupError, match="from the next start on"):
-        Desk().control.take(crossing(0.0, camera=7), PLATE)
+        ScriptedControl().control.take(crossing(0.0, camera=7), PLATE)

@@ -27,12 +27,12 @@ class Authority:
         self.ca = folder / f"{name}.pem"
         self.ca.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
-    def issue(self, who: str, file: str = "", *, valid: dt.timedelta = DAY) -> tuple[Path, Path]:
+    def issue(self, subject: str, file: str = "", *, valid: dt.timedelta = DAY) -> tuple[Path, Path]:
         """Certificate and key for 127.0.0.1 in `folder/FILE.pem` and `FILE.key`, valid from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        certificate = self._builder(_name(who), key.public_key(), valid).add_extension(here, critical=False)
-        paths = self._folder / f"{file or who}.pem", self._folder / f"{file or who}.key"
+        certificate = self._builder(_name(subject), key.public_key(), valid).add_extension(here, critical=False)
+        paths = self._folder / f"{file or subject}.pem", self._folder / f"{file or subject}.key"
         paths[0].write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
         paths[1].write_bytes(
             key.private_bytes(

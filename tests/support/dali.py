@@ -97,10 +97,10 @@ def assert_same(found: FrameBatch, wanted: FrameBatch, *, mean: float, p99: floa
     for name in ("camera", "captured_s", "size_px", "clock"):
         np.testing.assert_array_equal(getattr(found.frames, name), getattr(wanted.frames, name))
     np.testing.assert_array_equal(np.sort(found.model_to_image, axis=0), np.sort(wanted.model_to_image, axis=0))
-    ours, theirs = _by_region(found), _by_region(wanted)
-    assert ours.keys() == theirs.keys()
-    for place, row in ours.items():
-        apart = np.abs(row.astype(float) - theirs[place].astype(float))
+    found_rows, wanted_rows = _by_region(found), _by_region(wanted)
+    assert found_rows.keys() == wanted_rows.keys()
+    for place, row in found_rows.items():
+        apart = np.abs(row.astype(float) - wanted_rows[place].astype(float))
         assert apart.mean() <= mean, place
         assert np.percentile(apart, 99) <= p99, place
 

@@ -1,4 +1,4 @@
-"""Readings of plates that nobody doubts, for the tests of the forms and of the vote."""
+"""Certain readings of plates, for the tests of the forms and of the vote."""
 
 from __future__ import annotations
 

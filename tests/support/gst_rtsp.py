@@ -1,4 +1,4 @@
-"""An RTSP server that is not ours: Debian's gst-rtsp-server, run by the system's Python as a process of its own.
+"""An independent RTSP server: Debian's gst-rtsp-server, run by the system's Python in a separate process.
 
     /usr/bin/python3 tests/support/gst_rtsp.py --port 0 --mount /cam='( videotestsrc is-live=true ! ... name=pay0 )'
 

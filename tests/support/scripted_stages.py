@@ -1,7 +1,7 @@
-"""Stages that say what they are told: for trying rules on made-up traffic without a picture of it, and for tests.
+"""Stages with a script in place of a network: for rules on made-up traffic without pictures.
 
-A script tells what a detector would see in given frames. Behind it everything is real: the tracker, the speedometer,
-the rulebook, the evidence and the register see no difference.
+A script gives the detections in given frames. Everything behind it is real: the tracker, the speedometer, the rulebook,
+the evidence and the ledger.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ScriptedDecoder:
 
 
 class ScriptedPlates:
-    """`stages.PlateReader` that reads on every vehicle what it is told, in the place where plates are."""
+    """`stages.PlateReader` that reads the same plate on every vehicle, in the usual place of plates."""
 
     def __init__(self, plate: Plate | None) -> None:
         self.plate = plate

@@ -1,7 +1,7 @@
 """TensorRT's interface as far as running a plan goes, in the host's memory.
 
-A "plan" is an ONNX network, and ONNX Runtime runs it on the addresses that it was told. Whoever calls it out of order,
-or for a batch outside the profile, is told so.
+A "plan" is an ONNX network; ONNX Runtime runs it on the given addresses. A call out of order, or for a batch outside
+the profile, fails.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Cache:
         return self.content
 
 
-class Wish:
+class RuntimeConfig:
     """`IRuntimeConfig`."""
 
     dynamic_shapes_kernel_specialization_strategy: Any = None
@@ -88,13 +88,13 @@ class Engine:
         _, *rest = self.get_tensor_shape(name)
         return [(1, *rest), (self.most, *rest), (self.most, *rest)]
 
-    def create_runtime_config(self) -> Wish:
-        return Wish()
+    def create_runtime_config(self) -> RuntimeConfig:
+        return RuntimeConfig()
 
-    def create_execution_context(self, wish: Wish) -> Context:
-        assert wish.strategy == tensorrt_rtx.ExecutionContextAllocationStrategy.USER_MANAGED
-        assert wish.dynamic_shapes_kernel_specialization_strategy is not None
-        return Context(self, wish.cache)
+    def create_execution_context(self, config: RuntimeConfig) -> Context:
+        assert config.strategy == tensorrt_rtx.ExecutionContextAllocationStrategy.USER_MANAGED
+        assert config.dynamic_shapes_kernel_specialization_strategy is not None
+        return Context(self, config.cache)
 
 
 class Context:
@@ -144,12 +144,12 @@ def tensorrt_double(most: int) -> ModuleType:
     """A module in the place of tensorrt_rtx whose plans are networks, with profiles of 1 to `most`."""
 
     class Runtime:
-        def __init__(self, told: Any) -> None:
-            self._told = told
+        def __init__(self, logger: Any) -> None:
+            self._logger = logger
 
         def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
             if plan == b"junk":
-                self._told.log(tensorrt_rtx.ILogger.Severity.ERROR, "the plan is junk")
+                self._logger.log(tensorrt_rtx.ILogger.Severity.ERROR, "the plan is junk")
                 return None
             module.engines.append(Engine(plan, most))
             return module.engines[-1]

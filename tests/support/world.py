@@ -1,4 +1,4 @@
-"""A camera's world for the tests: made-up traffic through every real stage behind the detector, to the register.
+"""A world for the tests: made-up traffic through every real stage behind the detector, to the ledger.
 
 Boxes have noise, are cut at the border of the picture, and some are missed; the recording is real H.264, so that the
 evidence can be made of it.
@@ -7,7 +7,7 @@ evidence can be made of it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,7 +20,7 @@ import numpy as np
 from engine.app.identification import open_classifier
 from engine.config import ClassifierConfig, EvidenceConfig
 from engine.decode.frame_fetcher import fetch_frames
-from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin
+from engine.evidence import CameraSite, EvidenceTools, FileEvidenceBuilder, Origin, verify_case
 from engine.identify import Identification, Looks, VehicleIdentifier
 from engine.identify.confirmation import Confirmation, RegistryConfirmation
 from engine.identify.papers import SnapshotRegistry, import_csv
@@ -32,6 +32,7 @@ from engine.measure import GroundSpeedometer, geometries
 from engine.metrics import Metrics
 from engine.pipeline.loop import Pipeline, Stages
 from engine.rules import SiteRulebook
+from engine.signals import SignalBook
 from engine.site import Site
 from engine.track import KalmanTracker
 from engine.types import Clock, Detections, Frames, Plate, Segment, VehicleClass, document
@@ -40,7 +41,7 @@ from rig.videos import cut
 from tests.support.junction import Phases, book
 from tests.support.networks import make_network
 from tests.support.road import KZ, NOON_S, SIZE_PX, Vehicle, Walker
-from tests.support.scripted_stages import ScriptedDecoder, ScriptedDetector, ScriptedPlates
+from tests.support.scripted_stages import Script, ScriptedDecoder, ScriptedDetector, ScriptedPlates
 
 FPS = 12
 PLATE = Plate("123ABC02", "KZ", "02", "private_2012", 0.97)
@@ -52,7 +53,7 @@ SMALLEST_PX = 8.0
 
 @dataclass(frozen=True)
 class Traffic:
-    """Who is before the camera."""
+    """The vehicles and pedestrians before the camera."""
 
     vehicles: Sequence[Vehicle]
     walkers: Sequence[Walker] = ()
@@ -102,7 +103,7 @@ class Sees:
 
 
 class Still:
-    """`stages.DriftMonitor` of a camera that nobody touches."""
+    """`stages.DriftMonitor` of a camera that does not move."""
 
     def check(self, segments: Sequence[Segment]) -> frozenset[int]:
         return frozenset()
@@ -118,41 +119,60 @@ def cases(
     phases: Phases | None = None,
     sees: Sees = Sees(),
 ) -> list[document.CaseDocument]:
-    """What the register holds after the traffic has passed: the whole way from boxes, the evidence on the disk."""
-    metrics = Metrics()
-    metrics.add_camera("cam")
+    """The cases in the ledger after the traffic has passed one camera."""
     signals = book(where, phases or {}, 600.0)
-    detector = ScriptedDetector(Eyes(traffic))
-    with closing(SqlLedger(root / "ledger.db")) as ledger:
-        recordings = Recordings(lasts_s + 10, EvidenceConfig().keep_bytes)
-        recordings.add_camera(0)
-        cameras, tools = {0: CameraSite("cam", where)}, EvidenceTools(fetch_frames, find_nothing)
+    film = recording(int(lasts_s) + 5, fps, sees.light)
+
+    def identifier(world: World) -> VehicleIdentifier:
+        looks = Looks(world.recordings, fetch_frames, ScriptedPlates(sees.plate))
+        return VehicleIdentifier(lambda camera: where, world.names, looks, RULES, world.metrics, _confirm(sees, root))
+
+    return World(root, {0: "cam"}, {0: where}, lasts_s + 10).play(film, Eyes(traffic), identifier, signals)
+
+
+class World:
+    """Cameras with their sites, before the stages; its folder holds the ledger and the evidence."""
+
+    def __init__(self, root: Path, names: Mapping[int, str], sites: Mapping[int, Site], keep_s: float) -> None:
+        self.root, self.names, self.sites, self.metrics = root, names, sites, Metrics()
+        self.recordings = Recordings(keep_s, EvidenceConfig().keep_bytes)
+        self.cameras = {camera: CameraSite(name, sites[camera]) for camera, name in names.items()}
+        self.tools = EvidenceTools(fetch_frames, find_nothing)
+        for camera, name in names.items():
+            self.metrics.add_camera(name)
+            self.recordings.add_camera(camera)
+
+    def play(
+        self,
+        film: Iterable[Segment],
+        script: Script,
+        identifier: Callable[[World], VehicleIdentifier],
+        signals: SignalBook | None = None,
+    ) -> list[document.CaseDocument]:
+        """The cases in the ledger after the film, with evidence that verifies; `script` gives what is detected."""
+        detector, evidence = ScriptedDetector(script), self.root / "evidence"
+        signals = signals or SignalBook(self.sites, self.names, self.metrics)
         origin = Origin("QY-0001", detector.model)
-        evidence_builder = FileEvidenceBuilder(
-            EvidenceConfig(), root / "evidence", cameras, origin, tools, recordings, metrics
-        )
-        stages = Stages(
-            recordings=recordings,
-            drift_monitor=Still(),
-            decoder=ScriptedDecoder(),
-            signals=signals,
-            detector=detector,
-            tracker=KalmanTracker(),
-            speedometer=GroundSpeedometer(geometries({0: where})),
-            rulebook=SiteRulebook({0: where}, {0: "cam"}, KZ, signals=signals),
-            identifier=VehicleIdentifier(
-                lambda camera: where,
-                {0: "cam"},
-                Looks(recordings, fetch_frames, ScriptedPlates(sees.plate)),
-                RULES,
-                metrics,
-                _confirm(sees, root),
-            ),
-            evidence_builder=evidence_builder,
-            ledger=ledger,
-        )
-        list(Pipeline(stages, {0: "cam"}, metrics).play(recording(int(lasts_s) + 5, fps, sees.light)))
-        return [document.decode(entry.case.document, source="case.json") for entry in ledger.read(0, 1000)]
+        with closing(SqlLedger(self.root / "ledger.db")) as ledger:
+            stages = Stages(
+                recordings=self.recordings,
+                drift_monitor=Still(),
+                decoder=ScriptedDecoder(),
+                signals=signals,
+                detector=detector,
+                tracker=KalmanTracker(),
+                speedometer=GroundSpeedometer(geometries(self.sites)),
+                rulebook=SiteRulebook(self.sites, self.names, KZ, signals=signals),
+                identifier=identifier(self),
+                evidence_builder=FileEvidenceBuilder(
+                    EvidenceConfig(), evidence, self.cameras, origin, self.tools, self.recordings, self.metrics
+                ),
+                ledger=ledger,
+            )
+            list(Pipeline(stages, self.names, self.metrics).play(film))
+            entries = ledger.read(0, 1000)
+        assert all(verify_case(evidence / entry.case.folder) == [] for entry in entries)
+        return [document.decode(entry.case.document, source="case.json") for entry in entries]
 
 
 def _confirm(sees: Sees, root: Path) -> dict[str, Confirmation]:

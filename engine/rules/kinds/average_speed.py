@@ -32,6 +32,7 @@ class SectionEndRule(LookRule, frozen=True, kw_only=True, tag="average_speed"):
 
     @property
     def lines(self) -> tuple[str, ...]:
+        """See `Rule.lines`."""
         return (self.line,)
 
 

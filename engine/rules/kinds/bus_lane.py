@@ -29,6 +29,7 @@ class BusLaneRule(LaneRule, frozen=True, kw_only=True, tag="bus_lane"):
 
     @property
     def zones(self) -> tuple[str, ...]:
+        """See `Rule.zones`."""
         return (self.zone, *self.open_zones, *self.turn_offs)
 
 

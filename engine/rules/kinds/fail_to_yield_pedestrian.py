@@ -1,10 +1,10 @@
 """`fail_to_yield_pedestrian`: drives onto a crossing while a pedestrian on it is in the way, and does not slow down.
 
-Pedestrians are positions without identity (`engine.rules.pedestrians`): nobody is followed, and no case is about them.
-A pedestrian is in the way who is on the crossing as the vehicle comes onto it, at most `path_m` to either side, was on
-it `seen_s` before, and does not walk away from the vehicle's path. The vehicle has given way if it comes slower than
-`at_least_kmh`, or has reduced the speed of its approach by `slows_by`. If the approach was not seen, there is no
-offence.
+Pedestrians are positions without identity (`engine.rules.pedestrians`): the rule follows no person, and no case is
+about one. A pedestrian is in the way if it is on the crossing as the vehicle comes onto it, at most `path_m` to either
+side, was on it `seen_s` before, and does not walk away from the vehicle's path. The vehicle has given way if it comes
+slower than `at_least_kmh`, or has reduced the speed of its approach by `slows_by`. If the approach was not seen, there
+is no offence.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.site import Rule
 from engine.types import KMH, Floats, Reason
 
 MEET_S = 0.25
-"""A pedestrian who was seen on the crossing within this time of the vehicle's coming was on it then."""
+"""A pedestrian that was seen on the crossing within this time of the vehicle's coming was on it then."""
 PACE_S = 0.6
 """The speed at the crossing is taken over this time."""
 APPROACH_S = (2.5, 1.2)
@@ -33,7 +33,7 @@ APPROACH_S = (2.5, 1.2)
 WALK_MPS = 2.5
 """Fastest walking speed."""
 AWAY_M = 0.4
-"""A pedestrian who is this much farther from the vehicle's path than `BEFORE_S` ago walks away from it,"""
+"""A pedestrian that is this much farther from the vehicle's path than `BEFORE_S` ago walks away from it,"""
 BEFORE_S = 0.8
 ASIDE_M = 1.0
 """unless within this distance to either side of it."""
@@ -117,7 +117,7 @@ class Yielding(PathRule[YieldRule]):
         return any(self._was_there_before(meeting, one) and not self._walks_away(meeting, one) for one in ones)
 
     def _was_there_before(self, meeting: Meeting, person: People) -> bool:
-        """True if a pedestrian who can be the same person was on the crossing `seen_s` before."""
+        """True if a pedestrian that can be the same person was on the crossing `seen_s` before."""
         early_s = meeting.at_s - self.rule.seen_s
         before = self._reachable(person, early_s - 2 * MEET_S, early_s)
         return len(self._on_crossing(before)) > 0
@@ -132,7 +132,7 @@ class Yielding(PathRule[YieldRule]):
         return not len(before) or bool((np.sign(aside_m) * meeting.aside_m(before) <= abs(aside_m) - AWAY_M).any())
 
     def _reachable(self, person: People, began_s: float, ended_s: float) -> People:
-        """Those seen between two instants near enough to be the same person now."""
+        """The people between two instants, near enough to be the same person now."""
         people = self.context.pedestrians.between(began_s, ended_s)
         away_m = np.hypot(*(people["position_m"] - person["position_m"]).T)
         return np.asarray(people[away_m <= WALK_MPS * np.abs(people["captured_s"] - person["captured_s"]) + 0.5])

@@ -16,6 +16,7 @@ class IllegalStop(Standing[IllegalStopRule]):
     """A rule of a site against stopping."""
 
     def doubts(self) -> Iterator[str]:
+        """A dwell that only parking has."""
         dwell_s = self.rule.dwell_s
         if any(kind.at_most_s and dwell_s > kind.at_most_s for kind in self.versions()):
             yield f"dwell_s {dwell_s:g} is longer than a stop: use illegal_parking"

@@ -34,6 +34,7 @@ class JunctionBlockingRule(Rule, frozen=True, kw_only=True, tag="junction_blocki
 
     @property
     def signals(self) -> tuple[str, ...]:
+        """See `Rule.signals`."""
         return (self.cross_signal,)
 
 
@@ -47,10 +48,10 @@ class JunctionBlocking(RuleEvaluator[JunctionBlockingRule]):
     def new_state(self) -> TrackState:
         return BlockingState(self)
 
-    def green_since_s(self, began_s: float, ended_s: float) -> float | None:
-        """Since when the cross traffic had green; None unless it had from one instant to the other."""
-        context = self.context
-        return context.signals.since_s(context.camera, (self.rule.cross_signal,), PERMITS, began_s, ended_s)
+    def had_green(self, began_s: float, ended_s: float) -> bool:
+        """True if the cross traffic certainly had green from one instant to the other."""
+        signals, camera, signal = self.context.signals, self.context.camera, self.rule.cross_signal
+        return signals.since_s(camera, (signal,), PERMITS, began_s, ended_s) is not None
 
     def offence(self, history: TrackHistory, since_s: float, blocked_s: float, ended_s: float) -> Offence | None:
         breach = self.breach(history, since_s, ended_s)
@@ -104,7 +105,7 @@ class BlockingState:
             first_s = max(since_s + evaluator.rule.dwell_s, seen_s - LOOK_BACK_S)
             for ended_s in history.between(first_s, seen_s)["captured_s"].tolist():
                 blocked_s = ended_s - evaluator.rule.dwell_s
-                if evaluator.green_since_s(blocked_s, ended_s) is not None:
+                if evaluator.had_green(blocked_s, ended_s):
                     return evaluator.offence(history, since_s, blocked_s, ended_s)
         return None
 

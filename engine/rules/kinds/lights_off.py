@@ -1,7 +1,5 @@
 """`lights_off`: the lights are off where they must be on, decided by a second look, see `engine.rules.second_look`."""
 
-from __future__ import annotations
-
 from engine.rules.evaluator import RuleKind
 from engine.rules.second_look import BestSighting, ClassifierRule
 

@@ -1,7 +1,5 @@
 """`no_insurance`: there is no valid insurance, decided by a second look, see `engine.rules.second_look`."""
 
-from __future__ import annotations
-
 from engine.rules.evaluator import RuleKind
 from engine.rules.second_look import BestSighting, RegistryRule
 

@@ -55,6 +55,7 @@ class OvertakingRule(Rule, frozen=True, kw_only=True, tag="overtaking_or_positio
 
     @property
     def zones(self) -> tuple[str, ...]:
+        """See `Rule.zones`."""
         return (self.zone, self.own_zone) if self.own_zone else (self.zone,)
 
     @property
@@ -81,7 +82,7 @@ class Overtaking(PathRule[OvertakingRule]):
         return None
 
     def _own_side(self, path: Path, first: int, last: int) -> tuple[int | None, int | None]:
-        """The last row on the own side before a stay on the other, and the first after it; None if there is none."""
+        """The last row on the own side before a stay on the other, and the first after it; None if not seen."""
         own, times = self.context.inside(path.rows, self.rule.own_zone), path.captured_s
         held = np.convolve(own, np.ones(FEWEST), "valid") >= FEWEST
         before = np.flatnonzero(held[: max(0, first - FEWEST + 1)]) + FEWEST - 1

@@ -44,7 +44,7 @@ class TurnRule(Rule, frozen=True, kw_only=True, tag="prohibited_turn"):
     at_least_m: Positive = 6.0
     """u_turn, reversing: distance driven in the new direction."""
     approach_m: Positive = 5.0
-    """u_turn, reversing: distance seen in the old direction; without it nobody knows where the front is."""
+    """u_turn, reversing: distance seen in the old direction; without it the front cannot be known."""
 
     def __post_init__(self) -> None:
         if (self.manoeuvre == "turn") != bool(self.exits):
@@ -52,6 +52,7 @@ class TurnRule(Rule, frozen=True, kw_only=True, tag="prohibited_turn"):
 
     @property
     def zones(self) -> tuple[str, ...]:
+        """See `Rule.zones`."""
         return (self.zone, *self.exits)
 
 

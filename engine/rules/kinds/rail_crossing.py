@@ -24,7 +24,7 @@ class RailCrossing(RedLight[RailCrossingRule]):
     def doubts(self) -> Iterator[str]:
         yield from super().doubts()
         if not any(signal.controller for signal in self.context.site.signals if signal.name in self.rule.signal):
-            yield "a barrier is known by a controller only: a closed one with dark lamps convicts nobody"
+            yield "a barrier is known by a controller only: without it, a closed one with dark lamps proves no offence"
 
 
 KIND = RuleKind(RailCrossingRule, RailCrossing)

@@ -25,6 +25,7 @@ class RedLight(SignalLineEvaluator[S]):
     """A rule of a site against running a red light."""
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
+        """The last path over the line, if it leads into the zone."""
         passing = self.line.passing(history, path)
         through_s = self.through_s(passing) if passing else None
         if passing is None or through_s is None:

@@ -1,7 +1,5 @@
 """`seatbelt`: the driver wears no seat belt, decided by a second look, see `engine.rules.second_look`."""
 
-from __future__ import annotations
-
 from engine.rules.evaluator import RuleKind
 from engine.rules.second_look import BestSighting, ClassifierRule
 

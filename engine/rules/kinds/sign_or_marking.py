@@ -72,10 +72,12 @@ class MarkingRule(Rule, frozen=True, kw_only=True, tag="sign_or_marking"):
 
     @property
     def zones(self) -> tuple[str, ...]:
+        """See `Rule.zones`."""
         return (self.zone, *self.exits)
 
     @property
     def lines(self) -> tuple[str, ...]:
+        """See `Rule.lines`."""
         return (self.line,) if self.line else ()
 
 

@@ -37,7 +37,7 @@ LONG_ENOUGH_S = 10.0
 SETTLED_S = 3.0
 """So is a stretch that did not become better for this time,"""
 LEFT_ROWS = 3
-"""and that of a vehicle whose latest sightings, this many, are out of the zone."""
+"""and that of a vehicle with this many latest sightings out of the zone."""
 DOUBTFUL = frozenset({Measurable.INCONSISTENT, Measurable.OCCLUDED, Measurable.CLOCK_UNSTABLE, Measurable.MOVED})
 """After these, earlier measurements are dropped: they may belong to another vehicle, or time or place are wrong."""
 
@@ -60,12 +60,14 @@ class Speeding(RuleEvaluator[SpeedingRule]):
         self._limits = SpeedLimits(context.site.limits, context.timezone, context.columns)
 
     def new_state(self) -> TrackState:
+        """The state of a track that has just begun."""
         return SpeedingState(self)
 
     def doubts(self) -> Iterator[str]:
+        """A missing limit, and a zone smaller than the calibrated area."""
         site = self.context.site
         if not site.limits:
-            yield "the site states no limit: nothing is too fast"
+            yield "the site states no limit: no vehicle is too fast"
         if site.calibration is None:
             return
         zone = next(zone for zone in site.zones if zone.name == self.rule.zone)
@@ -83,7 +85,7 @@ class Speeding(RuleEvaluator[SpeedingRule]):
         return len(rows) > 0 and bool(self.context.inside(rows, self.rule.zone).mean() >= WITHIN)
 
     def offence(self, history: TrackHistory, reading: SpeedReading) -> Offence | None:
-        """The offence that a measurement proves; None if it proves none."""
+        """The offence that a measurement proves; None if it proves no offence."""
         kind = self.kind(reading.ended_s)
         in_hours = self.context.in_hours(self.hours, reading.began_s, reading.ended_s)
         if kind is None or not in_hours or not self.applies_to(history, kind):
@@ -132,6 +134,7 @@ class SpeedingState:
         self._judged = False
 
     def update(self, history: TrackHistory, fresh: Rows) -> Offence | None:
+        """Judge the best measurement when a better one is not expected."""
         self._weigh(history)
         if self._best is None or not (self._is_settled(history, self._best) or self._has_left(history)):
             return None

@@ -33,6 +33,7 @@ class OverStopLine(SignalLineEvaluator[StopLineRule]):
     """A rule of a site against stopping beyond the line."""
 
     def evaluate(self, history: TrackHistory, path: Path, ended: bool) -> Offence | None:
+        """The last path over the line, if the vehicle stands beyond it."""
         passing = self.line.passing(history, path)
         stood_s = self._stood_s(history, passing) if passing else None
         if passing is None or stood_s is None or self.prohibited_since_s(passing, stood_s) is None:

@@ -48,6 +48,7 @@ class WrongWayRule(Rule, frozen=True, kw_only=True, tag="wrong_way"):
 
     @property
     def points_px(self) -> tuple[PointPx, ...]:
+        """See `Rule.points_px`."""
         return self.direction_px
 
 
@@ -66,10 +67,12 @@ class Stretch:
 
     @property
     def length_m(self) -> float:
+        """Straight distance from its begin to its end."""
         return float(np.hypot(*self.displacement_m))
 
     @property
     def lasted_s(self) -> float:
+        """Time from its first sighting to its last."""
         return float(self.rows["captured_s"][-1] - self.rows["captured_s"][0])
 
 

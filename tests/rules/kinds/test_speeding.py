@@ -43,7 +43,7 @@ def drive(kmh: float, where: Site | None = None, **changes: object) -> list[Viol
 
 
 def exactly(kmh: float, sigma_mps: float = 0.0):
-    """A speedometer that says this."""
+    """A speedometer that always gives this speed."""
 
     def speed(vehicle: Vehicle, t_s: Sequence[float]) -> tuple[float, float, Measurable]:
         enough = len(t_s) >= 6
