@@ -14,7 +14,7 @@ PATH = re.compile(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./-]*\w)(?![\w<*@-]|/[<*])")
 """A path from the root of the repository; a part in <> or with * is a placeholder."""
 TABLE = re.compile(r"<!-- ([a-z]+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 """A table written from a result, whose paths are those of its time."""
-EXAMPLE = "tailgating"
+EXAMPLE = "close_following"
 """The rule that docs/adding-a-rule.md adds."""
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(?:python|toml)\n# (\S+)\n(.*?)```", re.DOTALL)
 BLOCKS = dict(BLOCK.findall((ROOT / "docs" / "adding-a-rule.md").read_text("utf-8")))
 KIND, LAW, TEST = (
-    next(path for path in BLOCKS if part in path) for part in ("rules/kinds/tail", "catalogues", "test_tailgating")
+    next(path for path in BLOCKS if part in path) for part in ("kinds/close", "catalogues", "test_close")
 )
 
 
@@ -58,7 +58,7 @@ def test_the_page_touches_the_kind_the_law_the_languages_and_the_test() -> None:
 
 
 def test_a_site_file_may_hold_a_rule_of_the_example(example: Catalogue) -> None:
-    assert "tailgating" in kinds.rule_kinds()
+    assert "close_following" in kinds.rule_kinds()
     text = """
         name = "one"
         image_size_px = [1280, 720]
@@ -66,13 +66,13 @@ def test_a_site_file_may_hold_a_rule_of_the_example(example: Catalogue) -> None:
         place = { address = { en = "One" } }
         zones = [{ name = "road", polygon_px = [[0, 700], [1280, 700], [700, 100]] }]
         [[rules]]
-        kind = "tailgating"
+        kind = "close_following"
         name = "distance"
         zone = "road"
         gap_s = 0.5
     """
     (rule,) = parse_site(text, source="site.toml").rules
-    assert rule == kinds.rule_kinds()["tailgating"].rule(name="distance", zone="road", gap_s=0.5)  # type: ignore[comparison-overlap]
+    assert rule == kinds.rule_kinds()["close_following"].rule(name="distance", zone="road", gap_s=0.5)  # type: ignore[comparison-overlap]
 
 
 def test_the_tests_of_the_example_pass(example: Catalogue, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_example_goes_from_boxes_to_the_ledger_and_its_twin_does_not(example
 @pytest.mark.parametrize("language", ["en", "ru", "kk"])
 def test_every_language_has_the_title_and_the_sentence_of_the_example(language: str) -> None:
     block = tomllib.loads(next(text for path, text in BLOCKS.items() if path.endswith(f"{language}.toml")))
-    assert block["kinds"].keys() == {"tailgating"}
+    assert block["kinds"].keys() == {"close_following"}
     own = msgspec.structs.replace(load_language(language), reasons=block["reasons"])
     (code,) = block["reasons"]
     sentence = own.sentence(Reason(code, {"lasted_s": 1.5, "gap_s": 0.72, "speed_kmh": 76}))
