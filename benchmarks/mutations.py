@@ -30,7 +30,7 @@ from benchmarks.machine import describe_machine
 
 KINDS = Path("engine/rules/kinds")
 """Folder of the files to mutate: one file a kind, and modules that kinds share."""
-COPIED = ("engine", "kernels", "proto", "tests", "benchmarks", "footage", "rig", "pyproject.toml")
+COPIED = ("engine", "kernels", "proto", "tests", "benchmarks", "docs", "footage", "rig", "pyproject.toml")
 HANG_S = 60
 """Time limit of one test with a mutant. A test that takes longer has noticed the mutant."""
 DECLARATIONS = {"annotation", "returns", "decorator_list", "bases", "keywords"}
@@ -109,10 +109,12 @@ def list_files(root: Path = pages.ROOT) -> list[Path]:
 
 
 def find_tests(kind: str, root: Path = pages.ROOT) -> list[str]:
-    """The test files with the name of the kind; if there are none (shared modules), all test files of rules."""
-    files = sorted(str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.py"))
-    named = [file for file in files if re.search(rf"/test_(\w+_)?{kind}\.py$", file)]
-    return named or [file for file in files if re.search(r"/(test_)?rules[_/.]", file)]
+    """The test files with the name of the kind; else the tests of rules that name it; else all tests of rules."""
+    files = sorted(path.relative_to(root) for path in (root / "tests").rglob("test_*.py"))
+    named = [file for file in files if re.fullmatch(rf"test_(\w+_)?{kind}", file.stem)]
+    rules = [file for file in files if "rules" in re.split(r"[/_.]", str(file))]
+    naming = [file for file in rules if kind in (root / file).read_text(encoding="utf-8")]
+    return [str(file) for file in named or naming or rules]
 
 
 def main(argv: list[str]) -> int:
