@@ -55,6 +55,7 @@ def load_test(folder: Path) -> ModuleType:
 def test_the_page_touches_the_kind_the_law_the_languages_and_the_test() -> None:
     assert len(BLOCKS) == 6
     assert all((ROOT / path).exists() for path in BLOCKS if path not in (KIND, TEST))
+    assert all(len(line) <= 120 for path in (KIND, TEST) for line in BLOCKS[path].splitlines())
 
 
 def test_a_site_file_may_hold_a_rule_of_the_example(example: Catalogue) -> None:
