@@ -61,26 +61,30 @@ class Recordings:
 
         Leaves out the earlier segment if `from_s` falls between the last frame of one and the first of the next.
         """
-        return [one for one in self._ring(camera).segments if one.ended_s >= from_s and one.began_s <= to_s]
+        return [one for one in self._segments(camera) if one.ended_s >= from_s and one.began_s <= to_s]
 
     def reached_s(self, camera: int) -> float:
         """Capture time of the newest kept frame; minus infinity if there is none."""
-        segments = self._ring(camera).segments
-        return segments[-1].ended_s if segments else float("-inf")
+        with self._lock:
+            ring = self._rings.get(camera)
+            newest = ring.segments[-1] if ring and ring.segments else None
+        return newest.ended_s if newest else float("-inf")
 
     def heard_s(self, camera: int) -> float:
         """When the newest segment arrived, on `clock`; 0 if there is none."""
-        return self._ring(camera).heard_s
+        with self._lock:
+            ring = self._rings.get(camera)
+            return ring.heard_s if ring else 0.0
 
     def longest_s(self, camera: int) -> float:
         """Length of the longest kept segment; 0 if there is none."""
-        return max(map(_length_s, self._ring(camera).segments), default=0.0)
+        return max(map(_length_s, self._segments(camera)), default=0.0)
 
-    def _ring(self, camera: int) -> _Ring:
-        """A copy of the camera's ring, which no other thread changes."""
+    def _segments(self, camera: int) -> Sequence[Segment]:
+        """A copy, to search without the lock: every camera's thread needs it for each segment."""
         with self._lock:
-            ring = self._rings.get(camera, _Ring())
-            return _Ring(ring.segments.copy(), ring.length_s, ring.size_bytes, ring.heard_s)
+            ring = self._rings.get(camera)
+            return tuple(ring.segments) if ring else ()
 
 
 def _length_s(segment: Segment) -> float:
